@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * command/command.h - commands, sessions and workers: what happens between the bytes of a client
+ * and the store. The room implements shoal_worker_* and shoal_session_* of shoal/node.h. It
+ * knows nothing of the bus, of configuration files or of hosts; what it needs of the node
+ * around it stands in `shoal_env`, which core fills.
+ *
+ * Every command is one row of commands.def. Its executor says where it runs:
+ *   LOCAL    at once, on the session's worker: needs no key (PING, HELLO, SELECT, COMMAND ...)
+ *   READ     at once when it has one key and the slot is not slow, wait-free; else as GATED
+ *   GATED    under the gates of its keys' slots: at once when they are free, otherwise on the
+ *            thread that holds them; the session is parked meanwhile
+ *   CONTROL  by the control actor (CLUSTER, CONFIG, SHUTDOWN ...); the session is parked
+ *   TOUR     by every worker in turn, then answered by the session's own (CLIENT LIST, KILL)
+ */
+#ifndef SHOAL_COMMAND_COMMAND_H
+#define SHOAL_COMMAND_COMMAND_H
+
+#include <shoal/host.h>
+#include <shoal/node.h>
+#include <shoal/types.h>
+
+#include "base/inbox.h"
+#include "store/store.h"
+#include "wire/resp.h"
+
+typedef enum shoal_executor {
+    SHOAL_RUN_LOCAL, SHOAL_RUN_READ, SHOAL_RUN_GATED, SHOAL_RUN_CONTROL, SHOAL_RUN_TOUR
+} shoal_executor;
+
+/* Ids: SHOAL_COMMAND_GET, SHOAL_COMMAND_CLIENT_LIST (a subcommand), ... from commands.def. */
+typedef enum shoal_command_id {
+    SHOAL_COMMAND_NONE = 0,
+#define SHOAL_COMMAND(id, ...) SHOAL_COMMAND_##id,
+#include "command/commands.def"
+#undef SHOAL_COMMAND
+    SHOAL_COMMAND_COUNT
+} shoal_command_id;
+
+typedef struct shoal_call shoal_call;
+typedef void (*shoal_handler)(shoal_call *call);
+
+/* One row of the table. */
+typedef struct shoal_command {
+    shoal_command_id id;
+    const char *name;          /* lower case; of a subcommand, its own word */
+    shoal_command_id parent;   /* of a subcommand, else NONE */
+    shoal_executor executor;
+    shoal_handler run;         /* NULL for CONTROL rows: core has the handler */
+    int32_t arity;             /* as COMMAND INFO: counts the name, negative for "at least" */
+    uint32_t flags;            /* SHOAL_FLAG_* */
+    int32_t key_first, key_last, key_step;
+    uint32_t categories;       /* SHOAL_CATEGORY_* (ACL) */
+    const char *tips;          /* comma separated, or "" */
+    const char *since, *group, *complexity, *summary; /* our own words */
+} shoal_command;
+
+/* Finds by name, any case: a command, or with `sub` (may be empty) its subcommand. NULL when
+ * unknown. */
+const shoal_command *shoal_command_find(shoal_slice name, shoal_slice sub);
+const shoal_command *shoal_command_row(shoal_command_id id);
+
+/* One execution. Handlers write exactly one reply. GATED handlers must not touch `session`. */
+struct shoal_call {
+    const shoal_command *command;
+    uint32_t argc;
+    const shoal_slice *argv;
+    const shoal_key *keys;     /* in the order of the arguments */
+    uint32_t key_count;
+    uint32_t db;
+    shoal_thread *thread;      /* the store thread that runs it */
+    shoal_store *store;
+    shoal_time now;
+    shoal_reply reply;
+    shoal_session *session;    /* LOCAL, READ; NULL otherwise */
+    struct shoal_worker *worker; /* LOCAL, READ, TOUR: the worker that runs it; else NULL */
+};
+
+/* What travels when a command cannot run where it was read: a copy of it. Made by dispatch,
+ * answered by whoever runs it with shoal_request_finish. */
+typedef struct shoal_errand {
+    shoal_gate_op gate;        /* first; its op is the inbox link too */
+    const shoal_command *command;
+    uint32_t argc;
+    shoal_slice *argv;         /* into the errand's own memory */
+    shoal_key *keys;
+    uint32_t key_count;
+    uint32_t db;
+    int protocol;
+    shoal_buffer reply;        /* the runner writes the reply here */
+    shoal_session *session;    /* whom to wake; touched by its own worker only */
+    struct shoal_worker *origin;
+    uint32_t stop;             /* TOUR: next worker to visit */
+    uint64_t client_id;        /* of the asking session */
+    shoal_address local;       /* the asking connection's own end (CLUSTER MEET needs it) */
+    bool close_after;          /* the session is closed behind the reply */
+    size_t memory;             /* bytes of this allocation */
+} shoal_errand;
+
+/* Sends a finished errand home: its session gets the reply and goes on. Any thread; the errand
+ * is dead afterwards. */
+void shoal_errand_finish(shoal_errand *errand);
+
+/* Settings that the data path reads: an immutable snapshot, replaced as a whole. */
+typedef struct shoal_settings {
+    shoal_slice requirepass;      /* empty: none */
+    uint64_t bulk_size_max;       /* proto-max-bulk-len */
+    uint64_t query_size_max;      /* client-query-buffer-limit */
+    uint32_t clients_max;         /* maxclients */
+    uint32_t databases;
+    uint32_t timeout_s;           /* 0: never */
+    bool protected_mode;
+    bool protected_bound;         /* true when an explicit bind lifts protected mode */
+    bool cluster;                 /* cluster-enabled */
+} shoal_settings;
+
+/* Counters of one worker: rows of stat.def, written by it alone (relaxed), read by any. */
+typedef enum shoal_stat {
+#define SHOAL_STAT(id, info_name, doc) SHOAL_STAT_##id,
+#include "command/stat.def"
+#undef SHOAL_STAT
+    SHOAL_STAT_COUNT
+} shoal_stat;
+
+/* What the room needs of the node around it. Filled by core before the first worker is made;
+ * outlives them all. */
+typedef struct shoal_env {
+    shoal_allocator allocator;
+    shoal_store *store;
+    const shoal_host *host;                       /* nudge and trace */
+    shoal_inbox *control;                         /* errands for the control actor */
+    _Atomic(const shoal_settings *) settings;     /* writer: control, release. readers: workers,
+                                                     acquire. pair: env.settings */
+    struct shoal_worker **workers;
+    uint32_t worker_count;
+    _Atomic uint64_t client_id_next;              /* relaxed counter */
+    _Atomic uint32_t clients;                     /* relaxed: sessions open now */
+    uint64_t process_id;
+    const char *run_id;                           /* 40 hex characters */
+    bool loading;                                 /* not ready: data commands answer -LOADING */
+} shoal_env;
+
+/* Makes worker `index`, which uses store thread `index`. 0 or SHOAL_ERR_NO_MEMORY. */
+SHOAL_MUST_USE shoal_err shoal_worker_make(shoal_env *env, uint32_t index,
+                                           struct shoal_worker **out);
+/* Ends a worker without sessions. */
+void shoal_worker_free(struct shoal_worker *worker);
+
+/* Sum over all workers, relaxed. */
+uint64_t shoal_stat_sum(const shoal_env *env, shoal_stat stat);
+/* Zeroes what CONFIG RESETSTAT zeroes (asks each worker; takes effect at its next round). */
+void shoal_stat_reset(shoal_env *env);
+/* Calls, rejected and failed calls of one command over all workers. */
+typedef struct shoal_command_count { uint64_t calls, rejected, failed; } shoal_command_count;
+shoal_command_count shoal_command_count_get(const shoal_env *env, shoal_command_id id);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * shoal/host.h - the door between a node and its world. The engine does no I/O: it asks for it
+ * through the operations of a `shoal_host`, and learns what came of it from events passed to
+ * shoal_node_step. Two worlds implement the door: node/ (epoll, threads, files) and sim/
+ * (virtual clock, network and disk). Neither the engine nor its users can tell them apart.
+ *
+ * Rules that every host keeps, and that tests/host checks on both:
+ *   R1  An operation never calls back into the node; what follows from it is a later event.
+ *   R2  Bytes given to an operation are borrowed for the call; bytes in an event, for the step.
+ *   R3  Events of a link come in order and LINK_DOWN is the last one; sent bytes arrive in the
+ *       order sent, or the link goes down.
+ *   R4  FILE_DONE events of one file come in the order of submission; a sync covers every
+ *       append submitted before it; nothing else is durable.
+ *   R5  The step of one node never runs on two threads at once.
+ *
+ * Not here, on purpose: a clock (time is an argument), timers (a step returns the earliest
+ * stored deadline), random numbers (a seed at creation), threads, paths, file descriptors, and
+ * return codes of sends (a failure is an event).
+ */
+#ifndef SHOAL_HOST_H
+#define SHOAL_HOST_H
+
+#include <shoal/trace.h>
+#include <shoal/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A bus connection. Chosen by the host, never 0, never reused in the life of a node. */
+typedef uint64_t shoal_link;
+
+/* Numeric address (IPv4 or IPv6 text, terminated by zero) and TCP port. An empty `ip` means
+ * unknown. All bytes after the terminator are zero. */
+typedef struct shoal_address {
+    char ip[46];
+    uint16_t port;
+} shoal_address;
+
+/* Who can be nudged: 0 is the control actor, 1 + i is worker i. */
+typedef uint32_t shoal_actor;
+#define SHOAL_ACTOR_CONTROL 0u
+
+/* A file of the node: a role, not a path. The host maps roles to names below its directory:
+ * NODES is `cluster-config-file`, NODES_NEW the same with ".tmp" added, CONFIG the file that the
+ * node was started from, CONFIG_NEW its replacement during CONFIG REWRITE. */
+typedef enum shoal_file {
+    SHOAL_FILE_NODES = 1,
+    SHOAL_FILE_NODES_NEW = 2,
+    SHOAL_FILE_CONFIG = 3,
+    SHOAL_FILE_CONFIG_NEW = 4,
+    SHOAL_FILE_COUNT = 5
+} shoal_file;
+
+/* What a FILE_DONE event is the end of. */
+typedef enum shoal_file_op {
+    SHOAL_FILE_APPEND = 1,
+    SHOAL_FILE_SYNC = 2,
+    SHOAL_FILE_READ = 3,
+    SHOAL_FILE_RENAME = 4,
+    SHOAL_FILE_REMOVE = 5
+} shoal_file_op;
+
+/* The operations. `context` is passed back as the first argument. All but nudge and trace are
+ * called only from inside shoal_node_step, on its thread; nudge and trace from any thread that
+ * runs the node or one of its workers. `tag` comes back in the FILE_DONE event. */
+typedef struct shoal_host {
+    void *context;
+    /* Makes the actor run soon: NUDGED for control, a begin/end round for a worker. Nudges may
+     * be merged; one sent while the actor runs leads to one more run. */
+    void (*nudge)(void *context, shoal_actor actor);
+    /* Starts to connect to a peer's bus port. LINK_UP or LINK_DOWN follows. */
+    shoal_link (*link_open)(void *context, const shoal_address *peer);
+    /* Queues bytes behind those sent before. Sends to a link that is not up, or has gone down,
+     * are dropped silently: the event is on its way. */
+    void (*link_send)(void *context, shoal_link link, shoal_slice bytes);
+    /* Ends a link. LINK_DOWN with SHOAL_ERR_CLOSED follows; no other event of it does. */
+    void (*link_close)(void *context, shoal_link link);
+    /* Adds bytes at the end of the file, creating it. */
+    void (*file_append)(void *context, shoal_file file, shoal_slice bytes, uint64_t tag);
+    /* Makes every append submitted before durable. */
+    void (*file_sync)(void *context, shoal_file file, uint64_t tag);
+    /* Reads the whole file; FILE_DONE carries the bytes, or SHOAL_ERR_NOT_FOUND. */
+    void (*file_read)(void *context, shoal_file file, uint64_t tag);
+    /* Replaces `to` by `from` in one step and makes the names durable. Ordered as an operation
+     * of `from`. */
+    void (*file_rename)(void *context, shoal_file from, shoal_file to, uint64_t tag);
+    /* Removes the file; one that is not there is no error. */
+    void (*file_remove)(void *context, shoal_file file, uint64_t tag);
+    /* Takes one trace record, borrowed for the call. The host adds time and node. */
+    void (*trace)(void *context, const shoal_trace_record *record);
+} shoal_host;
+
+/* Event kinds. START is the first, once. TICK means that a deadline returned by the last step
+ * has come. LINK_FULL: more is queued on a link than the host likes; LINK_ROOM ends that. */
+typedef enum shoal_event_kind {
+    SHOAL_EVENT_START = 1,
+    SHOAL_EVENT_TICK,
+    SHOAL_EVENT_NUDGED,
+    SHOAL_EVENT_LINK_UP,
+    SHOAL_EVENT_LINK_DATA,
+    SHOAL_EVENT_LINK_FULL,
+    SHOAL_EVENT_LINK_ROOM,
+    SHOAL_EVENT_LINK_DOWN,
+    SHOAL_EVENT_FILE_DONE
+} shoal_event_kind;
+
+/* One event. Fields not named for its kind are zero. */
+typedef struct shoal_event {
+    shoal_event_kind kind;
+    shoal_time now;        /* all kinds: the node's clocks at this moment */
+    shoal_link link;       /* LINK_*: which */
+    bool accepted;         /* LINK_UP: the peer opened it (first event of that link) */
+    shoal_address peer;    /* LINK_UP: the other end, as the transport sees it */
+    shoal_address local;   /* LINK_UP: this end, as the transport sees it */
+    shoal_slice data;      /* LINK_DATA: the bytes. FILE_DONE of a read: the content */
+    shoal_err error;       /* LINK_DOWN, FILE_DONE: why, 0 for success */
+    shoal_file file;       /* FILE_DONE: which (`from` of a rename) */
+    shoal_file_op op;      /* FILE_DONE: what ended */
+    uint64_t tag;          /* FILE_DONE: as submitted */
+} shoal_event;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

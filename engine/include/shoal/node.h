@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * shoal/node.h - one cache node as a value: no globals, no clock, no sockets. A host drives it.
+ *
+ * Two kinds of threads of control:
+ *   - the control actor: shoal_node_step, one call at a time (rule R5 of shoal/host.h). Bus,
+ *     membership, configuration, timers.
+ *   - the workers: worker i is driven by one thread at a time. Client bytes take the short way:
+ *     the thread that read them executes the commands and gets the replies.
+ * In a simulation all of them run on one thread.
+ *
+ * A worker's round:
+ *     shoal_worker_begin(worker, now);
+ *     while ((session = shoal_worker_ready(worker)))  feed it nothing, send its output
+ *     for each connection with bytes:                 shoal_session_feed, send its output
+ *     deadline = shoal_worker_end(worker);
+ * No worker may sleep between begin and end: memory that readers could still see is reclaimed
+ * only when every worker has passed an end.
+ */
+#ifndef SHOAL_NODE_H
+#define SHOAL_NODE_H
+
+#include <shoal/host.h>
+#include <shoal/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One node. */
+typedef struct shoal_node shoal_node;
+/* One lane of the data path of a node. */
+typedef struct shoal_worker shoal_worker;
+/* One client connection, as the engine sees it. */
+typedef struct shoal_session shoal_session;
+
+/* No deadline: wait for an event. */
+#define SHOAL_NEVER INT64_MAX
+
+/* How to make a node. Take shoal_node_options_default() and change fields. */
+typedef struct shoal_node_options {
+    uint32_t cookie;            /* set by the default function, checked by create */
+    shoal_allocator allocator;  /* for all memory of the node */
+    shoal_host host;            /* the world; copied */
+    uint64_t seed[2];           /* entropy for node name, run id and every random stream */
+    uint32_t workers;           /* number of workers, 1..128; default 1 */
+    uint64_t process_id;        /* shown as such by INFO; default 1 */
+    shoal_time now;             /* the clocks at creation; uptime counts from here */
+} shoal_node_options;
+
+/* Defaults as named above; `host` is empty and must be filled. */
+SHOAL_API shoal_node_options shoal_node_options_default(void);
+
+/* Makes a node with the default configuration. 0, SHOAL_ERR_INVALID, SHOAL_ERR_NO_MEMORY. */
+SHOAL_API SHOAL_MUST_USE shoal_err shoal_node_create(const shoal_node_options *options,
+                                                     shoal_node **out);
+
+/* Ends a node. Every session must be closed; no worker may be inside a round. */
+SHOAL_API void shoal_node_destroy(shoal_node *node);
+
+/* Reads configuration text in the syntax of redis.conf, before START. On an error, appends to
+ * `complaint` what is wrong, in which line, and what was expected. `origin` is the file's name
+ * or "arguments", for messages. */
+SHOAL_API SHOAL_MUST_USE shoal_err shoal_node_configure(shoal_node *node, shoal_slice text,
+                                                        const char *origin,
+                                                        shoal_buffer *complaint);
+
+/* Appends the current value of one directive as text. 0 or SHOAL_ERR_NOT_FOUND. Before START
+ * from the creating thread, afterwards from the control actor's thread. */
+SHOAL_API SHOAL_MUST_USE shoal_err shoal_node_config_get(const shoal_node *node,
+                                                         const char *directive,
+                                                         shoal_buffer *out);
+
+/* Runs the control actor for one event. Returns the earliest stored deadline on the monotonic
+ * clock in microseconds (deliver TICK then), or SHOAL_NEVER. */
+SHOAL_API int64_t shoal_node_step(shoal_node *node, const shoal_event *event);
+
+/* What a node wants of its host beyond the door; looked at after each step. */
+typedef enum shoal_node_wish {
+    SHOAL_WISH_NONE = 0,
+    SHOAL_WISH_EXIT = 1,  /* SHUTDOWN was accepted: close listeners, end the process */
+    SHOAL_WISH_FATAL = 2  /* the node cannot go on; the last LOG record says why */
+} shoal_node_wish;
+
+/* The present wish. Control actor's thread. */
+SHOAL_API shoal_node_wish shoal_node_wanted(const shoal_node *node);
+
+/* True from READY on: START's work is done and clients may be served. Any thread. */
+SHOAL_API bool shoal_node_ready(const shoal_node *node);
+
+/* The node's 40-character name, terminated by zero; empty before READY. Control thread. */
+SHOAL_API const char *shoal_node_name(const shoal_node *node);
+
+/* A digest of the node's data and cluster state, equal for equal states whatever the addresses
+ * in memory. Slow; only while no worker is inside a round. */
+SHOAL_API uint64_t shoal_node_digest(const shoal_node *node);
+
+/* Worker `index` (< options.workers). Owned by the node. */
+SHOAL_API shoal_worker *shoal_node_worker(shoal_node *node, uint32_t index);
+
+/* Opens a round: takes the time for all commands in it. */
+SHOAL_API void shoal_worker_begin(shoal_worker *worker, shoal_time now);
+
+/* The next session of this worker that something happened to while it was parked (a reply has
+ * come, or it must be closed), or NULL. Feed it (with an empty slice too). Inside a round. */
+SHOAL_API shoal_session *shoal_worker_ready(shoal_worker *worker);
+
+/* Closes the round: does a bounded piece of background work, then lets memory go. Returns when
+ * the worker wants its next round at the latest (monotonic, microseconds) or SHOAL_NEVER. */
+SHOAL_API int64_t shoal_worker_end(shoal_worker *worker);
+
+/* What a new connection is. Zero the rest. */
+typedef struct shoal_session_options {
+    shoal_address peer;   /* the client's end */
+    shoal_address local;  /* our end */
+    int32_t descriptor;   /* shown as fd= by CLIENT LIST; -1 when there is none */
+    bool unix_socket;     /* connected through a UNIX socket */
+    void *owner;          /* the host's own, returned by shoal_session_owner */
+} shoal_session_options;
+
+/* Opens a session on `worker`, inside a round. 0, SHOAL_ERR_NO_MEMORY, or SHOAL_ERR_REFUSED
+ * when maxclients or protected mode forbid it: then the refusal has been appended to `out`
+ * and the host sends it and closes. */
+SHOAL_API SHOAL_MUST_USE shoal_err shoal_session_open(shoal_worker *worker,
+                                                      const shoal_session_options *options,
+                                                      shoal_buffer *out, shoal_session **session);
+
+/* What the host does after a feed. */
+typedef enum shoal_feed {
+    SHOAL_FEED_MORE = 0,   /* send the output, read on */
+    SHOAL_FEED_PARKED = 1, /* send the output, do not read until shoal_worker_ready returns it */
+    SHOAL_FEED_CLOSE = 2   /* send the output, then close the connection and the session */
+} shoal_feed;
+
+/* Gives the bytes that arrived to the session, which executes every complete command in them
+ * and appends the replies to `out`. Bytes of an incomplete command, and those behind a command
+ * that parks the session, are kept inside. Inside a round of the session's worker. */
+SHOAL_API shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in,
+                                        shoal_buffer *out);
+
+/* Tells how many reply bytes the host still holds for this connection, for the limits and
+ * CLIENT LIST. Inside a round. */
+SHOAL_API void shoal_session_backlog(shoal_session *session, size_t bytes);
+
+/* Ends a session: the connection is gone, or goes. A command of it that is still on its way is
+ * carried out, its reply dropped. The pointer is dead afterwards. Inside a round. */
+SHOAL_API void shoal_session_close(shoal_session *session);
+
+/* The host's own pointer, from the options. */
+SHOAL_API void *shoal_session_owner(const shoal_session *session);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

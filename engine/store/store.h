@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store/store.h - the store's face to the rooms above: keys, reads, writes under gates, scan,
+ * expiry, ownership and memory of up to 16 databases of 16,384 slots. It knows nothing of
+ * commands, sockets or clusters; the route table at the end is data that it only keeps.
+ *
+ * Two ways in:
+ *   - a read of one key is wait-free: shoal_store_get, between shoal_thread_enter and
+ *     shoal_thread_leave. The item it returns stays readable until the leave.
+ *   - everything else runs as an operation under the gates of its places: shoal_gate_try, and
+ *     when that says no, shoal_gate_push. Functions named _locked demand that gate.
+ *
+ * A place is a slot of a database: `db << 14 | slot`.
+ */
+#ifndef SHOAL_STORE_STORE_H
+#define SHOAL_STORE_STORE_H
+
+#include <shoal/host.h>
+#include <shoal/types.h>
+
+#include "base/inbox.h"
+
+typedef struct shoal_store shoal_store;
+/* A thread registered with a store: its epoch, retired memory, counters, random stream. Used by
+ * one thread at a time. */
+typedef struct shoal_thread shoal_thread;
+/* One stored key with its value. Immutable once published. */
+typedef struct shoal_item shoal_item;
+
+#define SHOAL_PLACE(db, slot) (((uint32_t)(db) << 14) | (uint32_t)(slot))
+#define SHOAL_PLACE_SLOT(place) ((place) & (SHOAL_SLOTS - 1u))
+#define SHOAL_PLACE_DB(place) ((place) >> 14)
+
+/* Longest key and string value in bytes (512 MiB, as Redis). */
+#define SHOAL_KEY_SIZE_MAX (512u << 20)
+#define SHOAL_VALUE_SIZE_MAX (512u << 20)
+
+typedef struct shoal_store_options {
+    shoal_allocator allocator; /* copied */
+    uint32_t threads;          /* most threads that will register, 1..130 */
+    uint32_t databases;        /* 1..16 */
+    uint64_t seed;             /* of the hash and the jitter */
+    bool owned;                /* every slot starts owned (standalone), or none (cluster) */
+} shoal_store_options;
+
+SHOAL_MUST_USE shoal_err shoal_store_create(const shoal_store_options *options,
+                                            shoal_store **out);
+/* Every thread must have left. Frees every item. */
+void shoal_store_destroy(shoal_store *store);
+
+/* Thread `index` (< options.threads), made at creation. */
+shoal_thread *shoal_store_thread(shoal_store *store, uint32_t index);
+shoal_store *shoal_thread_store(const shoal_thread *thread);
+
+/* A batch begins: what is read from now on stays readable until the leave. Not nested. */
+void shoal_thread_enter(shoal_thread *thread, shoal_time now);
+/* The batch ends. Frees what no thread can see any more, a bounded amount. */
+void shoal_thread_leave(shoal_thread *thread);
+/* The time given to the last enter. */
+shoal_time shoal_thread_now(const shoal_thread *thread);
+
+/* ---- keys ---- */
+
+/* A key made ready: computed once, used by prefetch, admission and execution. */
+typedef struct shoal_key {
+    shoal_slice name; /* borrowed */
+    uint64_t hash;
+    uint32_t place;
+} shoal_key;
+
+shoal_key shoal_key_make(const shoal_store *store, uint32_t db, shoal_slice name);
+/* The slot of a name: CRC16 of the hash tag, or of the whole name. */
+uint32_t shoal_key_slot(shoal_slice name);
+
+/* Hints for a batch: first all keys at stage 0 (bucket), then all at stage 1 (item). */
+void shoal_store_prefetch_bucket(const shoal_store *store, const shoal_key *key);
+void shoal_store_prefetch_item(const shoal_store *store, const shoal_key *key);
+
+/* ---- values ---- */
+
+typedef enum shoal_value_type {
+    SHOAL_TYPE_NONE = 0,
+    SHOAL_TYPE_STRING = 1 /* lists, sets, sorted sets, hashes and streams join here */
+} shoal_value_type;
+
+/* Room for the decimal text of an int64 with its sign, and a zero. */
+#define SHOAL_INT_TEXT_SIZE 21
+
+shoal_value_type shoal_item_type(const shoal_item *item);
+shoal_slice shoal_item_name(const shoal_item *item);
+/* The value's bytes: inside the item, or written to `scratch` when it is kept as an integer. */
+shoal_slice shoal_item_string(const shoal_item *item, char scratch[SHOAL_INT_TEXT_SIZE]);
+/* Bytes of shoal_item_string without producing them. */
+size_t shoal_item_string_size(const shoal_item *item);
+/* True and `*value` when the string is kept as an integer. */
+bool shoal_item_integer(const shoal_item *item, int64_t *value);
+/* Wall-clock milliseconds at which it expires, or -1 without a TTL. */
+int64_t shoal_item_expires_ms(const shoal_item *item);
+/* "int", "embstr" or "raw": Redis's words for how the value is kept. */
+const char *shoal_item_encoding(const shoal_item *item);
+/* Bytes that the item takes from the allocator, value included. */
+size_t shoal_item_memory(const shoal_item *item);
+
+/* ---- reads: inside enter and leave, no gate ---- */
+
+/* True when the place must be read under its gate at this moment (a write of several keys is
+ * under way there). Check it BEFORE shoal_store_get. */
+bool shoal_store_place_slow(const shoal_store *store, uint32_t place);
+/* The live item of `key`, or NULL when absent or expired at the batch's time. Wait-free. */
+const shoal_item *shoal_store_get(shoal_thread *thread, const shoal_key *key);
+
+/* ---- gates ---- */
+
+/* An operation on the slots of `places`, ascending and distinct, `count` >= 1. `op.run` is
+ * called with a shoal_thread as runner, all gates held, and after it the gates are let go; it
+ * owns the memory of the operation from then on (the gate code has copied what it still needs).
+ * `multi` asks that readers queue too while it runs (several keys change together). */
+typedef struct shoal_gate_op {
+    shoal_op op;             /* first */
+    const uint32_t *places;  /* borrowed until run is called */
+    uint32_t count;
+    uint32_t held;           /* the gate code's own; 0 at the start */
+    bool multi;
+} shoal_gate_op;
+
+/* Takes all gates and runs the operation now: true. Or takes none and returns false because one
+ * is held. The operation may live on the stack. */
+bool shoal_gate_try(shoal_thread *thread, shoal_gate_op *op);
+/* Runs the operation now or hands it over to whoever holds a gate of it: it will run, on some
+ * thread, in the order of arrival at the gate. The operation lives until run. Returns true if
+ * it ran before the return. Never waits. */
+bool shoal_gate_push(shoal_thread *thread, shoal_gate_op *op);
+
+/* ---- under the gate of key->place ---- */
+
+/* As shoal_store_get. An expired item is removed (counted as expired). */
+const shoal_item *shoal_store_get_locked(shoal_thread *thread, const shoal_key *key);
+/* Replaces or creates. `expires_ms` < 0: no TTL. A value that is the shortest decimal form of an
+ * int64 is kept as an integer. 0 or SHOAL_ERR_NO_MEMORY; then nothing has changed. */
+SHOAL_MUST_USE shoal_err shoal_store_put_locked(shoal_thread *thread, const shoal_key *key,
+                                                shoal_slice value, int64_t expires_ms);
+/* The same for an integer. */
+SHOAL_MUST_USE shoal_err shoal_store_put_integer_locked(shoal_thread *thread,
+                                                        const shoal_key *key, int64_t value,
+                                                        int64_t expires_ms);
+/* True when a live item was removed. */
+bool shoal_store_remove_locked(shoal_thread *thread, const shoal_key *key);
+/* Gives an existing live item another TTL (< 0: none). 0, SHOAL_ERR_NOT_FOUND, NO_MEMORY. */
+SHOAL_MUST_USE shoal_err shoal_store_expire_locked(shoal_thread *thread, const shoal_key *key,
+                                                   int64_t expires_ms);
+/* Removes every key of the place; the memory goes in the background. Returns how many. */
+uint64_t shoal_store_clear_locked(shoal_thread *thread, uint32_t place);
+
+/* ---- walking ---- */
+
+typedef void (*shoal_visit)(void *context, const shoal_item *item);
+
+/* Visits live items from `*cursor` on (0 begins) until `count` buckets' worth have been seen or
+ * the walk is over (then `*cursor` is 0). Slots outside [slot_first, slot_last] are skipped.
+ * Inside enter and leave; no gate; stateless. Every key present for the whole walk is visited
+ * exactly once, others at most once. Cursors survive growth and shrinking, and fit in 64 bits
+ * (values that never came from a walk are harmless). */
+void shoal_store_scan(shoal_thread *thread, uint32_t db, uint32_t slot_first,
+                      uint32_t slot_last, uint32_t count, uint64_t *cursor, shoal_visit visit,
+                      void *context);
+/* A live item of the database chosen at random (thread's stream), or NULL when empty. */
+const shoal_item *shoal_store_random(shoal_thread *thread, uint32_t db);
+
+/* ---- counts and memory ---- */
+
+uint64_t shoal_store_count(const shoal_store *store, uint32_t db);
+uint64_t shoal_store_count_volatile(const shoal_store *store, uint32_t db);
+uint64_t shoal_store_count_slot(const shoal_store *store, uint32_t place);
+
+typedef struct shoal_store_stats {
+    uint64_t bytes;          /* taken from the allocator and still in use, tables included */
+    uint64_t bytes_limbo;    /* retired, not yet freed; part of bytes */
+    uint64_t bytes_tables;   /* directories and buckets; part of bytes */
+    uint64_t keys, keys_volatile;
+    uint64_t hits, misses;   /* of reads that asked to be counted */
+    uint64_t expired;        /* removed because their time had come */
+    uint64_t handed_over;    /* operations that found a gate taken */
+} shoal_store_stats;
+void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out);
+/* Counts one lookup of a client for keyspace_hits and keyspace_misses. */
+void shoal_thread_count_lookup(shoal_thread *thread, bool hit);
+/* Sets hits, misses and expired to zero (CONFIG RESETSTAT). */
+void shoal_store_stats_reset(shoal_store *store);
+
+/* Background work of one thread: expires items of its share of the slots, frees retired memory,
+ * within `budget_us` as estimated by work done (never reads a clock). Inside enter and leave.
+ * Returns how long until it wants to run again, in microseconds, or SHOAL_NEVER (INT64_MAX) when
+ * nothing with a TTL and nothing retired is left. */
+int64_t shoal_store_maintain(shoal_thread *thread, uint32_t budget_us);
+/* False stops active expiry (DEBUG SET-ACTIVE-EXPIRE 0). */
+void shoal_store_set_active_expire(shoal_store *store, bool on);
+
+/* Order-independent digest of all live data; only while no thread is inside a batch. */
+uint64_t shoal_store_digest(const shoal_store *store);
+
+/* ---- ownership and routes, for cluster mode ---- */
+
+/* True when this node owns the slot: one acquire load of the slot's word. */
+bool shoal_store_owns(const shoal_store *store, uint32_t slot);
+/* Marks a slot (of database 0) owned or not; its keys stay. Control actor only. */
+void shoal_store_set_owned(shoal_thread *thread, uint32_t slot, bool owned);
+
+/* Who serves what: immutable once published. */
+typedef struct shoal_route {
+    bool cluster;                 /* false: no redirections at all */
+    bool up;                      /* cluster state */
+    bool reads_when_down;         /* cluster-allow-reads-when-down */
+    uint16_t owner[SHOAL_SLOTS];  /* index + 1 into nodes; 0: nobody serves it */
+    uint16_t node_count;
+    struct shoal_route_node {
+        char name[SHOAL_NODE_NAME_LEN + 1];
+        char endpoint[256];       /* as clients should be told: ip or host name, may be "" */
+        uint16_t port;
+        bool myself;
+    } nodes[];
+} shoal_route;
+
+/* Allocates a route with room for `nodes`, all zero. */
+shoal_route *shoal_route_make(shoal_store *store, uint16_t nodes);
+/* Hands `route` over to the store, which retires the one before. Control actor only. */
+void shoal_store_publish_route(shoal_thread *thread, shoal_route *route);
+/* The present route; valid inside the batch. */
+const shoal_route *shoal_store_route(const shoal_store *store);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * viz/source/file.c - a trace file as a timeline: read whole, checked entry by entry, so that a
+ * damaged file is refused with the place of the damage before anything is drawn.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "viz/source/timeline.h"
+
+static bool nothing_more(void *context, shoal_timeline *timeline, int64_t until_us)
+{
+    (void)context, (void)timeline, (void)until_us;
+    return false;
+}
+
+static void nothing_to_close(void *context)
+{
+    (void)context;
+}
+
+/* The whole file in memory the caller frees, or NULL with errno set. */
+static char *read_whole(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file) return NULL;
+    char *data = NULL;
+    size_t used = 0, room = 0;
+    for (;;) {
+        if (used == room) {
+            room = room ? room * 2 : 65536;
+            char *grown = realloc(data, room);
+            if (!grown) break;
+            data = grown;
+        }
+        size_t got = fread(data + used, 1, room - used, file);
+        used += got;
+        if (got == 0) break;
+    }
+    bool bad = ferror(file) != 0;
+    fclose(file);
+    if (bad || !data) {
+        free(data);
+        return NULL;
+    }
+    *size = used;
+    return data;
+}
+
+static const char *expected(shoal_err error)
+{
+    switch (error) {
+    case SHOAL_ERR_TRUNCATED: return "the file ends inside an entry";
+    case SHOAL_ERR_UNSUPPORTED: return "expected trace version 1";
+    default: return "expected a trace entry";
+    }
+}
+
+/* Adds every entry of `rest`; returns the byte where reading failed, or -1. */
+static long add_entries(shoal_timeline *timeline, shoal_slice all, shoal_err *error)
+{
+    size_t at = SHOAL_TRACE_HEADER_SIZE;
+    int64_t last_us = 0;
+    while (at < all.size) {
+        shoal_trace_entry entry;
+        size_t used;
+        *error = shoal_trace_decode((shoal_slice){all.data + at, all.size - at}, &entry, &used);
+        if (*error == SHOAL_ERR_OK && entry.time_us < last_us) *error = SHOAL_ERR_MALFORMED;
+        if (*error != SHOAL_ERR_OK) return (long)at;
+        last_us = entry.time_us;
+        shoal_timeline_add(timeline, &entry);
+        at += used;
+    }
+    return -1;
+}
+
+shoal_timeline *shoal_timeline_open_file(const char *path, char *complaint, size_t room)
+{
+    size_t size = 0;
+    char *data = read_whole(path, &size);
+    if (!data) {
+        snprintf(complaint, room, "%s: %s", path, strerror(errno));
+        return NULL;
+    }
+    shoal_slice all = {data, size};
+    shoal_err error = shoal_trace_decode_header(all);
+    if (error != SHOAL_ERR_OK) {
+        snprintf(complaint, room, "%s: not a trace file: %s", path,
+                 error == SHOAL_ERR_UNSUPPORTED ? expected(error)
+                                                : "expected \"SHOALTRC\" at byte 0");
+        free(data);
+        return NULL;
+    }
+    shoal_feeder feeder = {NULL, nothing_more, nothing_to_close};
+    shoal_timeline *timeline = shoal_timeline_make(feeder);
+    long bad_at = timeline ? add_entries(timeline, all, &error) : 0;
+    free(data);
+    if (bad_at < 0) {
+        shoal_timeline_reach(timeline, 0);
+        return timeline;
+    }
+    snprintf(complaint, room, "%s: byte %ld: %s", path, bad_at, expected(error));
+    shoal_timeline_free(timeline);
+    return NULL;
+}

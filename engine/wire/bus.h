@@ -56,7 +56,9 @@ typedef struct shoal_gossip {
 } shoal_gossip;
 
 /* One frame. For encoding: fill it, with `gossip` and the other variable parts pointing to the
- * caller's memory. For decoding: variable parts stay encoded and are read by index. */
+ * caller's memory. For decoding: variable parts stay encoded and are read by index. Names and
+ * addresses of a decoded frame are checked: a name is 40 characters of 0-9 a-z, an address is
+ * zero padded printable text without blanks, commas, '@' and quotes. */
 typedef struct shoal_frame {
     uint16_t type, port, bus_port, tls_port, flags;
     uint8_t state;                       /* 0 ok, 1 fail */
@@ -69,13 +71,14 @@ typedef struct shoal_frame {
     uint16_t count;                      /* gossip entries of PING PONG MEET, 1 for PUBLISH */
     const shoal_gossip *gossip;          /* encode only */
     shoal_slice gossip_bytes;            /* decode only: count * 104 bytes */
-    uint16_t extension_count;            /* at most 8 */
-    struct { uint16_t type; shoal_slice data; } extensions[8]; /* hostname without its zero */
+    uint16_t extension_count;            /* at most 8; decoding leaves out what is beyond */
+    struct { uint16_t type; shoal_slice data; } extensions[8]; /* texts without their zero */
     char failed_name[SHOAL_NODE_NAME_LEN];                 /* FAIL */
     uint64_t update_epoch;                                 /* UPDATE */
     char update_name[SHOAL_NODE_NAME_LEN];                 /* UPDATE */
     const shoal_slotmap *update_slots;                     /* UPDATE */
     shoal_slice channel, message;                          /* PUBLISH, PUBLISHSHARD */
+    shoal_slice module_bytes;                              /* MODULE: what follows the header */
 } shoal_frame;
 
 /* Why a frame was refused, for logs and counters. */
@@ -88,11 +91,14 @@ typedef struct shoal_frame_error {
 /* Appends the encoded frame. Every byte is set. */
 void shoal_frame_encode(const shoal_frame *frame, shoal_buffer *out);
 
-/* Length of the frame at the start of `bytes` from its first 16: 0 and *size, or
- * SHOAL_ERR_TRUNCATED (give more bytes), or SHOAL_ERR_MALFORMED / SHOAL_ERR_UNSUPPORTED. */
+/* Length of the frame at the start of `bytes`, from its first 8: 0 and *size, or
+ * SHOAL_ERR_TRUNCATED (give more bytes), or SHOAL_ERR_MALFORMED: these bytes are no frame, and
+ * the link cannot be read any further. */
 SHOAL_MUST_USE shoal_err shoal_frame_size(shoal_slice bytes, size_t *size,
                                           shoal_frame_error *error);
-/* Reads one whole frame of exactly `bytes.size` bytes. */
+/* Reads one whole frame of exactly `bytes.size` bytes: 0; SHOAL_ERR_UNSUPPORTED for another
+ * version or an unknown type; SHOAL_ERR_MALFORMED. As in Redis, only this frame is lost then: the
+ * link may go on behind it. */
 SHOAL_MUST_USE shoal_err shoal_frame_decode(shoal_slice bytes, shoal_frame *frame,
                                             shoal_frame_error *error);
 /* Entry `index` (< count) of a decoded frame. */

@@ -16,9 +16,9 @@ _Noreturn void shoal_assert_failed(const char *condition, const char *file, unsi
                                    const char *function) __attribute__((cold));
 
 /* Stops the process unless `condition` holds. On in every build: keep it cheap. */
-#define SHOAL_ASSERT(condition)                                                                    \
-    (__builtin_expect(!(condition), 0)                                                             \
-         ? shoal_assert_failed(#condition, __FILE__, __LINE__, __func__)                           \
+#define SHOAL_ASSERT(condition)                                          \
+    (__builtin_expect(!(condition), 0)                                   \
+         ? shoal_assert_failed(#condition, __FILE__, __LINE__, __func__) \
          : (void)0)
 
 /* As SHOAL_ASSERT, for checks too dear for release: on where SHOAL_DEBUG_ASSERTS is defined (the

@@ -83,8 +83,8 @@ char *shoal_buffer_reserve(shoal_buffer *buffer, size_t size)
         size_t content = shoal_buffer_size(buffer);
         /* Compacting pays when at least half of the block is consumed: each byte then moves at
          * most once for every byte that was consumed. */
-        bool compactable = buffer->data && buffer->start >= content &&
-                           buffer->capacity - content >= size;
+        bool compactable =
+            buffer->data && buffer->start >= content && buffer->capacity - content >= size;
         if (compactable) {
             compact(buffer);
         } else if (size > PTRDIFF_MAX / 2 || !grow(buffer, content + size)) {

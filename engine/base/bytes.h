@@ -19,17 +19,17 @@
 #endif
 
 /* Defines shoal_bytes_get_<name> and shoal_bytes_put_<name> for one width and order. */
-#define SHOAL_BYTES__PAIR(name, bits, ordered)                                                     \
-    static inline uint##bits##_t shoal_bytes_get_##name(const void *from)                          \
-    {                                                                                              \
-        uint##bits##_t value;                                                                      \
-        memcpy(&value, from, sizeof(value));                                                       \
-        return ordered(bits, value);                                                               \
-    }                                                                                              \
-    static inline void shoal_bytes_put_##name(void *to, uint##bits##_t value)                      \
-    {                                                                                              \
-        value = ordered(bits, value);                                                              \
-        memcpy(to, &value, sizeof(value));                                                         \
+#define SHOAL_BYTES__PAIR(name, bits, ordered)                                \
+    static inline uint##bits##_t shoal_bytes_get_##name(const void *from)     \
+    {                                                                         \
+        uint##bits##_t value;                                                 \
+        memcpy(&value, from, sizeof(value));                                  \
+        return ordered(bits, value);                                          \
+    }                                                                         \
+    static inline void shoal_bytes_put_##name(void *to, uint##bits##_t value) \
+    {                                                                         \
+        value = ordered(bits, value);                                         \
+        memcpy(to, &value, sizeof(value));                                    \
     }
 
 /* shoal_bytes_get_le64(from) reads, shoal_bytes_put_le64(to, value) writes; le is little-endian,

@@ -18,12 +18,12 @@
 
 /* One directive, parsed. */
 typedef struct directive {
-    char type;       /* the letter */
-    char length;     /* 0, 'H' for hh, 'h', 'l' (also ll, z, j, t: all 64 bits) */
-    bool left;       /* `-` */
-    bool zeros;      /* `0` */
-    int width;       /* least characters */
-    int precision;   /* -1 when left out */
+    char type;     /* the letter */
+    char length;   /* 0, 'H' for hh, 'h', 'l' (also ll, z, j, t: all 64 bits) */
+    bool left;     /* `-` */
+    bool zeros;    /* `0` */
+    int width;     /* least characters */
+    int precision; /* -1 when left out */
 } directive;
 
 static bool is_digit(char c)

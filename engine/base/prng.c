@@ -54,8 +54,7 @@ int64_t shoal_prng_between(shoal_prng *prng, int64_t low, int64_t high)
 {
     SHOAL_ASSERT(low <= high);
     uint64_t span = (uint64_t)high - (uint64_t)low;
-    uint64_t offset = span == UINT64_MAX ? shoal_prng_next(prng)
-                                         : shoal_prng_below(prng, span + 1);
+    uint64_t offset = span == UINT64_MAX ? shoal_prng_next(prng) : shoal_prng_below(prng, span + 1);
     return (int64_t)((uint64_t)low + offset);
 }
 

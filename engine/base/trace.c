@@ -45,8 +45,9 @@ typedef struct kind_words {
 static kind_words words_of(uint32_t kind)
 {
     switch (kind) {
-#define SHOAL_TRACE(name, value, a, b, c, text, doc)                                               \
-    case value: return (kind_words){#name, {#a, #b, #c}, #text};
+#define SHOAL_TRACE(name, value, a, b, c, text, doc) \
+    case value:                                      \
+        return (kind_words){#name, {#a, #b, #c}, #text};
 #include <shoal/trace.def>
 #undef SHOAL_TRACE
     default: return (kind_words){0};

@@ -12,10 +12,10 @@
 
 /* Counts and knobs of one test allocator. Zero is a valid start. */
 typedef struct test_heap {
-    _Atomic int64_t blocks;     /* allocated and not released */
-    _Atomic int64_t bytes;      /* requested sizes of those blocks */
-    _Atomic int64_t calls;      /* allocations so far */
-    int64_t fail_after;         /* allocations from this one on fail; 0 for never */
+    _Atomic int64_t blocks; /* allocated and not released */
+    _Atomic int64_t bytes;  /* requested sizes of those blocks */
+    _Atomic int64_t calls;  /* allocations so far */
+    int64_t fail_after;     /* allocations from this one on fail; 0 for never */
 } test_heap;
 
 /* An allocator that counts in `heap`, which must outlive it. Releasing with another size than

@@ -24,9 +24,68 @@
 #include "store/store.h"
 #include "wire/resp.h"
 
+/* What clients are told as the version of Redis that is spoken here. */
+#define SHOAL_REDIS_VERSION "7.0.15"
+
+/* Where a command runs; see above. */
 typedef enum shoal_executor {
-    SHOAL_RUN_LOCAL, SHOAL_RUN_READ, SHOAL_RUN_GATED, SHOAL_RUN_CONTROL, SHOAL_RUN_TOUR
+    SHOAL_RUN_LOCAL,
+    SHOAL_RUN_READ,
+    SHOAL_RUN_GATED,
+    SHOAL_RUN_CONTROL,
+    SHOAL_RUN_TOUR
 } shoal_executor;
+
+/* Flags of a command, in the order in which COMMAND INFO lists them. */
+typedef enum shoal_flag {
+    SHOAL_FLAG_NONE = 0,
+    SHOAL_FLAG_WRITE = 1 << 0,
+    SHOAL_FLAG_READONLY = 1 << 1,
+    SHOAL_FLAG_DENYOOM = 1 << 2,
+    SHOAL_FLAG_ADMIN = 1 << 3,
+    SHOAL_FLAG_PUBSUB = 1 << 4,
+    SHOAL_FLAG_NOSCRIPT = 1 << 5,
+    SHOAL_FLAG_BLOCKING = 1 << 6,
+    SHOAL_FLAG_LOADING = 1 << 7, /* allowed before the node is ready */
+    SHOAL_FLAG_STALE = 1 << 8,
+    SHOAL_FLAG_FAST = 1 << 9,
+    SHOAL_FLAG_NO_AUTH = 1 << 10, /* allowed before AUTH */
+    SHOAL_FLAG_NO_ASYNC_LOADING = 1 << 11,
+    SHOAL_FLAG_NO_MULTI = 1 << 12,
+    SHOAL_FLAG_ALLOW_BUSY = 1 << 13
+} shoal_flag;
+
+/* ACL categories, in the order in which COMMAND INFO lists them. */
+typedef enum shoal_category {
+    SHOAL_CATEGORY_KEYSPACE = 1 << 0,
+    SHOAL_CATEGORY_READ = 1 << 1,
+    SHOAL_CATEGORY_WRITE = 1 << 2,
+    SHOAL_CATEGORY_STRING = 1 << 3,
+    SHOAL_CATEGORY_ADMIN = 1 << 4,
+    SHOAL_CATEGORY_FAST = 1 << 5,
+    SHOAL_CATEGORY_SLOW = 1 << 6,
+    SHOAL_CATEGORY_DANGEROUS = 1 << 7,
+    SHOAL_CATEGORY_CONNECTION = 1 << 8
+} shoal_category;
+
+/* SHOAL_FLAGS(WRITE, FAST) is SHOAL_FLAG_WRITE | SHOAL_FLAG_FAST; for commands.def. */
+#define SHOAL_FLAGS(...) SHOAL_COMMAND__OR(SHOAL_FLAG_, __VA_ARGS__)
+/* The same for categories. */
+#define SHOAL_CATEGORIES(...) SHOAL_COMMAND__OR(SHOAL_CATEGORY_, __VA_ARGS__)
+#define SHOAL_COMMAND__OR(p, ...)                                                                  \
+    SHOAL_COMMAND__PICK(__VA_ARGS__, SHOAL_COMMAND__OR8, SHOAL_COMMAND__OR7, SHOAL_COMMAND__OR6,   \
+                        SHOAL_COMMAND__OR5, SHOAL_COMMAND__OR4, SHOAL_COMMAND__OR3,                \
+                        SHOAL_COMMAND__OR2, SHOAL_COMMAND__OR1, 0)                                 \
+    (p, __VA_ARGS__)
+#define SHOAL_COMMAND__PICK(a, b, c, d, e, f, g, h, pick, ...) pick
+#define SHOAL_COMMAND__OR1(p, a) p##a
+#define SHOAL_COMMAND__OR2(p, a, ...) p##a | SHOAL_COMMAND__OR1(p, __VA_ARGS__)
+#define SHOAL_COMMAND__OR3(p, a, ...) p##a | SHOAL_COMMAND__OR2(p, __VA_ARGS__)
+#define SHOAL_COMMAND__OR4(p, a, ...) p##a | SHOAL_COMMAND__OR3(p, __VA_ARGS__)
+#define SHOAL_COMMAND__OR5(p, a, ...) p##a | SHOAL_COMMAND__OR4(p, __VA_ARGS__)
+#define SHOAL_COMMAND__OR6(p, a, ...) p##a | SHOAL_COMMAND__OR5(p, __VA_ARGS__)
+#define SHOAL_COMMAND__OR7(p, a, ...) p##a | SHOAL_COMMAND__OR6(p, __VA_ARGS__)
+#define SHOAL_COMMAND__OR8(p, a, ...) p##a | SHOAL_COMMAND__OR7(p, __VA_ARGS__)
 
 /* Ids: SHOAL_COMMAND_GET, SHOAL_COMMAND_CLIENT_LIST (a subcommand), ... from commands.def. */
 typedef enum shoal_command_id {
@@ -38,6 +97,8 @@ typedef enum shoal_command_id {
 } shoal_command_id;
 
 typedef struct shoal_call shoal_call;
+typedef struct shoal_env shoal_env;
+/* Runs one call of a command. */
 typedef void (*shoal_handler)(shoal_call *call);
 
 /* One row of the table. */
@@ -46,21 +107,35 @@ typedef struct shoal_command {
     const char *name;          /* lower case; of a subcommand, its own word */
     shoal_command_id parent;   /* of a subcommand, else NONE */
     shoal_executor executor;
-    shoal_handler run;         /* NULL for CONTROL rows: core has the handler */
+    shoal_handler run;         /* NULL for CONTROL rows: core has the handler; NULL too for the
+                                  containers of subcommands, which never run themselves */
     int32_t arity;             /* as COMMAND INFO: counts the name, negative for "at least" */
     uint32_t flags;            /* SHOAL_FLAG_* */
-    int32_t key_first, key_last, key_step;
+    int32_t key_first, key_last, key_step; /* 0 0 0: no keys; a negative last is from the end */
+    const char *access;        /* what is done to the keys: words of a key specification; `;`
+                                  begins the next one, one key further on */
     uint32_t categories;       /* SHOAL_CATEGORY_* (ACL) */
     const char *tips;          /* comma separated, or "" */
     const char *since, *group, *complexity, *summary; /* our own words */
 } shoal_command;
 
 /* Finds by name, any case: a command, or with `sub` (may be empty) its subcommand. NULL when
- * unknown. */
+ * unknown. Takes a walk over the table; sessions have a faster way. */
 const shoal_command *shoal_command_find(shoal_slice name, shoal_slice sub);
+/* The row of an id other than NONE. */
 const shoal_command *shoal_command_row(shoal_command_id id);
 
-/* One execution. Handlers write exactly one reply. GATED handlers must not touch `session`. */
+/* What a TOUR gathers on its way from worker to worker. */
+typedef struct shoal_tour {
+    shoal_buffer gathered; /* the handler's own */
+    uint64_t count;        /* the handler's own */
+    uint64_t asker;        /* client id of the asking session */
+    bool self;             /* the handler's own: the asking session is meant too */
+    bool last;             /* every worker has been visited: write the reply */
+} shoal_tour;
+
+/* One execution. Handlers write exactly one reply; those of TOUR rows none until tour->last.
+ * GATED and READ handlers must not touch `session` nor `worker`: they may run on any thread. */
 struct shoal_call {
     const shoal_command *command;
     uint32_t argc;
@@ -70,14 +145,17 @@ struct shoal_call {
     uint32_t db;
     shoal_thread *thread;      /* the store thread that runs it */
     shoal_store *store;
+    shoal_env *env;
     shoal_time now;
     shoal_reply reply;
-    shoal_session *session;    /* LOCAL, READ; NULL otherwise */
-    struct shoal_worker *worker; /* LOCAL, READ, TOUR: the worker that runs it; else NULL */
+    shoal_session *session;    /* LOCAL; TOUR when tour->last; else NULL */
+    struct shoal_worker *worker; /* LOCAL, TOUR: the worker that runs it; else NULL */
+    shoal_tour *tour;          /* TOUR; else NULL */
 };
 
 /* What travels when a command cannot run where it was read: a copy of it. Made by dispatch,
- * answered by whoever runs it with shoal_request_finish. */
+ * answered by whoever runs it with shoal_errand_finish. The inbox of the control actor holds
+ * nothing but errands, whose op.run is NULL: core looks at `command`. */
 typedef struct shoal_errand {
     shoal_gate_op gate;        /* first; its op is the inbox link too */
     const shoal_command *command;
@@ -91,6 +169,8 @@ typedef struct shoal_errand {
     shoal_session *session;    /* whom to wake; touched by its own worker only */
     struct shoal_worker *origin;
     uint32_t stop;             /* TOUR: next worker to visit */
+    shoal_tour tour;           /* TOUR */
+    uint32_t place_next, place_end; /* FLUSHALL, FLUSHDB: what is still to be emptied */
     uint64_t client_id;        /* of the asking session */
     shoal_address local;       /* the asking connection's own end (CLUSTER MEET needs it) */
     bool close_after;          /* the session is closed behind the reply */
@@ -124,7 +204,7 @@ typedef enum shoal_stat {
 
 /* What the room needs of the node around it. Filled by core before the first worker is made;
  * outlives them all. */
-typedef struct shoal_env {
+struct shoal_env {
     shoal_allocator allocator;
     shoal_store *store;
     const shoal_host *host;                       /* nudge and trace */
@@ -137,8 +217,9 @@ typedef struct shoal_env {
     _Atomic uint32_t clients;                     /* relaxed: sessions open now */
     uint64_t process_id;
     const char *run_id;                           /* 40 hex characters */
-    bool loading;                                 /* not ready: data commands answer -LOADING */
-} shoal_env;
+    _Atomic bool loading;                         /* relaxed: not ready, most commands answer
+                                                     -LOADING */
+};
 
 /* Makes worker `index`, which uses store thread `index`. 0 or SHOAL_ERR_NO_MEMORY. */
 SHOAL_MUST_USE shoal_err shoal_worker_make(shoal_env *env, uint32_t index,

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * node/connection.h. On the usual way a request costs one recv and one send: replies go from the
+ * desk's shared buffer to the socket, and nothing is kept. Only when the socket does not take
+ * them all does the connection get a buffer of its own (`pending`) and wait for EPOLLOUT.
+ *
+ * What epoll watches for is changed lazily. A connection that should not be read just now keeps
+ * its EPOLLIN until an event for it really comes: a session that is parked for a microsecond
+ * costs no system call.
+ */
+#include "connection.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/atomic.h"
+#include "sockets.h"
+
+/* Reads of one connection in one turn, when each fills the input buffer. Chosen: a client that
+ * sends a huge value gets half a megabyte per turn, the others wait for 50 microseconds. */
+#define READS_MAX 8
+
+/* Unsent bytes from which on a connection is not read. Large, because a client that writes a
+ * whole pipeline before it reads the first reply must not find both ends waiting. Chosen. */
+#define PENDING_MAX ((size_t)16 << 20)
+
+/* An unsent rest from which on it is cheaper to give the connection the desk's buffer. */
+#define STEAL_MIN ((size_t)16 << 10)
+
+/* The desk's buffer is given back when it has grown beyond this. */
+#define OUTPUT_KEEP ((size_t)1 << 20)
+
+struct shoal_connection {
+    shoal_desk *desk;
+    shoal_session *session; /* NULL before the first event and after the end */
+    int descriptor;
+    uint32_t interest; /* what epoll watches for */
+    bool unix_socket;
+    bool greeted; /* the session has been opened, or refused */
+    bool parked;  /* do not read until the worker says so */
+    bool deaf;    /* nothing more is read: the peer has sent its last byte, or we
+                               are about to close */
+    bool dead;
+    shoal_buffer pending; /* replies that the socket did not take */
+    size_t backlog_told;  /* what the session believes is pending */
+    shoal_connection *next;
+    shoal_connection *previous;
+};
+
+shoal_connection *shoal_connection__make(shoal_desk *desk, int descriptor, bool unix_socket)
+{
+    const shoal_allocator *allocator = desk->allocator;
+    shoal_connection *made = allocator->allocate_zeroed(allocator->context, sizeof *made, 64);
+    if (made == NULL) return NULL;
+    made->desk = desk;
+    made->descriptor = descriptor;
+    made->unix_socket = unix_socket;
+    made->pending = shoal_buffer_make(allocator);
+    /* A new socket has room: EPOLLOUT makes the first event come at once, so that the session
+     * is opened (or refused) by its own lane before the client has said a word. */
+    made->interest = EPOLLIN | EPOLLOUT;
+    struct epoll_event event = {.events = made->interest, .data.ptr = made};
+    shoal_add_relaxed(&desk->load, 1);
+    if (epoll_ctl(desk->epoll, EPOLL_CTL_ADD, descriptor, &event) == 0) return made;
+    shoal_sub_relaxed(&desk->load, 1);
+    allocator->release(allocator->context, made, sizeof *made, 64);
+    return NULL;
+}
+
+/* ---- the end of a connection ---- */
+
+static void end(shoal_connection *connection)
+{
+    shoal_desk *desk = connection->desk;
+    SHOAL_ASSERT(!connection->dead);
+    connection->dead = true;
+    if (connection->session) shoal_session_close(connection->session);
+    connection->session = NULL;
+    close(connection->descriptor); /* epoll forgets it by itself */
+    shoal_buffer_free(&connection->pending);
+    if (connection->previous) connection->previous->next = connection->next;
+    if (connection->next) connection->next->previous = connection->previous;
+    if (desk->open == connection) desk->open = connection->next;
+    connection->next = desk->dead;
+    desk->dead = connection;
+    shoal_sub_relaxed(&desk->load, 1);
+}
+
+void shoal_connection__close_all(shoal_desk *desk)
+{
+    while (desk->open) end(desk->open);
+}
+
+void shoal_connection__bury(shoal_desk *desk)
+{
+    const shoal_allocator *allocator = desk->allocator;
+    while (desk->dead) {
+        shoal_connection *gone = desk->dead;
+        desk->dead = gone->next;
+        allocator->release(allocator->context, gone, sizeof *gone, 64);
+    }
+    if (desk->output.capacity > OUTPUT_KEEP) shoal_buffer_free(&desk->output);
+}
+
+/* ---- output ---- */
+
+/* Sends from the front of `buffer` until it is empty or the socket is full. False when the
+ * connection is broken. */
+static bool send_some(int descriptor, shoal_buffer *buffer)
+{
+    while (shoal_buffer_size(buffer) > 0) {
+        shoal_slice rest = shoal_buffer_slice(buffer);
+        ssize_t sent = send(descriptor, rest.data, rest.size, MSG_NOSIGNAL);
+        if (sent >= 0) {
+            shoal_buffer_consume(buffer, (size_t)sent);
+            /* A short count means that the socket is full: asking again would only say so. */
+            if ((size_t)sent < rest.size) return true;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return true;
+        } else if (errno != EINTR) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Keeps what the socket did not take of the desk's buffer, which is empty afterwards. */
+static void keep_rest(shoal_connection *connection)
+{
+    shoal_buffer *output = &connection->desk->output;
+    shoal_buffer *pending = &connection->pending;
+    if (shoal_buffer_size(output) >= STEAL_MIN && pending->data == NULL) {
+        *pending = *output;
+        *output = shoal_buffer_make(connection->desk->allocator);
+        return;
+    }
+    shoal_buffer_append(pending, shoal_buffer_slice(output));
+    shoal_buffer_consume(output, shoal_buffer_size(output));
+}
+
+static void tell_backlog(shoal_connection *connection)
+{
+    size_t size = shoal_buffer_size(&connection->pending);
+    if (size == connection->backlog_told || connection->session == NULL) return;
+    connection->backlog_told = size;
+    shoal_session_backlog(connection->session, size);
+}
+
+/* ---- what epoll watches for ---- */
+
+static bool may_read(const shoal_connection *connection)
+{
+    return !connection->deaf && !connection->parked &&
+           shoal_buffer_size(&connection->pending) < PENDING_MAX;
+}
+
+static void watch(shoal_connection *connection, uint32_t interest)
+{
+    if (interest == connection->interest) return;
+    struct epoll_event event = {.events = interest, .data.ptr = connection};
+    int result = epoll_ctl(connection->desk->epoll, EPOLL_CTL_MOD, connection->descriptor, &event);
+    SHOAL_ASSERT(result == 0);
+    connection->interest = interest;
+}
+
+/* Watches for what the connection needs now. EPOLLIN is taken away only when `strict`. */
+static void adjust_watch(shoal_connection *connection, bool strict)
+{
+    uint32_t interest = shoal_buffer_size(&connection->pending) > 0 ? EPOLLOUT : 0;
+    if (may_read(connection)) interest |= EPOLLIN;
+    if (!strict && interest == (connection->interest & ~(uint32_t)EPOLLIN)) return;
+    watch(connection, interest);
+}
+
+/* After bytes may have left, come or been promised: ends the connection or waits on. */
+static void settle(shoal_connection *connection)
+{
+    bool unsent = shoal_buffer_size(&connection->pending) > 0;
+    if (connection->pending.failed || (connection->deaf && !unsent && !connection->parked)) {
+        end(connection);
+        return;
+    }
+    if (!unsent && connection->pending.data) shoal_buffer_free(&connection->pending);
+    tell_backlog(connection);
+    adjust_watch(connection, false);
+}
+
+/* ---- serving ---- */
+
+/* Sends the replies in the desk's buffer behind those that are pending. False when the
+ * connection ended. */
+static bool reply(shoal_connection *connection)
+{
+    shoal_buffer *output = &connection->desk->output;
+    bool intact = !output->failed;
+    if (intact && shoal_buffer_size(&connection->pending) == 0) {
+        intact = send_some(connection->descriptor, output);
+    }
+    if (intact && shoal_buffer_size(output) > 0) keep_rest(connection);
+    if (intact) return true;
+    shoal_buffer_free(output);
+    output->failed = false;
+    end(connection);
+    return false;
+}
+
+/* Gives bytes to the session and sends its replies. False when the connection ended. */
+static bool feed(shoal_connection *connection, shoal_slice bytes)
+{
+    shoal_feed verdict = shoal_session_feed(connection->session, bytes, &connection->desk->output);
+    connection->parked = verdict == SHOAL_FEED_PARKED;
+    if (verdict == SHOAL_FEED_CLOSE) connection->deaf = true;
+    return reply(connection);
+}
+
+/* Reads while there is something to read and the connection may be read. False when it ended. */
+static bool receive(shoal_connection *connection)
+{
+    char *input = connection->desk->input;
+    for (int reads = 0; reads < READS_MAX && may_read(connection); reads++) {
+        ssize_t got = recv(connection->descriptor, input, SHOAL_INPUT_SIZE, 0);
+        if (got > 0) {
+            if (!feed(connection, (shoal_slice){input, (size_t)got})) return false;
+            if ((size_t)got < SHOAL_INPUT_SIZE) return true;
+        } else if (got == 0) {
+            connection->deaf = true;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return true;
+        } else if (errno != EINTR) {
+            end(connection);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Opens the session; a refusal is sent and the connection closes behind it. */
+static bool greet(shoal_connection *connection)
+{
+    shoal_desk *desk = connection->desk;
+    shoal_session_options options = {.descriptor = connection->descriptor,
+                                     .unix_socket = connection->unix_socket,
+                                     .owner = connection};
+    options.peer = shoal_socket__peer(connection->descriptor);
+    options.local = shoal_socket__local(connection->descriptor);
+    connection->greeted = true;
+    connection->next = desk->open;
+    if (desk->open) desk->open->previous = connection;
+    desk->open = connection;
+    shoal_err error =
+        shoal_session_open(desk->worker, &options, &desk->output, &connection->session);
+    if (error != SHOAL_ERR_OK) {
+        connection->session = NULL;
+        connection->deaf = true;
+    }
+    return reply(connection);
+}
+
+void shoal_connection__ready(shoal_connection *connection, uint32_t events)
+{
+    if (connection->dead) return;
+    if (!connection->greeted && !greet(connection)) return;
+    if ((events & EPOLLOUT) && shoal_buffer_size(&connection->pending) > 0 &&
+        !send_some(connection->descriptor, &connection->pending)) {
+        end(connection);
+        return;
+    }
+    if (may_read(connection)) {
+        if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) && !receive(connection)) return;
+    } else if (events & (EPOLLERR | EPOLLHUP)) {
+        end(connection); /* Both directions are gone, and epoll would go on saying so. */
+        return;
+    } else if (events & EPOLLIN) {
+        adjust_watch(connection, true);
+    }
+    settle(connection);
+}
+
+void shoal_connection__resume(shoal_connection *connection)
+{
+    SHOAL_ASSERT(!connection->dead && connection->session != NULL);
+    if (feed(connection, (shoal_slice){0})) settle(connection);
+}

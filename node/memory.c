@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * node/memory.h on jemalloc, or on the C library's malloc where jemalloc is not linked.
+ */
+#include "memory.h"
+
+#ifdef SHOAL_NODE_JEMALLOC
+
+#include <jemalloc/jemalloc.h>
+#include <stdlib.h>
+
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
+
+/* The flags of jemalloc for an alignment. Every size class is aligned to 8, and those of 16
+ * bytes and more to 16: then plain malloc, whose fast path is shorter, will do. */
+static int flags_of(size_t size, size_t alignment)
+{
+    if (alignment <= 8 || (alignment == 16 && size >= 16)) return 0;
+    return MALLOCX_ALIGN(alignment);
+}
+
+static void *take(void *context, size_t size, size_t alignment)
+{
+    (void)context;
+    int flags = flags_of(size, alignment);
+    return flags == 0 ? malloc(size) : mallocx(size, flags);
+}
+
+/* Large zeroed blocks come from fresh extents, which the system zeroes when they are touched. */
+static void *take_zeroed(void *context, size_t size, size_t alignment)
+{
+    (void)context;
+    return mallocx(size, flags_of(size, alignment) | MALLOCX_ZERO);
+}
+
+static void give(void *context, void *memory, size_t size, size_t alignment)
+{
+    (void)context;
+    sdallocx(memory, size, flags_of(size, alignment));
+}
+
+static size_t usable(void *context, size_t size, size_t alignment)
+{
+    (void)context;
+    return nallocx(size, flags_of(size, alignment));
+}
+
+shoal_allocator shoal_memory_allocator(void)
+{
+    return (shoal_allocator){.allocate = take,
+                             .allocate_zeroed = take_zeroed,
+                             .release = give,
+                             .usable_size = usable};
+}
+
+const char *shoal_memory_name(void)
+{
+    return "jemalloc-" TEXT(JEMALLOC_VERSION_MAJOR) "." TEXT(JEMALLOC_VERSION_MINOR) "." TEXT(
+        JEMALLOC_VERSION_BUGFIX);
+}
+
+/* One number of jemalloc's statistics tree, 0 when there is none. */
+static uint64_t stat_read(const char *name)
+{
+    size_t value = 0;
+    size_t size = sizeof value;
+    return mallctl(name, &value, &size, NULL, 0) == 0 ? value : 0;
+}
+
+shoal_memory_stats shoal_memory_stats_read(void)
+{
+    uint64_t epoch = 1;
+    size_t size = sizeof epoch;
+    if (mallctl("epoch", &epoch, &size, &epoch, size) != 0) return (shoal_memory_stats){0};
+    return (shoal_memory_stats){.allocated = stat_read("stats.allocated"),
+                                .active = stat_read("stats.active"),
+                                .resident = stat_read("stats.resident"),
+                                .retained = stat_read("stats.retained")};
+}
+
+#else
+
+shoal_allocator shoal_memory_allocator(void)
+{
+    return shoal_allocator_default();
+}
+
+const char *shoal_memory_name(void)
+{
+    return "libc";
+}
+
+shoal_memory_stats shoal_memory_stats_read(void)
+{
+    return (shoal_memory_stats){0};
+}
+
+#endif

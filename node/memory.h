@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * node/memory.h - the allocator of a server: jemalloc, whose size classes are known exactly and
+ * which frees by size. Builds under a sanitizer use the C library's malloc, which the sanitizer
+ * watches.
+ */
+#ifndef SHOAL_NODE_MEMORY_H
+#define SHOAL_NODE_MEMORY_H
+
+#include <shoal/types.h>
+
+/* The allocator. Any thread. */
+shoal_allocator shoal_memory_allocator(void);
+
+/* Its name and version, for the version line: "jemalloc-5.3.0". Never NULL. */
+const char *shoal_memory_name(void);
+
+/* What the allocator says of itself, in bytes. */
+typedef struct shoal_memory_stats {
+    uint64_t allocated; /* handed out, in size classes */
+    uint64_t active;    /* pages with something handed out */
+    uint64_t resident;  /* pages held from the system */
+    uint64_t retained;  /* address space kept without pages */
+} shoal_memory_stats;
+
+/* Asks the allocator; zeros when it keeps no count. Takes some microseconds. Any thread. */
+shoal_memory_stats shoal_memory_stats_read(void);
+
+#endif

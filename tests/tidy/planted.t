@@ -77,6 +77,7 @@ my @PLANTS = (
         qr{variable shoal_word_mine in \.tbss}],
     ['exported', 'a function without the prefix', $STORE, "int weigh(void)\n{\n    return 1;\n}\n",
         qr{exports weigh}],
+    ['tables', 'a page that was edited', 'docs/things.md', "More.\n", qr{docs/things.md differs}],
     ['format', 'a line that clang-format would change', $BASE, "int   x ;\n",
         qr{clang-format would change it}],
 );
@@ -95,6 +96,9 @@ sub copy_of_fixture
     my $root = tempdir(CLEANUP => 1);
     system('cp', '-r', "$FindBin::Bin/fixture/.", $root) == 0 or die 'cp';
     copy("$FindBin::Bin/../../.clang-format", "$root/.clang-format") or die "copy: $!";
+    make_path("$root/build/bin");
+    spit("$root/build/bin/shoal-tables", "#!/bin/sh\necho Things. >\$1/things.md\n");
+    chmod 0755, "$root/build/bin/shoal-tables";
     return $root;
 }
 

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use Tidy::Format;
 use Tidy::Objects;
+use Tidy::Tables;
 use Tidy::Text;
 
 my @CHECKS = (
@@ -19,6 +20,7 @@ my @CHECKS = (
     ['undefined'  => 'rooms call only what docs/SYMBOLS and the layers allow', \&Tidy::Objects::undefined],
     ['variables'  => 'no room keeps a mutable variable',                      \&Tidy::Objects::variables],
     ['exported'   => 'all exported names begin with shoal_',                  \&Tidy::Objects::exported],
+    ['tables'     => 'the pages made from tables are up to date',            \&Tidy::Tables::tables],
     ['format'     => 'clang-format would change nothing',                     \&Tidy::Format::format],
 );
 

@@ -26,61 +26,61 @@ void shoal_interleave_point(void);
 #endif
 
 /* Reads the word. */
-#define shoal_load_relaxed(word)                                                                   \
+#define shoal_load_relaxed(word) \
     (SHOAL_ATOMIC_POINT(), atomic_load_explicit((word), memory_order_relaxed))
-#define shoal_load_acquire(word)                                                                   \
+#define shoal_load_acquire(word) \
     (SHOAL_ATOMIC_POINT(), atomic_load_explicit((word), memory_order_acquire))
 
 /* Writes the word. */
-#define shoal_store_relaxed(word, value)                                                           \
+#define shoal_store_relaxed(word, value) \
     (SHOAL_ATOMIC_POINT(), atomic_store_explicit((word), (value), memory_order_relaxed))
-#define shoal_store_release(word, value)                                                           \
+#define shoal_store_release(word, value) \
     (SHOAL_ATOMIC_POINT(), atomic_store_explicit((word), (value), memory_order_release))
 
 /* Writes the word and returns what it was. */
-#define shoal_exchange_acquire(word, value)                                                        \
+#define shoal_exchange_acquire(word, value) \
     (SHOAL_ATOMIC_POINT(), atomic_exchange_explicit((word), (value), memory_order_acquire))
-#define shoal_exchange_acq_rel(word, value)                                                        \
+#define shoal_exchange_acq_rel(word, value) \
     (SHOAL_ATOMIC_POINT(), atomic_exchange_explicit((word), (value), memory_order_acq_rel))
 
 /* Writes `value` if the word is `*expected`: true. Otherwise reads it into `*expected`, relaxed
  * (cas_acquire: acquire): false. Never fails spuriously. */
-#define shoal_cas_relaxed(word, expected, value)                                                   \
-    (SHOAL_ATOMIC_POINT(),                                                                         \
-     atomic_compare_exchange_strong_explicit((word), (expected), (value), memory_order_relaxed,    \
+#define shoal_cas_relaxed(word, expected, value)                                                \
+    (SHOAL_ATOMIC_POINT(),                                                                      \
+     atomic_compare_exchange_strong_explicit((word), (expected), (value), memory_order_relaxed, \
                                              memory_order_relaxed))
-#define shoal_cas_acquire(word, expected, value)                                                   \
-    (SHOAL_ATOMIC_POINT(),                                                                         \
-     atomic_compare_exchange_strong_explicit((word), (expected), (value), memory_order_acquire,    \
+#define shoal_cas_acquire(word, expected, value)                                                \
+    (SHOAL_ATOMIC_POINT(),                                                                      \
+     atomic_compare_exchange_strong_explicit((word), (expected), (value), memory_order_acquire, \
                                              memory_order_acquire))
-#define shoal_cas_release(word, expected, value)                                                   \
-    (SHOAL_ATOMIC_POINT(),                                                                         \
-     atomic_compare_exchange_strong_explicit((word), (expected), (value), memory_order_release,    \
+#define shoal_cas_release(word, expected, value)                                                \
+    (SHOAL_ATOMIC_POINT(),                                                                      \
+     atomic_compare_exchange_strong_explicit((word), (expected), (value), memory_order_release, \
                                              memory_order_relaxed))
-#define shoal_cas_acq_rel(word, expected, value)                                                   \
-    (SHOAL_ATOMIC_POINT(),                                                                         \
-     atomic_compare_exchange_strong_explicit((word), (expected), (value), memory_order_acq_rel,    \
+#define shoal_cas_acq_rel(word, expected, value)                                                \
+    (SHOAL_ATOMIC_POINT(),                                                                      \
+     atomic_compare_exchange_strong_explicit((word), (expected), (value), memory_order_acq_rel, \
                                              memory_order_acquire))
 
 /* Changes the word and returns what it was before. */
-#define shoal_add_relaxed(word, value)                                                             \
+#define shoal_add_relaxed(word, value) \
     (SHOAL_ATOMIC_POINT(), atomic_fetch_add_explicit((word), (value), memory_order_relaxed))
-#define shoal_add_acq_rel(word, value)                                                             \
+#define shoal_add_acq_rel(word, value) \
     (SHOAL_ATOMIC_POINT(), atomic_fetch_add_explicit((word), (value), memory_order_acq_rel))
-#define shoal_sub_relaxed(word, value)                                                             \
+#define shoal_sub_relaxed(word, value) \
     (SHOAL_ATOMIC_POINT(), atomic_fetch_sub_explicit((word), (value), memory_order_relaxed))
-#define shoal_or_relaxed(word, value)                                                              \
+#define shoal_or_relaxed(word, value) \
     (SHOAL_ATOMIC_POINT(), atomic_fetch_or_explicit((word), (value), memory_order_relaxed))
-#define shoal_and_relaxed(word, value)                                                             \
+#define shoal_and_relaxed(word, value) \
     (SHOAL_ATOMIC_POINT(), atomic_fetch_and_explicit((word), (value), memory_order_relaxed))
-#define shoal_or_acq_rel(word, value)                                                              \
+#define shoal_or_acq_rel(word, value) \
     (SHOAL_ATOMIC_POINT(), atomic_fetch_or_explicit((word), (value), memory_order_acq_rel))
-#define shoal_and_acq_rel(word, value)                                                             \
+#define shoal_and_acq_rel(word, value) \
     (SHOAL_ATOMIC_POINT(), atomic_fetch_and_explicit((word), (value), memory_order_acq_rel))
 
 /* Adds to a counter that only the calling thread (or the holder of its gate) writes and others
  * read: a load and a store, no locked instruction. */
-#define shoal_bump_relaxed(word, value)                                                            \
+#define shoal_bump_relaxed(word, value) \
     shoal_store_relaxed((word), atomic_load_explicit((word), memory_order_relaxed) + (value))
 
 #endif

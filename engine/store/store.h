@@ -34,6 +34,8 @@ typedef struct shoal_item shoal_item;
 /* Longest key and string value in bytes (512 MiB, as Redis). */
 #define SHOAL_KEY_SIZE_MAX (512u << 20)
 #define SHOAL_VALUE_SIZE_MAX (512u << 20)
+/* Latest expiry in wall-clock milliseconds, in the year 10889; later ones are kept as this. */
+#define SHOAL_EXPIRES_MS_MAX (((int64_t)1 << 48) - 1)
 
 typedef struct shoal_store_options {
     shoal_allocator allocator; /* copied */
@@ -43,8 +45,7 @@ typedef struct shoal_store_options {
     bool owned;                /* every slot starts owned (standalone), or none (cluster) */
 } shoal_store_options;
 
-SHOAL_MUST_USE shoal_err shoal_store_create(const shoal_store_options *options,
-                                            shoal_store **out);
+SHOAL_MUST_USE shoal_err shoal_store_create(const shoal_store_options *options, shoal_store **out);
 /* Every thread must have left. Frees every item. */
 void shoal_store_destroy(shoal_store *store);
 
@@ -99,7 +100,7 @@ int64_t shoal_item_expires_ms(const shoal_item *item);
 /* "int", "embstr" or "raw": Redis's words for how the value is kept. */
 const char *shoal_item_encoding(const shoal_item *item);
 /* Bytes that the item takes from the allocator, value included. */
-size_t shoal_item_memory(const shoal_item *item);
+size_t shoal_item_memory(const shoal_store *store, const shoal_item *item);
 
 /* ---- reads: inside enter and leave, no gate ---- */
 
@@ -116,10 +117,10 @@ const shoal_item *shoal_store_get(shoal_thread *thread, const shoal_key *key);
  * owns the memory of the operation from then on (the gate code has copied what it still needs).
  * `multi` asks that readers queue too while it runs (several keys change together). */
 typedef struct shoal_gate_op {
-    shoal_op op;             /* first */
-    const uint32_t *places;  /* borrowed until run is called */
+    shoal_op op;            /* first */
+    const uint32_t *places; /* borrowed until run is called */
     uint32_t count;
-    uint32_t held;           /* the gate code's own; 0 at the start */
+    uint32_t held; /* the gate code's own; 0 at the start */
     bool multi;
 } shoal_gate_op;
 
@@ -127,8 +128,8 @@ typedef struct shoal_gate_op {
  * is held. The operation may live on the stack. */
 bool shoal_gate_try(shoal_thread *thread, shoal_gate_op *op);
 /* Runs the operation now or hands it over to whoever holds a gate of it: it will run, on some
- * thread, in the order of arrival at the gate. The operation lives until run. Returns true if
- * it ran before the return. Never waits. */
+ * thread, in the order of arrival at the gate. The operation lives until run. True if it
+ * ran in this call; after false it may have run already, elsewhere. Never waits. */
 bool shoal_gate_push(shoal_thread *thread, shoal_gate_op *op);
 
 /* ---- under the gate of key->place ---- */
@@ -140,9 +141,8 @@ const shoal_item *shoal_store_get_locked(shoal_thread *thread, const shoal_key *
 SHOAL_MUST_USE shoal_err shoal_store_put_locked(shoal_thread *thread, const shoal_key *key,
                                                 shoal_slice value, int64_t expires_ms);
 /* The same for an integer. */
-SHOAL_MUST_USE shoal_err shoal_store_put_integer_locked(shoal_thread *thread,
-                                                        const shoal_key *key, int64_t value,
-                                                        int64_t expires_ms);
+SHOAL_MUST_USE shoal_err shoal_store_put_integer_locked(shoal_thread *thread, const shoal_key *key,
+                                                        int64_t value, int64_t expires_ms);
 /* True when a live item was removed. */
 bool shoal_store_remove_locked(shoal_thread *thread, const shoal_key *key);
 /* Gives an existing live item another TTL (< 0: none). 0, SHOAL_ERR_NOT_FOUND, NO_MEMORY. */
@@ -155,14 +155,21 @@ uint64_t shoal_store_clear_locked(shoal_thread *thread, uint32_t place);
 
 typedef void (*shoal_visit)(void *context, const shoal_item *item);
 
-/* Visits live items from `*cursor` on (0 begins) until `count` buckets' worth have been seen or
- * the walk is over (then `*cursor` is 0). Slots outside [slot_first, slot_last] are skipped.
- * Inside enter and leave; no gate; stateless. Every key present for the whole walk is visited
- * exactly once, others at most once. Cursors survive growth and shrinking, and fit in 64 bits
- * (values that never came from a walk are harmless). */
-void shoal_store_scan(shoal_thread *thread, uint32_t db, uint32_t slot_first,
-                      uint32_t slot_last, uint32_t count, uint64_t *cursor, shoal_visit visit,
-                      void *context);
+/* What a walk covers. */
+typedef struct shoal_scan {
+    uint32_t db;
+    uint32_t slot_first, slot_last; /* slots outside are skipped; all: 0, SHOAL_SLOTS - 1 */
+    uint32_t count;                 /* stop after so many buckets, of some 5 items each */
+} shoal_scan;
+
+/* Visits live items from `*cursor` on (0 begins) until scan->count buckets have been seen or the
+ * walk is over (then `*cursor` is 0). Inside enter and leave; no gate; stateless. Every key
+ * present for the whole walk is visited exactly once, others at most once in one place. Cursors
+ * survive growth and shrinking; as numbers they stay below 2^53 for less than some 60 million
+ * keys a slot (values that never came from a walk are harmless). The items stay readable until
+ * the leave. */
+void shoal_store_scan(shoal_thread *thread, const shoal_scan *scan, uint64_t *cursor,
+                      shoal_visit visit, void *context);
 /* A live item of the database chosen at random (thread's stream), or NULL when empty. */
 const shoal_item *shoal_store_random(shoal_thread *thread, uint32_t db);
 
@@ -171,20 +178,22 @@ const shoal_item *shoal_store_random(shoal_thread *thread, uint32_t db);
 uint64_t shoal_store_count(const shoal_store *store, uint32_t db);
 uint64_t shoal_store_count_volatile(const shoal_store *store, uint32_t db);
 uint64_t shoal_store_count_slot(const shoal_store *store, uint32_t place);
+/* Bytes of the allocator that the keys of a place and their tables take. */
+uint64_t shoal_store_bytes_slot(const shoal_store *store, uint32_t place);
 
 typedef struct shoal_store_stats {
-    uint64_t bytes;          /* taken from the allocator and still in use, tables included */
-    uint64_t bytes_limbo;    /* retired, not yet freed; part of bytes */
-    uint64_t bytes_tables;   /* directories and buckets; part of bytes */
+    uint64_t bytes;        /* of the allocator: items, tables, routes; not the fixed arrays */
+    uint64_t bytes_limbo;  /* retired, not yet freed; part of bytes */
+    uint64_t bytes_tables; /* directories and buckets; part of bytes */
     uint64_t keys, keys_volatile;
-    uint64_t hits, misses;   /* of reads that asked to be counted */
-    uint64_t expired;        /* removed because their time had come */
-    uint64_t handed_over;    /* operations that found a gate taken */
+    uint64_t hits, misses; /* of reads that asked to be counted */
+    uint64_t expired;      /* removed because their time had come */
+    uint64_t handed_over;  /* operations that found a gate taken */
 } shoal_store_stats;
 void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out);
 /* Counts one lookup of a client for keyspace_hits and keyspace_misses. */
 void shoal_thread_count_lookup(shoal_thread *thread, bool hit);
-/* Sets hits, misses and expired to zero (CONFIG RESETSTAT). */
+/* Sets hits, misses, expired and handed_over to zero (CONFIG RESETSTAT). */
 void shoal_store_stats_reset(shoal_store *store);
 
 /* Background work of one thread: expires items of its share of the slots, frees retired memory,
@@ -207,24 +216,27 @@ void shoal_store_set_owned(shoal_thread *thread, uint32_t slot, bool owned);
 
 /* Who serves what: immutable once published. */
 typedef struct shoal_route {
-    bool cluster;                 /* false: no redirections at all */
-    bool up;                      /* cluster state */
-    bool reads_when_down;         /* cluster-allow-reads-when-down */
-    uint16_t owner[SHOAL_SLOTS];  /* index + 1 into nodes; 0: nobody serves it */
+    bool cluster;                /* false: no redirections at all */
+    bool up;                     /* cluster state */
+    bool reads_when_down;        /* cluster-allow-reads-when-down */
+    uint16_t owner[SHOAL_SLOTS]; /* index + 1 into nodes; 0: nobody serves it */
     uint16_t node_count;
     struct shoal_route_node {
         char name[SHOAL_NODE_NAME_LEN + 1];
-        char endpoint[256];       /* as clients should be told: ip or host name, may be "" */
+        char endpoint[256]; /* as clients should be told: ip or host name, may be "" */
         uint16_t port;
         bool myself;
     } nodes[];
 } shoal_route;
 
-/* Allocates a route with room for `nodes`, all zero. */
+/* Allocates a route with room for `nodes`, all zero but node_count. NULL without memory. */
 shoal_route *shoal_route_make(shoal_store *store, uint16_t nodes);
+/* Gives back a route that was not handed over. NULL does nothing. */
+void shoal_route_drop(shoal_store *store, shoal_route *route);
 /* Hands `route` over to the store, which retires the one before. Control actor only. */
 void shoal_store_publish_route(shoal_thread *thread, shoal_route *route);
-/* The present route; valid inside the batch. */
+/* The present route, never NULL: before the first one, a route that is all zero. Valid inside
+ * the batch. */
 const shoal_route *shoal_store_route(const shoal_store *store);
 
 #endif

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store/expire.c - making expired items go. Reads treat them as absent at once; their memory comes
+ * back when a write or the hand meets them. The hand goes through the buckets in memory order,
+ * shared by all threads, and is told three times over what it may skip:
+ *
+ *   - the map `expiring` says which slots have items with a TTL at all;
+ *   - a slot's expires_min_ms says before when nothing in it expires;
+ *   - a bucket's hint byte says the same for its chain, coarsely.
+ *
+ * A hint is a class (2 bits) and a unit number modulo 64 (6 bits); 0 is none. The classes have
+ * units of 1 s, 16 s, 4 min and 70 min, of which a hint reaches 47 ahead: the further away, the
+ * coarser, and never late by more than a unit of the first class (a code that would be 0 is made
+ * 1). What is further away than 56 hours is looked at again then.
+ *
+ * The hand's rounds: threads take chunks of 64 slots from `sweep_next`, one after the other. Who
+ * takes chunk 0 begins a round: he resets `sweep_due_ms`, and every slot looked at in the round
+ * adds its earliest expiry to it, as does every put. The next round begins when that is due, but
+ * not before the pause is over. The clock is an argument, work is counted, so a run is the same
+ * each time.
+ */
+#include "store/internal.h"
+
+#include "base/hash.h"
+
+#define HINT_UNITS 64u
+#define HINT_AHEAD 48
+#define HINT_CLASSES 4u
+
+/* Work units, about 15 ns each. */
+#define UNITS_PER_US 64u
+#define COST_CHUNK 1u
+#define COST_SLOT 4u
+#define COST_BUCKET 1u
+#define COST_ITEM 8u
+#define COST_DROP 16u
+
+/* From the beginning of one round to the next at least. */
+#define ROUND_PAUSE_US 100000
+/* When there is more to do. */
+#define SOON_US 1000
+/* Pieces of retired memory freed by one call, for each microsecond of its budget. */
+#define PIECES_PER_US 8u
+/* Expired items taken from one chain at a time. */
+#define GATHER_MAX 32u
+
+/* Bits that a class's unit has more than a millisecond: 1.024 s, 16 s, 262 s, 4194 s. */
+static uint32_t class_shift(uint32_t class)
+{
+    return 10u + 4u * class;
+}
+
+uint8_t shoal_expire__hint(int64_t expires_ms, int64_t now_ms)
+{
+    if (expires_ms < now_ms) expires_ms = now_ms;
+    uint32_t class = 0;
+    int64_t now_unit = now_ms >> class_shift(0);
+    int64_t unit = expires_ms >> class_shift(0);
+    while (unit - now_unit >= HINT_AHEAD && class < HINT_CLASSES - 1) {
+        class ++;
+        now_unit = now_ms >> class_shift(class);
+        unit = expires_ms >> class_shift(class);
+    }
+    if (unit - now_unit >= HINT_AHEAD) unit = now_unit + HINT_AHEAD - 1;
+    uint8_t hint = (uint8_t)(class * HINT_UNITS + (uint64_t)unit % HINT_UNITS);
+    return hint == 0 ? 1 : hint;
+}
+
+int64_t shoal_expire__hint_time(uint8_t hint, int64_t now_ms)
+{
+    SHOAL_ASSERT(hint != 0);
+    uint32_t shift = class_shift(hint / HINT_UNITS);
+    int64_t now_unit = now_ms >> shift;
+    int64_t ahead = (int64_t)((hint - (uint64_t)now_unit) % HINT_UNITS);
+    if (ahead >= HINT_AHEAD) ahead -= HINT_UNITS;
+    return (now_unit + ahead) * ((int64_t)1 << shift);
+}
+
+uint8_t shoal_expire__hint_min(uint8_t a, uint8_t b, int64_t now_ms)
+{
+    if (a == 0) return b;
+    if (b == 0) return a;
+    int64_t time_a = shoal_expire__hint_time(a, now_ms);
+    return time_a <= shoal_expire__hint_time(b, now_ms) ? a : b;
+}
+
+/* Lets the hand know that something expires at `ms`. */
+static void lower_due(shoal_store *store, int64_t ms)
+{
+    int64_t due = shoal_load_relaxed(&store->sweep_due_ms);
+    while (ms < due) {
+        if (shoal_cas_relaxed(&store->sweep_due_ms, &due, ms)) return;
+    }
+}
+
+void shoal_expire__note(shoal_thread *thread, uint32_t place, shoal_bucket *home,
+                        int64_t expires_ms)
+{
+    shoal_hot *hot = shoal_store__hot(thread->store, place);
+    bool first = shoal_load_relaxed(&hot->keys_volatile) == 0;
+    if (first || expires_ms < shoal_load_relaxed(&hot->expires_min_ms)) {
+        shoal_store_relaxed(&hot->expires_min_ms, expires_ms);
+    }
+    uint8_t hint = shoal_expire__hint(expires_ms, thread->now_ms);
+    home->hint = shoal_expire__hint_min(home->hint, hint, thread->now_ms);
+    lower_due(thread->store, expires_ms);
+}
+
+/* ---- one bucket ---- */
+
+/* Items of a chain whose time has come, and the earliest time of the others. */
+typedef struct gathering {
+    const shoal_item *items[GATHER_MAX];
+    uint32_t count;
+    uint32_t looked_at;
+    int64_t earliest_ms;
+} gathering;
+
+static void gather(const shoal_bucket *bucket, int64_t now_ms, gathering *out)
+{
+    while (bucket != NULL) {
+        uint64_t entry = 0;
+        for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
+            entry = shoal_load_relaxed(&bucket->entries[i]);
+            if (!shoal_entry__is_item(entry)) continue;
+            const shoal_item *item = shoal_entry__pointer(entry);
+            int64_t expires_ms = shoal_item__parts(item).expires_ms;
+            out->looked_at++;
+            if (expires_ms < 0) continue;
+            if (expires_ms <= now_ms && out->count < GATHER_MAX) {
+                out->items[out->count++] = item;
+            } else if (expires_ms < out->earliest_ms) {
+                out->earliest_ms = expires_ms;
+            }
+        }
+        bucket = shoal_entry__is_chain(entry) ? shoal_entry__pointer(entry) : NULL;
+    }
+}
+
+/* Removes one expired item, which the gate keeps in its slot. */
+static void drop_expired(shoal_thread *thread, uint32_t place, const shoal_item *item)
+{
+    shoal_slice name = shoal_item_name(item);
+    shoal_key key = {name, shoal_hash(name, thread->store->seed), place};
+    shoal_leaf leaf = shoal_table__leaf(thread->store, &key);
+    shoal_spot spot;
+    const shoal_item *found = shoal_table__locate(&leaf, &key, &spot);
+    SHOAL_ASSERT(found == item);
+    shoal_store__drop(thread, &key, &leaf, &spot);
+    shoal_bump_relaxed(&thread->counters.expired, 1);
+}
+
+/* Sweeps the chain of `home`. Returns the units it took. */
+static uint32_t sweep_bucket(shoal_thread *thread, uint32_t place, shoal_bucket *home)
+{
+    int64_t now_ms = thread->now_ms;
+    shoal_sweep *sweep = &thread->sweep;
+    if (home->hint == 0) return COST_BUCKET;
+    int64_t due_ms = shoal_expire__hint_time(home->hint, now_ms);
+    if (due_ms > now_ms) {
+        if (due_ms < sweep->earliest_ms) sweep->earliest_ms = due_ms;
+        return COST_BUCKET;
+    }
+    gathering found = {.earliest_ms = INT64_MAX};
+    gather(home, now_ms, &found);
+    /* The hint first: what follows may rebuild the table, which carries it along. */
+    bool none = found.earliest_ms == INT64_MAX;
+    home->hint = none ? 0 : shoal_expire__hint(found.earliest_ms, now_ms);
+    if (found.earliest_ms < sweep->earliest_ms) sweep->earliest_ms = found.earliest_ms;
+    for (uint32_t i = 0; i < found.count; i++) drop_expired(thread, place, found.items[i]);
+    return COST_BUCKET + found.looked_at * COST_ITEM + found.count * COST_DROP;
+}
+
+/* ---- one slot ---- */
+
+/* Sweeps the slot from where the sweep is, under its gate, for at most `units`; returns what is
+ * left of them. At the end of the slot `position` is 0. */
+static int64_t sweep_slot(shoal_thread *thread, uint32_t place, int64_t units)
+{
+    shoal_sweep *sweep = &thread->sweep;
+    shoal_hot *hot = shoal_store__hot(thread->store, place);
+    if (sweep->position == 0) {
+        /* From here on expires_min_ms collects what is put behind the hand's back. */
+        shoal_store_relaxed(&hot->expires_min_ms, INT64_MAX);
+        sweep->earliest_ms = INT64_MAX;
+    }
+    while (units > 0 && sweep->position < POSITION_END) {
+        uint64_t word = shoal_load_relaxed(shoal_store__word(thread->store, place));
+        shoal_stretch stretch = shoal_walk__stretch(word, sweep->position);
+        units -= COST_BUCKET;
+        if (stretch.bucket != NULL) units -= sweep_bucket(thread, place, stretch.bucket);
+        sweep->position = stretch.end;
+    }
+    if (sweep->position < POSITION_END) return units;
+    sweep->position = 0;
+    if (sweep->earliest_ms < shoal_load_relaxed(&hot->expires_min_ms)) {
+        shoal_store_relaxed(&hot->expires_min_ms, sweep->earliest_ms);
+    }
+    return units;
+}
+
+/* ---- chunks and rounds ---- */
+
+static uint32_t chunk_place(uint32_t chunk, uint32_t bit)
+{
+    return SHOAL_PLACE(chunk / MAP_WORDS, chunk % MAP_WORDS * 64 + bit);
+}
+
+/* Begins a round by resetting what is due: true; puts from now on count for the next one. */
+static bool begin_round(shoal_thread *thread)
+{
+    shoal_store *store = thread->store;
+    if (shoal_load_relaxed(&store->sweep_due_ms) > thread->now_ms) return false;
+    if (shoal_load_relaxed(&store->sweep_pause_us) > thread->now.mono_us) return false;
+    int64_t due = shoal_exchange_acq_rel(&store->sweep_due_ms, INT64_MAX);
+    uint32_t none = 0;
+    if (!shoal_cas_relaxed(&store->sweep_next, &none, 1u)) {
+        lower_due(store, due);
+        return false;
+    }
+    shoal_store_relaxed(&store->sweep_pause_us, thread->now.mono_us + ROUND_PAUSE_US);
+    return true;
+}
+
+/* Takes the next chunk of the round. False when there is none to take. */
+static bool take_chunk(shoal_thread *thread)
+{
+    shoal_store *store = thread->store;
+    uint32_t chunks = store->database_count * MAP_WORDS;
+    uint32_t next = shoal_load_relaxed(&store->sweep_next);
+    if (next == 0) {
+        if (!begin_round(thread)) return false;
+    } else {
+        uint32_t after = next + 1 == chunks ? 0 : next + 1;
+        if (!shoal_cas_relaxed(&store->sweep_next, &next, after)) return true;
+    }
+    const shoal_db *db = store->databases[next / MAP_WORDS];
+    thread->sweep.chunk = next;
+    thread->sweep.position = 0;
+    thread->sweep.pending = shoal_load_relaxed(&db->expiring[next % MAP_WORDS]);
+    return true;
+}
+
+/* Looks at the lowest pending slot of the chunk. Returns what is left of `units`. */
+static int64_t sweep_pending(shoal_thread *thread, int64_t units)
+{
+    shoal_sweep *sweep = &thread->sweep;
+    uint32_t place = chunk_place(sweep->chunk, (uint32_t)__builtin_ctzll(sweep->pending));
+    shoal_hot *hot = shoal_store__hot(thread->store, place);
+    units -= COST_SLOT;
+    bool due = shoal_load_relaxed(&hot->keys_volatile) > 0 &&
+               (sweep->position > 0 || shoal_load_relaxed(&hot->expires_min_ms) <= thread->now_ms);
+    if (due) {
+        /* A gate that is held is left for later: the slot in the middle of a sweep stays pending,
+         * another one is due in the next round. */
+        if (!shoal_gate__take(thread, place)) {
+            if (sweep->position > 0) return 0;
+        } else {
+            units = sweep_slot(thread, place, units);
+            shoal_gate__release(thread, place);
+        }
+    }
+    if (sweep->position > 0) return units;
+    if (shoal_load_relaxed(&hot->keys_volatile) > 0) {
+        lower_due(thread->store, shoal_load_relaxed(&hot->expires_min_ms));
+    }
+    sweep->pending &= sweep->pending - 1;
+    return units;
+}
+
+/* Sweeps for `units` of work. */
+static void sweep(shoal_thread *thread, int64_t units)
+{
+    while (units > 0) {
+        if (thread->sweep.pending == 0) {
+            if (!take_chunk(thread)) return;
+            units -= COST_CHUNK;
+            continue;
+        }
+        units = sweep_pending(thread, units);
+    }
+}
+
+/* How long until the hand has something to do. */
+static int64_t sweep_wait(const shoal_thread *thread)
+{
+    const shoal_store *store = thread->store;
+    if (!shoal_load_relaxed(&store->active_expire)) return INT64_MAX;
+    if (thread->sweep.pending != 0 || shoal_load_relaxed(&store->sweep_next) != 0) return SOON_US;
+    int64_t due_ms = shoal_load_relaxed(&store->sweep_due_ms);
+    if (due_ms == INT64_MAX) return INT64_MAX;
+    int64_t wait_us = due_ms * 1000 - thread->now.wall_us;
+    int64_t pause_us = shoal_load_relaxed(&store->sweep_pause_us) - thread->now.mono_us;
+    if (wait_us < pause_us) wait_us = pause_us;
+    return wait_us > SOON_US ? wait_us : SOON_US;
+}
+
+int64_t shoal_store_maintain(shoal_thread *thread, uint32_t budget_us)
+{
+    SHOAL_ASSERT(thread->stamp != 0);
+    shoal_limbo__collect(thread, budget_us * PIECES_PER_US);
+    if (shoal_load_relaxed(&thread->store->active_expire)) {
+        sweep(thread, (int64_t)budget_us * UNITS_PER_US);
+    }
+    int64_t wait_us = sweep_wait(thread);
+    if (shoal_limbo__waits(thread) && wait_us > SOON_US) wait_us = SOON_US;
+    return wait_us;
+}
+
+void shoal_store_set_active_expire(shoal_store *store, bool on)
+{
+    shoal_store_relaxed(&store->active_expire, on);
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store/internal.h - the store and its threads, and what the files of this room do for each other.
+ *
+ *   item.c    making and reading items            table.c   entries of a leaf: add, replace, remove
+ *   gate.c    gates                               grow.c    rebuilding, splitting, merging leaves
+ *   limbo.c   memory that readers may still see   expire.c  TTL hints and the sweeping hand
+ *   walk.c    scan, random, digest                route.c   ownership and routes
+ *   store.c   creation, threads, reads, writes, statistics
+ */
+#ifndef SHOAL_STORE_INTERNAL_H
+#define SHOAL_STORE_INTERNAL_H
+
+#include "base/epoch.h"
+#include "base/memory.h"
+#include "base/prng.h"
+#include "store/layout.h"
+
+#define SHOAL_DATABASES_MAX 16u
+#define SHOAL_THREADS_MAX 130u
+
+/* ---- memory that waits (limbo.c) ---- */
+
+/* What a piece of retired memory is: how it is freed. */
+typedef enum shoal_corpse {
+    CORPSE_ITEM = 1, /* one item */
+    CORPSE_BUCKET,   /* one overflow bucket */
+    CORPSE_LEAF,     /* a leaf's buckets with their chains; not the items */
+    CORPSE_BRANCH,   /* a directory and the leaves below it; not the items */
+    CORPSE_TREE,     /* all that a slot's word leads to, items too; freed in steps */
+    CORPSE_ROUTE     /* a route table */
+} shoal_corpse;
+
+/* One piece: kind in bits 0..3 of the word that led to it (a word as in layout.h, or a plain
+ * pointer), and the stamp of base/epoch.h. */
+typedef struct shoal_limbo_entry {
+    uint64_t what;
+    uint64_t stamp;
+} shoal_limbo_entry;
+
+#define LIMBO_BLOCK_ENTRIES 127u
+
+/* A link of a thread's queue of retired memory. */
+typedef struct shoal_limbo_block {
+    struct shoal_limbo_block *next;
+    uint32_t first, end; /* entries [first, end) wait */
+    shoal_limbo_entry entries[LIMBO_BLOCK_ENTRIES];
+} shoal_limbo_block;
+
+_Static_assert(sizeof(shoal_limbo_block) == 2048, "a limbo block is half a page");
+
+/* ---- threads ---- */
+
+/* Counters of one thread: it writes, any thread reads, relaxed. The sum over the threads counts;
+ * one alone may be negative. */
+typedef struct shoal_counters {
+    _Atomic int64_t bytes;        /* allocated less released */
+    _Atomic int64_t bytes_tables; /* of those, directories and buckets */
+    _Atomic int64_t bytes_limbo;  /* retired less released */
+    _Atomic int64_t hits, misses, expired, handed_over;
+    _Atomic int64_t keys[SHOAL_DATABASES_MAX];
+    _Atomic int64_t keys_volatile[SHOAL_DATABASES_MAX];
+} shoal_counters;
+
+/* How far a thread is with its chunk of the sweep (expire.c). */
+typedef struct shoal_sweep {
+    uint64_t pending;    /* slots of the chunk still to be looked at */
+    uint64_t position;   /* where in the lowest of them the sweep goes on */
+    int64_t earliest_ms; /* of what the sweep has seen in that slot */
+    uint32_t chunk;      /* db * MAP_WORDS + word */
+} shoal_sweep;
+
+struct shoal_thread {
+    _Alignas(SHOAL_SHARING_SIZE) shoal_store *store;
+    shoal_time now;
+    int64_t now_ms;   /* of the wall clock */
+    uint64_t stamp;   /* of what is retired now; 0 while outside */
+    uint64_t batches; /* entered so far */
+    uint32_t index;
+    bool alone;    /* the only thread of the store: no locked instructions */
+    bool draining; /* a frame below runs granted operations */
+    shoal_gate_op *granted_first, *granted_last; /* were given a gate, wait to go on */
+    shoal_limbo_block *limbo_first, *limbo_last, *limbo_spare;
+    uint64_t dissolving; /* word of a tree that is being freed, 0 for none */
+    uint64_t dissolved;  /* position up to which it has been */
+    shoal_sweep sweep;
+    shoal_prng prng;
+    shoal_counters counters;
+};
+
+/* ---- the store ---- */
+
+struct shoal_store {
+    shoal_allocator allocator;
+    shoal_thread *threads;
+    uint64_t seed;
+    uint32_t thread_count;
+    uint32_t database_count;
+    bool owned; /* what FOREIGN is the opposite of */
+    shoal_db *databases[SHOAL_DATABASES_MAX];
+    void *database_blocks[SHOAL_DATABASES_MAX]; /* as allocated, before alignment */
+    /* writer: control actor, acq_rel. readers: any, acquire. pair: route.publish */
+    _Atomic(const shoal_route *) route;
+    _Atomic bool active_expire; /* any thread, relaxed */
+    shoal_epoch epoch;
+    /* Sums at the last reset of the statistics, relaxed. */
+    _Atomic int64_t hits_before, misses_before, expired_before, handed_over_before;
+    /* The sweep's hand, shared by all threads; all relaxed, see expire.c. */
+    _Alignas(SHOAL_SHARING_SIZE) _Atomic uint32_t sweep_next; /* chunk to be taken next */
+    _Atomic int64_t sweep_due_ms;                             /* nothing expires before */
+    _Atomic int64_t sweep_pause_us; /* monotonic: the next round begins no earlier */
+};
+
+static inline shoal_db *shoal_store__db(const shoal_store *store, uint32_t place)
+{
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < store->database_count);
+    return store->databases[SHOAL_PLACE_DB(place)];
+}
+
+static inline shoal_hot *shoal_store__hot(const shoal_store *store, uint32_t place)
+{
+    return &shoal_store__db(store, place)->hots[SHOAL_PLACE_SLOT(place)];
+}
+
+static inline _Atomic uint64_t *shoal_store__word(const shoal_store *store, uint32_t place)
+{
+    return &shoal_store__db(store, place)->words[SHOAL_PLACE_SLOT(place)];
+}
+
+static inline size_t shoal_store__usable(const shoal_store *store, size_t size, size_t alignment)
+{
+    return shoal_memory_usable(&store->allocator, size, alignment);
+}
+
+/* Allocates and frees table memory (aligned to a line, zeroed), and counts it for the thread. */
+void *shoal_table__take(shoal_thread *thread, size_t size);
+void shoal_table__give(shoal_thread *thread, void *memory, size_t size);
+
+/* ---- limbo.c ---- */
+
+/* Makes sure that an operation can retire a few pieces. False without memory. */
+bool shoal_limbo__reserve(shoal_thread *thread);
+/* Retires what `what` (a word or a pointer) leads to, `bytes` of the allocator in all. */
+void shoal_limbo__retire(shoal_thread *thread, shoal_corpse kind, uint64_t what, uint64_t bytes);
+/* Frees what nobody can see any more, at most some `budget` pieces. */
+void shoal_limbo__collect(shoal_thread *thread, uint32_t budget);
+/* Frees everything; all threads are outside. */
+void shoal_limbo__clear(shoal_thread *thread);
+/* True when the thread has retired memory that is not yet free. */
+bool shoal_limbo__waits(const shoal_thread *thread);
+
+/* ---- item.c ---- */
+
+/* What an item is to be made of. */
+typedef struct shoal_item_plan {
+    shoal_slice name;
+    shoal_slice value; /* as bytes, unless integer */
+    bool is_integer;
+    int64_t integer;
+    int64_t expires_ms; /* < 0: never */
+    size_t bytes;       /* set by make: what the item takes from the allocator */
+} shoal_item_plan;
+
+/* Allocates and fills an item, counted for the thread. NULL without memory. */
+shoal_item *shoal_item__make(shoal_thread *thread, shoal_item_plan *plan);
+/* Bytes of the allocation that holds an item. */
+size_t shoal_item__size(const shoal_item *item);
+/* Gives an item back at once. */
+void shoal_item__free(shoal_thread *thread, shoal_item *item);
+
+/* ---- table.c and grow.c: under the gate of the place ---- */
+
+/* The leaf of a key, and what hangs above it. */
+typedef struct shoal_leaf {
+    _Atomic uint64_t *home;  /* the word that leads to it */
+    uint32_t *keys;          /* how many entries it has */
+    uint64_t word;           /* the home word without its flags; 0: no leaf */
+    uint64_t hash;           /* of the key, consumed bits shifted out */
+    uint32_t depth;          /* directories above */
+    _Atomic uint64_t *above; /* the word that leads to the directory above, NULL at depth 0 */
+    uint32_t *above_keys;    /* the count that goes with that word */
+} shoal_leaf;
+
+/* Where in a leaf an entry is. */
+typedef struct shoal_spot {
+    shoal_bucket *home;   /* of the chain */
+    shoal_bucket *before; /* the bucket before `bucket`, NULL when it is the home */
+    shoal_bucket *bucket;
+    uint32_t index;
+} shoal_spot;
+
+/* Finds the leaf of `key`. */
+shoal_leaf shoal_table__leaf(const shoal_store *store, const shoal_key *key);
+/* Finds the entry of `key` in its leaf: its item, or NULL. */
+shoal_item *shoal_table__locate(const shoal_leaf *leaf, const shoal_key *key, shoal_spot *spot);
+/* Adds an entry for `item` under `key`, which has none. 0 or SHOAL_ERR_NO_MEMORY; then nothing
+ * has changed. `*home` is its home bucket. */
+SHOAL_MUST_USE shoal_err shoal_table__add(shoal_thread *thread, const shoal_key *key,
+                                          const shoal_item *item, shoal_bucket **home);
+/* Takes the entry at `spot` out of its leaf; the item is the caller's. */
+void shoal_table__remove(shoal_thread *thread, const shoal_key *key, const shoal_leaf *leaf,
+                         const shoal_spot *spot);
+
+/* Puts an entry into the chain of `home`, which is part of a leaf with an account of `*bytes`.
+ * 0 or SHOAL_ERR_NO_MEMORY. */
+SHOAL_MUST_USE shoal_err shoal_bucket__put(shoal_thread *thread, shoal_bucket *home, uint64_t entry,
+                                           uint64_t *bytes);
+/* Makes `word` what `*home` leads to; flags stay. */
+void shoal_table__publish(_Atomic uint64_t *home, uint64_t word);
+
+/* Makes room in the leaf for one more entry where its load asks for it: a first bucket, a rebuild
+ * with a quarter more, a split. Without memory the leaf stays as it is. */
+void shoal_leaf__grow(shoal_thread *thread, uint32_t place, const shoal_leaf *leaf);
+/* Makes a leaf smaller, or merges it with its neighbours, where it has become too empty. */
+void shoal_leaf__shrink(shoal_thread *thread, const shoal_key *key, const shoal_leaf *leaf);
+
+/* ---- expire.c ---- */
+
+/* Notes that an item with this TTL is now in the chain of `home`. Under the gate, before the
+ * item is counted. */
+void shoal_expire__note(shoal_thread *thread, uint32_t place, shoal_bucket *home,
+                        int64_t expires_ms);
+/* The hint of a bucket that takes over what two had. */
+uint8_t shoal_expire__hint_min(uint8_t a, uint8_t b, int64_t now_ms);
+/* The hint for a time. */
+uint8_t shoal_expire__hint(int64_t expires_ms, int64_t now_ms);
+/* The earliest time that a hint other than 0 may stand for, in milliseconds. */
+int64_t shoal_expire__hint_time(uint8_t hint, int64_t now_ms);
+
+/* ---- store.c ---- */
+
+/* Takes the item at `spot` out of the slot and retires it. Under the gate. */
+void shoal_store__drop(shoal_thread *thread, const shoal_key *key, const shoal_leaf *leaf,
+                       const shoal_spot *spot);
+
+/* ---- route.c ---- */
+
+/* Starts without a route table. */
+void shoal_route__init(shoal_store *store);
+/* Frees the present route table; all threads are outside. */
+void shoal_route__clear(shoal_store *store);
+/* What a published route takes from the allocator. */
+uint64_t shoal_route__bytes(const shoal_store *store, const shoal_route *route);
+/* Frees a route that was published. */
+void shoal_route__free(shoal_thread *thread, const shoal_route *route);
+
+/* ---- gate.c ---- */
+
+/* Takes the gate of one place for background work, if it is free. */
+bool shoal_gate__take(shoal_thread *thread, uint32_t place);
+/* Lets it go, and runs what was handed over meanwhile. */
+void shoal_gate__release(shoal_thread *thread, uint32_t place);
+
+/* ---- walk.c ---- */
+
+/* The first position behind a slot. */
+#define POSITION_END ((uint64_t)1 << POSITION_BITS)
+
+/* A piece of a slot's positions: one home bucket, or a gap without buckets. */
+typedef struct shoal_stretch {
+    shoal_bucket *bucket; /* NULL: a gap */
+    uint64_t base;        /* the leaf's first position */
+    uint64_t end;         /* the position behind the stretch */
+    uint32_t tag_shift;   /* an entry's position is base + (tag << tag_shift), or a bit more */
+} shoal_stretch;
+
+/* The stretch that holds `position` (< POSITION_END) below a slot's word. */
+shoal_stretch shoal_walk__stretch(uint64_t word, uint64_t position);
+/* The first slot from `slot` to `last` whose bit is set; `last` + 1 when there is none. */
+uint32_t shoal_map__next(_Atomic uint64_t *map, uint32_t slot, uint32_t last);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store/item.c - items: one allocation that holds header, expiry, key and value, written once and
+ * never again. It knows nothing of where items are kept.
+ */
+#include "store/internal.h"
+
+#include "base/text.h"
+
+/* Values up to this many bytes are "embstr" to clients, as Redis has taught them. */
+#define EMBSTR_SIZE_MAX 44u
+
+shoal_value_type shoal_item_type(const shoal_item *item)
+{
+    return (shoal_value_type)(item->head & ITEM_TYPE_MASK);
+}
+
+shoal_slice shoal_item_name(const shoal_item *item)
+{
+    shoal_item_parts parts = shoal_item__parts(item);
+    return (shoal_slice){parts.key, parts.key_size};
+}
+
+bool shoal_item_integer(const shoal_item *item, int64_t *value)
+{
+    if (!(item->head & ITEM_INTEGER)) return false;
+    memcpy(value, shoal_item__parts(item).value, sizeof *value);
+    return true;
+}
+
+shoal_slice shoal_item_string(const shoal_item *item, char scratch[SHOAL_INT_TEXT_SIZE])
+{
+    SHOAL_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
+    int64_t integer;
+    if (shoal_item_integer(item, &integer)) {
+        size_t size = shoal_text_from_i64(scratch, integer);
+        scratch[size] = '\0';
+        return (shoal_slice){scratch, size};
+    }
+    shoal_item_parts parts = shoal_item__parts(item);
+    return (shoal_slice){parts.value, parts.value_size};
+}
+
+size_t shoal_item_string_size(const shoal_item *item)
+{
+    char scratch[SHOAL_INT_TEXT_SIZE];
+    if (item->head & ITEM_INTEGER) return shoal_item_string(item, scratch).size;
+    return shoal_item__parts(item).value_size;
+}
+
+int64_t shoal_item_expires_ms(const shoal_item *item)
+{
+    return shoal_item__parts(item).expires_ms;
+}
+
+const char *shoal_item_encoding(const shoal_item *item)
+{
+    if (item->head & ITEM_INTEGER) return "int";
+    return shoal_item__parts(item).value_size <= EMBSTR_SIZE_MAX ? "embstr" : "raw";
+}
+
+size_t shoal_item_memory(const shoal_store *store, const shoal_item *item)
+{
+    return shoal_store__usable(store, shoal_item__size(item), ITEM_ALIGNMENT);
+}
+
+size_t shoal_item__size(const shoal_item *item)
+{
+    shoal_item_parts parts = shoal_item__parts(item);
+    return (size_t)(parts.value - (const char *)item) + parts.value_size;
+}
+
+/* Writes the header in the form that `plan` needs; returns what follows it. */
+static char *write_header(shoal_item *item, const shoal_item_plan *plan, size_t value_size,
+                          uint8_t head)
+{
+    if (!(head & ITEM_LONG)) {
+        item->head = head;
+        item->key_size = (uint8_t)plan->name.size;
+        item->value_size = (uint16_t)value_size;
+        return item->bytes;
+    }
+    shoal_item_long *lengthy = (shoal_item_long *)(void *)item;
+    *lengthy = (shoal_item_long){
+        .head = head,
+        .key_size = (uint32_t)plan->name.size,
+        .value_size = (uint32_t)value_size,
+    };
+    return lengthy->bytes;
+}
+
+static char *write_expiry(char *at, int64_t expires_ms)
+{
+    uint32_t low = (uint32_t)expires_ms;
+    uint16_t high = (uint16_t)((uint64_t)expires_ms >> 32);
+    memcpy(at, &low, sizeof low);
+    memcpy(at + sizeof low, &high, sizeof high);
+    return at + ITEM_EXPIRY_SIZE;
+}
+
+shoal_item *shoal_item__make(shoal_thread *thread, shoal_item_plan *plan)
+{
+    size_t value_size = plan->is_integer ? sizeof plan->integer : plan->value.size;
+    SHOAL_ASSERT(plan->name.size <= SHOAL_KEY_SIZE_MAX);
+    SHOAL_ASSERT(value_size <= SHOAL_VALUE_SIZE_MAX);
+    int64_t expires_ms = plan->expires_ms;
+    if (expires_ms > SHOAL_EXPIRES_MS_MAX) expires_ms = SHOAL_EXPIRES_MS_MAX;
+
+    uint8_t head = SHOAL_TYPE_STRING;
+    size_t size = sizeof(shoal_item) + plan->name.size + value_size;
+    if (plan->is_integer) head |= ITEM_INTEGER;
+    if (plan->name.size > UINT8_MAX || value_size > UINT16_MAX) {
+        head |= ITEM_LONG;
+        size += sizeof(shoal_item_long) - sizeof(shoal_item);
+    }
+    if (expires_ms >= 0) {
+        head |= ITEM_VOLATILE;
+        size += ITEM_EXPIRY_SIZE;
+    }
+    shoal_store *store = thread->store;
+    shoal_item *item = shoal_memory_take(&store->allocator, size, ITEM_ALIGNMENT);
+    if (item == NULL) return NULL;
+    plan->bytes = shoal_store__usable(store, size, ITEM_ALIGNMENT);
+    shoal_bump_relaxed(&thread->counters.bytes, (int64_t)plan->bytes);
+
+    char *at = write_header(item, plan, value_size, head);
+    if (expires_ms >= 0) at = write_expiry(at, expires_ms);
+    if (plan->name.size > 0) memcpy(at, plan->name.data, plan->name.size);
+    at += plan->name.size;
+    if (plan->is_integer) {
+        memcpy(at, &plan->integer, sizeof plan->integer);
+    } else if (value_size > 0) {
+        memcpy(at, plan->value.data, value_size);
+    }
+    SHOAL_DEBUG_ASSERT(shoal_item__size(item) == size);
+    return item;
+}
+
+void shoal_item__free(shoal_thread *thread, shoal_item *item)
+{
+    shoal_store *store = thread->store;
+    size_t size = shoal_item__size(item);
+    shoal_bump_relaxed(&thread->counters.bytes,
+                       -(int64_t)shoal_store__usable(store, size, ITEM_ALIGNMENT));
+    shoal_memory_give(&store->allocator, item, size, ITEM_ALIGNMENT);
+}

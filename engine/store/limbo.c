@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store/limbo.c - retired memory: unlinked, but perhaps still read by someone. Each thread keeps
+ * its own queue, oldest first, and frees from it what base/epoch.h says is out of reach. A store
+ * with one thread needs no epochs: its own leave is enough.
+ *
+ * A cleared slot is one piece however large it was. It is taken apart in steps, leaf by leaf, so
+ * that FLUSHALL of a million keys stops nobody.
+ *
+ * The queue cannot fail once shoal_limbo__reserve has said yes. Where a removal goes on without
+ * that promise (deleting must work when memory is out) and the allocator refuses even the 2 KiB
+ * of a further block, the piece is abandoned: it stays allocated, and counted as limbo.
+ */
+#include "store/internal.h"
+
+/* Pieces that one operation retires at most: an item, a bucket, and tables of one change. */
+#define RESERVE_PIECES 8u
+/* Buckets taken apart for one piece of budget: their items cost about as much. */
+#define DISSOLVE_COST 8u
+
+#define CORPSE_MASK ((uint64_t)15)
+
+bool shoal_limbo__reserve(shoal_thread *thread)
+{
+    const shoal_limbo_block *last = thread->limbo_last;
+    if (last != NULL && last->end + RESERVE_PIECES <= LIMBO_BLOCK_ENTRIES) return true;
+    if (thread->limbo_spare != NULL) return true;
+    thread->limbo_spare =
+        shoal_memory_take(&thread->store->allocator, sizeof(shoal_limbo_block), SHOAL_ALIGN_PLAIN);
+    return thread->limbo_spare != NULL;
+}
+
+/* Puts the spare block, or a new one, at the end of the queue. False without memory. */
+static bool append_block(shoal_thread *thread)
+{
+    shoal_limbo_block *block = thread->limbo_spare;
+    thread->limbo_spare = NULL;
+    if (block == NULL) {
+        block = shoal_memory_take(&thread->store->allocator, sizeof *block, SHOAL_ALIGN_PLAIN);
+        if (block == NULL) return false;
+    }
+    block->next = NULL;
+    block->first = block->end = 0;
+    if (thread->limbo_last != NULL) thread->limbo_last->next = block;
+    if (thread->limbo_first == NULL) thread->limbo_first = block;
+    thread->limbo_last = block;
+    return true;
+}
+
+void shoal_limbo__retire(shoal_thread *thread, shoal_corpse kind, uint64_t what, uint64_t bytes)
+{
+    SHOAL_ASSERT((what & CORPSE_MASK) == 0 && what != 0);
+    SHOAL_ASSERT(thread->stamp != 0);
+    shoal_bump_relaxed(&thread->counters.bytes_limbo, (int64_t)bytes);
+    shoal_limbo_block *last = thread->limbo_last;
+    if (UNLIKELY(last == NULL || last->end == LIMBO_BLOCK_ENTRIES)) {
+        if (!append_block(thread)) return;
+        last = thread->limbo_last;
+    }
+    last->entries[last->end++] = (shoal_limbo_entry){what | (uint64_t)kind, thread->stamp};
+}
+
+bool shoal_limbo__waits(const shoal_thread *thread)
+{
+    const shoal_limbo_block *first = thread->limbo_first;
+    return thread->dissolving != 0 || (first != NULL && first->first != first->end);
+}
+
+/* ---- freeing ---- */
+
+static void free_item(shoal_thread *thread, shoal_item *item)
+{
+    size_t bytes = shoal_item_memory(thread->store, item);
+    shoal_bump_relaxed(&thread->counters.bytes_limbo, -(int64_t)bytes);
+    shoal_item__free(thread, item);
+}
+
+static void free_table(shoal_thread *thread, void *memory, size_t size)
+{
+    size_t bytes = shoal_store__usable(thread->store, size, SHOAL_ALIGN_LINE);
+    shoal_bump_relaxed(&thread->counters.bytes_limbo, -(int64_t)bytes);
+    shoal_table__give(thread, memory, size);
+}
+
+/* Frees the items of a chain, if asked to, and its overflow buckets. */
+static void free_chain(shoal_thread *thread, shoal_bucket *home, bool items)
+{
+    shoal_bucket *bucket = home;
+    while (bucket != NULL) {
+        uint64_t entry = 0;
+        for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
+            entry = shoal_load_relaxed(&bucket->entries[i]);
+            if (items && shoal_entry__is_item(entry)) {
+                free_item(thread, shoal_entry__pointer(entry));
+            }
+        }
+        if (bucket != home) free_table(thread, bucket, sizeof *bucket);
+        bucket = shoal_entry__is_chain(entry) ? shoal_entry__pointer(entry) : NULL;
+    }
+}
+
+static void free_leaf(shoal_thread *thread, uint64_t word, bool items)
+{
+    shoal_bucket *leaf = shoal_word__pointer(word);
+    uint32_t buckets = shoal_word__buckets(word);
+    for (uint32_t i = 0; i < buckets; i++) free_chain(thread, &leaf[i], items);
+    free_table(thread, leaf, sizeof *leaf * buckets);
+}
+
+/* Frees a directory above leaves, and the leaves. */
+static void free_branch(shoal_thread *thread, shoal_directory *directory)
+{
+    for (uint32_t i = 0; i < DIRECTORY_SIZE; i++) {
+        uint64_t word = shoal_load_relaxed(&directory->words[i]);
+        SHOAL_ASSERT(!(word & WORD_DIRECTORY));
+        if (word != 0) free_leaf(thread, word, false);
+    }
+    free_table(thread, directory, sizeof *directory);
+}
+
+/* Frees the directories of a tree whose leaves are gone. Recursion ends at DEPTH_MAX. */
+static void free_directories(shoal_thread *thread, uint64_t word)
+{
+    if (!(word & WORD_DIRECTORY)) return;
+    shoal_directory *directory = shoal_word__pointer(word);
+    for (uint32_t i = 0; i < DIRECTORY_SIZE; i++) {
+        free_directories(thread, shoal_load_relaxed(&directory->words[i]));
+    }
+    free_table(thread, directory, sizeof *directory);
+}
+
+/* Finds the first leaf at or behind `*position` in a tree that belongs to nobody else, and moves
+ * `*position` behind it. NULL when there is none. */
+static _Atomic uint64_t *next_leaf(uint64_t word, uint64_t *position)
+{
+    while (*position < POSITION_END) {
+        _Atomic uint64_t *home = NULL;
+        uint64_t at = word;
+        uint32_t bits = POSITION_BITS;
+        while (at & WORD_DIRECTORY) {
+            shoal_directory *directory = shoal_word__pointer(at);
+            bits -= DIRECTORY_BITS;
+            home = &directory->words[*position >> bits & (DIRECTORY_SIZE - 1)];
+            at = shoal_load_relaxed(home);
+        }
+        *position = ((*position >> bits) + 1) << bits;
+        if (at != 0) return home;
+    }
+    return NULL;
+}
+
+/* Takes the thread's tree apart for up to `budget`; returns what is left of the budget. */
+static uint32_t dissolve(shoal_thread *thread, uint32_t budget)
+{
+    uint64_t word = thread->dissolving;
+    if (!(word & WORD_DIRECTORY)) {
+        free_leaf(thread, word, true);
+        thread->dissolving = 0;
+        return budget > 1 ? budget - 1 : 0;
+    }
+    while (budget > 0) {
+        _Atomic uint64_t *home = next_leaf(word, &thread->dissolved);
+        if (home == NULL) {
+            free_directories(thread, word);
+            thread->dissolving = 0;
+            break;
+        }
+        uint64_t leaf = shoal_load_relaxed(home);
+        uint32_t cost = shoal_word__buckets(leaf) * DISSOLVE_COST;
+        free_leaf(thread, leaf, true);
+        shoal_store_relaxed(home, (uint64_t)0);
+        budget = budget > cost ? budget - cost : 0;
+    }
+    return budget;
+}
+
+static void free_route(shoal_thread *thread, const shoal_route *route)
+{
+    uint64_t bytes = shoal_route__bytes(thread->store, route);
+    shoal_bump_relaxed(&thread->counters.bytes_limbo, -(int64_t)bytes);
+    shoal_route__free(thread, route);
+}
+
+/* Frees one piece. A tree is only begun. */
+static void free_corpse(shoal_thread *thread, uint64_t what)
+{
+    shoal_corpse kind = (shoal_corpse)(what & CORPSE_MASK);
+    uint64_t word = what & ~CORPSE_MASK;
+    switch (kind) {
+    case CORPSE_ITEM: free_item(thread, shoal_word__pointer(word)); break;
+    case CORPSE_BUCKET: free_table(thread, shoal_word__pointer(word), sizeof(shoal_bucket)); break;
+    case CORPSE_LEAF: free_leaf(thread, word, false); break;
+    case CORPSE_BRANCH: free_branch(thread, shoal_word__pointer(word)); break;
+    case CORPSE_TREE:
+        thread->dissolving = word;
+        thread->dissolved = 0;
+        break;
+    case CORPSE_ROUTE: free_route(thread, shoal_word__pointer(word)); break;
+    }
+}
+
+/* Takes the oldest piece off the queue, if it may be freed; 0 when there is none. */
+static uint64_t take_oldest(shoal_thread *thread, bool all)
+{
+    shoal_limbo_block *block = thread->limbo_first;
+    if (block == NULL || block->first == block->end) return 0;
+    const shoal_limbo_entry *entry = &block->entries[block->first];
+    bool free = all || (thread->alone ? entry->stamp != thread->stamp
+                                      : shoal_epoch_passed(&thread->store->epoch, entry->stamp));
+    if (!free) return 0;
+    uint64_t what = entry->what;
+    block->first++;
+    if (block->first < block->end) return what;
+    if (block->next == NULL) {
+        block->first = block->end = 0;
+        return what;
+    }
+    thread->limbo_first = block->next;
+    if (thread->limbo_spare == NULL) {
+        thread->limbo_spare = block;
+    } else {
+        shoal_memory_give(&thread->store->allocator, block, sizeof *block, SHOAL_ALIGN_PLAIN);
+    }
+    return what;
+}
+
+/* The pieces of the queue, up to `budget`. */
+static void collect(shoal_thread *thread, uint32_t budget, bool all)
+{
+    while (budget > 0) {
+        if (thread->dissolving != 0) {
+            budget = dissolve(thread, budget);
+            continue;
+        }
+        uint64_t what = take_oldest(thread, all);
+        if (what == 0) break;
+        free_corpse(thread, what);
+        budget--;
+    }
+}
+
+void shoal_limbo__collect(shoal_thread *thread, uint32_t budget)
+{
+    if (!shoal_limbo__waits(thread)) return;
+    if (!thread->alone) shoal_epoch_advance(&thread->store->epoch);
+    collect(thread, budget, false);
+}
+
+void shoal_limbo__clear(shoal_thread *thread)
+{
+    while (shoal_limbo__waits(thread)) collect(thread, UINT32_MAX, true);
+    shoal_allocator *allocator = &thread->store->allocator;
+    shoal_memory_give(allocator, thread->limbo_first, sizeof(shoal_limbo_block), SHOAL_ALIGN_PLAIN);
+    shoal_memory_give(allocator, thread->limbo_spare, sizeof(shoal_limbo_block), SHOAL_ALIGN_PLAIN);
+    thread->limbo_first = thread->limbo_last = thread->limbo_spare = NULL;
+}

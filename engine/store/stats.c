@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store/stats.c - counts and bytes, folded from the threads' counters when somebody asks. Each
+ * sum is exact when the threads are still, and never off by more than what they do meanwhile.
+ */
+#include "store/internal.h"
+
+/* A sum that other threads' half-seen changes may have made negative. */
+static uint64_t at_least_zero(int64_t sum)
+{
+    return sum > 0 ? (uint64_t)sum : 0;
+}
+
+uint64_t shoal_store_count(const shoal_store *store, uint32_t db)
+{
+    SHOAL_ASSERT(db < store->database_count);
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < store->thread_count; i++) {
+        sum += shoal_load_relaxed(&store->threads[i].counters.keys[db]);
+    }
+    return at_least_zero(sum);
+}
+
+uint64_t shoal_store_count_volatile(const shoal_store *store, uint32_t db)
+{
+    SHOAL_ASSERT(db < store->database_count);
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < store->thread_count; i++) {
+        sum += shoal_load_relaxed(&store->threads[i].counters.keys_volatile[db]);
+    }
+    return at_least_zero(sum);
+}
+
+uint64_t shoal_store_count_slot(const shoal_store *store, uint32_t place)
+{
+    return shoal_load_relaxed(&shoal_store__hot(store, place)->keys);
+}
+
+uint64_t shoal_store_bytes_slot(const shoal_store *store, uint32_t place)
+{
+    return shoal_load_relaxed(&shoal_store__hot(store, place)->bytes);
+}
+
+/* The sums over all threads of what is counted once a store. */
+typedef struct sums {
+    int64_t bytes, tables, limbo, hits, misses, expired, handed_over;
+} sums;
+
+static sums fold(const shoal_store *store)
+{
+    sums out = {0};
+    for (uint32_t i = 0; i < store->thread_count; i++) {
+        const shoal_counters *from = &store->threads[i].counters;
+        out.bytes += shoal_load_relaxed(&from->bytes);
+        out.tables += shoal_load_relaxed(&from->bytes_tables);
+        out.limbo += shoal_load_relaxed(&from->bytes_limbo);
+        out.hits += shoal_load_relaxed(&from->hits);
+        out.misses += shoal_load_relaxed(&from->misses);
+        out.expired += shoal_load_relaxed(&from->expired);
+        out.handed_over += shoal_load_relaxed(&from->handed_over);
+    }
+    return out;
+}
+
+void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out)
+{
+    sums now = fold(store);
+    *out = (shoal_store_stats){
+        .bytes = at_least_zero(now.bytes),
+        .bytes_limbo = at_least_zero(now.limbo),
+        .bytes_tables = at_least_zero(now.tables),
+        .hits = at_least_zero(now.hits - shoal_load_relaxed(&store->hits_before)),
+        .misses = at_least_zero(now.misses - shoal_load_relaxed(&store->misses_before)),
+        .expired = at_least_zero(now.expired - shoal_load_relaxed(&store->expired_before)),
+        .handed_over =
+            at_least_zero(now.handed_over - shoal_load_relaxed(&store->handed_over_before)),
+    };
+    for (uint32_t db = 0; db < store->database_count; db++) {
+        out->keys += shoal_store_count(store, db);
+        out->keys_volatile += shoal_store_count_volatile(store, db);
+    }
+}
+
+void shoal_store_stats_reset(shoal_store *store)
+{
+    sums now = fold(store);
+    shoal_store_relaxed(&store->hits_before, now.hits);
+    shoal_store_relaxed(&store->misses_before, now.misses);
+    shoal_store_relaxed(&store->expired_before, now.expired);
+    shoal_store_relaxed(&store->handed_over_before, now.handed_over);
+}
+
+void shoal_thread_count_lookup(shoal_thread *thread, bool hit)
+{
+    if (hit) {
+        shoal_bump_relaxed(&thread->counters.hits, 1);
+    } else {
+        shoal_bump_relaxed(&thread->counters.misses, 1);
+    }
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store/table.c - the entries of a slot, changed by the holder of its gate while others read.
+ *
+ * Claims:
+ *   T1  A reader loads each word of a chain once. An entry is one word: tag and pointer are never
+ *       seen apart, and the item behind it was complete before the release that published it.
+ *   T2  An entry stays in its place until it is removed, with two exceptions, each one store:
+ *       the last entry of a full bucket becomes a chain to a bucket that already holds it, and
+ *       a chain to a bucket with a single item becomes that item; the bucket left behind keeps
+ *       its content until nobody can see it. So a reader that finds nothing is right, and a walk
+ *       of a chain sees an item that stays exactly once.
+ *   T3  Tables are rebuilt aside and published by one store to the word that leads to them. The
+ *       old ones stay as they were at that moment. A read of one is ordered before it.
+ *   T4  What is unlinked is retired, never freed here.
+ */
+#include "store/internal.h"
+
+void *shoal_table__take(shoal_thread *thread, size_t size)
+{
+    shoal_store *store = thread->store;
+    void *memory = shoal_memory_take_zeroed(&store->allocator, size, SHOAL_ALIGN_LINE);
+    if (memory == NULL) return NULL;
+    int64_t bytes = (int64_t)shoal_store__usable(store, size, SHOAL_ALIGN_LINE);
+    shoal_bump_relaxed(&thread->counters.bytes, bytes);
+    shoal_bump_relaxed(&thread->counters.bytes_tables, bytes);
+    return memory;
+}
+
+void shoal_table__give(shoal_thread *thread, void *memory, size_t size)
+{
+    shoal_store *store = thread->store;
+    int64_t bytes = (int64_t)shoal_store__usable(store, size, SHOAL_ALIGN_LINE);
+    shoal_bump_relaxed(&thread->counters.bytes, -bytes);
+    shoal_bump_relaxed(&thread->counters.bytes_tables, -bytes);
+    shoal_memory_give(&store->allocator, memory, size, SHOAL_ALIGN_LINE);
+}
+
+void shoal_table__publish(_Atomic uint64_t *home, uint64_t word)
+{
+    SHOAL_ASSERT((word & WORD_FLAGS) == 0);
+    uint64_t before = shoal_load_relaxed(home);
+    /* Only the FOREIGN bit changes without the gate. pair: leaf.publish */
+    while (!shoal_cas_release(home, &before, word | (before & WORD_FLAGS))) continue;
+}
+
+shoal_leaf shoal_table__leaf(const shoal_store *store, const shoal_key *key)
+{
+    shoal_hot *hot = shoal_store__hot(store, key->place);
+    shoal_leaf leaf = {
+        .home = shoal_store__word(store, key->place),
+        .keys = &hot->leaf_keys,
+        .hash = key->hash,
+    };
+    leaf.word = shoal_load_relaxed(leaf.home) & ~WORD_FLAGS;
+    while (leaf.word & WORD_DIRECTORY) {
+        shoal_directory *directory = shoal_word__pointer(leaf.word);
+        uint32_t child = (uint32_t)(leaf.hash >> (64 - DIRECTORY_BITS));
+        leaf.above = leaf.home;
+        leaf.above_keys = leaf.keys;
+        leaf.home = &directory->words[child];
+        leaf.keys = &directory->keys[child];
+        leaf.hash <<= DIRECTORY_BITS;
+        leaf.word = shoal_load_relaxed(leaf.home);
+        leaf.depth++;
+    }
+    SHOAL_ASSERT(leaf.depth <= DEPTH_MAX);
+    return leaf;
+}
+
+static shoal_bucket *home_bucket(const shoal_leaf *leaf)
+{
+    shoal_bucket *buckets = shoal_word__pointer(leaf->word);
+    uint64_t tag = leaf->hash >> (64 - TAG_BITS);
+    return buckets + shoal_tag__bucket(tag, shoal_word__buckets(leaf->word));
+}
+
+shoal_item *shoal_table__locate(const shoal_leaf *leaf, const shoal_key *key, shoal_spot *spot)
+{
+    if (leaf->word == 0) return NULL;
+    uint64_t tag = leaf->hash >> (64 - TAG_BITS);
+    *spot = (shoal_spot){.home = home_bucket(leaf)};
+    spot->bucket = spot->home;
+    while (spot->bucket != NULL) {
+        uint64_t entry = 0;
+        for (spot->index = 0; spot->index < BUCKET_ENTRIES; spot->index++) {
+            entry = shoal_load_relaxed(&spot->bucket->entries[spot->index]);
+            if (!shoal_entry__matches(entry, tag)) continue;
+            shoal_item *item = shoal_entry__pointer(entry);
+            if (shoal_item__has_name(item, key->name)) return item;
+        }
+        spot->before = spot->bucket;
+        spot->bucket = shoal_entry__is_chain(entry) ? shoal_entry__pointer(entry) : NULL;
+    }
+    return NULL;
+}
+
+shoal_err shoal_bucket__put(shoal_thread *thread, shoal_bucket *home, uint64_t entry,
+                            uint64_t *bytes)
+{
+    SHOAL_ASSERT(shoal_entry__is_item(entry));
+    shoal_bucket *bucket = home;
+    uint64_t last = 0;
+    for (;;) {
+        for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
+            last = shoal_load_relaxed(&bucket->entries[i]);
+            if (last != 0) continue;
+            shoal_store_release(&bucket->entries[i], entry); /* pair: bucket.entry */
+            return SHOAL_ERR_OK;
+        }
+        if (!shoal_entry__is_chain(last)) break;
+        bucket = shoal_entry__pointer(last);
+    }
+    shoal_bucket *overflow = shoal_table__take(thread, sizeof *overflow);
+    if (overflow == NULL) return SHOAL_ERR_NO_MEMORY;
+    *bytes += shoal_store__usable(thread->store, sizeof *overflow, SHOAL_ALIGN_LINE);
+    shoal_store_relaxed(&overflow->entries[0], last);
+    shoal_store_relaxed(&overflow->entries[1], entry);
+    uint64_t chain = shoal_entry__make(0, overflow) | ENTRY_CHAIN;
+    /* pair: bucket.entry (claim T2) */
+    shoal_store_release(&bucket->entries[BUCKET_ENTRIES - 1], chain);
+    return SHOAL_ERR_OK;
+}
+
+shoal_err shoal_table__add(shoal_thread *thread, const shoal_key *key, const shoal_item *item,
+                           shoal_bucket **home)
+{
+    shoal_leaf leaf = shoal_table__leaf(thread->store, key);
+    shoal_leaf__grow(thread, key->place, &leaf);
+    leaf = shoal_table__leaf(thread->store, key);
+    if (leaf.word == 0) return SHOAL_ERR_NO_MEMORY;
+
+    shoal_hot *hot = shoal_store__hot(thread->store, key->place);
+    uint64_t bytes = 0;
+    uint64_t entry = shoal_entry__make(leaf.hash >> (64 - TAG_BITS), item);
+    *home = home_bucket(&leaf);
+    shoal_err error = shoal_bucket__put(thread, *home, entry, &bytes);
+    if (error != SHOAL_ERR_OK) return error;
+    shoal_bump_relaxed(&hot->bytes, bytes);
+    ++*leaf.keys;
+    return SHOAL_ERR_OK;
+}
+
+/* After a removal from the overflow bucket `spot->bucket`: when it is the last of its chain and
+ * holds at most one item, that item takes the place of the chain (claim T2). */
+static void collapse(shoal_thread *thread, shoal_hot *hot, const shoal_spot *spot)
+{
+    uint64_t only = 0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
+        uint64_t entry = shoal_load_relaxed(&spot->bucket->entries[i]);
+        if (entry == 0) continue;
+        if (shoal_entry__is_chain(entry) || ++count > 1) return;
+        only = entry;
+    }
+    /* pair: bucket.entry */
+    shoal_store_release(&spot->before->entries[BUCKET_ENTRIES - 1], only);
+    uint64_t bytes = shoal_store__usable(thread->store, sizeof(shoal_bucket), SHOAL_ALIGN_LINE);
+    shoal_bump_relaxed(&hot->bytes, -bytes);
+    shoal_limbo__retire(thread, CORPSE_BUCKET, (uint64_t)(uintptr_t)spot->bucket, bytes);
+}
+
+void shoal_table__remove(shoal_thread *thread, const shoal_key *key, const shoal_leaf *leaf,
+                         const shoal_spot *spot)
+{
+    SHOAL_ASSERT(*leaf->keys > 0);
+    shoal_hot *hot = shoal_store__hot(thread->store, key->place);
+    /* pair: bucket.entry */
+    shoal_store_release(&spot->bucket->entries[spot->index], (uint64_t)0);
+    --*leaf->keys;
+    if (spot->before != NULL) collapse(thread, hot, spot);
+    shoal_leaf__shrink(thread, key, leaf);
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store/walk.c - going through a database without a gate. An item's position in its slot is the
+ * first 48 bits of its hash. Leaves and buckets cut this space into stretches, in order and
+ * without gaps, whatever their number: so a position is a cursor that growth cannot confuse.
+ *
+ * Claims:
+ *   W1  A call visits, of the stretch at the cursor, the items at or behind the cursor, and moves
+ *       the cursor to the end of the stretch. An item that stays is visited by the one call whose
+ *       cursor passes its position, in whatever table it then is (claims T2 and T3 of table.c).
+ *   W2  Where a merge has made the tags too short to tell on which side of the cursor an item
+ *       is, its name is hashed again.
+ *
+ * The cursor of a client is the slot in the low 14 bits, and above it the position with its bits
+ * reversed: its low bits are zero as long as leaves are few, so cursors stay small numbers.
+ */
+#include "store/internal.h"
+
+#include "base/hash.h"
+
+#define SLOT_BITS 14u
+/* Attempts at a fair choice before any item will do. */
+#define RANDOM_ATTEMPTS 64u
+/* Slots of which the fuller are preferred, in proportion. */
+#define RANDOM_SLOTS 5u
+/* Stretches looked at for any item at all. */
+#define RANDOM_STRETCHES 1024u
+
+shoal_stretch shoal_walk__stretch(uint64_t word, uint64_t position)
+{
+    SHOAL_ASSERT(position < POSITION_END);
+    uint32_t bits = POSITION_BITS;
+    word &= ~WORD_FLAGS;
+    while (word & WORD_DIRECTORY) {
+        const shoal_directory *directory = shoal_word__pointer(word);
+        bits -= DIRECTORY_BITS;
+        /* pair: leaf.publish */
+        word = shoal_load_acquire(&directory->words[position >> bits & (DIRECTORY_SIZE - 1)]);
+    }
+    shoal_stretch stretch = {.base = position >> bits << bits, .tag_shift = bits - TAG_BITS};
+    stretch.end = stretch.base + ((uint64_t)1 << bits);
+    if (word == 0) return stretch;
+
+    uint32_t buckets = shoal_word__buckets(word);
+    uint32_t index = shoal_tag__bucket((position - stretch.base) >> stretch.tag_shift, buckets);
+    /* The first tag that belongs to the next bucket. */
+    uint64_t next = (((uint64_t)(index + 1) << TAG_BITS) + buckets - 1) / buckets;
+    stretch.bucket = (shoal_bucket *)shoal_word__pointer(word) + index;
+    stretch.end = stretch.base + (next << stretch.tag_shift);
+    return stretch;
+}
+
+uint32_t shoal_map__next(_Atomic uint64_t *map, uint32_t slot, uint32_t last)
+{
+    while (slot <= last) {
+        uint64_t bits = shoal_load_relaxed(&map[slot / 64]) >> (slot % 64);
+        if (bits != 0) {
+            slot += (uint32_t)__builtin_ctzll(bits);
+            break;
+        }
+        slot = (slot / 64 + 1) * 64;
+    }
+    return slot <= last ? slot : last + 1;
+}
+
+/* True when an entry of the stretch stands at or behind `position`. */
+static bool is_behind(const shoal_store *store, const shoal_stretch *stretch, uint64_t position,
+                      uint64_t entry)
+{
+    uint64_t first = stretch->base + (shoal_entry__tag(entry) << stretch->tag_shift);
+    if (first >= position) return true;
+    if (first + ((uint64_t)1 << stretch->tag_shift) <= position) return false;
+    shoal_slice name = shoal_item_name(shoal_entry__pointer(entry));
+    return shoal_hash(name, store->seed) >> (64 - POSITION_BITS) >= position;
+}
+
+/* Visits the live items of a stretch from `position` on. */
+static void visit_stretch(const shoal_thread *thread, const shoal_stretch *stretch,
+                          uint64_t position, shoal_visit visit, void *context)
+{
+    const shoal_bucket *bucket = stretch->bucket;
+    while (bucket != NULL) {
+        uint64_t entry = 0;
+        for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
+            entry = shoal_load_acquire(&bucket->entries[i]); /* pair: bucket.entry */
+            if (!shoal_entry__is_item(entry)) continue;
+            const shoal_item *item = shoal_entry__pointer(entry);
+            if (shoal_item__is_expired(item, thread->now_ms)) continue;
+            if (is_behind(thread->store, stretch, position, entry)) visit(context, item);
+        }
+        bucket = shoal_entry__is_chain(entry) ? shoal_entry__pointer(entry) : NULL;
+    }
+}
+
+/* The 48 bits of a position in reverse order. Its own inverse. */
+static uint64_t reverse(uint64_t position)
+{
+    uint64_t out = 0;
+    for (uint32_t i = 0; i < POSITION_BITS; i++) {
+        out = out << 1 | (position >> i & 1);
+    }
+    return out;
+}
+
+void shoal_store_scan(shoal_thread *thread, const shoal_scan *scan, uint64_t *cursor,
+                      shoal_visit visit, void *context)
+{
+    SHOAL_ASSERT(thread->stamp != 0);
+    SHOAL_ASSERT(scan->slot_last < SHOAL_SLOTS);
+    shoal_db *db = shoal_store__db(thread->store, SHOAL_PLACE(scan->db, 0));
+    uint32_t slot = (uint32_t)(*cursor & (SHOAL_SLOTS - 1));
+    uint64_t position = reverse(*cursor >> SLOT_BITS & (POSITION_END - 1));
+    if (slot < scan->slot_first) {
+        slot = scan->slot_first;
+        position = 0;
+    }
+    for (uint32_t seen = 0;; seen++) {
+        uint32_t used = shoal_map__next(db->used, slot, scan->slot_last);
+        if (used != slot) position = 0;
+        slot = used;
+        if (slot > scan->slot_last || seen == scan->count) break;
+        /* pair: leaf.publish */
+        uint64_t word = shoal_load_acquire(&db->words[slot]);
+        shoal_stretch stretch = shoal_walk__stretch(word, position);
+        visit_stretch(thread, &stretch, position, visit, context);
+        position = stretch.end;
+        if (position < POSITION_END) continue;
+        position = 0;
+        slot++;
+    }
+    *cursor = slot > scan->slot_last ? 0 : reverse(position) << SLOT_BITS | slot;
+}
+
+/* ---- one at random ---- */
+
+/* The used slot number `rank` of a database. */
+static uint32_t nth_used(shoal_db *db, uint32_t rank)
+{
+    for (uint32_t i = 0; i < MAP_WORDS; i++) {
+        uint64_t bits = shoal_load_relaxed(&db->used[i]);
+        uint32_t count = (uint32_t)__builtin_popcountll(bits);
+        if (rank >= count) {
+            rank -= count;
+            continue;
+        }
+        while (rank-- > 0) bits &= bits - 1;
+        return i * 64 + (uint32_t)__builtin_ctzll(bits);
+    }
+    return 0;
+}
+
+/* A used slot, the fuller the likelier. */
+static uint32_t random_slot(shoal_thread *thread, shoal_db *db, uint32_t used)
+{
+    uint32_t slots[RANDOM_SLOTS];
+    uint64_t sums[RANDOM_SLOTS];
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < RANDOM_SLOTS; i++) {
+        slots[i] = nth_used(db, (uint32_t)shoal_prng_below(&thread->prng, used));
+        sum += shoal_load_relaxed(&db->hots[slots[i]].keys);
+        sums[i] = sum;
+    }
+    if (sum == 0) return slots[0];
+    uint64_t draw = shoal_prng_below(&thread->prng, sum);
+    uint32_t i = 0;
+    while (sums[i] <= draw) i++;
+    return slots[i];
+}
+
+/* What a reservoir of one item has seen. */
+typedef struct choice {
+    shoal_thread *thread;
+    const shoal_item *item;
+    uint32_t seen;
+} choice;
+
+static void choose(void *context, const shoal_item *item)
+{
+    choice *chosen = context;
+    chosen->seen++;
+    if (shoal_prng_below(&chosen->thread->prng, chosen->seen) == 0) chosen->item = item;
+}
+
+/* An item of one stretch of a slot, so that all items of the slot are about equally likely: a
+ * stretch that is not full may give none. */
+static const shoal_item *random_item(shoal_thread *thread, shoal_db *db, uint32_t slot)
+{
+    uint64_t word = shoal_load_acquire(&db->words[slot]); /* pair: leaf.publish */
+    uint64_t position = shoal_prng_next(&thread->prng) >> (64 - POSITION_BITS);
+    shoal_stretch stretch = shoal_walk__stretch(word, position);
+    choice chosen = {.thread = thread};
+    visit_stretch(thread, &stretch, 0, choose, &chosen);
+    bool only = stretch.end - stretch.base == POSITION_END;
+    if (only || shoal_prng_below(&thread->prng, BUCKET_ENTRIES) < chosen.seen) return chosen.item;
+    return NULL;
+}
+
+/* The first live item that a walk meets, within bounds. */
+static const shoal_item *any_item(shoal_thread *thread, uint32_t db)
+{
+    choice chosen = {.thread = thread};
+    uint64_t cursor = 0;
+    const shoal_scan scan = {.db = db, .slot_last = SHOAL_SLOTS - 1, .count = 1};
+    for (uint32_t i = 0; i < RANDOM_STRETCHES && chosen.item == NULL; i++) {
+        shoal_store_scan(thread, &scan, &cursor, choose, &chosen);
+        if (cursor == 0) break;
+    }
+    return chosen.item;
+}
+
+const shoal_item *shoal_store_random(shoal_thread *thread, uint32_t db_index)
+{
+    SHOAL_ASSERT(thread->stamp != 0);
+    shoal_db *db = shoal_store__db(thread->store, SHOAL_PLACE(db_index, 0));
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < MAP_WORDS; i++) {
+        used += (uint32_t)__builtin_popcountll(shoal_load_relaxed(&db->used[i]));
+    }
+    if (used == 0) return NULL;
+    for (uint32_t i = 0; i < RANDOM_ATTEMPTS; i++) {
+        const shoal_item *item = random_item(thread, db, random_slot(thread, db, used));
+        if (item != NULL) return item;
+    }
+    return any_item(thread, db_index);
+}
+
+/* ---- digest ---- */
+
+static uint64_t item_digest(const shoal_item *item, uint32_t place)
+{
+    char scratch[SHOAL_INT_TEXT_SIZE];
+    uint64_t hash = shoal_hash(shoal_item_name(item), (uint64_t)place + 1);
+    hash = shoal_hash(shoal_item_string(item, scratch), hash);
+    return shoal_prng_mix(hash ^ (uint64_t)shoal_item_expires_ms(item));
+}
+
+/* The sum over one chain: entries have no order. */
+static uint64_t chain_digest(const shoal_bucket *bucket, uint32_t place)
+{
+    uint64_t sum = 0;
+    while (bucket != NULL) {
+        uint64_t entry = 0;
+        for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
+            entry = shoal_load_acquire(&bucket->entries[i]); /* pair: bucket.entry */
+            if (shoal_entry__is_item(entry)) sum += item_digest(shoal_entry__pointer(entry), place);
+        }
+        bucket = shoal_entry__is_chain(entry) ? shoal_entry__pointer(entry) : NULL;
+    }
+    return sum;
+}
+
+static uint64_t slot_digest(const shoal_store *store, uint32_t place)
+{
+    uint64_t sum = 0;
+    for (uint64_t position = 0; position < POSITION_END;) {
+        /* pair: leaf.publish */
+        uint64_t word = shoal_load_acquire(shoal_store__word(store, place));
+        shoal_stretch stretch = shoal_walk__stretch(word, position);
+        sum += chain_digest(stretch.bucket, place);
+        position = stretch.end;
+    }
+    return sum;
+}
+
+uint64_t shoal_store_digest(const shoal_store *store)
+{
+    uint64_t sum = 0;
+    for (uint32_t db = 0; db < store->database_count; db++) {
+        _Atomic uint64_t *used = store->databases[db]->used;
+        uint32_t slot = shoal_map__next(used, 0, SHOAL_SLOTS - 1);
+        while (slot < SHOAL_SLOTS) {
+            sum += slot_digest(store, SHOAL_PLACE(db, slot));
+            slot = shoal_map__next(used, slot + 1, SHOAL_SLOTS - 1);
+        }
+    }
+    return sum;
+}

@@ -18,10 +18,10 @@ typedef int64_t (*shoal_case_step)(void *context, const shoal_event *event);
 
 /* How a node is started. */
 typedef struct shoal_case_start {
-    uint32_t node;          /* which, below SHOAL_CASE_NODES */
-    shoal_case_step step;   /* runs for each event, START first */
-    void *step_context;     /* its first argument */
-    shoal_host *host;       /* filled before START is delivered; lives as long as the node */
+    uint32_t node;        /* which, below SHOAL_CASE_NODES */
+    shoal_case_step step; /* runs for each event, START first */
+    void *step_context;   /* its first argument */
+    shoal_host *host;     /* filled before START is delivered; lives as long as the node */
 } shoal_case_start;
 
 /* One host with its nodes. All functions are called by the thread that runs the test. */

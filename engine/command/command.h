@@ -72,10 +72,10 @@ typedef enum shoal_category {
 #define SHOAL_FLAGS(...) SHOAL_COMMAND__OR(SHOAL_FLAG_, __VA_ARGS__)
 /* The same for categories. */
 #define SHOAL_CATEGORIES(...) SHOAL_COMMAND__OR(SHOAL_CATEGORY_, __VA_ARGS__)
-#define SHOAL_COMMAND__OR(p, ...)                                                                  \
-    SHOAL_COMMAND__PICK(__VA_ARGS__, SHOAL_COMMAND__OR8, SHOAL_COMMAND__OR7, SHOAL_COMMAND__OR6,   \
-                        SHOAL_COMMAND__OR5, SHOAL_COMMAND__OR4, SHOAL_COMMAND__OR3,                \
-                        SHOAL_COMMAND__OR2, SHOAL_COMMAND__OR1, 0)                                 \
+#define SHOAL_COMMAND__OR(p, ...)                                                                \
+    SHOAL_COMMAND__PICK(__VA_ARGS__, SHOAL_COMMAND__OR8, SHOAL_COMMAND__OR7, SHOAL_COMMAND__OR6, \
+                        SHOAL_COMMAND__OR5, SHOAL_COMMAND__OR4, SHOAL_COMMAND__OR3,              \
+                        SHOAL_COMMAND__OR2, SHOAL_COMMAND__OR1, 0)                               \
     (p, __VA_ARGS__)
 #define SHOAL_COMMAND__PICK(a, b, c, d, e, f, g, h, pick, ...) pick
 #define SHOAL_COMMAND__OR1(p, a) p##a
@@ -104,18 +104,18 @@ typedef void (*shoal_handler)(shoal_call *call);
 /* One row of the table. */
 typedef struct shoal_command {
     shoal_command_id id;
-    const char *name;          /* lower case; of a subcommand, its own word */
-    shoal_command_id parent;   /* of a subcommand, else NONE */
+    const char *name;        /* lower case; of a subcommand, its own word */
+    shoal_command_id parent; /* of a subcommand, else NONE */
     shoal_executor executor;
-    shoal_handler run;         /* NULL for CONTROL rows: core has the handler; NULL too for the
+    shoal_handler run; /* NULL for CONTROL rows: core has the handler; NULL too for the
                                   containers of subcommands, which never run themselves */
-    int32_t arity;             /* as COMMAND INFO: counts the name, negative for "at least" */
-    uint32_t flags;            /* SHOAL_FLAG_* */
+    int32_t arity;     /* as COMMAND INFO: counts the name, negative for "at least" */
+    uint32_t flags;    /* SHOAL_FLAG_* */
     int32_t key_first, key_last, key_step; /* 0 0 0: no keys; a negative last is from the end */
-    const char *access;        /* what is done to the keys: words of a key specification; `;`
+    const char *access;  /* what is done to the keys: words of a key specification; `;`
                                   begins the next one, one key further on */
-    uint32_t categories;       /* SHOAL_CATEGORY_* (ACL) */
-    const char *tips;          /* comma separated, or "" */
+    uint32_t categories; /* SHOAL_CATEGORY_* (ACL) */
+    const char *tips;    /* comma separated, or "" */
     const char *since, *group, *complexity, *summary; /* our own words */
 } shoal_command;
 
@@ -140,41 +140,41 @@ struct shoal_call {
     const shoal_command *command;
     uint32_t argc;
     const shoal_slice *argv;
-    const shoal_key *keys;     /* in the order of the arguments */
+    const shoal_key *keys; /* in the order of the arguments */
     uint32_t key_count;
     uint32_t db;
-    shoal_thread *thread;      /* the store thread that runs it */
+    shoal_thread *thread; /* the store thread that runs it */
     shoal_store *store;
     shoal_env *env;
     shoal_time now;
     shoal_reply reply;
-    shoal_session *session;    /* LOCAL; TOUR when tour->last; else NULL */
+    shoal_session *session;      /* LOCAL; TOUR when tour->last; else NULL */
     struct shoal_worker *worker; /* LOCAL, TOUR: the worker that runs it; else NULL */
-    shoal_tour *tour;          /* TOUR; else NULL */
+    shoal_tour *tour;            /* TOUR; else NULL */
 };
 
 /* What travels when a command cannot run where it was read: a copy of it. Made by dispatch,
  * answered by whoever runs it with shoal_errand_finish. The inbox of the control actor holds
  * nothing but errands, whose op.run is NULL: core looks at `command`. */
 typedef struct shoal_errand {
-    shoal_gate_op gate;        /* first; its op is the inbox link too */
+    shoal_gate_op gate; /* first; its op is the inbox link too */
     const shoal_command *command;
     uint32_t argc;
-    shoal_slice *argv;         /* into the errand's own memory */
+    shoal_slice *argv; /* into the errand's own memory */
     shoal_key *keys;
     uint32_t key_count;
     uint32_t db;
     int protocol;
-    shoal_buffer reply;        /* the runner writes the reply here */
-    shoal_session *session;    /* whom to wake; touched by its own worker only */
+    shoal_buffer reply;     /* the runner writes the reply here */
+    shoal_session *session; /* whom to wake; touched by its own worker only */
     struct shoal_worker *origin;
-    uint32_t stop;             /* TOUR: next worker to visit */
-    shoal_tour tour;           /* TOUR */
+    uint32_t stop;                  /* TOUR: next worker to visit */
+    shoal_tour tour;                /* TOUR */
     uint32_t place_next, place_end; /* FLUSHALL, FLUSHDB: what is still to be emptied */
-    uint64_t client_id;        /* of the asking session */
-    shoal_address local;       /* the asking connection's own end (CLUSTER MEET needs it) */
-    bool close_after;          /* the session is closed behind the reply */
-    size_t memory;             /* bytes of this allocation */
+    uint64_t client_id;             /* of the asking session */
+    shoal_address local;            /* the asking connection's own end (CLUSTER MEET needs it) */
+    bool close_after;               /* the session is closed behind the reply */
+    size_t memory;                  /* bytes of this allocation */
 } shoal_errand;
 
 /* Sends a finished errand home: its session gets the reply and goes on. Any thread; the errand
@@ -183,15 +183,15 @@ void shoal_errand_finish(shoal_errand *errand);
 
 /* Settings that the data path reads: an immutable snapshot, replaced as a whole. */
 typedef struct shoal_settings {
-    shoal_slice requirepass;      /* empty: none */
-    uint64_t bulk_size_max;       /* proto-max-bulk-len */
-    uint64_t query_size_max;      /* client-query-buffer-limit */
-    uint32_t clients_max;         /* maxclients */
+    shoal_slice requirepass; /* empty: none */
+    uint64_t bulk_size_max;  /* proto-max-bulk-len */
+    uint64_t query_size_max; /* client-query-buffer-limit */
+    uint32_t clients_max;    /* maxclients */
     uint32_t databases;
-    uint32_t timeout_s;           /* 0: never */
+    uint32_t timeout_s; /* 0: never */
     bool protected_mode;
-    bool protected_bound;         /* true when an explicit bind lifts protected mode */
-    bool cluster;                 /* cluster-enabled */
+    bool protected_bound; /* true when an explicit bind lifts protected mode */
+    bool cluster;         /* cluster-enabled */
 } shoal_settings;
 
 /* Counters of one worker: rows of stat.def, written by it alone (relaxed), read by any. */
@@ -207,17 +207,17 @@ typedef enum shoal_stat {
 struct shoal_env {
     shoal_allocator allocator;
     shoal_store *store;
-    const shoal_host *host;                       /* nudge and trace */
-    shoal_inbox *control;                         /* errands for the control actor */
-    _Atomic(const shoal_settings *) settings;     /* writer: control, release. readers: workers,
+    const shoal_host *host;                   /* nudge and trace */
+    shoal_inbox *control;                     /* errands for the control actor */
+    _Atomic(const shoal_settings *) settings; /* writer: control, release. readers: workers,
                                                      acquire. pair: env.settings */
     struct shoal_worker **workers;
     uint32_t worker_count;
-    _Atomic uint64_t client_id_next;              /* relaxed counter */
-    _Atomic uint32_t clients;                     /* relaxed: sessions open now */
+    _Atomic uint64_t client_id_next; /* relaxed counter */
+    _Atomic uint32_t clients;        /* relaxed: sessions open now */
     uint64_t process_id;
-    const char *run_id;                           /* 40 hex characters */
-    _Atomic bool loading;                         /* relaxed: not ready, most commands answer
+    const char *run_id;   /* 40 hex characters */
+    _Atomic bool loading; /* relaxed: not ready, most commands answer
                                                      -LOADING */
 };
 
@@ -232,7 +232,9 @@ uint64_t shoal_stat_sum(const shoal_env *env, shoal_stat stat);
 /* Zeroes what CONFIG RESETSTAT zeroes (asks each worker; takes effect at its next round). */
 void shoal_stat_reset(shoal_env *env);
 /* Calls, rejected and failed calls of one command over all workers. */
-typedef struct shoal_command_count { uint64_t calls, rejected, failed; } shoal_command_count;
+typedef struct shoal_command_count {
+    uint64_t calls, rejected, failed;
+} shoal_command_count;
 shoal_command_count shoal_command_count_get(const shoal_env *env, shoal_command_id id);
 
 #endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * command/batch.c - the requests of a pipeline, found together: each is parsed in place, its
+ * command and its keys are looked up once, and the memory of all keys is asked for before the
+ * first command runs, so that the misses of a batch overlap. Nothing here runs a command, and what
+ * is computed here is a hint only where a command of the batch can change it (the database).
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/text.h"
+#include "command/worker.h"
+
+/* Keys that a worker keeps room for; more is given back after the round. Chosen. */
+#define KEYS_KEPT_MAX 4096u
+
+/* ---- memory ---- */
+
+/* Entry `index`, its block made if it must be. NULL without memory. */
+static shoal_entry *entry_at(shoal_worker *worker, uint32_t index)
+{
+    shoal_batch *batch = &worker->batch;
+    shoal_entry **block = &batch->blocks[index / SHOAL_BATCH__BLOCK];
+    if (*block == NULL) {
+        const shoal_allocator *allocator = &worker->env->allocator;
+        *block =
+            allocator->allocate_zeroed(allocator->context, sizeof(shoal_entry) * SHOAL_BATCH__BLOCK,
+                                       _Alignof(shoal_entry));
+        if (*block == NULL) return NULL;
+        for (uint32_t i = 0; i < SHOAL_BATCH__BLOCK; i++) (*block)[i].own.allocator = allocator;
+    }
+    return &(*block)[index % SHOAL_BATCH__BLOCK];
+}
+
+static void release_keys(shoal_worker *worker)
+{
+    shoal_batch *batch = &worker->batch;
+    if (batch->keys == NULL) return;
+    const shoal_allocator *allocator = &worker->env->allocator;
+    allocator->release(allocator->context, batch->keys, batch->key_capacity * sizeof(shoal_key),
+                       _Alignof(shoal_key));
+    batch->keys = NULL;
+    batch->key_capacity = 0;
+}
+
+/* Room for `count` more keys. */
+static bool reserve_keys(shoal_worker *worker, uint32_t count)
+{
+    shoal_batch *batch = &worker->batch;
+    uint64_t need = (uint64_t)batch->key_count + count;
+    if (need <= batch->key_capacity) return true;
+    uint64_t capacity = batch->key_capacity ? batch->key_capacity : 16;
+    while (capacity < need) capacity *= 2;
+    if (capacity > UINT32_MAX) return false;
+    const shoal_allocator *allocator = &worker->env->allocator;
+    shoal_key *keys =
+        allocator->allocate(allocator->context, capacity * sizeof(shoal_key), _Alignof(shoal_key));
+    if (keys == NULL) return false;
+    if (batch->key_count != 0) memcpy(keys, batch->keys, batch->key_count * sizeof(shoal_key));
+    release_keys(worker);
+    batch->keys = keys;
+    batch->key_capacity = (uint32_t)capacity;
+    return true;
+}
+
+void shoal_batch__trim(shoal_worker *worker)
+{
+    if (worker->batch.key_capacity > KEYS_KEPT_MAX) release_keys(worker);
+}
+
+void shoal_batch__free(shoal_worker *worker)
+{
+    shoal_batch *batch = &worker->batch;
+    release_keys(worker);
+    const shoal_allocator *allocator = &worker->env->allocator;
+    for (uint32_t i = 0; i < SHOAL_BATCH__REQUESTS / SHOAL_BATCH__BLOCK; i++) {
+        shoal_entry *block = batch->blocks[i];
+        if (block == NULL) continue;
+        for (uint32_t j = 0; j < SHOAL_BATCH__BLOCK; j++) shoal_request_free(&block[j].own);
+        allocator->release(allocator->context, block, sizeof(shoal_entry) * SHOAL_BATCH__BLOCK,
+                           _Alignof(shoal_entry));
+        batch->blocks[i] = NULL;
+    }
+}
+
+/* ---- looking up ---- */
+
+/* COPY ... DB n puts its second key elsewhere. Whether n is well formed is the handler's to say. */
+static void rekey_copy(shoal_session *session, const shoal_request *request, shoal_key *keys)
+{
+    for (uint32_t i = 3; i + 1 < request->argc; i++) {
+        int64_t db;
+        if (!shoal_text_is(request->argv[i], "db")) continue;
+        if (!shoal_text_to_i64(request->argv[i + 1], &db)) return;
+        if (db < 0 || db >= session->worker->settings->databases) return;
+        keys[1] = shoal_key_make(session->worker->env->store, (uint32_t)db, keys[1].name);
+        return;
+    }
+}
+
+void shoal_batch__rekey(shoal_session *session, shoal_entry *entry)
+{
+    const shoal_command *command = entry->command;
+    const shoal_store *store = session->worker->env->store;
+    const shoal_request *request = entry->request;
+    shoal_key *keys = session->worker->batch.keys + entry->key_at;
+    uint32_t at = (uint32_t)command->key_first;
+    for (uint32_t i = 0; i < entry->key_count; i++) {
+        keys[i] = shoal_key_make(store, session->db, request->argv[at]);
+        at += (uint32_t)command->key_step;
+    }
+    if (command->id == SHOAL_COMMAND_COPY && request->argc > 3) rekey_copy(session, request, keys);
+}
+
+/* How many keys the arguments of a command of the right arity hold. */
+static uint32_t count_keys(const shoal_command *command, uint32_t argc)
+{
+    if (command->key_first == 0) return 0;
+    int64_t last = command->key_last < 0 ? (int64_t)argc + command->key_last : command->key_last;
+    SHOAL_DEBUG_ASSERT(command->key_step > 0 && last < argc);
+    return (uint32_t)((last - command->key_first) / command->key_step + 1);
+}
+
+static shoal_fault find_command(shoal_worker *worker, shoal_entry *entry)
+{
+    const shoal_request *request = entry->request;
+    const shoal_command *command = shoal_lookup__find(&worker->lookup, request->argv[0]);
+    entry->command = command;
+    if (command == NULL) return SHOAL_FAULT__COMMAND;
+    if (request->argc > 1 && shoal_lookup__is_container(command->id)) {
+        command = shoal_lookup__sub(command->id, request->argv[1]);
+        if (command == NULL) return SHOAL_FAULT__SUBCOMMAND;
+        entry->command = command;
+    }
+    int64_t argc = request->argc;
+    bool fits = command->arity > 0 ? argc == command->arity : argc >= -command->arity;
+    return fits ? SHOAL_FAULT__NONE : SHOAL_FAULT__ARITY;
+}
+
+static void look_up(shoal_session *session, shoal_entry *entry)
+{
+    shoal_worker *worker = session->worker;
+    shoal_batch *batch = &worker->batch;
+    entry->key_at = batch->key_count;
+    entry->key_count = 0;
+    entry->fault = find_command(worker, entry);
+    if (entry->fault != SHOAL_FAULT__NONE) return;
+
+    uint32_t count = count_keys(entry->command, entry->request->argc);
+    if (count == 0) return;
+    if (!reserve_keys(worker, count)) {
+        entry->fault = SHOAL_FAULT__MEMORY;
+        return;
+    }
+    entry->key_count = count;
+    batch->key_count += count;
+    shoal_batch__rekey(session, entry);
+}
+
+/* Asks for the memory of the keys: first the buckets of all, then the items of all. A single key
+ * gains nothing from it: its command runs at once. */
+static void prefetch(const shoal_worker *worker)
+{
+    const shoal_batch *batch = &worker->batch;
+    uint32_t count =
+        batch->key_count < SHOAL_BATCH__PREFETCH ? batch->key_count : SHOAL_BATCH__PREFETCH;
+    if (count < 2) return;
+    const shoal_store *store = worker->env->store;
+    for (uint32_t i = 0; i < count; i++) shoal_store_prefetch_bucket(store, &batch->keys[i]);
+    for (uint32_t i = 0; i < count; i++) shoal_store_prefetch_item(store, &batch->keys[i]);
+}
+
+/* ---- collecting ---- */
+
+static shoal_parse stop(shoal_batch *batch, shoal_parse found, shoal_request *request)
+{
+    batch->bad = found == SHOAL_PARSE_ERROR ? request : NULL;
+    if (found == SHOAL_PARSE_MORE) batch->wanted = request->wanted;
+    return found;
+}
+
+shoal_parse shoal_batch__collect(shoal_session *session, shoal_slice bytes)
+{
+    shoal_worker *worker = session->worker;
+    shoal_batch *batch = &worker->batch;
+    batch->count = batch->key_count = 0;
+    batch->end = 0;
+    batch->wanted = 0;
+    batch->bad = NULL;
+    batch->db = session->db;
+    shoal_request_limits limits = shoal_request_limits_default();
+    limits.bulk_size_max = worker->settings->bulk_size_max;
+    limits.authenticated = session->authenticated;
+    /* AUTH changes what the next request may be, so until then they are taken one by one. */
+    uint32_t most = session->authenticated ? SHOAL_BATCH__REQUESTS : 1;
+
+    shoal_parse found = SHOAL_PARSE_REQUEST;
+    while (batch->count < most) {
+        shoal_entry *entry = entry_at(worker, batch->count);
+        if (entry == NULL) return SHOAL_PARSE_ERROR;
+        bool own = batch->count != 0 || batch->end != 0 || session->parser == NULL;
+        entry->request = own ? &entry->own : session->parser;
+        entry->request->limits = limits;
+        shoal_slice rest = {bytes.data + batch->end, bytes.size - batch->end};
+        found = shoal_request_parse(entry->request, rest);
+        if (found != SHOAL_PARSE_REQUEST) {
+            if (own) shoal_request_reset(&entry->own);
+            found = stop(batch, found, entry->request);
+            break;
+        }
+        batch->end += entry->request->size;
+        if (entry->request->argc == 0) continue;
+        entry->end = batch->end;
+        batch->count++;
+        look_up(session, entry);
+    }
+    prefetch(worker);
+    return found;
+}

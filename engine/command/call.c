@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * command/call.c - what many handlers share: reading arguments, looking up values, and errors.
+ */
+#include "base/assert.h"
+#include "base/atomic.h"
+#include "command/handlers.h"
+
+/* Room for the longest full name, "cluster|count-failure-reports", and more. */
+#define FULL_NAME_SIZE 64
+
+bool shoal_call__integer(shoal_call *call, uint32_t index, int64_t *value)
+{
+    SHOAL_ASSERT(index < call->argc);
+    if (shoal_text_to_i64(call->argv[index], value)) return true;
+    shoal_reply_error(&call->reply, SHOAL_ERROR__INTEGER);
+    return false;
+}
+
+static size_t put_name(const char *name, char *out, size_t at, size_t size)
+{
+    for (; *name != '\0' && at + 1 < size; name++) out[at++] = *name;
+    out[at] = '\0';
+    return at;
+}
+
+void shoal_command__full_name(const shoal_command *command, char *out, size_t size)
+{
+    SHOAL_ASSERT(size > 0);
+    size_t at = 0;
+    if (command->parent != SHOAL_COMMAND_NONE) {
+        at = put_name(shoal_command_row(command->parent)->name, out, at, size);
+        at = put_name("|", out, at, size);
+    }
+    put_name(command->name, out, at, size);
+}
+
+void shoal_reply__arity(shoal_reply *reply, const shoal_command *command)
+{
+    char name[FULL_NAME_SIZE];
+    shoal_command__full_name(command, name, sizeof(name));
+    shoal_reply_errorf(reply, "ERR wrong number of arguments for '%s' command", name);
+}
+
+void shoal_call__arity(shoal_call *call)
+{
+    shoal_reply__arity(&call->reply, call->command);
+}
+
+const shoal_settings *shoal_call__settings(const shoal_call *call)
+{
+    /* pair: env.settings */
+    return shoal_load_acquire(&call->env->settings);
+}
+
+/* ---- values ---- */
+
+static bool check_string(shoal_call *call, const shoal_item *item)
+{
+    if (item == NULL || shoal_item_type(item) == SHOAL_TYPE_STRING) return true;
+    shoal_reply_error(&call->reply, SHOAL_ERROR__TYPE);
+    return false;
+}
+
+const shoal_item *shoal_call__look(shoal_call *call, uint32_t index)
+{
+    SHOAL_ASSERT(index < call->key_count);
+    const shoal_item *item = shoal_store_get(call->thread, &call->keys[index]);
+    shoal_thread_count_lookup(call->thread, item != NULL);
+    return item;
+}
+
+bool shoal_call__look_string(shoal_call *call, uint32_t index, const shoal_item **item)
+{
+    *item = shoal_call__look(call, index);
+    return check_string(call, *item);
+}
+
+const shoal_item *shoal_call__find(shoal_call *call, uint32_t index)
+{
+    SHOAL_ASSERT(index < call->key_count);
+    return shoal_store_get_locked(call->thread, &call->keys[index]);
+}
+
+bool shoal_call__find_string(shoal_call *call, uint32_t index, const shoal_item **item)
+{
+    *item = shoal_call__find(call, index);
+    return check_string(call, *item);
+}
+
+void shoal_call__reply_string(shoal_call *call, const shoal_item *item)
+{
+    if (item == NULL) {
+        shoal_reply_null(&call->reply);
+        return;
+    }
+    char scratch[SHOAL_INT_TEXT_SIZE];
+    shoal_reply_bulk(&call->reply, shoal_item_string(item, scratch));
+}
+
+bool shoal_call__stored(shoal_call *call, shoal_err err)
+{
+    if (err == 0) return true;
+    SHOAL_ASSERT(err == SHOAL_ERR_NO_MEMORY);
+    shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);
+    return false;
+}

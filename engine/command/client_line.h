@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * command/client_line.h - a connection as the line that CLIENT LIST shows of it.
+ */
+#ifndef SHOAL_COMMAND_CLIENT_LINE_H
+#define SHOAL_COMMAND_CLIENT_LINE_H
+
+#include "command/command.h"
+
+/* Appends the line of `session`, with its newline. Its own worker only. */
+void shoal_client__line(const shoal_session *session, shoal_buffer *out);
+
+/* Appends an address as clients write it: ip:port, an IPv6 address in brackets. */
+void shoal_client__address(const shoal_address *address, shoal_buffer *out);
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * command/client_list.c - CLIENT LIST and CLIENT KILL: tours, which ask every worker about its own
+ * sessions. Arguments are parsed anew at each worker, which does nothing when they are wrong;
+ * the last call says so.
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "command/client_line.h"
+#include "command/handlers.h"
+#include "command/worker.h"
+
+/* ---- lines ---- */
+
+void shoal_client__address(const shoal_address *address, shoal_buffer *out)
+{
+    bool v6 = memchr(address->ip, ':', sizeof(address->ip)) != NULL;
+    shoal_text_appendf(out, v6 ? "[%s]:%u" : "%s:%u", address->ip, (unsigned)address->port);
+}
+
+static void append_flags(const shoal_session *session, shoal_buffer *out)
+{
+    char flags[8];
+    size_t count = 0;
+    if (session->errand != NULL) flags[count++] = 'b';
+    if (session->closing) flags[count++] = 'c';
+    if (session->options.unix_socket) flags[count++] = 'U';
+    if (session->reads_replicas) flags[count++] = 'r';
+    if (session->no_evict) flags[count++] = 'e';
+    if (count == 0) flags[count++] = 'N';
+    shoal_text_appendf(out, " flags=%.*s", (int)count, flags);
+}
+
+static void append_field(const char *name, const shoal_buffer *value, shoal_buffer *out)
+{
+    shoal_text_appendf(out, " %s=", name);
+    shoal_buffer_append(out, shoal_buffer_slice(value));
+}
+
+void shoal_client__line(const shoal_session *session, shoal_buffer *out)
+{
+    const shoal_session_options *options = &session->options;
+    int64_t now = session->worker->now.mono_us;
+    shoal_text_appendf(out, "id=%llu addr=", (unsigned long long)session->id);
+    shoal_client__address(&options->peer, out);
+    shoal_text_appendf(out, " laddr=");
+    shoal_client__address(&options->local, out);
+    shoal_text_appendf(out, " fd=%d", options->descriptor);
+    append_field("name", &session->name, out);
+    shoal_text_appendf(out, " age=%lld idle=%lld",
+                       (long long)((now - session->opened_us) / 1000000),
+                       (long long)((now - session->active_us) / 1000000));
+    append_flags(session, out);
+    size_t stash = shoal_buffer_size(&session->stash);
+    shoal_text_appendf(out, " db=%u sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu",
+                       session->db, stash, session->stash.capacity - stash);
+    shoal_text_appendf(out, " argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%d omem=%zu",
+                       session->backlog != 0, session->backlog);
+    size_t memory = sizeof(*session) + session->stash.capacity + session->backlog;
+    shoal_text_appendf(out, " tot-mem=%zu events=%s cmd=", memory,
+                       session->backlog != 0 ? "rw" : "r");
+    char name[64] = "NULL";
+    if (session->last != SHOAL_COMMAND_NONE)
+        shoal_command__full_name(shoal_command_row(session->last), name, sizeof(name));
+    shoal_text_appendf(out, "%s user=%s redir=-1 resp=%d", name, "default", session->protocol);
+    append_field("lib-name", &session->library_name, out);
+    append_field("lib-ver", &session->library_version, out);
+    shoal_text_appendf(out, "\n");
+}
+
+/* ---- which sessions ---- */
+
+/* The kinds of clients that filters name; only normal ones exist here. False when unknown. */
+static bool parse_type(shoal_call *call, uint32_t index, bool *none)
+{
+    shoal_slice type = call->argv[index];
+    bool other = shoal_text_is(type, "master") || shoal_text_is(type, "replica") ||
+                 shoal_text_is(type, "slave") || shoal_text_is(type, "pubsub");
+    if (!other && !shoal_text_is(type, "normal")) {
+        shoal_reply_errorf(&call->reply, "ERR Unknown client type '%.*s'", (int)type.size,
+                           type.data);
+        return false;
+    }
+    *none = *none || other;
+    return true;
+}
+
+/* What CLIENT LIST shows. Zero: everything. */
+typedef struct list_filter {
+    bool none;
+    uint32_t id_first; /* index of the first id argument, 0: any */
+} list_filter;
+
+/* False after writing an error. */
+static bool parse_list(shoal_call *call, list_filter *filter)
+{
+    if (call->argc == 2) return true;
+    if (call->argc == 4 && shoal_call__word(call, 2, "type"))
+        return parse_type(call, 3, &filter->none);
+    if (call->argc < 4 || !shoal_call__word(call, 2, "id")) {
+        shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
+        return false;
+    }
+    filter->id_first = 3;
+    for (uint32_t i = 3; i < call->argc; i++) {
+        int64_t id;
+        if (shoal_text_to_i64(call->argv[i], &id) && id > 0) continue;
+        shoal_reply_error(&call->reply, "ERR Invalid client ID");
+        return false;
+    }
+    return true;
+}
+
+static bool listed(const shoal_call *call, const list_filter *filter, const shoal_session *session)
+{
+    if (filter->none) return false;
+    if (filter->id_first == 0) return true;
+    for (uint32_t i = filter->id_first; i < call->argc; i++) {
+        int64_t id;
+        if (shoal_text_to_i64(call->argv[i], &id) && (uint64_t)id == session->id) return true;
+    }
+    return false;
+}
+
+/* Parsing writes errors; at every stop but the last they are not wanted. */
+static shoal_reply quiet(shoal_call *call, shoal_buffer *sink)
+{
+    shoal_reply kept = call->reply;
+    *sink = shoal_buffer_make(&call->env->allocator);
+    if (!call->tour->last) call->reply.out = sink;
+    return kept;
+}
+
+void shoal_command__client_list(shoal_call *call)
+{
+    shoal_tour *tour = call->tour;
+    list_filter filter = {0};
+    shoal_buffer sink;
+    shoal_reply kept = quiet(call, &sink);
+    bool valid = parse_list(call, &filter);
+    call->reply = kept;
+    shoal_buffer_free(&sink);
+    if (!valid) return;
+    if (tour->last) {
+        shoal_reply_verbatim(&call->reply, "txt", shoal_buffer_slice(&tour->gathered));
+        return;
+    }
+    const shoal_session *session = call->worker->sessions.first;
+    for (; session != NULL; session = session->all.next) {
+        if (listed(call, &filter, session)) shoal_client__line(session, &tour->gathered);
+    }
+}
+
+/* ---- CLIENT KILL ---- */
+
+/* Whom CLIENT KILL means. Empty slices and zero: any. */
+typedef struct kill_filter {
+    bool old_form; /* CLIENT KILL ip:port */
+    bool none;
+    bool skip_me;
+    int64_t id;
+    shoal_slice address, local;
+} kill_filter;
+
+/* Takes the pair at `index`. False after writing an error. */
+static bool take_kill_pair(shoal_call *call, uint32_t index, kill_filter *filter)
+{
+    shoal_slice value = call->argv[index + 1];
+    if (shoal_call__word(call, index, "id")) {
+        if (shoal_text_to_i64(value, &filter->id) && filter->id > 0) return true;
+        shoal_reply_error(&call->reply, "ERR client-id should be greater than 0");
+        return false;
+    }
+    if (shoal_call__word(call, index, "type")) return parse_type(call, index + 1, &filter->none);
+    if (shoal_call__word(call, index, "addr")) {
+        filter->address = value;
+        return true;
+    }
+    if (shoal_call__word(call, index, "laddr")) {
+        filter->local = value;
+        return true;
+    }
+    if (shoal_call__word(call, index, "user")) {
+        if (shoal_text_equal(value, shoal_text("default"))) return true;
+        shoal_reply_errorf(&call->reply, "ERR No such user '%.*s'", (int)value.size, value.data);
+        return false;
+    }
+    bool yes = shoal_text_is(value, "yes");
+    if (shoal_call__word(call, index, "skipme") && (yes || shoal_text_is(value, "no"))) {
+        filter->skip_me = yes;
+        return true;
+    }
+    shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
+    return false;
+}
+
+/* False after writing an error. */
+static bool parse_kill(shoal_call *call, kill_filter *filter)
+{
+    if (call->argc == 3) {
+        *filter = (kill_filter){.old_form = true, .address = call->argv[2]};
+        return true;
+    }
+    *filter = (kill_filter){.skip_me = true};
+    for (uint32_t i = 2; i < call->argc; i += 2) {
+        if (i + 1 < call->argc) {
+            if (!take_kill_pair(call, i, filter)) return false;
+            continue;
+        }
+        shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
+        return false;
+    }
+    return true;
+}
+
+static bool has_address(const shoal_call *call, const shoal_address *address, shoal_slice wanted)
+{
+    if (wanted.data == NULL) return true;
+    shoal_buffer text = shoal_buffer_make(&call->env->allocator);
+    shoal_client__address(address, &text);
+    bool same = shoal_text_equal(shoal_buffer_slice(&text), wanted);
+    shoal_buffer_free(&text);
+    return same;
+}
+
+static bool meant(const shoal_call *call, const kill_filter *filter, const shoal_session *session)
+{
+    if (filter->none || session->closing) return false;
+    if (filter->id != 0 && (uint64_t)filter->id != session->id) return false;
+    if (filter->skip_me && session->id == call->tour->asker) return false;
+    return has_address(call, &session->options.peer, filter->address) &&
+           has_address(call, &session->options.local, filter->local);
+}
+
+static void reply_killed(shoal_call *call, const kill_filter *filter)
+{
+    const shoal_tour *tour = call->tour;
+    /* The asker gets its reply first. */
+    if (tour->self) call->session->closing = true;
+    if (!filter->old_form) {
+        shoal_reply_integer(&call->reply, (int64_t)tour->count);
+    } else if (tour->count != 0) {
+        shoal_reply_ok(&call->reply);
+    } else {
+        shoal_reply_error(&call->reply, "ERR No such client");
+    }
+}
+
+void shoal_command__client_kill(shoal_call *call)
+{
+    shoal_tour *tour = call->tour;
+    kill_filter filter;
+    shoal_buffer sink;
+    shoal_reply kept = quiet(call, &sink);
+    bool valid = parse_kill(call, &filter);
+    call->reply = kept;
+    shoal_buffer_free(&sink);
+    if (!valid) return;
+    if (tour->last) {
+        reply_killed(call, &filter);
+        return;
+    }
+    shoal_session *session = call->worker->sessions.first;
+    for (; session != NULL; session = session->all.next) {
+        if (!meant(call, &filter, session)) continue;
+        tour->count++;
+        if (session->id == tour->asker) {
+            tour->self = true;
+        } else {
+            shoal_session__kill(session);
+        }
+    }
+}

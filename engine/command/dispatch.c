@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * command/dispatch.c - from a parsed request to its reply: may it run, where does it run, what was
+ * the outcome. The order of the checks is the order in which Redis answers them.
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/sort.h"
+#include "base/text.h"
+#include "command/handlers.h"
+#include "command/worker.h"
+
+/* Bytes of unknown names and arguments that an error repeats, as Redis. */
+#define QUOTED_MAX 128u
+
+/* Places of a command's keys that need no memory of their own. */
+#define PLACES_SMALL 16u
+
+/* ---- refusing ---- */
+
+/* Bytes of `text` before the first zero, at most `max`: what a C string would show. */
+static int shown(shoal_slice text, size_t max)
+{
+    size_t size = 0;
+    while (size < text.size && size < max && text.data[size] != '\0') size++;
+    return (int)size;
+}
+
+static void refuse_unknown(const shoal_request *request, shoal_reply *reply)
+{
+    char quoted[QUOTED_MAX + 4];
+    shoal_buffer text = shoal_buffer_make(request->allocator);
+    for (uint32_t i = 1; i < request->argc && shoal_buffer_size(&text) < QUOTED_MAX; i++) {
+        int size = shown(request->argv[i], QUOTED_MAX - shoal_buffer_size(&text));
+        quoted[0] = '\'';
+        if (size != 0) memcpy(quoted + 1, request->argv[i].data, (size_t)size);
+        memcpy(quoted + 1 + size, "' ", 2);
+        shoal_buffer_append(&text, (shoal_slice){quoted, (size_t)size + 3});
+    }
+    shoal_slice arguments = shoal_buffer_slice(&text);
+    shoal_slice name = request->argv[0];
+    shoal_reply_errorf(reply, "ERR unknown command '%.*s', with args beginning with: %.*s",
+                       shown(name, QUOTED_MAX), name.data, (int)arguments.size,
+                       arguments.data ? arguments.data : "");
+    shoal_buffer_free(&text);
+}
+
+static void refuse_subcommand(const shoal_entry *entry, shoal_reply *reply)
+{
+    char parent[SHOAL_LOOKUP__NAME_MAX + 1] = {0};
+    for (size_t i = 0; entry->command->name[i] != '\0'; i++) {
+        char c = entry->command->name[i];
+        parent[i] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+    }
+    shoal_slice sub = entry->request->argv[1];
+    shoal_reply_errorf(reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", shown(sub, QUOTED_MAX),
+                       sub.data, parent);
+}
+
+static void refuse(const shoal_entry *entry, shoal_reply *reply)
+{
+    switch (entry->fault) {
+    case SHOAL_FAULT__COMMAND: refuse_unknown(entry->request, reply); return;
+    case SHOAL_FAULT__SUBCOMMAND: refuse_subcommand(entry, reply); return;
+    case SHOAL_FAULT__ARITY: shoal_reply__arity(reply, entry->command); return;
+    case SHOAL_FAULT__MEMORY: shoal_reply_error(reply, SHOAL_ERROR__MEMORY); return;
+    case SHOAL_FAULT__NONE: break;
+    }
+    SHOAL_UNREACHABLE();
+}
+
+/* May the request run? False after writing why not. */
+static bool admit(shoal_session *session, const shoal_entry *entry, const shoal_key *keys,
+                  shoal_reply *reply)
+{
+    if (__builtin_expect(entry->fault != SHOAL_FAULT__NONE, 0)) {
+        refuse(entry, reply);
+        return false;
+    }
+    const shoal_worker *worker = session->worker;
+    const shoal_command *command = entry->command;
+    if (!session->authenticated && (command->flags & SHOAL_FLAG_NO_AUTH) == 0) {
+        shoal_reply_error(reply, "NOAUTH Authentication required.");
+        return false;
+    }
+    if (worker->settings->cluster && entry->key_count != 0 &&
+        !shoal_route__admit(worker->env->store, command, keys, entry->key_count, reply))
+        return false;
+    if (shoal_load_relaxed(&worker->env->loading) && (command->flags & SHOAL_FLAG_LOADING) == 0) {
+        shoal_reply_error(reply, "LOADING Redis is loading the dataset in memory");
+        return false;
+    }
+    return true;
+}
+
+/* ---- gates ---- */
+
+/* An operation that lives on the stack: the gates were free. */
+typedef struct direct {
+    shoal_gate_op gate; /* first */
+    shoal_call *call;
+} direct;
+
+static void run_direct(shoal_op *op, void *runner)
+{
+    shoal_call *call = ((direct *)op)->call;
+    SHOAL_DEBUG_ASSERT(runner == call->thread);
+    (void)runner;
+    call->command->run(call);
+}
+
+static int compare_places(const void *a, const void *b, void *context)
+{
+    (void)context;
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Room for `count` places, on the stack where they are few. NULL without memory. */
+static uint32_t *places_room(shoal_worker *worker, uint32_t *small, uint32_t count)
+{
+    if (count <= PLACES_SMALL) return small;
+    if (count <= worker->place_capacity) return worker->places;
+    const shoal_allocator *allocator = &worker->env->allocator;
+    uint32_t *places = allocator->allocate(allocator->context, count * sizeof(*places),
+                                           SHOAL_WORKER__PLACES_ALIGNMENT);
+    if (places == NULL) return NULL;
+    if (worker->places != NULL)
+        allocator->release(allocator->context, worker->places,
+                           worker->place_capacity * sizeof(*places),
+                           SHOAL_WORKER__PLACES_ALIGNMENT);
+    worker->places = places;
+    worker->place_capacity = count;
+    return places;
+}
+
+/* The distinct places of the keys, ascending. Returns how many. */
+static uint32_t sorted_places(const shoal_call *call, uint32_t *places)
+{
+    for (uint32_t i = 0; i < call->key_count; i++) places[i] = call->keys[i].place;
+    shoal_sort((shoal_sort_array){places, call->key_count, sizeof(*places)}, compare_places, NULL);
+    uint32_t count = 1;
+    for (uint32_t i = 1; i < call->key_count; i++) {
+        if (places[i] != places[count - 1]) places[count++] = places[i];
+    }
+    return count;
+}
+
+static void run_gated(shoal_session *session, shoal_call *call)
+{
+    SHOAL_ASSERT(call->key_count > 0);
+    shoal_worker *worker = session->worker;
+    uint32_t small[PLACES_SMALL];
+    uint32_t *places = places_room(worker, small, call->key_count);
+    if (places == NULL) {
+        shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);
+        return;
+    }
+    uint32_t count = 1;
+    places[0] = call->keys[0].place;
+    if (call->key_count > 1) count = sorted_places(call, places);
+
+    direct now = {
+        .gate = {.op = {.run = run_direct}, .places = places, .count = count},
+        .call = call,
+    };
+    /* Readers need not wait for a command that changes nothing, or one key only. */
+    bool writes = (call->command->flags & SHOAL_FLAG_WRITE) != 0;
+    now.gate.multi = writes && call->key_count > 1;
+    if (writes) shoal_worker__dirty(worker);
+    if (shoal_gate_try(worker->thread, &now.gate)) return;
+
+    shoal_errand *errand = shoal_errand__make(session, call);
+    if (errand == NULL) {
+        shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);
+        return;
+    }
+    errand->gate.multi = now.gate.multi;
+    shoal_errand__to_gates(errand, worker->thread, places, count);
+}
+
+/* ---- running ---- */
+
+static void run_elsewhere(shoal_session *session, shoal_call *call)
+{
+    shoal_errand *errand = shoal_errand__make(session, call);
+    if (errand == NULL) {
+        shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);
+    } else if (call->command->executor == SHOAL_RUN_TOUR) {
+        shoal_errand__to_tour(errand);
+    } else {
+        shoal_errand__to_control(errand);
+    }
+}
+
+/* A tour of a node with one worker ends where it begins. */
+static void run_tour(shoal_session *session, shoal_call *call)
+{
+    if (call->env->worker_count > 1) {
+        run_elsewhere(session, call);
+        return;
+    }
+    shoal_tour tour = {.gathered = shoal_buffer_make(&call->env->allocator), .asker = session->id};
+    call->tour = &tour;
+    call->worker = session->worker;
+    call->command->run(call);
+    tour.last = true;
+    call->session = session;
+    call->command->run(call);
+    shoal_buffer_free(&tour.gathered);
+}
+
+static void run(shoal_session *session, shoal_call *call)
+{
+    switch (call->command->executor) {
+    case SHOAL_RUN_READ:
+        if (call->key_count == 0 ||
+            (call->key_count == 1 && !shoal_store_place_slow(call->store, call->keys[0].place)))
+            call->command->run(call);
+        else
+            run_gated(session, call);
+        return;
+    case SHOAL_RUN_GATED: run_gated(session, call); return;
+    case SHOAL_RUN_LOCAL:
+        call->session = session;
+        call->worker = session->worker;
+        call->command->run(call);
+        return;
+    case SHOAL_RUN_TOUR: run_tour(session, call); return;
+    case SHOAL_RUN_CONTROL: run_elsewhere(session, call); return;
+    }
+    SHOAL_UNREACHABLE();
+}
+
+/* Takes the silence that CLIENT REPLY asked for one command further. */
+static void hush(shoal_session *session, shoal_buffer *out, size_t before)
+{
+    out->end = out->start + before;
+    if (session->reply_mode == SHOAL_REPLY__SKIP) {
+        session->reply_mode = SHOAL_REPLY__ON;
+    } else if (session->reply_mode == SHOAL_REPLY__SKIP_NEXT) {
+        session->reply_mode = SHOAL_REPLY__SKIP;
+    }
+}
+
+void shoal_session__settle(shoal_session *session, const shoal_command *command, shoal_buffer *out,
+                           size_t before)
+{
+    size_t written = shoal_buffer_size(out) - before;
+    if (written != 0 && __builtin_expect(out->data[out->start + before] == '-', 0)) {
+        const char *reply = out->data + out->start + before;
+        shoal_worker *worker = session->worker;
+        shoal_worker__count_error(worker, (shoal_slice){reply + 1, written - 1});
+        if (command != NULL) shoal_bump_relaxed(&worker->tallies[command->id].failed, 1);
+    }
+    if (__builtin_expect(session->reply_mode != SHOAL_REPLY__ON, 0)) hush(session, out, before);
+}
+
+void shoal_session__execute(shoal_session *session, shoal_entry *entry, shoal_buffer *out)
+{
+    shoal_worker *worker = session->worker;
+    shoal_batch *batch = &worker->batch;
+    size_t before = shoal_buffer_size(out);
+    shoal_reply reply = {.out = out, .protocol = session->protocol};
+    /* A SELECT of the same batch: the places that were computed ahead are another database's. */
+    if (__builtin_expect(batch->db != session->db && entry->key_count != 0, 0))
+        shoal_batch__rekey(session, entry);
+    const shoal_key *keys = batch->keys + entry->key_at;
+
+    if (__builtin_expect(!admit(session, entry, keys, &reply), 0)) {
+        if (entry->command != NULL)
+            shoal_bump_relaxed(&worker->tallies[entry->command->id].rejected, 1);
+        shoal_session__settle(session, NULL, out, before);
+        return;
+    }
+    const shoal_command *command = entry->command;
+    session->last = command->id;
+    shoal_worker__count(worker, SHOAL_STAT_COMMANDS, 1);
+    shoal_bump_relaxed(&worker->tallies[command->id].calls, 1);
+    shoal_call call = {
+        .command = command,
+        .argc = entry->request->argc,
+        .argv = entry->request->argv,
+        .keys = keys,
+        .key_count = entry->key_count,
+        .db = session->db,
+        .thread = worker->thread,
+        .store = worker->env->store,
+        .env = worker->env,
+        .now = worker->now,
+        .reply = reply,
+    };
+    run(session, &call);
+    if (session->errand == NULL) shoal_session__settle(session, command, out, before);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * command/errand.c - commands that travel: to the thread that holds a gate, to the control actor,
+ * or from worker to worker. An errand is a copy of the command with its keys and a reply of its
+ * own; its session is parked until it comes home.
+ *
+ *   1  An errand belongs to whoever holds it: dispatch, a gate, the control actor, a worker it
+ *      visits. Its session is touched by the session's own worker only, after it came home.
+ *   2  A session has at most one errand, so replies keep the order of the requests.
+ *   3  A session that is closed while its errand is away is freed when the errand comes home.
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "command/worker.h"
+
+/* ---- making ---- */
+
+/* Offsets of the parts of an errand's memory. */
+typedef struct layout {
+    size_t argv, keys, places, bytes, total;
+} layout;
+
+static layout plan_layout(const shoal_call *call)
+{
+    layout plan;
+    plan.argv = (sizeof(shoal_errand) + 15) & ~(size_t)15;
+    plan.keys = plan.argv + call->argc * sizeof(shoal_slice);
+    plan.places = plan.keys + call->key_count * sizeof(shoal_key);
+    plan.bytes = plan.places + call->key_count * sizeof(uint32_t);
+    plan.total = plan.bytes;
+    for (uint32_t i = 0; i < call->argc; i++) plan.total += call->argv[i].size;
+    return plan;
+}
+
+/* Copies the arguments and points the keys to the copies. */
+static void copy_arguments(shoal_errand *errand, const shoal_call *call, char *bytes)
+{
+    uint32_t key = 0;
+    for (uint32_t i = 0; i < call->argc; i++) {
+        shoal_slice from = call->argv[i];
+        if (from.size != 0) memcpy(bytes, from.data, from.size);
+        errand->argv[i] = (shoal_slice){bytes, from.size};
+        /* Keys stand in the order of the arguments, and each borrows from one of them. */
+        if (key < call->key_count && call->keys[key].name.data == from.data &&
+            call->keys[key].name.size == from.size && (int64_t)i >= call->command->key_first) {
+            errand->keys[key] = call->keys[key];
+            errand->keys[key++].name.data = bytes;
+        }
+        bytes += from.size;
+    }
+    SHOAL_ASSERT(key == call->key_count);
+}
+
+shoal_errand *shoal_errand__make(shoal_session *session, const shoal_call *call)
+{
+    SHOAL_ASSERT(session->errand == NULL && !session->dead);
+    const shoal_allocator *allocator = &call->env->allocator;
+    layout parts = plan_layout(call);
+    char *memory = allocator->allocate(allocator->context, parts.total, 16);
+    if (memory == NULL) return NULL;
+    shoal_errand *errand = (shoal_errand *)(void *)memory;
+    *errand = (shoal_errand){
+        .command = call->command,
+        .argc = call->argc,
+        .argv = (shoal_slice *)(void *)(memory + parts.argv),
+        .keys = (shoal_key *)(void *)(memory + parts.keys),
+        .key_count = call->key_count,
+        .db = call->db,
+        .protocol = session->protocol,
+        .reply = shoal_buffer_make(allocator),
+        .session = session,
+        .origin = session->worker,
+        .tour = {.gathered = shoal_buffer_make(allocator), .asker = session->id},
+        .client_id = session->id,
+        .local = session->options.local,
+        .memory = parts.total,
+    };
+    copy_arguments(errand, call, memory + parts.bytes);
+    errand->gate.places = (const uint32_t *)(const void *)(memory + parts.places);
+    session->errand = errand;
+    session->answered = false;
+    shoal_worker__count(session->worker, SHOAL_STAT_PARKED, 1);
+    return errand;
+}
+
+void shoal_errand__free(shoal_errand *errand)
+{
+    shoal_buffer_free(&errand->reply);
+    shoal_buffer_free(&errand->tour.gathered);
+    const shoal_allocator *allocator = &errand->origin->env->allocator;
+    allocator->release(allocator->context, errand, errand->memory, 16);
+}
+
+/* ---- coming home ---- */
+
+static void come_home(shoal_op *op, void *runner)
+{
+    shoal_errand *errand = (shoal_errand *)op;
+    SHOAL_ASSERT(runner == errand->origin);
+    shoal_session *session = errand->session;
+    SHOAL_ASSERT(session->errand == errand && !session->answered);
+    if (session->dead) {
+        shoal_errand__free(errand);
+        shoal_session__free(session);
+        return;
+    }
+    session->answered = true;
+    shoal_worker__wake(session);
+}
+
+void shoal_errand_finish(shoal_errand *errand)
+{
+    errand->gate.op.run = come_home;
+    shoal_worker__post(errand->origin, &errand->gate.op);
+}
+
+static shoal_call call_of(shoal_errand *errand, shoal_thread *thread, shoal_buffer *out)
+{
+    shoal_env *env = errand->origin->env;
+    return (shoal_call){
+        .command = errand->command,
+        .argc = errand->argc,
+        .argv = errand->argv,
+        .keys = errand->keys,
+        .key_count = errand->key_count,
+        .db = errand->db,
+        .thread = thread,
+        .store = env->store,
+        .env = env,
+        .now = shoal_thread_now(thread),
+        .reply = {.out = out, .protocol = errand->protocol},
+    };
+}
+
+void shoal_errand__deliver(shoal_session *session, shoal_buffer *out)
+{
+    SHOAL_ASSERT(session->answered);
+    shoal_errand *errand = session->errand;
+    size_t before = shoal_buffer_size(out);
+    if (errand->reply.failed || errand->tour.gathered.failed) {
+        shoal_reply reply = {.out = out, .protocol = session->protocol};
+        shoal_reply_error(&reply, "OOM no memory left for this reply");
+    } else if (errand->command->executor == SHOAL_RUN_TOUR) {
+        shoal_call call = call_of(errand, session->worker->thread, out);
+        errand->tour.last = true;
+        call.session = session;
+        call.worker = session->worker;
+        call.tour = &errand->tour;
+        errand->command->run(&call);
+    } else {
+        shoal_buffer_append(out, shoal_buffer_slice(&errand->reply));
+    }
+    if (errand->close_after) session->closing = true;
+    shoal_session__settle(session, errand->command, out, before);
+    session->errand = NULL;
+    session->answered = false;
+    shoal_errand__free(errand);
+}
+
+/* ---- ways to go ---- */
+
+/* Runs on whatever thread holds the gates. */
+static void run_under_gates(shoal_op *op, void *runner)
+{
+    shoal_errand *errand = (shoal_errand *)op;
+    shoal_thread *thread = runner;
+    shoal_call call = call_of(errand, thread, &errand->reply);
+    /* The slot may have gone to another node while the errand waited. */
+    /* pair: env.settings */
+    bool cluster = shoal_load_acquire(&call.env->settings)->cluster;
+    if (!cluster ||
+        shoal_route__admit(call.store, call.command, call.keys, call.key_count, &call.reply))
+        call.command->run(&call);
+    shoal_errand_finish(errand);
+}
+
+void shoal_errand__to_gates(shoal_errand *errand, shoal_thread *thread, const uint32_t *places,
+                            uint32_t count)
+{
+    SHOAL_ASSERT(count >= 1 && count <= errand->key_count);
+    /* The errand owns the room that its `places` point to. */
+    memcpy((char *)errand + ((const char *)errand->gate.places - (const char *)errand), places,
+           count * sizeof(*places));
+    errand->gate.count = count;
+    errand->gate.op.run = run_under_gates;
+    (void)shoal_gate_push(thread, &errand->gate);
+}
+
+void shoal_errand__to_control(shoal_errand *errand)
+{
+    const shoal_env *env = errand->origin->env;
+    const shoal_host *host = env->host;
+    errand->gate.op.run = NULL;
+    if (shoal_inbox_push(env->control, &errand->gate.op))
+        host->nudge(host->context, SHOAL_ACTOR_CONTROL);
+}
+
+/* One worker on the way of a tour. */
+static void visit(shoal_op *op, void *runner)
+{
+    shoal_errand *errand = (shoal_errand *)op;
+    shoal_worker *worker = runner;
+    shoal_call call = call_of(errand, worker->thread, &errand->reply);
+    call.worker = worker;
+    call.tour = &errand->tour;
+    errand->command->run(&call);
+    SHOAL_ASSERT(shoal_buffer_size(&errand->reply) == 0);
+    shoal_errand__to_tour(errand);
+}
+
+void shoal_errand__to_tour(shoal_errand *errand)
+{
+    shoal_env *env = errand->origin->env;
+    if (errand->stop == env->worker_count) {
+        shoal_errand_finish(errand);
+        return;
+    }
+    shoal_worker *next = env->workers[errand->stop++];
+    errand->gate.op.run = visit;
+    shoal_worker__post(next, &errand->gate.op);
+}

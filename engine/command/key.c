@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * command/key.c - keys whatever their value: existence, removal, names, kinds and sizes.
+ */
+#include "command/handlers.h"
+
+void shoal_command__del(shoal_call *call)
+{
+    int64_t removed = 0;
+    for (uint32_t i = 0; i < call->key_count; i++)
+        removed += shoal_store_remove_locked(call->thread, &call->keys[i]);
+    shoal_reply_integer(&call->reply, removed);
+}
+
+/* EXISTS and TOUCH: a key that is named twice counts twice. */
+void shoal_command__exists(shoal_call *call)
+{
+    int64_t found = 0;
+    for (uint32_t i = 0; i < call->key_count; i++) found += shoal_call__look(call, i) != NULL;
+    shoal_reply_integer(&call->reply, found);
+}
+
+void shoal_command__type(shoal_call *call)
+{
+    const shoal_item *item = shoal_call__look(call, 0);
+    shoal_value_type type = item == NULL ? SHOAL_TYPE_NONE : shoal_item_type(item);
+    shoal_reply_status(&call->reply, type == SHOAL_TYPE_STRING ? "string" : "none");
+}
+
+/* ---- another name ---- */
+
+/* Puts what `item` is at key `to`. */
+static shoal_err put_copy(shoal_call *call, const shoal_item *item, const shoal_key *to)
+{
+    char scratch[SHOAL_INT_TEXT_SIZE];
+    shoal_slice value = shoal_item_string(item, scratch);
+    return shoal_store_put_locked(call->thread, to, value, shoal_item_expires_ms(item));
+}
+
+static bool same_key(const shoal_key *a, const shoal_key *b)
+{
+    return a->place == b->place && shoal_text_equal(a->name, b->name);
+}
+
+void shoal_command__rename(shoal_call *call)
+{
+    bool only_if_free = call->command->id == SHOAL_COMMAND_RENAMENX;
+    const shoal_item *item = shoal_call__find(call, 0);
+    if (item == NULL) {
+        shoal_reply_error(&call->reply, "ERR no such key");
+        return;
+    }
+    bool same = same_key(&call->keys[0], &call->keys[1]);
+    if (only_if_free && (same || shoal_call__find(call, 1) != NULL)) {
+        shoal_reply_integer(&call->reply, 0);
+        return;
+    }
+    if (!same) {
+        if (!shoal_call__stored(call, put_copy(call, item, &call->keys[1]))) return;
+        shoal_store_remove_locked(call->thread, &call->keys[0]);
+    }
+    if (only_if_free) {
+        shoal_reply_integer(&call->reply, 1);
+    } else {
+        shoal_reply_ok(&call->reply);
+    }
+}
+
+/* Checks DB of COPY; its key was made for that database when the request was looked up. */
+static bool check_copy_db(shoal_call *call, uint32_t index)
+{
+    int64_t db;
+    if (!shoal_call__integer(call, index, &db)) return false;
+    const shoal_settings *settings = shoal_call__settings(call);
+    if (db < 0 || db >= settings->databases || (settings->cluster && db != 0)) {
+        shoal_reply_error(&call->reply, SHOAL_ERROR__NO_DATABASE);
+        return false;
+    }
+    return true;
+}
+
+void shoal_command__copy(shoal_call *call)
+{
+    bool replace = false, placed = false;
+    for (uint32_t i = 3; i < call->argc; i++) {
+        if (shoal_call__word(call, i, "replace")) {
+            replace = true;
+        } else if (!placed && i + 1 < call->argc && shoal_call__word(call, i, "db")) {
+            if (!check_copy_db(call, ++i)) return;
+            placed = true;
+        } else {
+            shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
+            return;
+        }
+    }
+    if (same_key(&call->keys[0], &call->keys[1])) {
+        shoal_reply_error(&call->reply, "ERR source and destination objects are the same");
+        return;
+    }
+    const shoal_item *item = shoal_call__find(call, 0);
+    bool possible = item != NULL && (replace || shoal_call__find(call, 1) == NULL);
+    if (possible && !shoal_call__stored(call, put_copy(call, item, &call->keys[1]))) return;
+    shoal_reply_integer(&call->reply, possible);
+}
+
+/* ---- how a value is kept ---- */
+
+void shoal_command__object_encoding(shoal_call *call)
+{
+    const shoal_item *item = shoal_store_get(call->thread, &call->keys[0]);
+    if (item == NULL) {
+        shoal_reply_null(&call->reply);
+    } else {
+        shoal_reply_text(&call->reply, shoal_item_encoding(item));
+    }
+}
+
+void shoal_command__object_refcount(shoal_call *call)
+{
+    const shoal_item *item = shoal_store_get(call->thread, &call->keys[0]);
+    if (item == NULL) {
+        shoal_reply_null(&call->reply);
+    } else {
+        shoal_reply_integer(&call->reply, 1);
+    }
+}
+
+void shoal_command__memory_usage(shoal_call *call)
+{
+    for (uint32_t i = 3; i < call->argc; i++) {
+        int64_t samples;
+        if (i + 1 == call->argc || !shoal_call__word(call, i, "samples")) {
+            shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
+            return;
+        }
+        if (!shoal_call__integer(call, ++i, &samples)) return;
+        if (samples < 0) {
+            shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
+            return;
+        }
+    }
+    const shoal_item *item = shoal_store_get(call->thread, &call->keys[0]);
+    if (item == NULL) {
+        shoal_reply_null(&call->reply);
+    } else {
+        shoal_reply_integer(&call->reply, (int64_t)shoal_item_memory(call->store, item));
+    }
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * command/session.c - one client connection: who may open it, how its bytes become requests, and
+ * how it ends. Requests are parsed where the bytes arrived; only what is left over is kept.
+ *
+ *          feed                errand made                errand home, worker_ready, feed
+ *   open -------> running ---------------------> parked -------------------------------> running
+ *                    | QUIT, error, kill           | close
+ *                    v                             v
+ *                 closing -> closed              dead until the errand comes home
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/text.h"
+#include "command/worker.h"
+
+/* An empty stash that is larger than this gives its memory back. Chosen: a few requests. */
+#define STASH_KEPT_MAX 4096u
+/* An incomplete request that is larger than this gets a parser of its own, which goes on where it
+ * stopped; smaller ones are parsed from their start again. Chosen: one read of a host. */
+#define PARSER_STASH_MIN (16u << 10)
+
+/* ---- opening ---- */
+
+static bool is_loopback(const shoal_address *address)
+{
+    return memcmp(address->ip, "127.", 4) == 0 || memcmp(address->ip, "::1", 4) == 0 ||
+           memcmp(address->ip, "::ffff:127.", 11) == 0;
+}
+
+/* Why the connection may not be, or NULL. */
+static const char *refusal(const shoal_worker *worker, const shoal_session_options *options)
+{
+    const shoal_settings *settings = worker->settings;
+    bool open_door =
+        settings->protected_mode && !settings->protected_bound && settings->requirepass.size == 0;
+    if (open_door && !options->unix_socket && !is_loopback(&options->peer)) {
+        return "DENIED protected mode is on, no password is set and no address is bound, so only "
+               "connections from this machine are accepted. Set requirepass, or bind, or "
+               "protected-mode no, and connect again.";
+    }
+    if (shoal_load_relaxed(&worker->env->clients) >= settings->clients_max)
+        return "ERR max number of clients reached";
+    return NULL;
+}
+
+static shoal_session *make_session(shoal_worker *worker, const shoal_session_options *options)
+{
+    shoal_env *env = worker->env;
+    const shoal_allocator *allocator = &env->allocator;
+    shoal_session *session =
+        allocator->allocate_zeroed(allocator->context, sizeof(*session), _Alignof(shoal_session));
+    if (session == NULL) return NULL;
+    session->worker = worker;
+    session->protocol = 2;
+    session->authenticated = worker->settings->requirepass.size == 0;
+    session->stash = shoal_buffer_make(allocator);
+    session->name = shoal_buffer_make(allocator);
+    session->library_name = shoal_buffer_make(allocator);
+    session->library_version = shoal_buffer_make(allocator);
+    session->id = shoal_add_relaxed(&env->client_id_next, 1) + 1;
+    session->opened_us = session->active_us = worker->now.mono_us;
+    session->options = *options;
+    return session;
+}
+
+shoal_err shoal_session_open(shoal_worker *worker, const shoal_session_options *options,
+                             shoal_buffer *out, shoal_session **opened)
+{
+    SHOAL_ASSERT(worker->inside);
+    const char *why_not = refusal(worker, options);
+    if (why_not != NULL) {
+        shoal_reply reply = {.out = out, .protocol = 2};
+        shoal_reply_error(&reply, why_not);
+        shoal_worker__count(worker, SHOAL_STAT_CONNECTIONS_REJECTED, 1);
+        return SHOAL_ERR_REFUSED;
+    }
+    shoal_session *session = make_session(worker, options);
+    if (session == NULL) return SHOAL_ERR_NO_MEMORY;
+    session->all.previous = worker->sessions.last;
+    if (worker->sessions.last != NULL) {
+        worker->sessions.last->all.next = session;
+    } else {
+        worker->sessions.first = session;
+    }
+    worker->sessions.last = session;
+    worker->session_count++;
+    shoal_add_relaxed(&worker->env->clients, 1);
+    shoal_worker__count(worker, SHOAL_STAT_CONNECTIONS_RECEIVED, 1);
+    *opened = session;
+    return 0;
+}
+
+/* ---- feeding ---- */
+
+/* Runs the batch in order. False when the session parked or closes; `*used` is how far it came. */
+static bool run_batch(shoal_session *session, shoal_buffer *out, size_t *used)
+{
+    shoal_batch *batch = &session->worker->batch;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        shoal_entry *entry = shoal_batch__entry(batch, i);
+        shoal_session__execute(session, entry, out);
+        if (session->errand == NULL && !session->closing) continue;
+        *used += entry->end;
+        return false;
+    }
+    *used += batch->end;
+    return true;
+}
+
+/* Says what is wrong with the protocol; the connection ends behind it. */
+static void complain(shoal_session *session, shoal_buffer *out)
+{
+    const shoal_request *bad = session->worker->batch.bad;
+    session->closing = true;
+    if (bad == NULL || bad->complaint == NULL) return;
+    shoal_buffer text = shoal_buffer_make(&session->worker->env->allocator);
+    for (const char *c = bad->complaint; *c != '\0'; c++) {
+        bool replaced = c[0] == '%' && c[1] == 'c';
+        shoal_buffer_append(&text, (shoal_slice){replaced ? &bad->complaint_char : c, 1});
+        if (replaced) c++;
+    }
+    shoal_reply reply = {.out = out, .protocol = session->protocol};
+    shoal_slice said = shoal_buffer_slice(&text);
+    shoal_reply_errorf(&reply, "ERR %.*s", (int)said.size, said.data);
+    shoal_worker__count(session->worker, SHOAL_STAT_ERRORS, 1);
+    shoal_worker__count(session->worker, SHOAL_STAT_ERROR_ERR, 1);
+    shoal_buffer_free(&text);
+}
+
+/* Runs what is complete in `bytes`. Returns how many bytes are done with. */
+static size_t consume(shoal_session *session, shoal_slice bytes, shoal_buffer *out)
+{
+    shoal_batch *batch = &session->worker->batch;
+    size_t used = 0;
+    session->wanted = 0;
+    for (;;) {
+        shoal_slice rest = {bytes.data + used, bytes.size - used};
+        shoal_parse found = shoal_batch__collect(session, rest);
+        shoal_worker__count(session->worker, SHOAL_STAT_BATCHES, batch->count != 0);
+        if (!run_batch(session, out, &used)) return used;
+        if (found == SHOAL_PARSE_ERROR) {
+            complain(session, out);
+            return used;
+        }
+        if (found == SHOAL_PARSE_MORE) break;
+    }
+    session->wanted = batch->wanted;
+    return used;
+}
+
+/* A large incomplete request at the start of the stash goes on being parsed where it stopped. */
+static void keep_parser(shoal_session *session)
+{
+    size_t left = shoal_buffer_size(&session->stash);
+    if (session->parser != NULL || left < PARSER_STASH_MIN || session->errand != NULL) return;
+    const shoal_allocator *allocator = &session->worker->env->allocator;
+    session->parser = allocator->allocate_zeroed(allocator->context, sizeof(shoal_request),
+                                                 _Alignof(shoal_request));
+    /* Without memory for it the parse merely starts over. */
+    if (session->parser != NULL) session->parser->allocator = allocator;
+}
+
+static void drop_parser(shoal_session *session)
+{
+    if (session->parser == NULL) return;
+    const shoal_allocator *allocator = &session->worker->env->allocator;
+    shoal_request_free(session->parser);
+    allocator->release(allocator->context, session->parser, sizeof(shoal_request),
+                       _Alignof(shoal_request));
+    session->parser = NULL;
+}
+
+/* Keeps `in` behind what is stashed already. False when that is too much. */
+static bool stash(shoal_session *session, shoal_slice in)
+{
+    shoal_buffer *kept = &session->stash;
+    shoal_worker *worker = session->worker;
+    if (shoal_buffer_size(kept) + in.size > worker->settings->query_size_max) {
+        shoal_worker__count(worker, SHOAL_STAT_QUERY_LIMIT, 1);
+        return false;
+    }
+    /* Room for the whole request at once, when its size is known and half of it is there. */
+    size_t size = shoal_buffer_size(kept) + in.size;
+    if (session->wanted > size && session->wanted / 2 <= size)
+        (void)shoal_buffer_reserve(kept, session->wanted - shoal_buffer_size(kept));
+    shoal_buffer_append(kept, in);
+    return !kept->failed;
+}
+
+/* Runs what can run of the stash with `in` behind it. */
+static void run_input(shoal_session *session, shoal_slice in, shoal_buffer *out)
+{
+    shoal_buffer *kept = &session->stash;
+    size_t before = shoal_buffer_size(kept);
+    if (before == 0) {
+        if (in.size == 0) return;
+        size_t used = consume(session, in, out);
+        if (session->closing || used == in.size) return;
+        if (!stash(session, (shoal_slice){in.data + used, in.size - used})) session->closing = true;
+    } else {
+        if (!stash(session, in)) {
+            session->closing = true;
+            return;
+        }
+        if (shoal_buffer_size(kept) < session->wanted) return;
+        size_t used = consume(session, shoal_buffer_slice(kept), out);
+        if (used != 0) drop_parser(session);
+        shoal_buffer_consume(kept, used);
+        if (shoal_buffer_size(kept) == 0 && kept->capacity > STASH_KEPT_MAX)
+            shoal_buffer_free(kept);
+    }
+    keep_parser(session);
+}
+
+/* The state in which the feed leaves the session, as the host must know it. */
+static shoal_feed outcome(const shoal_session *session, const shoal_buffer *out)
+{
+    if (session->closing || out->failed) return SHOAL_FEED_CLOSE;
+    return session->errand != NULL ? SHOAL_FEED_PARKED : SHOAL_FEED_MORE;
+}
+
+shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buffer *out)
+{
+    shoal_worker *worker = session->worker;
+    SHOAL_ASSERT(worker->inside && !session->dead);
+    size_t before = shoal_buffer_size(out);
+    session->active_us = worker->now.mono_us;
+    if (in.size != 0) {
+        shoal_worker__count(worker, SHOAL_STAT_NET_INPUT, in.size);
+        shoal_worker__count(worker, SHOAL_STAT_READS, 1);
+    }
+    if (session->answered && !session->closing) shoal_errand__deliver(session, out);
+    if (!session->closing) {
+        if (session->errand != NULL) {
+            if (!stash(session, in)) session->closing = true;
+        } else {
+            run_input(session, in, out);
+        }
+    }
+    size_t written = shoal_buffer_size(out) - before;
+    if (written != 0) {
+        shoal_worker__count(worker, SHOAL_STAT_NET_OUTPUT, written);
+        shoal_worker__count(worker, SHOAL_STAT_WRITES, 1);
+    }
+    return outcome(session, out);
+}
+
+void shoal_session_backlog(shoal_session *session, size_t bytes)
+{
+    session->backlog = bytes;
+}
+
+void *shoal_session_owner(const shoal_session *session)
+{
+    return session->options.owner;
+}
+
+/* ---- ending ---- */
+
+void shoal_session__kill(shoal_session *session)
+{
+    session->closing = true;
+    shoal_worker__wake(session);
+}
+
+void shoal_session__reset(shoal_session *session)
+{
+    session->protocol = 2;
+    session->db = 0;
+    session->reads_replicas = false;
+    session->no_evict = false;
+    session->reply_mode = SHOAL_REPLY__ON;
+    session->authenticated = session->worker->settings->requirepass.size == 0;
+    shoal_buffer_consume(&session->name, shoal_buffer_size(&session->name));
+}
+
+static void unlink_ready(shoal_session *session)
+{
+    if (!session->is_ready) return;
+    shoal_session_list *list = &session->worker->ready;
+    shoal_session_link link = session->waiting;
+    *(link.previous != NULL ? &link.previous->waiting.next : &list->first) = link.next;
+    *(link.next != NULL ? &link.next->waiting.previous : &list->last) = link.previous;
+    session->is_ready = false;
+}
+
+static void unlink_all(shoal_session *session)
+{
+    shoal_worker *worker = session->worker;
+    shoal_session_link link = session->all;
+    if (worker->sweep_next == session) worker->sweep_next = link.next;
+    *(link.previous != NULL ? &link.previous->all.next : &worker->sessions.first) = link.next;
+    *(link.next != NULL ? &link.next->all.previous : &worker->sessions.last) = link.previous;
+    SHOAL_ASSERT(worker->session_count > 0);
+    worker->session_count--;
+}
+
+void shoal_session__free(shoal_session *session)
+{
+    const shoal_allocator *allocator = &session->worker->env->allocator;
+    drop_parser(session);
+    shoal_buffer_free(&session->stash);
+    shoal_buffer_free(&session->name);
+    shoal_buffer_free(&session->library_name);
+    shoal_buffer_free(&session->library_version);
+    allocator->release(allocator->context, session, sizeof(*session), _Alignof(shoal_session));
+}
+
+void shoal_session_close(shoal_session *session)
+{
+    SHOAL_ASSERT(session->worker->inside && !session->dead);
+    unlink_ready(session);
+    unlink_all(session);
+    shoal_sub_relaxed(&session->worker->env->clients, 1);
+    if (session->errand == NULL) {
+        shoal_session__free(session);
+    } else if (session->answered) {
+        shoal_errand__free(session->errand);
+        shoal_session__free(session);
+    } else {
+        /* The errand is on its way and knows this address; its return frees both. */
+        session->dead = true;
+    }
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * command/string_number.c - strings that are integers: INCR, DECR, INCRBY, DECRBY.
+ */
+#include "command/handlers.h"
+
+/* What the command adds. False after writing an error. */
+static bool delta_of(shoal_call *call, int64_t *delta)
+{
+    shoal_command_id id = call->command->id;
+    if (id == SHOAL_COMMAND_INCR || id == SHOAL_COMMAND_DECR) {
+        *delta = id == SHOAL_COMMAND_INCR ? 1 : -1;
+        return true;
+    }
+    if (!shoal_call__integer(call, 2, delta)) return false;
+    if (id == SHOAL_COMMAND_INCRBY) return true;
+    if (*delta == INT64_MIN) {
+        shoal_reply_error(&call->reply, "ERR decrement would overflow");
+        return false;
+    }
+    *delta = -*delta;
+    return true;
+}
+
+void shoal_command__incr(shoal_call *call)
+{
+    int64_t delta, value = 0, sum;
+    if (!delta_of(call, &delta)) return;
+    const shoal_item *item;
+    if (!shoal_call__find_string(call, 0, &item)) return;
+    if (item != NULL && !shoal_item_integer(item, &value)) {
+        shoal_reply_error(&call->reply, SHOAL_ERROR__INTEGER);
+        return;
+    }
+    if (__builtin_add_overflow(value, delta, &sum)) {
+        shoal_reply_error(&call->reply, "ERR increment or decrement would overflow");
+        return;
+    }
+    int64_t at_ms = item == NULL ? -1 : shoal_item_expires_ms(item);
+    shoal_err err = shoal_store_put_integer_locked(call->thread, &call->keys[0], sum, at_ms);
+    if (shoal_call__stored(call, err)) shoal_reply_integer(&call->reply, sum);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * command/string_set.c - SET and GETEX with their options, SETEX and PSETEX.
+ */
+#include "command/deadline.h"
+#include "command/handlers.h"
+
+/* The options of SET and GETEX. Zero: none. */
+typedef struct set_options {
+    bool if_absent, if_present; /* NX, XX */
+    bool get;
+    bool keep_ttl;
+    bool persist;
+    uint32_t ttl_index; /* argument with the time to live, 0: none */
+    shoal_deadline_unit unit;
+} set_options;
+
+/* ---- SET ---- */
+
+/* Takes option `*index`, and its argument. False when it makes no sense. */
+static bool take_set_option(const shoal_call *call, uint32_t *index, set_options *options)
+{
+    bool timed = options->ttl_index != 0 || options->keep_ttl;
+    if (shoal_call__word(call, *index, "nx")) {
+        options->if_absent = true;
+        return !options->if_present;
+    }
+    if (shoal_call__word(call, *index, "xx")) {
+        options->if_present = true;
+        return !options->if_absent;
+    }
+    if (shoal_call__word(call, *index, "get")) {
+        options->get = true;
+        return true;
+    }
+    if (shoal_call__word(call, *index, "keepttl")) {
+        options->keep_ttl = true;
+        return options->ttl_index == 0;
+    }
+    if (timed || *index + 1 == call->argc) return false;
+    if (!shoal_deadline__word(call->argv[*index], &options->unit)) return false;
+    options->ttl_index = ++*index;
+    return true;
+}
+
+static bool parse_set(shoal_call *call, set_options *options)
+{
+    for (uint32_t i = 3; i < call->argc; i++) {
+        if (take_set_option(call, &i, options)) continue;
+        shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
+        return false;
+    }
+    return true;
+}
+
+/* Puts `value`; a deadline that has passed leaves no key. */
+static shoal_err put_until(shoal_call *call, shoal_slice value, int64_t at_ms)
+{
+    if (at_ms >= 0 && shoal_deadline__past(call, at_ms)) {
+        shoal_store_remove_locked(call->thread, &call->keys[0]);
+        return 0;
+    }
+    return shoal_store_put_locked(call->thread, &call->keys[0], value, at_ms);
+}
+
+static void set_with(shoal_call *call, const set_options *options)
+{
+    int64_t at_ms = -1;
+    if (options->ttl_index != 0 &&
+        !shoal_deadline__argument(call, options->ttl_index, options->unit, &at_ms))
+        return;
+
+    const shoal_item *item;
+    if (options->get) {
+        if (!shoal_call__find_string(call, 0, &item)) return;
+        shoal_thread_count_lookup(call->thread, item != NULL);
+    } else {
+        item = shoal_call__find(call, 0);
+    }
+    bool allowed = item == NULL ? !options->if_present : !options->if_absent;
+    if (allowed) {
+        if (options->keep_ttl && item != NULL) at_ms = shoal_item_expires_ms(item);
+        if (!shoal_call__stored(call, put_until(call, call->argv[2], at_ms))) return;
+    }
+    if (options->get) {
+        shoal_call__reply_string(call, item);
+    } else if (allowed) {
+        shoal_reply_ok(&call->reply);
+    } else {
+        shoal_reply_null(&call->reply);
+    }
+}
+
+void shoal_command__set(shoal_call *call)
+{
+    if (call->argc == 3) {
+        shoal_err err = shoal_store_put_locked(call->thread, &call->keys[0], call->argv[2], -1);
+        if (shoal_call__stored(call, err)) shoal_reply_ok(&call->reply);
+        return;
+    }
+    set_options options = {0};
+    if (parse_set(call, &options)) set_with(call, &options);
+}
+
+void shoal_command__setex(shoal_call *call)
+{
+    shoal_deadline_unit unit = {.seconds = call->command->id == SHOAL_COMMAND_SETEX};
+    int64_t at_ms;
+    if (!shoal_deadline__argument(call, 2, unit, &at_ms)) return;
+    if (shoal_call__stored(call, put_until(call, call->argv[3], at_ms)))
+        shoal_reply_ok(&call->reply);
+}
+
+/* ---- GETEX ---- */
+
+static bool parse_getex(shoal_call *call, set_options *options)
+{
+    for (uint32_t i = 2; i < call->argc; i++) {
+        bool taken = options->ttl_index != 0 || options->persist;
+        if (!taken && shoal_call__word(call, i, "persist")) {
+            options->persist = true;
+        } else if (!taken && i + 1 < call->argc &&
+                   shoal_deadline__word(call->argv[i], &options->unit)) {
+            options->ttl_index = ++i;
+        } else {
+            shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
+            return false;
+        }
+    }
+    return true;
+}
+
+void shoal_command__getex(shoal_call *call)
+{
+    set_options options = {0};
+    if (!parse_getex(call, &options)) return;
+    const shoal_item *item;
+    if (!shoal_call__find_string(call, 0, &item)) return;
+    shoal_thread_count_lookup(call->thread, item != NULL);
+    if (item == NULL) {
+        shoal_reply_null(&call->reply);
+        return;
+    }
+    int64_t at_ms = -1;
+    if (options.ttl_index != 0 &&
+        !shoal_deadline__argument(call, options.ttl_index, options.unit, &at_ms))
+        return;
+
+    if (at_ms >= 0 && shoal_deadline__past(call, at_ms)) {
+        shoal_store_remove_locked(call->thread, &call->keys[0]);
+    } else if (at_ms >= 0 || (options.persist && shoal_item_expires_ms(item) >= 0)) {
+        shoal_err err = shoal_store_expire_locked(call->thread, &call->keys[0], at_ms);
+        if (!shoal_call__stored(call, err)) return;
+    }
+    shoal_call__reply_string(call, item);
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * command/worker.c - a worker's round: what its inbox brought, which sessions to look at, idle
+ * connections, background work of the store, and the counters.
+ */
+#include "command/worker.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/text.h"
+
+/* How soon after a write the store is asked for background work. Chosen: long enough that a busy
+ * worker asks a hundred times a second, short enough that retired memory does not pile up. */
+#define MAINTAIN_DELAY_US 10000
+/* What the store may take for it. Chosen: 1 % of the delay. */
+#define MAINTAIN_BUDGET_US 100u
+
+/* Idle sessions are looked for this often, so many at a time: 100,000 sessions are seen within
+ * twenty seconds, and no round takes longer than a few tens of microseconds for it. Chosen. */
+#define SWEEP_INTERVAL_US 100000
+#define SWEEP_SESSIONS 512u
+
+/* ---- making ---- */
+
+shoal_err shoal_worker_make(shoal_env *env, uint32_t index, shoal_worker **out)
+{
+    SHOAL_ASSERT(env != NULL && env->store != NULL && env->host != NULL);
+    SHOAL_ASSERT(index < env->worker_count);
+    shoal_worker *worker = env->allocator.allocate_zeroed(env->allocator.context, sizeof(*worker),
+                                                          _Alignof(shoal_worker));
+    if (worker == NULL) return SHOAL_ERR_NO_MEMORY;
+    worker->env = env;
+    worker->index = index;
+    worker->thread = shoal_store_thread(env->store, index);
+    worker->maintain_at = SHOAL_NEVER;
+    shoal_store_relaxed(&worker->resting, true);
+    shoal_lookup__make(&worker->lookup);
+    *out = worker;
+    return 0;
+}
+
+void shoal_worker_free(shoal_worker *worker)
+{
+    SHOAL_ASSERT(!worker->inside);
+    SHOAL_ASSERT(worker->sessions.first == NULL);
+    const shoal_allocator *allocator = &worker->env->allocator;
+    shoal_batch__free(worker);
+    if (worker->places != NULL)
+        allocator->release(allocator->context, worker->places,
+                           worker->place_capacity * sizeof(uint32_t),
+                           SHOAL_WORKER__PLACES_ALIGNMENT);
+    allocator->release(allocator->context, worker, sizeof(*worker), _Alignof(shoal_worker));
+}
+
+/* ---- the round ---- */
+
+/* Zeroes the counters when CONFIG RESETSTAT asked for it. */
+static void obey_reset(shoal_worker *worker)
+{
+    uint64_t wanted = shoal_load_relaxed(&worker->resets_wanted);
+    if (wanted == shoal_load_relaxed(&worker->resets_done)) return;
+    for (uint32_t i = 0; i < SHOAL_STAT_COUNT; i++) shoal_store_relaxed(&worker->stats[i], 0);
+    for (uint32_t i = 0; i < SHOAL_COMMAND_COUNT; i++) {
+        shoal_store_relaxed(&worker->tallies[i].calls, 0);
+        shoal_store_relaxed(&worker->tallies[i].rejected, 0);
+        shoal_store_relaxed(&worker->tallies[i].failed, 0);
+    }
+    shoal_store_relaxed(&worker->resets_done, wanted);
+}
+
+static void drain(shoal_worker *worker)
+{
+    shoal_op *op = shoal_inbox_take(&worker->inbox);
+    while (op != NULL) {
+        shoal_op *next = op->next;
+        op->run(op, worker);
+        op = next;
+    }
+}
+
+void shoal_worker_begin(shoal_worker *worker, shoal_time now)
+{
+    SHOAL_ASSERT(!worker->inside);
+    shoal_thread_enter(worker->thread, now);
+    worker->inside = true;
+    worker->now = now;
+    /* pair: env.settings */
+    worker->settings = shoal_load_acquire(&worker->env->settings);
+    SHOAL_ASSERT(worker->settings != NULL);
+    if (worker->maintain_at == SHOAL_NEVER && !shoal_load_relaxed(&worker->resting))
+        worker->maintain_at = now.mono_us;
+    obey_reset(worker);
+    drain(worker);
+}
+
+shoal_session *shoal_worker_ready(shoal_worker *worker)
+{
+    SHOAL_ASSERT(worker->inside);
+    shoal_session *session = worker->ready.first;
+    if (session == NULL) return NULL;
+    worker->ready.first = session->waiting.next;
+    if (worker->ready.first != NULL) {
+        worker->ready.first->waiting.previous = NULL;
+    } else {
+        worker->ready.last = NULL;
+    }
+    session->waiting = (shoal_session_link){0};
+    session->is_ready = false;
+    return session;
+}
+
+/* Kills sessions that have been idle for too long; parked ones are not idle. Returns when it
+ * wants to look again. */
+static int64_t sweep_idle(shoal_worker *worker)
+{
+    if (worker->settings->timeout_s == 0 || worker->session_count == 0) return SHOAL_NEVER;
+    int64_t now = worker->now.mono_us;
+    if (now < worker->sweep_at) return worker->sweep_at;
+
+    int64_t oldest = now - (int64_t)worker->settings->timeout_s * 1000000;
+    shoal_session *session = worker->sweep_next;
+    for (uint32_t seen = 0; seen < SWEEP_SESSIONS && seen < worker->session_count; seen++) {
+        if (session == NULL) session = worker->sessions.first;
+        if (session->active_us < oldest && session->errand == NULL && !session->closing)
+            shoal_session__kill(session);
+        session = session->all.next;
+    }
+    worker->sweep_next = session;
+    worker->sweep_at = now + SWEEP_INTERVAL_US;
+    return worker->ready.first != NULL ? now : worker->sweep_at;
+}
+
+static bool any_volatile(const shoal_worker *worker)
+{
+    for (uint32_t db = 0; db < worker->settings->databases; db++) {
+        if (shoal_store_count_volatile(worker->env->store, db) != 0) return true;
+    }
+    return false;
+}
+
+/* Keys with a TTL may lie in the share of a worker that found nothing to do and sleeps. */
+static void rouse_others(shoal_worker *worker)
+{
+    const shoal_env *env = worker->env;
+    if (env->worker_count == 1 || !any_volatile(worker)) return;
+    for (uint32_t i = 0; i < env->worker_count; i++) {
+        shoal_worker *other = env->workers[i];
+        /* pair: worker.resting */
+        if (other != worker && shoal_exchange_acq_rel(&other->resting, false))
+            env->host->nudge(env->host->context, 1 + i);
+    }
+}
+
+/* The store's background work of this thread. The worker says that it rests before it looks: one
+ * that writes afterwards sees that and nudges, one that wrote before is seen by the look. */
+static void maintain(shoal_worker *worker)
+{
+    /* pair: worker.resting */
+    (void)shoal_exchange_acq_rel(&worker->resting, true);
+    int64_t wish = shoal_store_maintain(worker->thread, MAINTAIN_BUDGET_US);
+    worker->maintain_at = SHOAL_NEVER;
+    if (wish != SHOAL_NEVER) {
+        shoal_store_relaxed(&worker->resting, false);
+        worker->maintain_at = worker->now.mono_us + wish;
+    }
+    rouse_others(worker);
+}
+
+int64_t shoal_worker_end(shoal_worker *worker)
+{
+    SHOAL_ASSERT(worker->inside);
+    if (worker->now.mono_us >= worker->maintain_at) maintain(worker);
+    int64_t idle_at = sweep_idle(worker);
+    shoal_batch__trim(worker);
+    shoal_thread_leave(worker->thread);
+    worker->inside = false;
+    return idle_at < worker->maintain_at ? idle_at : worker->maintain_at;
+}
+
+void shoal_worker__wake(shoal_session *session)
+{
+    if (session->is_ready) return;
+    shoal_worker *worker = session->worker;
+    session->is_ready = true;
+    session->waiting = (shoal_session_link){.previous = worker->ready.last};
+    if (worker->ready.last != NULL) {
+        worker->ready.last->waiting.next = session;
+    } else {
+        worker->ready.first = session;
+    }
+    worker->ready.last = session;
+}
+
+void shoal_worker__post(shoal_worker *worker, shoal_op *op)
+{
+    /* The operation may be gone as soon as it is pushed; the worker outlives its operations. */
+    const shoal_host *host = worker->env->host;
+    uint32_t actor = 1 + worker->index;
+    if (shoal_inbox_push(&worker->inbox, op)) host->nudge(host->context, actor);
+}
+
+void shoal_worker__dirty(shoal_worker *worker)
+{
+    int64_t soon = worker->now.mono_us + MAINTAIN_DELAY_US;
+    if (soon >= worker->maintain_at) return;
+    worker->maintain_at = soon;
+    shoal_store_relaxed(&worker->resting, false);
+}
+
+/* ---- counters ---- */
+
+void shoal_worker__count_error(shoal_worker *worker, shoal_slice text)
+{
+    static const struct {
+        shoal_stat stat;
+        const char *code;
+    } codes[] = {
+        {SHOAL_STAT_ERROR_MOVED, "MOVED"},         {SHOAL_STAT_ERROR_ERR, "ERR"},
+        {SHOAL_STAT_ERROR_WRONGTYPE, "WRONGTYPE"}, {SHOAL_STAT_ERROR_NOAUTH, "NOAUTH"},
+        {SHOAL_STAT_ERROR_WRONGPASS, "WRONGPASS"}, {SHOAL_STAT_ERROR_NOPROTO, "NOPROTO"},
+        {SHOAL_STAT_ERROR_LOADING, "LOADING"},     {SHOAL_STAT_ERROR_OOM, "OOM"},
+        {SHOAL_STAT_ERROR_CROSSSLOT, "CROSSSLOT"}, {SHOAL_STAT_ERROR_CLUSTERDOWN, "CLUSTERDOWN"},
+    };
+    size_t size = 0;
+    while (size < text.size && text.data[size] != ' ' && text.data[size] != '\r') size++;
+    shoal_slice code = {text.data, size};
+    shoal_stat stat = SHOAL_STAT_ERROR_OTHER;
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        if (!shoal_text_equal(code, shoal_text(codes[i].code))) continue;
+        stat = codes[i].stat;
+        break;
+    }
+    shoal_worker__count(worker, stat, 1);
+    shoal_worker__count(worker, SHOAL_STAT_ERRORS, 1);
+}
+
+/* False while a reset that was asked for has not happened: the counters then read as zero. */
+static bool counts(const shoal_worker *worker)
+{
+    return shoal_load_relaxed(&worker->resets_wanted) == shoal_load_relaxed(&worker->resets_done);
+}
+
+uint64_t shoal_stat_sum(const shoal_env *env, shoal_stat stat)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < env->worker_count; i++) {
+        const shoal_worker *worker = env->workers[i];
+        if (counts(worker)) sum += shoal_load_relaxed(&worker->stats[stat]);
+    }
+    return sum;
+}
+
+void shoal_stat_reset(shoal_env *env)
+{
+    for (uint32_t i = 0; i < env->worker_count; i++)
+        shoal_bump_relaxed(&env->workers[i]->resets_wanted, 1);
+}
+
+shoal_command_count shoal_command_count_get(const shoal_env *env, shoal_command_id id)
+{
+    shoal_command_count sum = {0};
+    for (uint32_t i = 0; i < env->worker_count; i++) {
+        const shoal_worker *worker = env->workers[i];
+        if (!counts(worker)) continue;
+        sum.calls += shoal_load_relaxed(&worker->tallies[id].calls);
+        sum.rejected += shoal_load_relaxed(&worker->tallies[id].rejected);
+        sum.failed += shoal_load_relaxed(&worker->tallies[id].failed);
+    }
+    return sum;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * command/worker.h - the inside of workers and sessions, shared by this room's files only.
+ *
+ * A worker and its sessions are touched by the thread that drives the worker. What comes from
+ * elsewhere comes through `inbox`: errands that were answered, tours that pass by.
+ */
+#ifndef SHOAL_COMMAND_WORKER_H
+#define SHOAL_COMMAND_WORKER_H
+
+#include "base/atomic.h"
+#include "command/command.h"
+#include "command/lookup.h"
+
+/* Requests that are parsed, looked up and prefetched together. */
+#define SHOAL_BATCH__REQUESTS 64u
+/* Requests whose parsers are allocated together: a worker that never sees a pipeline has one. */
+#define SHOAL_BATCH__BLOCK 8u
+/* Keys of a batch that are prefetched: what the core can have under way, a few times over. */
+#define SHOAL_BATCH__PREFETCH 64u
+
+/* What `places` of a worker is allocated with. */
+#define SHOAL_WORKER__PLACES_ALIGNMENT 8u
+
+/* Why a request of a batch cannot run, found while its command was looked up. */
+typedef enum shoal_fault {
+    SHOAL_FAULT__NONE = 0,
+    SHOAL_FAULT__COMMAND,
+    SHOAL_FAULT__SUBCOMMAND,
+    SHOAL_FAULT__ARITY,
+    SHOAL_FAULT__MEMORY
+} shoal_fault;
+
+/* One request of a batch. */
+typedef struct shoal_entry {
+    const shoal_command *command; /* NULL: unknown */
+    shoal_request *request;       /* `own`, or the session's parser */
+    size_t end;                   /* bytes of the input up to and with this request */
+    uint32_t key_at, key_count;   /* into the batch's keys */
+    shoal_fault fault;
+    shoal_request own;
+} shoal_entry;
+
+/* The requests that were found together, with everything that was computed ahead. */
+typedef struct shoal_batch {
+    shoal_entry *blocks[SHOAL_BATCH__REQUESTS / SHOAL_BATCH__BLOCK];
+    uint32_t count;
+    uint32_t db; /* of the keys' places */
+    shoal_key *keys;
+    uint32_t key_count, key_capacity;
+    size_t end;               /* bytes of the input that are done when all requests are */
+    uint64_t wanted;          /* bytes of input without which another look finds nothing */
+    const shoal_request *bad; /* the parser that found an error */
+} shoal_batch;
+
+/* Calls of one command at one worker: written by it, read by any. */
+typedef struct shoal_tally {
+    _Atomic uint64_t calls, rejected, failed; /* relaxed */
+} shoal_tally;
+
+/* A list of sessions, linked through one of their link members. */
+typedef struct shoal_session_link {
+    shoal_session *next, *previous;
+} shoal_session_link;
+typedef struct shoal_session_list {
+    shoal_session *first, *last;
+} shoal_session_list;
+
+struct shoal_worker {
+    /* Answered errands and passing tours. writer: any, reader: the worker. pair: inbox.push */
+    _Alignas(SHOAL_SHARING_SIZE) shoal_inbox inbox;
+    _Atomic uint64_t resets_wanted; /* CONFIG RESETSTAT: writer control, relaxed; reader: worker */
+    /* Nothing to maintain was found. writer: the worker sets, any that wrote clears and nudges;
+     * acq_rel. pair: worker.resting */
+    _Atomic bool resting;
+    _Alignas(SHOAL_SHARING_SIZE) shoal_env *env;
+    uint32_t index;
+    shoal_thread *thread;
+    shoal_time now;
+    const shoal_settings *settings; /* of this round */
+    bool inside;                    /* between begin and end */
+    int64_t maintain_at;            /* when the store wants its background work, mono us */
+    int64_t sweep_at;               /* when idle sessions are looked for, mono us */
+    shoal_session *sweep_next;
+    shoal_session_list sessions;
+    uint32_t session_count;
+    shoal_session_list ready; /* something happened while they were parked or idle */
+    uint32_t *places;         /* scratch for the gates of several keys */
+    uint32_t place_capacity;
+    shoal_batch batch;
+    _Atomic uint64_t resets_done;             /* relaxed */
+    _Atomic uint64_t stats[SHOAL_STAT_COUNT]; /* relaxed */
+    shoal_tally tallies[SHOAL_COMMAND_COUNT];
+    shoal_lookup lookup;
+};
+
+/* What CLIENT REPLY asked for. SKIP_NEXT becomes SKIP when its own command is over. */
+typedef enum shoal_reply_mode {
+    SHOAL_REPLY__ON = 0,
+    SHOAL_REPLY__OFF,
+    SHOAL_REPLY__SKIP_NEXT,
+    SHOAL_REPLY__SKIP
+} shoal_reply_mode;
+
+struct shoal_session {
+    shoal_worker *worker;
+    int protocol;
+    uint32_t db;
+    bool authenticated;
+    bool closing;        /* no further command runs; the host is told to close */
+    bool dead;           /* closed while parked: the errand's return frees it */
+    bool is_ready;       /* in worker->ready */
+    bool reads_replicas; /* READONLY */
+    bool no_evict;
+    shoal_reply_mode reply_mode;
+    shoal_errand *errand;  /* parked: what it waits for */
+    bool answered;         /* the errand has come home */
+    shoal_buffer stash;    /* bytes of an incomplete request, or behind one that parked */
+    uint64_t wanted;       /* bytes of stash without which another look finds nothing */
+    shoal_request *parser; /* of a large incomplete request, else NULL */
+    shoal_command_id last; /* of the command that ran last */
+    uint64_t id;
+    int64_t opened_us, active_us; /* monotonic */
+    size_t backlog;
+    shoal_buffer name, library_name, library_version;
+    shoal_session_options options;
+    shoal_session_link all, waiting; /* worker->sessions, worker->ready */
+};
+
+/* ---- worker.c ---- */
+
+/* Adds to a counter of the worker. */
+static inline void shoal_worker__count(shoal_worker *worker, shoal_stat stat, uint64_t count)
+{
+    shoal_bump_relaxed(&worker->stats[stat], count);
+}
+/* Makes the host come for the session in shoal_worker_ready. */
+void shoal_worker__wake(shoal_session *session);
+/* Posts an operation to a worker and nudges it when its inbox was empty. Any thread. */
+void shoal_worker__post(shoal_worker *worker, shoal_op *op);
+/* Something was written: the store is asked for background work soon. */
+void shoal_worker__dirty(shoal_worker *worker);
+/* Counts the error whose text, from behind the '-', is `text`. */
+void shoal_worker__count_error(shoal_worker *worker, shoal_slice text);
+
+/* ---- session.c ---- */
+
+/* Puts back what RESET puts back. */
+void shoal_session__reset(shoal_session *session);
+/* Asks that the session be closed and wakes it. */
+void shoal_session__kill(shoal_session *session);
+/* Frees a session that is in no list any more. */
+void shoal_session__free(shoal_session *session);
+
+/* ---- batch.c ---- */
+
+/* Entry `index`, which must exist. */
+static inline shoal_entry *shoal_batch__entry(const shoal_batch *batch, uint32_t index)
+{
+    return &batch->blocks[index / SHOAL_BATCH__BLOCK][index % SHOAL_BATCH__BLOCK];
+}
+/* Finds the requests at the start of `bytes` and makes them ready to run. REQUEST: the batch is
+ * full and there may be more behind it. */
+shoal_parse shoal_batch__collect(shoal_session *session, shoal_slice bytes);
+/* Computes the keys of an entry anew, for the session's present database. */
+void shoal_batch__rekey(shoal_session *session, shoal_entry *entry);
+/* Gives unusual amounts of memory back. */
+void shoal_batch__trim(shoal_worker *worker);
+/* Frees everything. */
+void shoal_batch__free(shoal_worker *worker);
+
+/* ---- dispatch.c ---- */
+
+/* Admits and runs one request. When it could not run here, session->errand is set. */
+void shoal_session__execute(shoal_session *session, shoal_entry *entry, shoal_buffer *out);
+/* Notes what the reply behind `before` bytes of `out` was, and silences it if it must be. */
+void shoal_session__settle(shoal_session *session, const shoal_command *command, shoal_buffer *out,
+                           size_t before);
+
+/* ---- errand.c ---- */
+
+/* Copies a call of `session` so that it can run later or elsewhere, and parks the session. NULL
+ * without memory. */
+shoal_errand *shoal_errand__make(shoal_session *session, const shoal_call *call);
+/* Frees an errand that has come home. */
+void shoal_errand__free(shoal_errand *errand);
+/* Hands an errand, whose gate.multi is set, to the gates of its keys; `places` are ascending and
+ * distinct. */
+void shoal_errand__to_gates(shoal_errand *errand, shoal_thread *thread, const uint32_t *places,
+                            uint32_t count);
+/* Hands an errand to the control actor. */
+void shoal_errand__to_control(shoal_errand *errand);
+/* Sends an errand from worker to worker. */
+void shoal_errand__to_tour(shoal_errand *errand);
+/* Appends the answer of the errand that the session waits for, and ends its parking. */
+void shoal_errand__deliver(shoal_session *session, shoal_buffer *out);
+
+/* ---- route.c ---- */
+
+/* In a cluster: may these keys be used here? False after writing a redirection or refusal. */
+bool shoal_route__admit(const shoal_store *store, const shoal_command *command,
+                        const shoal_key *keys, uint32_t key_count, shoal_reply *reply);
+
+#endif

@@ -23,15 +23,15 @@ typedef struct shoal_cluster shoal_cluster;
 
 /* Settings, from config.def; may be changed at run time with shoal_cluster_set. */
 typedef struct shoal_cluster_settings {
-    uint16_t port;                    /* of clients */
-    uint16_t bus_port;                /* cluster-port, or port + 10000 */
+    uint16_t port;     /* of clients */
+    uint16_t bus_port; /* cluster-port, or port + 10000 */
     int64_t node_timeout_ms;
     bool require_full_coverage;
     bool allow_reads_when_down;
-    char announce_ip[46];             /* "" : learn it from the first MEET */
+    char announce_ip[46];                      /* "" : learn it from the first MEET */
     uint16_t announce_port, announce_bus_port; /* 0: as bound */
     char announce_hostname[256];
-    int preferred_endpoint;           /* 0 ip, 1 hostname, 2 unknown-endpoint */
+    int preferred_endpoint; /* 0 ip, 1 hostname, 2 unknown-endpoint */
 } shoal_cluster_settings;
 
 typedef struct shoal_cluster_options {
@@ -49,7 +49,9 @@ void shoal_cluster_set(shoal_cluster *cluster, const shoal_cluster_settings *set
                        shoal_time now);
 
 /* Takes the content of nodes.conf at start. On an error nothing is taken over and `complaint` says
- * line and reason. */
+ * line and reason. SHOAL_ERR_NOT_FOUND for an empty file, which is as good as none (Redis creates
+ * it before it writes it): call shoal_cluster_init_new then. SHOAL_ERR_UNSUPPORTED when the file
+ * says that this node is a replica. */
 SHOAL_MUST_USE shoal_err shoal_cluster_load(shoal_cluster *cluster, shoal_slice text,
                                             shoal_buffer *complaint);
 /* No nodes.conf: takes a name from the seed and saves. */
@@ -66,8 +68,9 @@ int64_t shoal_cluster_deadline(const shoal_cluster *cluster);
  * GETKEYSINSLOT, HELP). Writes the reply. `local` is the asking client's local address. */
 typedef struct shoal_cluster_call {
     uint32_t argc;
-    const shoal_slice *argv;      /* argv[0] "CLUSTER", argv[1] the subcommand */
+    const shoal_slice *argv; /* argv[0] "CLUSTER", argv[1] the subcommand */
     shoal_address local;
+    uint64_t keys; /* keys in the store now: FLUSHSLOTS and RESET refuse if any */
     shoal_time now;
     shoal_reply reply;
 } shoal_cluster_call;

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The opinion as text: CLUSTER INFO, CLUSTER NODES and the lines of nodes.conf, to the letter as
+ * Redis 7.0 writes them, because tools parse them.
+ */
+#include "cluster/internal.h"
+
+#include "base/text.h"
+
+/* ---- lines of nodes ---- */
+
+static const struct {
+    uint16_t flag;
+    const char *word;
+} flag_words[] = {{SHOAL_NODE_MYSELF, "myself"}, {SHOAL_NODE_MASTER, "master"},
+                  {SHOAL_NODE_REPLICA, "slave"}, {SHOAL_NODE_PFAIL, "fail?"},
+                  {SHOAL_NODE_FAIL, "fail"},     {SHOAL_NODE_HANDSHAKE, "handshake"},
+                  {SHOAL_NODE_NOADDR, "noaddr"}, {SHOAL_NODE_NOFAILOVER, "nofailover"}};
+
+static void append_flags(const bus_node *node, shoal_buffer *out)
+{
+    const char *before = "";
+    for (size_t i = 0; i < sizeof(flag_words) / sizeof(flag_words[0]); i++) {
+        if (!shoal_bus__is(node, flag_words[i].flag)) continue;
+        shoal_text_appendf(out, "%s%s", before, flag_words[i].word);
+        before = ",";
+    }
+    if (!before[0]) shoal_buffer_append(out, shoal_text("noflags"));
+}
+
+void shoal_bus__slot_ranges(const bus_node *node, shoal_buffer *out)
+{
+    if (!node->slots) return;
+    uint32_t first = shoal_bus__slot_next(node->slots, 0);
+    while (first < SHOAL_SLOTS) {
+        uint32_t last = first;
+        while (last + 1 < SHOAL_SLOTS && shoal_slotmap_has(node->slots, last + 1)) last++;
+        shoal_text_appendf(out, " %u", first);
+        if (last > first) shoal_text_appendf(out, "-%u", last);
+        first = shoal_bus__slot_next(node->slots, last + 1);
+    }
+}
+
+void shoal_bus__node_line(const shoal_cluster *c, const bus_node *node, shoal_buffer *out)
+{
+    const bus_node *master = node->replica_of == BUS_NONE ? NULL : c->nodes[node->replica_of];
+    uint64_t epoch = master ? master->config_epoch : node->config_epoch;
+    shoal_slice hostname = shoal_bus__hostname(node);
+    bool connected = node->link || node == c->myself;
+    shoal_text_appendf(out, "%s %s:%u@%u", node->name, node->ip, node->port, node->bus_port);
+    if (hostname.size > 0) shoal_text_appendf(out, ",%s", hostname.data);
+    shoal_buffer_append(out, shoal_text(" "));
+    append_flags(node, out);
+    shoal_text_appendf(out, " %s %lld %lld %llu %s", master ? master->name : "-",
+                       (long long)shoal_bus__wall_ms(c, node->ping_sent_us),
+                       (long long)shoal_bus__wall_ms(c, node->pong_received_us),
+                       (unsigned long long)epoch, connected ? "connected" : "disconnected");
+    shoal_bus__slot_ranges(node, out);
+}
+
+/* ---- commands ---- */
+
+static void reply_text(shoal_cluster_call *call, shoal_buffer *text)
+{
+    if (text->failed) {
+        shoal_reply_error(&call->reply, "ERR no memory for the reply");
+    } else {
+        shoal_reply_verbatim(&call->reply, "txt", shoal_buffer_slice(text));
+    }
+    shoal_buffer_free(text);
+}
+
+void shoal_bus__command_nodes(shoal_cluster *c, shoal_cluster_call *call)
+{
+    shoal_buffer text = shoal_buffer_make(&c->allocator);
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        shoal_bus__node_line(c, c->live[i], &text);
+        shoal_buffer_append(&text, shoal_text("\n"));
+    }
+    reply_text(call, &text);
+}
+
+void shoal_bus__command_replicas(shoal_cluster *c, shoal_cluster_call *call)
+{
+    shoal_slice name = call->argv[2];
+    const bus_node *master = shoal_bus__node_find_text(c, name);
+    if (!master) {
+        shoal_reply_errorf(&call->reply, "ERR Unknown node %.*s", (int)name.size, name.data);
+        return;
+    }
+    if (!shoal_bus__is(master, SHOAL_NODE_MASTER)) {
+        shoal_reply_error(&call->reply, "ERR The specified node is not a master");
+        return;
+    }
+    shoal_buffer text = shoal_buffer_make(&c->allocator);
+    shoal_reply_array(&call->reply, master->replica_count);
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        if (c->live[i]->replica_of != master->index) continue;
+        shoal_buffer_consume(&text, shoal_buffer_size(&text));
+        shoal_bus__node_line(c, c->live[i], &text);
+        shoal_reply_bulk(&call->reply, shoal_buffer_slice(&text));
+    }
+    shoal_buffer_free(&text);
+}
+
+/* "cluster_stats_messages_<type>_<way>" for each type that there was one of, and the sum. */
+static void append_counts(const uint64_t counts[SHOAL_FRAME_TYPE_COUNT], const char *way,
+                          shoal_buffer *out)
+{
+    uint64_t sum = 0;
+    for (uint32_t type = 0; type < SHOAL_FRAME_TYPE_COUNT; type++) {
+        if (counts[type] == 0) continue;
+        sum += counts[type];
+        shoal_text_appendf(out, "cluster_stats_messages_%s_%s:%llu\r\n",
+                           shoal_frame_type_name(type), way, (unsigned long long)counts[type]);
+    }
+    shoal_text_appendf(out, "cluster_stats_messages_%s:%llu\r\n", way, (unsigned long long)sum);
+}
+
+static void append_slots(const shoal_cluster *c, shoal_buffer *out)
+{
+    uint32_t pfail = 0, fail = 0;
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        const bus_node *node = c->live[i];
+        if (shoal_bus__is(node, SHOAL_NODE_FAIL)) {
+            fail += node->slot_count;
+        } else if (shoal_bus__is(node, SHOAL_NODE_PFAIL)) {
+            pfail += node->slot_count;
+        }
+    }
+    shoal_text_appendf(out,
+                       "cluster_slots_assigned:%u\r\n"
+                       "cluster_slots_ok:%u\r\n"
+                       "cluster_slots_pfail:%u\r\n"
+                       "cluster_slots_fail:%u\r\n",
+                       c->slots_assigned, c->slots_assigned - pfail - fail, pfail, fail);
+}
+
+void shoal_bus__command_info(shoal_cluster *c, shoal_cluster_call *call)
+{
+    shoal_buffer text = shoal_buffer_make(&c->allocator);
+    shoal_text_appendf(&text, "cluster_state:%s\r\n", c->up ? "ok" : "fail");
+    append_slots(c, &text);
+    shoal_text_appendf(&text,
+                       "cluster_known_nodes:%u\r\n"
+                       "cluster_size:%u\r\n"
+                       "cluster_current_epoch:%llu\r\n"
+                       "cluster_my_epoch:%llu\r\n",
+                       c->node_count, c->voters, (unsigned long long)c->current_epoch,
+                       (unsigned long long)c->myself->config_epoch);
+    append_counts(c->sent, "sent", &text);
+    append_counts(c->received, "received", &text);
+    shoal_text_appendf(&text, "total_cluster_links_buffer_limit_exceeded:%llu\r\n",
+                       (unsigned long long)c->dropped_full);
+    reply_text(call, &text);
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The life of one node's opinion: creation, the entries from outside, and the end of each step.
+ * What the entries do stands in the other files of the room.
+ */
+#include "cluster/internal.h"
+
+#include "base/assert.h"
+#include "base/text.h"
+
+int64_t shoal_bus__wall_ms(const shoal_cluster *c, int64_t moment_us)
+{
+    if (moment_us == 0) return 0;
+    int64_t wall_us = c->now.wall_us - (c->now.mono_us - moment_us);
+    return wall_us > 0 ? wall_us / 1000 : 0;
+}
+
+/* ---- life ---- */
+
+shoal_err shoal_cluster_create(const shoal_cluster_options *options, shoal_cluster **out)
+{
+    SHOAL_ASSERT(options->host);
+    const shoal_allocator *a = &options->allocator;
+    shoal_cluster *c = a->allocate_zeroed(a->context, sizeof(*c), 8);
+    if (!c) return SHOAL_ERR_NO_MEMORY;
+    c->allocator = *a;
+    c->host = options->host;
+    c->settings = options->settings;
+    c->now = options->now;
+    c->frame = shoal_buffer_make(&c->allocator);
+    c->text = shoal_buffer_make(&c->allocator);
+    c->random_name = shoal_prng_make(options->seed, 0, BUS_RANDOM_NAME);
+    c->random_handshake = shoal_prng_make(options->seed, 0, BUS_RANDOM_HANDSHAKE);
+    c->random_gossip = shoal_prng_make(options->seed, 0, BUS_RANDOM_GOSSIP);
+    c->random_sample = shoal_prng_make(options->seed, 0, BUS_RANDOM_SAMPLE);
+    shoal_prng phase = shoal_prng_make(options->seed, 0, BUS_RANDOM_PHASE);
+    c->cron_us = options->now.mono_us + 1 + (int64_t)shoal_prng_below(&phase, BUS_CRON_US);
+    shoal_prng index = shoal_prng_make(options->seed, 0, BUS_RANDOM_INDEX);
+    c->index_key = shoal_prng_next(&index);
+    for (uint32_t slot = 0; slot < SHOAL_SLOTS; slot++) c->owners[slot] = BUS_NONE;
+    *out = c;
+    return SHOAL_ERR_OK;
+}
+
+void shoal_cluster_destroy(shoal_cluster *c)
+{
+    shoal_allocator a = c->allocator;
+    shoal_bus__links_free(c);
+    shoal_bus__nodes_free(c);
+    for (uint32_t i = 0; i < c->held_count; i++) shoal_buffer_free(&c->held[i].frame);
+    if (c->gossip) {
+        a.release(a.context, c->gossip, c->gossip_capacity * sizeof(shoal_gossip), 8);
+    }
+    if (c->forgotten) {
+        a.release(a.context, c->forgotten, BUS_FORGOTTEN_MAX * sizeof(bus_forgotten), 8);
+    }
+    shoal_buffer_free(&c->frame);
+    shoal_buffer_free(&c->text);
+    a.release(a.context, c, sizeof(*c), 8);
+}
+
+void shoal_cluster_init_new(shoal_cluster *c, shoal_time now)
+{
+    SHOAL_ASSERT(!c->myself);
+    char name[SHOAL_NODE_NAME_LEN + 1];
+    c->now = now;
+    shoal_bus__random_name(&c->random_name, name);
+    c->myself = shoal_bus__node_add(c, name, SHOAL_NODE_MYSELF | SHOAL_NODE_MASTER);
+    if (!c->myself) return;
+    shoal_bus__adopt_settings(c);
+    shoal_bus__log(c, BUS_NOTICE, "No cluster configuration found, I'm %s", c->myself->name);
+    shoal_bus__note_known(c, c->myself);
+    shoal_bus__finish(c);
+}
+
+/* ---- entries ---- */
+
+void shoal_cluster_set(shoal_cluster *c, const shoal_cluster_settings *settings, shoal_time now)
+{
+    c->now = now;
+    c->settings = *settings;
+    if (!c->myself) return;
+    shoal_bus__adopt_settings(c);
+    c->todo |= BUS_TODO_STATE;
+    shoal_bus__finish(c);
+}
+
+void shoal_cluster_event(shoal_cluster *c, const shoal_event *event)
+{
+    SHOAL_ASSERT(c->myself);
+    c->now = event->now;
+    switch (event->kind) {
+    case SHOAL_EVENT_LINK_UP:
+    case SHOAL_EVENT_LINK_DATA:
+    case SHOAL_EVENT_LINK_FULL:
+    case SHOAL_EVENT_LINK_ROOM:
+    case SHOAL_EVENT_LINK_DOWN: shoal_bus__link_event(c, event); break;
+    case SHOAL_EVENT_FILE_DONE: shoal_bus__save_event(c, event); break;
+    default: return;
+    }
+    shoal_bus__finish(c);
+}
+
+void shoal_cluster_tick(shoal_cluster *c, shoal_time now)
+{
+    if (!c->myself || now.mono_us < c->cron_us) return;
+    c->now = now;
+    shoal_bus__cron(c);
+    /* After a freeze the missed rounds are not made up for. */
+    c->cron_us += BUS_CRON_US;
+    if (c->cron_us <= now.mono_us) c->cron_us = now.mono_us + BUS_CRON_US;
+    shoal_bus__finish(c);
+}
+
+int64_t shoal_cluster_deadline(const shoal_cluster *c)
+{
+    return c->cron_us;
+}
+
+/* ---- the end of a step ---- */
+
+void shoal_bus__finish(shoal_cluster *c)
+{
+    SHOAL_DEBUG_ASSERT(c->slots_assigned <= SHOAL_SLOTS);
+    SHOAL_DEBUG_ASSERT(c->voters <= c->node_count);
+    if (c->todo & BUS_TODO_STATE) shoal_bus__state_update(c);
+    shoal_bus__note_changes(c);
+    if (c->todo & BUS_TODO_ROUTE) c->version++;
+    if (c->todo & BUS_TODO_SAVE) c->save.generation++;
+    c->todo = 0;
+    shoal_bus__save_start(c);
+}
+
+/* ---- looking at it ---- */
+
+uint64_t shoal_cluster_version(const shoal_cluster *c)
+{
+    return c->version;
+}
+
+const char *shoal_cluster_name(const shoal_cluster *c)
+{
+    return c->myself ? c->myself->name : "";
+}
+
+bool shoal_cluster_up(const shoal_cluster *c)
+{
+    return c->up;
+}
+
+bool shoal_cluster_saving(const shoal_cluster *c)
+{
+    return c->save.generation != c->save.durable;
+}
+
+static uint64_t mix_bytes(uint64_t digest, const void *bytes, size_t size)
+{
+    const uint8_t *from = bytes;
+    for (size_t i = 0; i < size; i += 8) {
+        uint64_t word = 0;
+        for (size_t j = i; j < size && j < i + 8; j++) word |= (uint64_t)from[j] << (8 * (j - i));
+        digest = shoal_prng_mix(digest ^ word) + size;
+    }
+    return digest;
+}
+
+static uint64_t digest_node(uint64_t digest, const bus_node *node)
+{
+    uint64_t words[] = {node->index,
+                        node->flags,
+                        node->replica_of,
+                        node->slot_count,
+                        (uint64_t)node->ping_sent_us,
+                        (uint64_t)node->pong_received_us,
+                        (uint64_t)node->data_received_us,
+                        (uint64_t)node->fail_us,
+                        node->config_epoch,
+                        node->offset,
+                        node->port,
+                        node->bus_port,
+                        node->reports.count,
+                        node->link ? node->link->id : 0,
+                        node->inbound ? node->inbound->id : 0};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        digest = shoal_prng_mix(digest ^ words[i]) + i;
+    }
+    digest = mix_bytes(digest, node->name, SHOAL_NODE_NAME_LEN);
+    digest = mix_bytes(digest, node->ip, sizeof(node->ip));
+    return mix_bytes(digest, shoal_bus__slots_of(node), sizeof(shoal_slotmap));
+}
+
+uint64_t shoal_cluster_digest(const shoal_cluster *c)
+{
+    uint64_t words[] = {c->current_epoch, c->last_vote_epoch, c->up,           c->slots_assigned,
+                        c->node_count,    c->save.generation, c->save.durable, c->save.phase,
+                        c->gossip_round,  c->cron_count,      c->held_count,   c->forgotten_count};
+    uint64_t digest = 0;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        digest = shoal_prng_mix(digest ^ words[i]) + i;
+    }
+    for (uint32_t i = 0; i < c->node_count; i++) digest = digest_node(digest, c->live[i]);
+    return digest;
+}

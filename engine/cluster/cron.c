@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What happens ten times a second: missing links are opened, handshakes that came to nothing are
+ * ended, nodes not heard of for half the node timeout are pinged, silent ones become suspects.
+ */
+#include "cluster/internal.h"
+
+static int64_t handshake_timeout_us(const shoal_cluster *c)
+{
+    int64_t timeout_ms = c->settings.node_timeout_ms;
+    if (timeout_ms < BUS_HANDSHAKE_MS_MIN) timeout_ms = BUS_HANDSHAKE_MS_MIN;
+    return timeout_ms * 1000;
+}
+
+/* Links and handshakes. Walks backwards because a node may be removed. */
+static void reconnect(shoal_cluster *c)
+{
+    int64_t handshake_us = handshake_timeout_us(c);
+    c->suspects = 0;
+    for (uint32_t i = c->node_count; i-- > 0;) {
+        bus_node *node = c->live[i];
+        if (shoal_bus__is(node, SHOAL_NODE_MYSELF | SHOAL_NODE_NOADDR)) continue;
+        if (shoal_bus__is(node, SHOAL_NODE_PFAIL)) c->suspects++;
+        if (shoal_bus__is(node, SHOAL_NODE_HANDSHAKE) &&
+            shoal_bus__since(c, node->created_us) > handshake_us) {
+            shoal_bus__node_remove(c, node, BUS_FORGOTTEN_HANDSHAKE_TIMEOUT);
+            continue;
+        }
+        if (!node->link && node->ip[0]) shoal_bus__link_open(c, node);
+    }
+}
+
+/* Once a second, of a few nodes drawn at random, the one that has been silent longest. */
+static void ping_sampled(shoal_cluster *c)
+{
+    bus_node *oldest = NULL;
+    for (int i = 0; i < BUS_CRON_SAMPLE; i++) {
+        bus_node *node = c->live[shoal_prng_below(&c->random_sample, c->node_count)];
+        if (!node->link || node->ping_sent_us) continue;
+        if (shoal_bus__is(node, SHOAL_NODE_MYSELF | SHOAL_NODE_HANDSHAKE)) continue;
+        if (!oldest || node->pong_received_us < oldest->pong_received_us) oldest = node;
+    }
+    if (oldest) shoal_bus__send_ping(c, oldest->link, SHOAL_FRAME_PING);
+}
+
+/* A link that was there for long enough, with a ping that waits and nothing else coming: a new
+ * connection may get through where this one does not. */
+static bool link_is_stuck(const shoal_cluster *c, const bus_node *node)
+{
+    int64_t timeout_us = shoal_bus__timeout_us(c);
+    return node->link && node->ping_sent_us &&
+           shoal_bus__since(c, node->link->created_us) > timeout_us &&
+           shoal_bus__since(c, node->ping_sent_us) > timeout_us / 2 &&
+           shoal_bus__since(c, node->data_received_us) > timeout_us / 2;
+}
+
+static void watch(shoal_cluster *c, bus_node *node)
+{
+    int64_t timeout_us = shoal_bus__timeout_us(c);
+    if (link_is_stuck(c, node)) shoal_bus__link_drop(c, node->link);
+    if (node->link && !node->ping_sent_us &&
+        shoal_bus__since(c, node->pong_received_us) > timeout_us / 2) {
+        shoal_bus__send_ping(c, node->link, SHOAL_FRAME_PING);
+        return;
+    }
+    if (!node->ping_sent_us) return;
+    if (shoal_bus__is(node, SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL)) return;
+    if (shoal_bus__since(c, node->ping_sent_us) > timeout_us &&
+        shoal_bus__since(c, node->data_received_us) > timeout_us) {
+        shoal_bus__set_suspect(c, node);
+    }
+}
+
+void shoal_bus__cron(shoal_cluster *c)
+{
+    uint16_t not_watched = SHOAL_NODE_MYSELF | SHOAL_NODE_NOADDR | SHOAL_NODE_HANDSHAKE;
+    reconnect(c);
+    if (c->cron_count++ % BUS_CRON_SAMPLE_EVERY == 0) ping_sampled(c);
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        if (!shoal_bus__is(c->live[i], not_watched)) watch(c, c->live[i]);
+    }
+    if (!c->up) c->todo |= BUS_TODO_STATE;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Who is alive. PFAIL is this node's own suspicion, from silence. Voters report their suspicions
+ * in gossip; when the reports that are still fresh, with our own, make a majority, PFAIL becomes
+ * FAIL and everybody is told. FAIL ends when the node answers again, for a master with slots only
+ * after a while, because a replica may be taking over.
+ */
+#include "cluster/internal.h"
+
+#include "base/assert.h"
+#include "base/text.h"
+
+/* ---- reports ---- */
+
+static bool room_for(shoal_cluster *c, bus_reports *reports, uint16_t index)
+{
+    if (index < reports->capacity) return true;
+    const shoal_allocator *a = &c->allocator;
+    uint32_t capacity = c->node_capacity;
+    SHOAL_ASSERT(index < capacity);
+    int64_t *moments = a->allocate_zeroed(a->context, capacity * sizeof(int64_t), 8);
+    if (!moments) return false;
+    if (reports->moments) {
+        memcpy(moments, reports->moments, reports->capacity * sizeof(int64_t));
+        a->release(a->context, reports->moments, reports->capacity * sizeof(int64_t), 8);
+    }
+    reports->moments = moments;
+    reports->capacity = capacity;
+    return true;
+}
+
+bool shoal_bus__report_add(shoal_cluster *c, bus_node *node, const bus_node *reporter)
+{
+    bus_reports *reports = &node->reports;
+    if (!room_for(c, reports, reporter->index)) return false;
+    int64_t *moment = &reports->moments[reporter->index];
+    bool news = *moment == 0;
+    *moment = shoal_bus__stamp(c);
+    if (news && reports->count++ == 0) reports->oldest_us = *moment;
+    return news;
+}
+
+bool shoal_bus__report_remove(bus_node *node, const bus_node *reporter)
+{
+    bus_reports *reports = &node->reports;
+    if (reporter->index >= reports->capacity || reports->moments[reporter->index] == 0) {
+        return false;
+    }
+    reports->moments[reporter->index] = 0;
+    reports->count--;
+    return true;
+}
+
+uint32_t shoal_bus__report_count(const shoal_cluster *c, bus_node *node)
+{
+    bus_reports *reports = &node->reports;
+    int64_t validity_us = BUS_REPORT_TIMEOUTS * shoal_bus__timeout_us(c);
+    if (reports->count == 0) return 0;
+    if (shoal_bus__since(c, reports->oldest_us) <= validity_us) return reports->count;
+    int64_t oldest_us = INT64_MAX;
+    for (uint32_t i = 0; i < reports->capacity; i++) {
+        int64_t *moment = &reports->moments[i];
+        if (*moment == 0) continue;
+        if (shoal_bus__since(c, *moment) > validity_us) {
+            *moment = 0;
+            reports->count--;
+        } else if (*moment < oldest_us) {
+            oldest_us = *moment;
+        }
+    }
+    reports->oldest_us = oldest_us;
+    return reports->count;
+}
+
+void shoal_bus__reports_free(shoal_cluster *c, bus_node *node)
+{
+    bus_reports *reports = &node->reports;
+    if (reports->moments) {
+        c->allocator.release(c->allocator.context, reports->moments,
+                             reports->capacity * sizeof(int64_t), 8);
+    }
+    *reports = (bus_reports){0};
+}
+
+/* ---- PFAIL and FAIL ---- */
+
+void shoal_bus__set_suspect(shoal_cluster *c, bus_node *node)
+{
+    SHOAL_ASSERT(node != c->myself);
+    node->flags |= SHOAL_NODE_PFAIL;
+    shoal_bus__note_node(c, SHOAL_TRACE_PFAIL, node);
+    c->todo |= BUS_TODO_STATE;
+}
+
+void shoal_bus__set_failed(shoal_cluster *c, bus_node *node, uint32_t reports)
+{
+    SHOAL_ASSERT(node != c->myself);
+    node->flags &= (uint16_t)~SHOAL_NODE_PFAIL;
+    node->flags |= SHOAL_NODE_FAIL;
+    node->fail_us = shoal_bus__stamp(c);
+    shoal_bus__note(c, SHOAL_TRACE_FAIL, (uint64_t[3]){reports, shoal_bus__quorum(c)},
+                    shoal_text(node->name));
+    c->todo |= BUS_TODO_STATE | BUS_TODO_SAVE;
+}
+
+void shoal_bus__fail_if_agreed(shoal_cluster *c, bus_node *node)
+{
+    if (!shoal_bus__is(node, SHOAL_NODE_PFAIL) || shoal_bus__is(node, SHOAL_NODE_FAIL)) return;
+    uint32_t reports = shoal_bus__report_count(c, node);
+    uint32_t needed = shoal_bus__quorum(c);
+    if (shoal_bus__votes(c->myself)) reports++;
+    if (reports < needed) return;
+    shoal_bus__log(c, BUS_NOTICE, "Marking node %s as failing (quorum reached).", node->name);
+    shoal_bus__set_failed(c, node, reports);
+    shoal_bus__send_fail(c, node);
+}
+
+static void clear_failed(shoal_cluster *c, bus_node *node, const char *because)
+{
+    shoal_bus__log(c, BUS_NOTICE, "Clear FAIL state for node %s: %s", node->name, because);
+    node->flags &= (uint16_t)~SHOAL_NODE_FAIL;
+    shoal_bus__note_node(c, SHOAL_TRACE_FAIL_CLEARED, node);
+    c->todo |= BUS_TODO_STATE | BUS_TODO_SAVE;
+}
+
+void shoal_bus__answered(shoal_cluster *c, bus_node *node)
+{
+    if (shoal_bus__is(node, SHOAL_NODE_PFAIL)) {
+        node->flags &= (uint16_t)~SHOAL_NODE_PFAIL;
+        shoal_bus__note_node(c, SHOAL_TRACE_PFAIL_CLEARED, node);
+        c->todo |= BUS_TODO_STATE | BUS_TODO_SAVE;
+        return;
+    }
+    if (!shoal_bus__is(node, SHOAL_NODE_FAIL)) return;
+    int64_t undo_us = BUS_FAIL_UNDO_TIMEOUTS * shoal_bus__timeout_us(c);
+    if (!shoal_bus__is(node, SHOAL_NODE_MASTER)) {
+        clear_failed(c, node, "the replica is reachable again");
+    } else if (node->slot_count == 0) {
+        clear_failed(c, node, "the master without slots is reachable again");
+    } else if (shoal_bus__since(c, node->fail_us) > undo_us) {
+        clear_failed(c, node, "it is reachable again and nobody took its slots");
+    } else {
+        shoal_bus__why_not(c, BUS_WHY_FAIL_TOO_FRESH, "%s", node->name);
+    }
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What nodes tell each other about others. A section names a tenth of the nodes, at least three,
+ * drawn at random, and every node that the sender suspects. Reading it: voters' suspicions are
+ * counted, good news saves pings, addresses of failing nodes are corrected, and nodes never heard
+ * of enter the table, because a node of the cluster vouches for them.
+ */
+#include "cluster/internal.h"
+
+#include "base/assert.h"
+
+/* Flags of an entry that may be taken over for a node that enters the table. */
+#define ADOPTED_FLAGS                                                              \
+    (SHOAL_NODE_MASTER | SHOAL_NODE_REPLICA | SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL | \
+     SHOAL_NODE_NOFAILOVER)
+
+/* ---- telling ---- */
+
+static bool room_for(shoal_cluster *c, uint32_t count)
+{
+    if (count <= c->gossip_capacity) return true;
+    const shoal_allocator *a = &c->allocator;
+    uint32_t capacity = c->node_capacity;
+    SHOAL_ASSERT(count <= capacity);
+    shoal_gossip *gossip = a->allocate_zeroed(a->context, capacity * sizeof(shoal_gossip), 8);
+    if (!gossip) return false;
+    if (c->gossip) {
+        a->release(a->context, c->gossip, c->gossip_capacity * sizeof(shoal_gossip), 8);
+    }
+    c->gossip = gossip;
+    c->gossip_capacity = capacity;
+    return true;
+}
+
+static void tell_of(const shoal_cluster *c, const bus_node *node, shoal_gossip *entry)
+{
+    memset(entry, 0, sizeof(*entry));
+    memcpy(entry->name, node->name, SHOAL_NODE_NAME_LEN);
+    memcpy(entry->ip, node->ip, sizeof(entry->ip));
+    entry->ping_sent_s = (uint32_t)(shoal_bus__wall_ms(c, node->ping_sent_us) / 1000);
+    entry->pong_received_s = (uint32_t)(shoal_bus__wall_ms(c, node->pong_received_us) / 1000);
+    entry->port = node->port;
+    entry->bus_port = node->bus_port;
+    entry->tls_port = node->tls_port;
+    entry->flags = node->flags;
+}
+
+/* A node without address or name, or that nobody is connected to and that owns nothing, is not
+ * worth telling of. */
+static bool worth_telling(const bus_node *node)
+{
+    if (shoal_bus__is(node, SHOAL_NODE_HANDSHAKE | SHOAL_NODE_NOADDR)) return false;
+    return node->link || node->slot_count > 0;
+}
+
+/* Draws up to `wanted` healthy nodes. */
+static uint32_t draw_nodes(shoal_cluster *c, const bus_node *receiver, uint32_t wanted)
+{
+    uint32_t count = 0;
+    uint32_t fresh = c->node_count - 2;
+    for (uint32_t draws = 3 * wanted; draws > 0 && count < wanted && fresh > 0; draws--) {
+        bus_node *node = c->live[shoal_prng_below(&c->random_gossip, c->node_count)];
+        if (node == c->myself || node == receiver) continue;
+        if (shoal_bus__is(node, SHOAL_NODE_PFAIL)) continue;
+        if (!worth_telling(node)) {
+            fresh--;
+            continue;
+        }
+        if (node->told_in == c->gossip_round) continue;
+        node->told_in = c->gossip_round;
+        tell_of(c, node, &c->gossip[count++]);
+        fresh--;
+    }
+    return count;
+}
+
+/* Adds every node that is suspected. */
+static uint32_t add_suspects(shoal_cluster *c, uint32_t count)
+{
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        bus_node *node = c->live[i];
+        if (!shoal_bus__is(node, SHOAL_NODE_PFAIL)) continue;
+        if (shoal_bus__is(node, SHOAL_NODE_HANDSHAKE | SHOAL_NODE_NOADDR)) continue;
+        tell_of(c, node, &c->gossip[count++]);
+    }
+    return count;
+}
+
+uint16_t shoal_bus__gossip_choose(shoal_cluster *c, const bus_node *receiver)
+{
+    if (!room_for(c, c->node_count)) return 0;
+    c->gossip_round++;
+    uint32_t count = 0;
+    if (c->node_count > 2) {
+        uint32_t wanted = c->node_count / 10;
+        if (wanted < 3) wanted = 3;
+        if (wanted > c->node_count - 2) wanted = c->node_count - 2;
+        count = draw_nodes(c, receiver, wanted);
+    }
+    if (c->suspects > 0) count = add_suspects(c, count);
+    SHOAL_ASSERT(count <= c->node_count);
+    return (uint16_t)count;
+}
+
+/* ---- reading ---- */
+
+static void read_suspicion(shoal_cluster *c, bus_node *sender, bus_node *node, bool suspected)
+{
+    if (!shoal_bus__votes(sender) || node == c->myself) return;
+    if (!suspected) {
+        if (shoal_bus__report_remove(node, sender)) {
+            shoal_bus__log(c, BUS_VERBOSE, "Node %s reported node %s is back online.", sender->name,
+                           node->name);
+        }
+        return;
+    }
+    if (shoal_bus__report_add(c, node, sender)) {
+        uint32_t valid = shoal_bus__report_count(c, node);
+        char both[2 * SHOAL_NODE_NAME_LEN + 1];
+        memcpy(both, sender->name, SHOAL_NODE_NAME_LEN);
+        both[SHOAL_NODE_NAME_LEN] = ' ';
+        memcpy(both + SHOAL_NODE_NAME_LEN + 1, node->name, SHOAL_NODE_NAME_LEN);
+        shoal_bus__note(c, SHOAL_TRACE_FAIL_REPORT, (uint64_t[3]){valid, shoal_bus__quorum(c)},
+                        (shoal_slice){both, sizeof(both)});
+    }
+    shoal_bus__fail_if_agreed(c, node);
+}
+
+/* Somebody had a pong of a node that we have no quarrel with: as good as one of our own. */
+static void adopt_pong(const shoal_cluster *c, bus_node *node, uint32_t pong_s)
+{
+    if (node->ping_sent_us || shoal_bus__report_count(c, node) > 0) return;
+    int64_t age_us = c->now.wall_us - (int64_t)pong_s * 1000000;
+    if (age_us < -BUS_PONG_AHEAD_US) return;
+    int64_t moment_us = c->now.mono_us - age_us;
+    if (moment_us > node->pong_received_us) node->pong_received_us = moment_us;
+}
+
+/* The sender reaches a node that we do not: perhaps it moved. */
+static void correct_address(shoal_cluster *c, bus_node *node, const shoal_gossip *entry)
+{
+    bool same = memcmp(node->ip, entry->ip, sizeof(node->ip)) == 0 && node->port == entry->port &&
+                node->bus_port == entry->bus_port;
+    if (same) return;
+    if (node->link) shoal_bus__link_drop(c, node->link);
+    memcpy(node->ip, entry->ip, sizeof(node->ip));
+    node->port = entry->port;
+    node->bus_port = entry->bus_port;
+    node->tls_port = entry->tls_port;
+    node->flags &= (uint16_t)~SHOAL_NODE_NOADDR;
+    shoal_bus__note_known(c, node);
+    c->todo |= BUS_TODO_SAVE | BUS_TODO_ROUTE;
+}
+
+static void learn_node(shoal_cluster *c, const shoal_gossip *entry)
+{
+    if (shoal_bus__is_forgotten(c, entry->name)) {
+        shoal_bus__why_not(c, BUS_WHY_FORGOTTEN, "%.*s", SHOAL_NODE_NAME_LEN, entry->name);
+        return;
+    }
+    uint16_t flags = entry->flags & ADOPTED_FLAGS;
+    if (!(flags & SHOAL_NODE_REPLICA)) flags |= SHOAL_NODE_MASTER;
+    bus_node *node = shoal_bus__node_add(c, entry->name, flags);
+    if (!node) return;
+    memcpy(node->ip, entry->ip, sizeof(node->ip));
+    node->port = entry->port;
+    node->bus_port = entry->bus_port;
+    node->tls_port = entry->tls_port;
+    shoal_bus__note_known(c, node);
+    c->todo |= BUS_TODO_SAVE;
+}
+
+static void read_entry(shoal_cluster *c, bus_node *sender, const shoal_gossip *entry)
+{
+    bool suspected = entry->flags & (SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL);
+    bool addressless = (entry->flags & SHOAL_NODE_NOADDR) || !entry->ip[0];
+    bus_node *node = shoal_bus__node_find(c, entry->name);
+    if (!node) {
+        if (!addressless) learn_node(c, entry);
+        return;
+    }
+    read_suspicion(c, sender, node, suspected);
+    if (node == c->myself || suspected) return;
+    if (!shoal_bus__is(node, SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL)) {
+        adopt_pong(c, node, entry->pong_received_s);
+    } else if (!addressless) {
+        correct_address(c, node, entry);
+    }
+}
+
+void shoal_bus__gossip_read(shoal_cluster *c, bus_node *sender, const shoal_frame *frame)
+{
+    SHOAL_ASSERT(sender != c->myself);
+    for (uint32_t i = 0; i < frame->count; i++) {
+        shoal_gossip entry;
+        shoal_frame_gossip(frame, i, &entry);
+        shoal_slice ip = shoal_bus__field(entry.ip, sizeof(entry.ip) - 1);
+        if (!shoal_bus__is_ip(ip)) ip.size = 0;
+        shoal_bus__copy_text(entry.ip, sizeof(entry.ip), ip);
+        read_entry(c, sender, &entry);
+    }
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table of nodes. A node has an index that stays for as long as it is known (slots, replicas
+ * and failure reports refer to it by index) and a place in `live`, the order in which the nodes
+ * became known, which every walk and every random draw uses. Names lead to nodes by a hash index.
+ */
+#include "cluster/internal.h"
+
+#include "base/assert.h"
+#include "base/text.h"
+
+#define CAPACITY_MIN 8u
+
+/* ---- names ---- */
+
+void shoal_bus__random_name(shoal_prng *random, char name[SHOAL_NODE_NAME_LEN + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t bytes[SHOAL_NODE_NAME_LEN / 2];
+    shoal_prng_fill(random, bytes, sizeof(bytes));
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        name[2 * i] = digits[bytes[i] >> 4];
+        name[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    name[SHOAL_NODE_NAME_LEN] = 0;
+}
+
+/* Keyed, because peers choose the names. */
+static uint64_t name_hash(const shoal_cluster *c, const char name[SHOAL_NODE_NAME_LEN])
+{
+    uint64_t hash = c->index_key;
+    for (size_t i = 0; i < SHOAL_NODE_NAME_LEN; i += 8) {
+        uint64_t word;
+        memcpy(&word, name + i, 8);
+        hash = shoal_prng_mix(hash ^ word) + i;
+    }
+    return hash;
+}
+
+static bool has_name(const void *value, const void *key)
+{
+    const bus_node *node = value;
+    return memcmp(node->name, key, SHOAL_NODE_NAME_LEN) == 0;
+}
+
+bus_node *shoal_bus__node_find(const shoal_cluster *c, const char name[SHOAL_NODE_NAME_LEN])
+{
+    return shoal_bus__index_find(&c->names, name_hash(c, name), has_name, name);
+}
+
+bus_node *shoal_bus__node_find_text(const shoal_cluster *c, shoal_slice name)
+{
+    return name.size == SHOAL_NODE_NAME_LEN ? shoal_bus__node_find(c, name.data) : NULL;
+}
+
+/* ---- adding ---- */
+
+static bool grow_table(shoal_cluster *c)
+{
+    uint32_t capacity = c->node_capacity ? c->node_capacity * 2 : CAPACITY_MIN;
+    bus_node **nodes = NULL, **live = NULL;
+    const shoal_allocator *a = &c->allocator;
+    size_t size = capacity * sizeof(bus_node *);
+    nodes = a->allocate_zeroed(a->context, size, 8);
+    live = a->allocate_zeroed(a->context, size, 8);
+    if (!nodes || !live) {
+        if (nodes) a->release(a->context, nodes, size, 8);
+        if (live) a->release(a->context, live, size, 8);
+        return false;
+    }
+    size_t old = c->node_capacity * sizeof(bus_node *);
+    if (old > 0) {
+        memcpy(nodes, c->nodes, old);
+        memcpy(live, c->live, old);
+        a->release(a->context, c->nodes, old, 8);
+        a->release(a->context, c->live, old, 8);
+    }
+    c->nodes = nodes;
+    c->live = live;
+    c->node_capacity = capacity;
+    return true;
+}
+
+/* The smallest free index. */
+static uint16_t free_index(const shoal_cluster *c)
+{
+    /* Holes are rare (forgotten nodes, handshakes that came to nothing), so the first guess, the
+     * number of nodes, is nearly always right. */
+    if (!c->nodes[c->node_count]) return (uint16_t)c->node_count;
+    uint32_t index = 0;
+    while (c->nodes[index]) index++;
+    return (uint16_t)index;
+}
+
+/* Why there is no room, or a node of zeros. */
+static bus_node *make_node(shoal_cluster *c, uint32_t *why)
+{
+    *why = BUS_WHY_TABLE_FULL;
+    if (c->node_count >= BUS_NODES_MAX) return NULL;
+    *why = BUS_WHY_NO_MEMORY;
+    if (c->node_count == c->node_capacity && !grow_table(c)) return NULL;
+    return c->allocator.allocate_zeroed(c->allocator.context, sizeof(bus_node), 8);
+}
+
+bus_node *shoal_bus__node_add(shoal_cluster *c, const char *name, uint16_t flags)
+{
+    uint32_t why;
+    bus_node *node = make_node(c, &why);
+    if (!node) {
+        shoal_bus__why_not(c, why, "%u nodes are known", c->node_count);
+        return NULL;
+    }
+    if (name) {
+        SHOAL_ASSERT(!shoal_bus__node_find(c, name));
+        memcpy(node->name, name, SHOAL_NODE_NAME_LEN);
+    } else {
+        do {
+            shoal_bus__random_name(&c->random_handshake, node->name);
+        } while (shoal_bus__node_find(c, node->name));
+    }
+    if (!shoal_bus__index_add(&c->names, &c->allocator, name_hash(c, node->name), node)) {
+        c->allocator.release(c->allocator.context, node, sizeof(bus_node), 8);
+        shoal_bus__why_not(c, BUS_WHY_NO_MEMORY, "%u nodes are known", c->node_count);
+        return NULL;
+    }
+    node->flags = flags;
+    node->replica_of = BUS_NONE;
+    node->created_us = shoal_bus__stamp(c);
+    if (flags & SHOAL_NODE_FAIL) node->fail_us = shoal_bus__stamp(c);
+    node->index = free_index(c);
+    node->live_at = c->node_count;
+    c->nodes[node->index] = node;
+    c->live[c->node_count++] = node;
+    return node;
+}
+
+/* ---- removing ---- */
+
+/* Nobody is its replica any more, and nothing it reported counts. */
+static void forget_in_others(shoal_cluster *c, const bus_node *node)
+{
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        bus_node *other = c->live[i];
+        if (other->replica_of == node->index) other->replica_of = BUS_NONE;
+        shoal_bus__report_remove(other, node);
+    }
+}
+
+static void free_node(shoal_cluster *c, bus_node *node)
+{
+    const shoal_allocator *a = &c->allocator;
+    shoal_bus__reports_free(c, node);
+    if (node->slots) a->release(a->context, node->slots, sizeof(shoal_slotmap), 8);
+    if (node->hostname) a->release(a->context, node->hostname, BUS_HOSTNAME_SIZE, 8);
+    a->release(a->context, node, sizeof(bus_node), 8);
+}
+
+void shoal_bus__node_remove(shoal_cluster *c, bus_node *node, uint32_t reason)
+{
+    SHOAL_ASSERT(node != c->myself);
+    SHOAL_ASSERT(c->live[node->live_at] == node);
+    shoal_bus__slots_clear(c, node);
+    if (node->link) shoal_bus__link_drop(c, node->link);
+    if (node->inbound) shoal_bus__link_drop(c, node->inbound);
+    if (node->replica_of != BUS_NONE) c->nodes[node->replica_of]->replica_count--;
+    shoal_bus__note(c, SHOAL_TRACE_NODE_FORGOTTEN, (uint64_t[3]){reason}, shoal_text(node->name));
+    shoal_bus__index_remove(&c->names, name_hash(c, node->name), node);
+    c->nodes[node->index] = NULL;
+    c->node_count--;
+    for (uint32_t i = node->live_at; i < c->node_count; i++) {
+        c->live[i] = c->live[i + 1];
+        c->live[i]->live_at = i;
+    }
+    c->live[c->node_count] = NULL;
+    forget_in_others(c, node);
+    free_node(c, node);
+    c->todo |= BUS_TODO_STATE | BUS_TODO_SAVE | BUS_TODO_ROUTE;
+}
+
+void shoal_bus__nodes_free(shoal_cluster *c)
+{
+    const shoal_allocator *a = &c->allocator;
+    for (uint32_t i = 0; i < c->node_count; i++) free_node(c, c->live[i]);
+    if (c->nodes) a->release(a->context, c->nodes, c->node_capacity * sizeof(bus_node *), 8);
+    if (c->live) a->release(a->context, c->live, c->node_capacity * sizeof(bus_node *), 8);
+    shoal_bus__index_free(&c->names, a);
+    c->nodes = c->live = NULL;
+    c->node_count = c->node_capacity = 0;
+    c->myself = NULL;
+}
+
+/* ---- changing ---- */
+
+void shoal_bus__node_rename(shoal_cluster *c, bus_node *node, const char name[SHOAL_NODE_NAME_LEN])
+{
+    char both[2 * SHOAL_NODE_NAME_LEN + 1];
+    memcpy(both, node->name, SHOAL_NODE_NAME_LEN);
+    both[SHOAL_NODE_NAME_LEN] = ' ';
+    memcpy(both + SHOAL_NODE_NAME_LEN + 1, name, SHOAL_NODE_NAME_LEN);
+    SHOAL_ASSERT(!shoal_bus__node_find(c, name));
+    shoal_bus__index_remove(&c->names, name_hash(c, node->name), node);
+    memcpy(node->name, name, SHOAL_NODE_NAME_LEN);
+    /* Cannot fail: the removal left a free cell. */
+    bool added = shoal_bus__index_add(&c->names, &c->allocator, name_hash(c, name), node);
+    SHOAL_ASSERT(added);
+    shoal_bus__note(c, SHOAL_TRACE_NODE_RENAMED, (uint64_t[3]){0},
+                    (shoal_slice){both, sizeof(both)});
+    c->todo |= BUS_TODO_SAVE | BUS_TODO_ROUTE;
+}
+
+static void leave_master(shoal_cluster *c, bus_node *node)
+{
+    if (node->replica_of != BUS_NONE) c->nodes[node->replica_of]->replica_count--;
+    node->replica_of = BUS_NONE;
+}
+
+void shoal_bus__node_make_master(shoal_cluster *c, bus_node *node)
+{
+    if (shoal_bus__is(node, SHOAL_NODE_MASTER)) return;
+    leave_master(c, node);
+    node->flags &= (uint16_t)~SHOAL_NODE_REPLICA;
+    node->flags |= SHOAL_NODE_MASTER;
+    shoal_bus__note_known(c, node);
+    c->todo |= BUS_TODO_STATE | BUS_TODO_SAVE | BUS_TODO_ROUTE;
+}
+
+void shoal_bus__node_make_replica(shoal_cluster *c, bus_node *node, uint16_t master)
+{
+    SHOAL_ASSERT(node != c->myself);
+    if (!shoal_bus__is(node, SHOAL_NODE_REPLICA)) {
+        shoal_bus__slots_clear(c, node);
+        node->flags &= (uint16_t) ~(SHOAL_NODE_MASTER | SHOAL_NODE_MIGRATE_TO);
+        node->flags |= SHOAL_NODE_REPLICA;
+        shoal_bus__note_known(c, node);
+        c->todo |= BUS_TODO_STATE | BUS_TODO_SAVE | BUS_TODO_ROUTE;
+    }
+    if (master == BUS_NONE || master == node->replica_of) return;
+    leave_master(c, node);
+    node->replica_of = master;
+    c->nodes[master]->replica_count++;
+    c->todo |= BUS_TODO_SAVE | BUS_TODO_ROUTE;
+}
+
+bus_node *shoal_bus__node_speaks_for(const shoal_cluster *c, const bus_node *node)
+{
+    if (shoal_bus__is(node, SHOAL_NODE_MASTER)) return c->nodes[node->index];
+    return node->replica_of == BUS_NONE ? NULL : c->nodes[node->replica_of];
+}
+
+void shoal_bus__adopt_settings(shoal_cluster *c)
+{
+    const shoal_cluster_settings *s = &c->settings;
+    bus_node *me = c->myself;
+    if (s->announce_ip[0]) {
+        shoal_bus__copy_text(me->ip, sizeof(me->ip), shoal_text(s->announce_ip));
+    }
+    me->port = s->announce_port ? s->announce_port : s->port;
+    me->bus_port = s->announce_bus_port ? s->announce_bus_port : s->bus_port;
+    shoal_bus__set_hostname(c, me, shoal_text(s->announce_hostname));
+    c->todo |= BUS_TODO_SAVE | BUS_TODO_ROUTE;
+}
+
+void shoal_bus__set_hostname(shoal_cluster *c, bus_node *node, shoal_slice hostname)
+{
+    if (shoal_text_equal(hostname, shoal_bus__hostname(node))) return;
+    const shoal_allocator *a = &c->allocator;
+    if (!node->hostname) {
+        node->hostname = a->allocate_zeroed(a->context, BUS_HOSTNAME_SIZE, 8);
+        if (!node->hostname) return;
+    }
+    shoal_bus__copy_text(node->hostname, BUS_HOSTNAME_SIZE, hostname);
+    c->todo |= BUS_TODO_SAVE | BUS_TODO_ROUTE;
+}
+
+/* ---- handshakes ---- */
+
+bool shoal_bus__handshake_in_progress(const shoal_cluster *c, const shoal_address *address,
+                                      uint16_t bus_port)
+{
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        const bus_node *node = c->live[i];
+        if (shoal_bus__is(node, SHOAL_NODE_HANDSHAKE) && node->port == address->port &&
+            node->bus_port == bus_port &&
+            shoal_text_equal(shoal_text(node->ip), shoal_text(address->ip))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool shoal_bus__handshake_start(shoal_cluster *c, const shoal_address *address, uint16_t bus_port)
+{
+    if (!shoal_bus__is_ip(shoal_text(address->ip))) return false;
+    if (shoal_bus__handshake_in_progress(c, address, bus_port)) return true;
+    bus_node *node = shoal_bus__node_add(c, NULL, SHOAL_NODE_HANDSHAKE | SHOAL_NODE_MEET);
+    if (!node) return true;
+    shoal_bus__copy_text(node->ip, sizeof(node->ip), shoal_text(address->ip));
+    node->port = address->port;
+    node->bus_port = bus_port;
+    shoal_bus__note_known(c, node);
+    return true;
+}
+
+/* ---- names that stay away ---- */
+
+static bool same_name(const bus_forgotten *entry, const char name[SHOAL_NODE_NAME_LEN])
+{
+    return memcmp(entry->name, name, SHOAL_NODE_NAME_LEN) == 0;
+}
+
+/* Drops the entries whose time is over, and any of this name. */
+static void drop_entries(shoal_cluster *c, const char name[SHOAL_NODE_NAME_LEN])
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < c->forgotten_count; i++) {
+        const bus_forgotten *entry = &c->forgotten[i];
+        if (entry->until_us <= c->now.mono_us || same_name(entry, name)) continue;
+        c->forgotten[kept++] = *entry;
+    }
+    c->forgotten_count = kept;
+}
+
+void shoal_bus__forget(shoal_cluster *c, const char name[SHOAL_NODE_NAME_LEN])
+{
+    if (!c->forgotten) {
+        c->forgotten = c->allocator.allocate_zeroed(c->allocator.context,
+                                                    BUS_FORGOTTEN_MAX * sizeof(bus_forgotten), 8);
+        if (!c->forgotten) return;
+    }
+    drop_entries(c, name);
+    if (c->forgotten_count == BUS_FORGOTTEN_MAX) {
+        c->forgotten_count--;
+        memmove(c->forgotten, c->forgotten + 1, c->forgotten_count * sizeof(bus_forgotten));
+    }
+    bus_forgotten *entry = &c->forgotten[c->forgotten_count++];
+    memcpy(entry->name, name, SHOAL_NODE_NAME_LEN);
+    entry->until_us = c->now.mono_us + BUS_FORGOTTEN_MS * 1000;
+}
+
+bool shoal_bus__is_forgotten(const shoal_cluster *c, const char name[SHOAL_NODE_NAME_LEN])
+{
+    for (uint32_t i = 0; i < c->forgotten_count; i++) {
+        const bus_forgotten *entry = &c->forgotten[i];
+        if (entry->until_us > c->now.mono_us && same_name(entry, name)) return true;
+    }
+    return false;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How the room speaks: trace records. One function per kind that needs words put together; the
+ * rest go through shoal_bus__note. Records that sum up what a step changed (SLOTS, EPOCH) are
+ * written once, at its end.
+ */
+#include "cluster/internal.h"
+
+#include "base/text.h"
+
+void shoal_bus__note(shoal_cluster *c, shoal_trace_kind kind, const uint64_t numbers[3],
+                     shoal_slice text)
+{
+    shoal_trace_record record = {kind, numbers[0], numbers[1], numbers[2], text};
+    c->host->trace(c->host->context, &record);
+}
+
+void shoal_bus__note_node(shoal_cluster *c, shoal_trace_kind kind, const bus_node *node)
+{
+    shoal_bus__note(c, kind, (uint64_t[3]){0}, shoal_text(node->name));
+}
+
+/* The scratch text, emptied. */
+static shoal_buffer *fresh_text(shoal_cluster *c)
+{
+    shoal_buffer_consume(&c->text, shoal_buffer_size(&c->text));
+    c->text.failed = false;
+    return &c->text;
+}
+
+void shoal_bus__log(shoal_cluster *c, int level, const char *format, ...)
+{
+    shoal_buffer *text = fresh_text(c);
+    va_list arguments;
+    va_start(arguments, format);
+    shoal_text_vappendf(text, format, arguments);
+    va_end(arguments);
+    shoal_bus__note(c, SHOAL_TRACE_LOG, (uint64_t[3]){(uint64_t)level}, shoal_buffer_slice(text));
+}
+
+void shoal_bus__why_not(shoal_cluster *c, uint32_t reason, const char *format, ...)
+{
+    shoal_buffer *text = fresh_text(c);
+    va_list arguments;
+    va_start(arguments, format);
+    shoal_text_vappendf(text, format, arguments);
+    va_end(arguments);
+    shoal_bus__note(c, SHOAL_TRACE_WHY_NOT, (uint64_t[3]){reason}, shoal_buffer_slice(text));
+}
+
+void shoal_bus__refuse(shoal_cluster *c, uint32_t reason, const bus_link *link, size_t size,
+                       const char *detail)
+{
+    c->refused++;
+    shoal_bus__note(c, SHOAL_TRACE_FRAME_REFUSED, (uint64_t[3]){reason, link->id, size},
+                    shoal_text(detail));
+}
+
+void shoal_bus__note_known(shoal_cluster *c, const bus_node *node)
+{
+    shoal_buffer *text = fresh_text(c);
+    shoal_text_appendf(text, "%s %s", node->name, node->ip);
+    shoal_bus__note(c, SHOAL_TRACE_NODE_KNOWN,
+                    (uint64_t[3]){node->port, node->bus_port, node->flags},
+                    shoal_buffer_slice(text));
+}
+
+static void note_slots(shoal_cluster *c, bus_node *node)
+{
+    node->slots_changed = false;
+    shoal_buffer *text = fresh_text(c);
+    shoal_text_appendf(text, "%s", node->name);
+    shoal_bus__slot_ranges(node, text);
+    shoal_bus__note(c, SHOAL_TRACE_SLOTS, (uint64_t[3]){node->slot_count, node->config_epoch},
+                    shoal_buffer_slice(text));
+}
+
+void shoal_bus__note_changes(shoal_cluster *c)
+{
+    if (c->todo & BUS_TODO_ROUTE) {
+        for (uint32_t i = 0; i < c->node_count; i++) {
+            if (c->live[i]->slots_changed) note_slots(c, c->live[i]);
+        }
+    }
+    uint64_t epochs[3] = {c->current_epoch, c->myself->config_epoch};
+    if (epochs[0] == c->traced_epochs[0] && epochs[1] == c->traced_epochs[1]) return;
+    memcpy(c->traced_epochs, epochs, sizeof(c->traced_epochs));
+    shoal_bus__note(c, SHOAL_TRACE_EPOCH, epochs, (shoal_slice){0});
+}

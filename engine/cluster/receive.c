@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Reading frames. First who sent it, then what every header carries (epochs, offset), then the
+ * type's own part. Frames of strangers count for little: a PING is answered, a MEET begins a
+ * handshake, anything else is refused.
+ */
+#include "cluster/internal.h"
+
+#include "base/assert.h"
+#include "base/text.h"
+
+/* ---- addresses ---- */
+
+/* The address under which the sender wants to be reached: announced, or where it comes from. */
+static shoal_slice sender_ip(const bus_link *link, const shoal_frame *frame)
+{
+    shoal_slice announced = shoal_bus__field(frame->ip, sizeof(frame->ip) - 1);
+    if (shoal_bus__is_ip(announced)) return announced;
+    return shoal_bus__field(link->peer.ip, sizeof(link->peer.ip));
+}
+
+static void set_address(bus_node *node, const bus_link *link, const shoal_frame *frame)
+{
+    shoal_bus__copy_text(node->ip, sizeof(node->ip), sender_ip(link, frame));
+    node->port = frame->port;
+    node->bus_port = frame->bus_port;
+    node->tls_port = frame->tls_port;
+}
+
+static bool has_address(const bus_node *node, const bus_link *link, const shoal_frame *frame)
+{
+    return node->port == frame->port && node->bus_port == frame->bus_port &&
+           node->tls_port == frame->tls_port &&
+           shoal_text_equal(shoal_text(node->ip), sender_ip(link, frame));
+}
+
+/* The sender comes from another address than we knew: reconnect there. Never on word from our
+ * own link to it, which shows that the old address works. */
+static void update_address(shoal_cluster *c, bus_node *sender, const bus_link *link,
+                           const shoal_frame *frame)
+{
+    if (sender == c->myself || link == sender->link || has_address(sender, link, frame)) return;
+    set_address(sender, link, frame);
+    if (sender->link) shoal_bus__link_drop(c, sender->link);
+    sender->flags &= (uint16_t)~SHOAL_NODE_NOADDR;
+    shoal_bus__log(c, BUS_WARNING, "Address updated for node %s, now %s:%u", sender->name,
+                   sender->ip, sender->port);
+    shoal_bus__note_known(c, sender);
+    c->todo |= BUS_TODO_SAVE | BUS_TODO_STATE | BUS_TODO_ROUTE;
+}
+
+/* Our own address is what whoever meets us connected to. */
+static void learn_own_ip(shoal_cluster *c, const bus_link *link, uint16_t type)
+{
+    bus_node *me = c->myself;
+    if (c->settings.announce_ip[0]) return;
+    if (type != SHOAL_FRAME_MEET && me->ip[0]) return;
+    shoal_slice local = shoal_bus__field(link->local.ip, sizeof(link->local.ip));
+    if (local.size == 0 || shoal_text_equal(local, shoal_text(me->ip))) return;
+    shoal_bus__copy_text(me->ip, sizeof(me->ip), local);
+    shoal_bus__log(c, BUS_WARNING, "IP address for this node updated to %s", me->ip);
+    shoal_bus__note_known(c, me);
+    c->todo |= BUS_TODO_SAVE | BUS_TODO_ROUTE;
+}
+
+/* ---- PING, PONG, MEET ---- */
+
+/* A stranger wants to be met: shake hands with it under a random name. */
+static void meet_stranger(shoal_cluster *c, const bus_link *link, const shoal_frame *frame)
+{
+    shoal_address address = {.port = frame->port};
+    shoal_bus__copy_text(address.ip, sizeof(address.ip), sender_ip(link, frame));
+    if (shoal_bus__handshake_in_progress(c, &address, frame->bus_port)) return;
+    bus_node *node = shoal_bus__node_add(c, NULL, SHOAL_NODE_HANDSHAKE);
+    if (!node) return;
+    set_address(node, link, frame);
+    shoal_bus__note_known(c, node);
+    c->todo |= BUS_TODO_SAVE;
+}
+
+/* The first answer in a handshake: the node gets its name, unless it is known under it. */
+static void end_handshake(shoal_cluster *c, bus_link *link, bus_node *sender,
+                          const shoal_frame *frame)
+{
+    bus_node *node = link->node;
+    if (sender) {
+        shoal_bus__log(c, BUS_VERBOSE, "Handshake: node %s is known already", sender->name);
+        update_address(c, sender, link, frame);
+        shoal_bus__node_remove(c, node, BUS_FORGOTTEN_KNOWN_ALREADY);
+        return;
+    }
+    shoal_bus__node_rename(c, node, frame->sender);
+    node->flags &= (uint16_t) ~(SHOAL_NODE_HANDSHAKE | SHOAL_NODE_MEET);
+    node->flags |= frame->flags & (SHOAL_NODE_MASTER | SHOAL_NODE_REPLICA);
+    if (!shoal_bus__is(node, SHOAL_NODE_REPLICA)) node->flags |= SHOAL_NODE_MASTER;
+    shoal_bus__log(c, BUS_VERBOSE, "Handshake with node %s completed.", node->name);
+    shoal_bus__note_known(c, node);
+}
+
+/* Another node answers at the address. We do not know where ours is now. */
+static void lose_address(shoal_cluster *c, bus_link *link, size_t size)
+{
+    bus_node *node = link->node;
+    shoal_bus__refuse(c, BUS_REFUSED_OTHER_NODE, link, size, node->name);
+    node->flags |= SHOAL_NODE_NOADDR;
+    memset(node->ip, 0, sizeof(node->ip));
+    node->port = node->bus_port = node->tls_port = 0;
+    shoal_bus__link_drop(c, link);
+    shoal_bus__note_known(c, node);
+    c->todo |= BUS_TODO_SAVE | BUS_TODO_ROUTE;
+}
+
+/* Answers on our own link prove who is at the other end. False when the link is gone, or the node
+ * is not ours to speak for. */
+static bool check_identity(shoal_cluster *c, bus_link *link, bus_node *sender,
+                           const shoal_frame *frame, size_t size)
+{
+    bus_node *node = link->node;
+    SHOAL_ASSERT(!link->inbound && node);
+    if (shoal_bus__is(node, SHOAL_NODE_HANDSHAKE)) {
+        end_handshake(c, link, sender, frame);
+        return !link->dead && !sender;
+    }
+    if (memcmp(node->name, frame->sender, SHOAL_NODE_NAME_LEN) == 0) return true;
+    lose_address(c, link, size);
+    return false;
+}
+
+static void pong_received(shoal_cluster *c, bus_node *node)
+{
+    node->pong_received_us = shoal_bus__stamp(c);
+    node->ping_sent_us = 0;
+    shoal_bus__answered(c, node);
+}
+
+/* Master or replica, and of whom. */
+static void update_role(shoal_cluster *c, bus_node *sender, const shoal_frame *frame)
+{
+    if (frame->replica_of[0] == 0) {
+        shoal_bus__node_make_master(c, sender);
+    } else {
+        const bus_node *master = shoal_bus__node_find(c, frame->replica_of);
+        bool usable = master && master != sender;
+        shoal_bus__node_make_replica(c, sender, usable ? master->index : BUS_NONE);
+    }
+    uint16_t nofailover = frame->flags & SHOAL_NODE_NOFAILOVER;
+    sender->flags = (uint16_t)((sender->flags & ~SHOAL_NODE_NOFAILOVER) | nofailover);
+}
+
+/* What the header says of slots: the sender's, or its master's. */
+static void update_slots(shoal_cluster *c, bus_node *sender, const shoal_frame *frame)
+{
+    const bus_node *subject = shoal_bus__node_speaks_for(c, sender);
+    if (!subject) return;
+    if (memcmp(shoal_bus__slots_of(subject), frame->slots, sizeof(shoal_slotmap)) == 0) return;
+    if (subject == sender) {
+        shoal_bus__slots_claim(c, sender, frame->config_epoch, frame->slots);
+    }
+    shoal_bus__slots_correct(c, sender, frame->config_epoch, frame->slots);
+}
+
+static void read_extensions(shoal_cluster *c, bus_node *sender, const shoal_frame *frame)
+{
+    shoal_slice hostname = {NULL, 0};
+    for (uint32_t i = 0; i < frame->extension_count; i++) {
+        if (frame->extensions[i].type == SHOAL_EXT_HOSTNAME) {
+            hostname = frame->extensions[i].data;
+        }
+    }
+    if (shoal_bus__is_hostname(hostname)) shoal_bus__set_hostname(c, sender, hostname);
+}
+
+/* What a node of the cluster says in PING, PONG and MEET alike. */
+static void read_opinion(shoal_cluster *c, bus_node *sender, const shoal_frame *frame)
+{
+    update_role(c, sender, frame);
+    update_slots(c, sender, frame);
+    if (shoal_bus__is(sender, SHOAL_NODE_MASTER)) shoal_bus__epoch_collision(c, sender);
+    shoal_bus__gossip_read(c, sender, frame);
+    read_extensions(c, sender, frame);
+}
+
+static void receive_ping(shoal_cluster *c, bus_link *link, bus_node *sender,
+                         const shoal_frame *frame, size_t size)
+{
+    bool asks = frame->type != SHOAL_FRAME_PONG;
+    if (asks) {
+        learn_own_ip(c, link, frame->type);
+        if (!sender && frame->type == SHOAL_FRAME_MEET) meet_stranger(c, link, frame);
+        shoal_bus__send_ping(c, link, SHOAL_FRAME_PONG);
+    }
+    if (!link->inbound) {
+        if (!check_identity(c, link, sender, frame, size)) return;
+        sender = link->node;
+        if (!asks) pong_received(c, sender);
+    }
+    if (!sender || sender == c->myself || shoal_bus__is(sender, SHOAL_NODE_HANDSHAKE)) return;
+    if (frame->type == SHOAL_FRAME_PING) update_address(c, sender, link, frame);
+    read_opinion(c, sender, frame);
+}
+
+/* ---- the other types ---- */
+
+static void receive_fail(shoal_cluster *c, const bus_node *sender, const bus_link *link,
+                         const shoal_frame *frame, size_t size)
+{
+    bus_node *failed = shoal_bus__node_find(c, frame->failed_name);
+    if (!failed) {
+        shoal_bus__refuse(c, BUS_REFUSED_UNKNOWN_NODE, link, size, "FAIL");
+        return;
+    }
+    if (failed == c->myself || shoal_bus__is(failed, SHOAL_NODE_FAIL)) return;
+    shoal_bus__log(c, BUS_NOTICE, "FAIL message received from %s about %s", sender->name,
+                   failed->name);
+    shoal_bus__set_failed(c, failed, shoal_bus__report_count(c, failed));
+}
+
+static void receive_update(shoal_cluster *c, const bus_link *link, const shoal_frame *frame,
+                           size_t size)
+{
+    bus_node *owner = shoal_bus__node_find(c, frame->update_name);
+    if (!owner) {
+        shoal_bus__refuse(c, BUS_REFUSED_UNKNOWN_NODE, link, size, "UPDATE");
+        return;
+    }
+    if (owner == c->myself || owner->config_epoch >= frame->update_epoch) {
+        shoal_bus__refuse(c, BUS_REFUSED_STALE_EPOCH, link, size, owner->name);
+        return;
+    }
+    shoal_bus__node_make_master(c, owner);
+    owner->config_epoch = frame->update_epoch;
+    c->todo |= BUS_TODO_SAVE;
+    shoal_bus__slots_claim(c, owner, frame->update_epoch, frame->update_slots);
+}
+
+/* ---- any frame ---- */
+
+/* The node that sent the frame, if it is one of the cluster. */
+static bus_node *find_sender(const shoal_cluster *c, const bus_link *link, const shoal_frame *frame)
+{
+    bus_node *node = link->node;
+    if (node && memcmp(node->name, frame->sender, SHOAL_NODE_NAME_LEN) == 0) return node;
+    return shoal_bus__node_find(c, frame->sender);
+}
+
+/* Epochs only grow. */
+static void read_header(shoal_cluster *c, bus_node *sender, const shoal_frame *frame)
+{
+    sender->data_received_us = shoal_bus__stamp(c);
+    if (shoal_bus__is(sender, SHOAL_NODE_HANDSHAKE)) return;
+    if (frame->current_epoch > c->current_epoch) c->current_epoch = frame->current_epoch;
+    if (frame->config_epoch > sender->config_epoch) {
+        sender->config_epoch = frame->config_epoch;
+        c->todo |= BUS_TODO_SAVE;
+    }
+    sender->offset = frame->offset;
+}
+
+static void dispatch(shoal_cluster *c, bus_link *link, bus_node *sender, const shoal_frame *frame,
+                     size_t size)
+{
+    switch (frame->type) {
+    case SHOAL_FRAME_PING:
+    case SHOAL_FRAME_PONG:
+    case SHOAL_FRAME_MEET: receive_ping(c, link, sender, frame, size); return;
+    default: break;
+    }
+    if (!sender || sender == c->myself) {
+        shoal_bus__refuse(c, BUS_REFUSED_UNKNOWN_SENDER, link, size,
+                          shoal_frame_type_name(frame->type));
+        return;
+    }
+    switch (frame->type) {
+    case SHOAL_FRAME_FAIL: receive_fail(c, sender, link, frame, size); break;
+    case SHOAL_FRAME_UPDATE: receive_update(c, link, frame, size); break;
+    case SHOAL_FRAME_AUTH_REQUEST: shoal_bus__vote(c, sender, frame); break;
+    default:
+        /* Published messages, votes for a candidate, manual failover, modules: this node has no
+         * part in them. */
+        shoal_bus__refuse(c, BUS_REFUSED_NOT_SERVED, link, size,
+                          shoal_frame_type_name(frame->type));
+        break;
+    }
+}
+
+void shoal_bus__receive(shoal_cluster *c, bus_link *link, shoal_slice bytes)
+{
+    shoal_frame frame;
+    shoal_frame_error error = {0};
+    shoal_err result = shoal_frame_decode(bytes, &frame, &error);
+    if (result != SHOAL_ERR_OK) {
+        uint32_t reason =
+            result == SHOAL_ERR_UNSUPPORTED ? BUS_REFUSED_UNSUPPORTED : BUS_REFUSED_MALFORMED;
+        shoal_bus__refuse(c, reason, link, bytes.size, error.what ? error.what : "");
+        return;
+    }
+    SHOAL_ASSERT(frame.type < SHOAL_FRAME_TYPE_COUNT);
+    c->received[frame.type]++;
+    shoal_bus__note(c, SHOAL_TRACE_FRAME_RECEIVED, (uint64_t[3]){frame.type, link->id, bytes.size},
+                    (shoal_slice){frame.sender, SHOAL_NODE_NAME_LEN});
+    bus_node *sender = find_sender(c, link, &frame);
+    if (sender && sender != c->myself) {
+        if (link->inbound && !link->node) shoal_bus__link_assign(c, link, sender);
+        read_header(c, sender, &frame);
+    }
+    dispatch(c, link, sender, &frame, bytes.size);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Keeping nodes.conf. The whole text is written beside the old file, made durable, and put in its
+ * place by a rename, so that a crash at any step leaves one whole file. One save is in flight at a
+ * time; what changes meanwhile goes with the next one, so that a burst of changes costs two saves.
+ *
+ *   IDLE --start: remove, append, sync--> WRITING --all went well: rename--> RENAMING --> IDLE
+ *                                            \--- one failed: try again later ----------> IDLE
+ *
+ * The rename is asked for only when the three before it have succeeded: renaming a torn file would
+ * lose the good one.
+ */
+#include "cluster/internal.h"
+
+#include "base/assert.h"
+#include "base/text.h"
+
+void shoal_cluster_save_text(const shoal_cluster *c, shoal_buffer *out)
+{
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        if (shoal_bus__is(c->live[i], SHOAL_NODE_HANDSHAKE)) continue;
+        shoal_bus__node_line(c, c->live[i], out);
+        shoal_buffer_append(out, shoal_text("\n"));
+    }
+    shoal_text_appendf(out, "vars currentEpoch %llu lastVoteEpoch %llu\n",
+                       (unsigned long long)c->current_epoch,
+                       (unsigned long long)c->last_vote_epoch);
+}
+
+static void fail(shoal_cluster *c)
+{
+    bus_save *save = &c->save;
+    save->phase = BUS_SAVE_IDLE;
+    save->retry_us = c->now.mono_us + BUS_SAVE_RETRY_US;
+    shoal_bus__why_not(c, BUS_WHY_SAVE_FAILED, "%s", shoal_err_text(save->error));
+    shoal_bus__log(c, BUS_WARNING, "The cluster config file could not be saved: %s",
+                   shoal_err_text(save->error));
+}
+
+void shoal_bus__save_start(shoal_cluster *c)
+{
+    bus_save *save = &c->save;
+    if (save->phase != BUS_SAVE_IDLE || save->generation == save->durable) return;
+    if (save->retry_us > c->now.mono_us) return;
+    shoal_buffer text = shoal_buffer_make(&c->allocator);
+    shoal_cluster_save_text(c, &text);
+    if (text.failed) {
+        save->error = SHOAL_ERR_NO_MEMORY;
+        fail(c);
+    } else {
+        const shoal_host *host = c->host;
+        save->phase = BUS_SAVE_WRITING;
+        save->in_flight = save->generation;
+        save->waiting = 3;
+        save->error = SHOAL_ERR_OK;
+        save->tag++;
+        save->size = shoal_buffer_size(&text);
+        host->file_remove(host->context, SHOAL_FILE_NODES_NEW, save->tag);
+        host->file_append(host->context, SHOAL_FILE_NODES_NEW, shoal_buffer_slice(&text),
+                          save->tag);
+        host->file_sync(host->context, SHOAL_FILE_NODES_NEW, save->tag);
+    }
+    shoal_buffer_free(&text);
+}
+
+static void written(shoal_cluster *c)
+{
+    bus_save *save = &c->save;
+    if (save->error) {
+        fail(c);
+        return;
+    }
+    save->phase = BUS_SAVE_RENAMING;
+    save->waiting = 1;
+    c->host->file_rename(c->host->context, SHOAL_FILE_NODES_NEW, SHOAL_FILE_NODES, save->tag);
+}
+
+static void renamed(shoal_cluster *c)
+{
+    bus_save *save = &c->save;
+    if (save->error) {
+        fail(c);
+        return;
+    }
+    SHOAL_ASSERT(save->in_flight > save->durable);
+    save->phase = BUS_SAVE_IDLE;
+    save->durable = save->in_flight;
+    save->retry_us = 0;
+    shoal_bus__note(c, SHOAL_TRACE_SAVED, (uint64_t[3]){SHOAL_FILE_NODES, save->size},
+                    (shoal_slice){0});
+    shoal_bus__held_release(c);
+}
+
+void shoal_bus__save_event(shoal_cluster *c, const shoal_event *event)
+{
+    bus_save *save = &c->save;
+    if (event->file != SHOAL_FILE_NODES_NEW || event->tag != save->tag) return;
+    SHOAL_ASSERT(save->phase != BUS_SAVE_IDLE);
+    SHOAL_ASSERT(save->waiting > 0);
+    if (event->error && !save->error) save->error = event->error;
+    if (--save->waiting > 0) return;
+    if (save->phase == BUS_SAVE_WRITING) {
+        written(c);
+    } else {
+        renamed(c);
+    }
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Building and sending frames. Every frame's header states who we are, which slots we own and
+ * which epochs we know; what follows differs by type.
+ */
+#include "cluster/internal.h"
+
+#include "base/assert.h"
+#include "base/text.h"
+
+/* A frame with its header filled in. */
+static shoal_frame make_frame(const shoal_cluster *c, uint16_t type)
+{
+    const bus_node *me = c->myself;
+    shoal_frame frame = {.type = type,
+                         .port = me->port,
+                         .bus_port = me->bus_port,
+                         .tls_port = me->tls_port,
+                         .flags = me->flags,
+                         .state = c->up ? 0 : 1,
+                         .current_epoch = c->current_epoch,
+                         .config_epoch = me->config_epoch,
+                         .offset = me->offset,
+                         .slots = shoal_bus__slots_of(me)};
+    memcpy(frame.sender, me->name, SHOAL_NODE_NAME_LEN);
+    shoal_bus__copy_text(frame.ip, sizeof(frame.ip), shoal_text(c->settings.announce_ip));
+    return frame;
+}
+
+/* Encodes into the scratch buffer. Empty without memory. */
+static shoal_slice encode(shoal_cluster *c, const shoal_frame *frame)
+{
+    shoal_buffer_consume(&c->frame, shoal_buffer_size(&c->frame));
+    c->frame.failed = false;
+    shoal_frame_encode(frame, &c->frame);
+    if (c->frame.failed) return (shoal_slice){0};
+    return shoal_buffer_slice(&c->frame);
+}
+
+void shoal_bus__send_bytes(shoal_cluster *c, bus_link *link, uint16_t type, shoal_slice frame)
+{
+    SHOAL_ASSERT(type < SHOAL_FRAME_TYPE_COUNT);
+    if (frame.size == 0 || !link->up) return;
+    shoal_slice peer = link->node ? shoal_text(link->node->name) : (shoal_slice){0};
+    if (link->full) {
+        c->dropped_full++;
+        shoal_bus__why_not(c, BUS_WHY_LINK_FULL, "%s to %.*s", shoal_frame_type_name(type),
+                           (int)peer.size, peer.data ? peer.data : "");
+        return;
+    }
+    c->sent[type]++;
+    c->host->link_send(c->host->context, link->id, frame);
+    shoal_bus__note(c, SHOAL_TRACE_FRAME_SENT, (uint64_t[3]){type, link->id, frame.size}, peer);
+}
+
+void shoal_bus__send_ping(shoal_cluster *c, bus_link *link, uint16_t type)
+{
+    if (type == SHOAL_FRAME_PING && !link->inbound && link->node) {
+        link->node->ping_sent_us = shoal_bus__stamp(c);
+    }
+    if (!link->up) return;
+    shoal_frame frame = make_frame(c, type);
+    frame.count = shoal_bus__gossip_choose(c, link->node);
+    frame.gossip = c->gossip;
+    shoal_slice hostname = shoal_bus__hostname(c->myself);
+    if (hostname.size > 0) {
+        frame.mflags[0] |= SHOAL_MFLAG_EXT_DATA;
+        frame.extension_count = 1;
+        frame.extensions[0].type = SHOAL_EXT_HOSTNAME;
+        frame.extensions[0].data = hostname;
+    }
+    shoal_bus__send_bytes(c, link, type, encode(c, &frame));
+}
+
+void shoal_bus__send_fail(shoal_cluster *c, const bus_node *node)
+{
+    shoal_frame frame = make_frame(c, SHOAL_FRAME_FAIL);
+    memcpy(frame.failed_name, node->name, SHOAL_NODE_NAME_LEN);
+    shoal_slice bytes = encode(c, &frame);
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        bus_node *other = c->live[i];
+        if (!other->link || shoal_bus__is(other, SHOAL_NODE_HANDSHAKE)) continue;
+        shoal_bus__send_bytes(c, other->link, SHOAL_FRAME_FAIL, bytes);
+    }
+}
+
+void shoal_bus__send_update(shoal_cluster *c, bus_link *link, const bus_node *owner)
+{
+    shoal_frame frame = make_frame(c, SHOAL_FRAME_UPDATE);
+    memcpy(frame.update_name, owner->name, SHOAL_NODE_NAME_LEN);
+    frame.update_epoch = owner->config_epoch;
+    frame.update_slots = shoal_bus__slots_of(owner);
+    shoal_bus__send_bytes(c, link, SHOAL_FRAME_UPDATE, encode(c, &frame));
+}
+
+void shoal_bus__encode_ack(shoal_cluster *c, shoal_buffer *out)
+{
+    shoal_frame frame = make_frame(c, SHOAL_FRAME_AUTH_ACK);
+    shoal_frame_encode(&frame, out);
+}

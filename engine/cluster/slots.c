@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Who owns which slot, and the epochs that decide it. A claim wins over nobody and over an owner
+ * with a smaller configuration epoch; a sender that claims what a newer owner has is told so; of
+ * two masters with the same epoch the one with the smaller name takes a new one.
+ *
+ * Kept twice, consistently: an owner per slot, and a bitmap per owner, which is what frames carry
+ * and are compared with.
+ */
+#include "cluster/internal.h"
+
+#include "base/assert.h"
+
+static const shoal_slotmap no_slots;
+
+const shoal_slotmap *shoal_bus__slots_of(const bus_node *node)
+{
+    return node->slots ? node->slots : &no_slots;
+}
+
+/* ---- ownership ---- */
+
+static void take_away(shoal_cluster *c, uint32_t slot)
+{
+    bus_node *owner = shoal_bus__owner(c, slot);
+    if (!owner) return;
+    SHOAL_ASSERT(owner->slot_count > 0);
+    SHOAL_ASSERT(shoal_slotmap_has(owner->slots, slot));
+    shoal_slotmap_put(owner->slots, slot, false);
+    owner->slots_changed = true;
+    c->owners[slot] = BUS_NONE;
+    c->slots_assigned--;
+    if (--owner->slot_count > 0) return;
+    c->voters--;
+    c->allocator.release(c->allocator.context, owner->slots, sizeof(shoal_slotmap), 8);
+    owner->slots = NULL;
+}
+
+static bool give_to(shoal_cluster *c, uint32_t slot, bus_node *node)
+{
+    if (!node->slots) {
+        node->slots = c->allocator.allocate_zeroed(c->allocator.context, sizeof(shoal_slotmap), 8);
+        if (!node->slots) return false;
+    }
+    shoal_slotmap_put(node->slots, slot, true);
+    node->slots_changed = true;
+    if (node->slot_count++ == 0) c->voters++;
+    c->owners[slot] = node->index;
+    c->slots_assigned++;
+    return true;
+}
+
+bool shoal_bus__slot_set(shoal_cluster *c, uint32_t slot, bus_node *node)
+{
+    SHOAL_ASSERT(slot < SHOAL_SLOTS);
+    SHOAL_ASSERT(!node || shoal_bus__is(node, SHOAL_NODE_MASTER));
+    c->todo |= BUS_TODO_STATE | BUS_TODO_SAVE | BUS_TODO_ROUTE;
+    take_away(c, slot);
+    if (!node || give_to(c, slot, node)) return true;
+    shoal_bus__why_not(c, BUS_WHY_NO_MEMORY, "slot %u stays without an owner", slot);
+    return false;
+}
+
+void shoal_bus__slots_clear(shoal_cluster *c, bus_node *node)
+{
+    for (uint32_t slot = 0; slot < SHOAL_SLOTS && node->slot_count > 0; slot++) {
+        if (c->owners[slot] == node->index) shoal_bus__slot_set(c, slot, NULL);
+    }
+    SHOAL_ASSERT(node->slot_count == 0);
+}
+
+/* ---- claims ---- */
+
+uint32_t shoal_bus__slot_next(const shoal_slotmap *map, uint32_t slot)
+{
+    while (slot < SHOAL_SLOTS && !shoal_slotmap_has(map, slot)) {
+        slot = map->bits[slot >> 3] >> (slot & 7) ? slot + 1 : (slot | 7) + 1;
+    }
+    return slot;
+}
+
+void shoal_bus__slots_claim(shoal_cluster *c, bus_node *sender, uint64_t epoch,
+                            const shoal_slotmap *slots)
+{
+    SHOAL_ASSERT(sender != c->myself);
+    uint32_t lost = 0;
+    for (uint32_t slot = shoal_bus__slot_next(slots, 0); slot < SHOAL_SLOTS;
+         slot = shoal_bus__slot_next(slots, slot + 1)) {
+        const bus_node *owner = shoal_bus__owner(c, slot);
+        if (owner == sender || (owner && owner->config_epoch >= epoch)) continue;
+        if (owner == c->myself) lost++;
+        if (!shoal_bus__slot_set(c, slot, sender)) return;
+    }
+    if (lost > 0) {
+        shoal_bus__log(c, BUS_NOTICE, "%u slots of this node are now served by %s (epoch %llu)",
+                       lost, sender->name, (unsigned long long)epoch);
+    }
+}
+
+void shoal_bus__slots_correct(shoal_cluster *c, bus_node *sender, uint64_t epoch,
+                              const shoal_slotmap *slots)
+{
+    const bus_node *subject = shoal_bus__node_speaks_for(c, sender);
+    for (uint32_t slot = shoal_bus__slot_next(slots, 0); slot < SHOAL_SLOTS;
+         slot = shoal_bus__slot_next(slots, slot + 1)) {
+        const bus_node *owner = shoal_bus__owner(c, slot);
+        if (!owner || owner == subject || owner->config_epoch <= epoch) continue;
+        shoal_bus__why_not(c, BUS_WHY_OWNER_NEWER,
+                           "slot %u: %s claims it with epoch %llu, "
+                           "%s has it with %llu",
+                           slot, sender->name, (unsigned long long)epoch, owner->name,
+                           (unsigned long long)owner->config_epoch);
+        if (sender->link) shoal_bus__send_update(c, sender->link, owner);
+        return;
+    }
+}
+
+/* ---- epochs ---- */
+
+void shoal_bus__epoch_collision(shoal_cluster *c, const bus_node *sender)
+{
+    bus_node *me = c->myself;
+    if (sender->config_epoch != me->config_epoch) return;
+    if (memcmp(sender->name, me->name, SHOAL_NODE_NAME_LEN) <= 0) return;
+    me->config_epoch = ++c->current_epoch;
+    c->todo |= BUS_TODO_SAVE;
+    shoal_bus__log(c, BUS_WARNING, "configEpoch collision with node %s: configEpoch set to %llu",
+                   sender->name, (unsigned long long)me->config_epoch);
+}
+
+static uint64_t greatest_epoch(const shoal_cluster *c)
+{
+    uint64_t greatest = c->current_epoch;
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        if (c->live[i]->config_epoch > greatest) greatest = c->live[i]->config_epoch;
+    }
+    return greatest;
+}
+
+bool shoal_bus__epoch_bump(shoal_cluster *c)
+{
+    bus_node *me = c->myself;
+    if (me->config_epoch != 0 && me->config_epoch == greatest_epoch(c)) return false;
+    me->config_epoch = ++c->current_epoch;
+    c->todo |= BUS_TODO_SAVE;
+    shoal_bus__log(c, BUS_WARNING, "New configEpoch set to %llu",
+                   (unsigned long long)me->config_epoch);
+    return true;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Is the cluster up, as far as this node can tell? Down when a slot is not covered (if coverage is
+ * asked for) or when most masters with slots cannot be reached, suspected ones included. Going up
+ * is slower than going down: a master waits after its start, so that news can reach it before it
+ * accepts writes, and it waits after it was in a minority.
+ */
+#include "cluster/internal.h"
+
+static bool all_slots_covered(const shoal_cluster *c)
+{
+    if (c->slots_assigned < SHOAL_SLOTS) return false;
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        const bus_node *node = c->live[i];
+        if (node->slot_count > 0 && shoal_bus__is(node, SHOAL_NODE_FAIL)) return false;
+    }
+    return true;
+}
+
+static bool majority_reachable(const shoal_cluster *c)
+{
+    uint32_t reachable = 0;
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        const bus_node *node = c->live[i];
+        if (shoal_bus__votes(node) && !shoal_bus__is(node, SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL)) {
+            reachable++;
+        }
+    }
+    return reachable >= shoal_bus__quorum(c);
+}
+
+static int64_t rejoin_delay_us(const shoal_cluster *c)
+{
+    int64_t delay_ms = c->settings.node_timeout_ms;
+    if (delay_ms > BUS_REJOIN_MS_MAX) delay_ms = BUS_REJOIN_MS_MAX;
+    if (delay_ms < BUS_REJOIN_MS_MIN) delay_ms = BUS_REJOIN_MS_MIN;
+    return delay_ms * 1000;
+}
+
+/* Says why the node does not go up, once per reason and state. */
+static void stay_down(shoal_cluster *c, uint32_t why)
+{
+    if (c->state_why == why) return;
+    c->state_why = why;
+    shoal_bus__why_not(c, why, "%u of %u slots assigned", c->slots_assigned, SHOAL_SLOTS);
+}
+
+static void change_state(shoal_cluster *c, uint32_t reason)
+{
+    c->up = reason == BUS_STATE_UP;
+    c->state_why = 0;
+    c->todo |= BUS_TODO_ROUTE;
+    shoal_bus__log(c, BUS_WARNING, "Cluster state changed: %s", c->up ? "ok" : "fail");
+    shoal_bus__note(c, SHOAL_TRACE_CLUSTER_STATE, (uint64_t[3]){c->up, reason, c->slots_assigned},
+                    (shoal_slice){0});
+}
+
+void shoal_bus__state_update(shoal_cluster *c)
+{
+    c->todo &= ~(uint32_t)BUS_TODO_STATE;
+    if (c->first_state_us == 0) c->first_state_us = shoal_bus__stamp(c);
+    if (!c->up && shoal_bus__since(c, c->first_state_us) < BUS_WRITABLE_DELAY_MS * 1000) {
+        stay_down(c, BUS_WHY_UP_TOO_EARLY);
+        return;
+    }
+    uint32_t reason = BUS_STATE_UP;
+    if (c->settings.require_full_coverage && !all_slots_covered(c)) reason = BUS_STATE_UNCOVERED;
+    if (!majority_reachable(c)) {
+        reason = BUS_STATE_MINORITY;
+        c->minority_us = shoal_bus__stamp(c);
+    }
+    bool up = reason == BUS_STATE_UP;
+    c->state_reason = reason;
+    if (up == c->up) return;
+    if (up && shoal_bus__since(c, c->minority_us) < rejoin_delay_us(c)) {
+        stay_down(c, BUS_WHY_UP_AFTER_SPLIT);
+        return;
+    }
+    change_state(c, reason);
+}

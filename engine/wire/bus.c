@@ -166,6 +166,7 @@ static void put_header(char *to, const shoal_frame *frame, size_t size)
     shoal_bytes_put_be16(to + AT_FLAGS, frame->flags);
     to[AT_STATE] = (char)frame->state;
     memcpy(to + AT_MFLAGS, frame->mflags, sizeof(frame->mflags));
+    if (frame->extension_count) to[AT_MFLAGS] |= SHOAL_MFLAG_EXT_DATA;
 }
 
 static void put_gossip(char *to, const shoal_gossip *gossip)
@@ -311,7 +312,9 @@ shoal_err shoal_frame_size(shoal_slice bytes, size_t *size, shoal_frame_error *e
 static shoal_err get_extensions(shoal_slice bytes, size_t at, shoal_frame *frame,
                                 shoal_frame_error *error)
 {
-    uint16_t announced = shoal_bytes_get_be16(bytes.data + AT_EXTENSIONS);
+    /* Without the flag the count means nothing, and Redis does not look at it. */
+    bool sent = frame->mflags[0] & SHOAL_MFLAG_EXT_DATA;
+    uint16_t announced = sent ? shoal_bytes_get_be16(bytes.data + AT_EXTENSIONS) : 0;
     for (uint16_t i = 0; i < announced; i++) {
         size_t left = bytes.size - at;
         if (left < EXTENSION_HEADER) return refuse(error, "one more extension", at, left);
@@ -478,6 +481,7 @@ void shoal_frame_gossip(const shoal_frame *frame, uint32_t index, shoal_gossip *
 {
     SHOAL_ASSERT((size_t)index * SHOAL_GOSSIP_SIZE < frame->gossip_bytes.size);
     const char *entry = frame->gossip_bytes.data + (size_t)index * SHOAL_GOSSIP_SIZE;
+    memset(out, 0, sizeof(*out));
     memcpy(out->name, entry + GOSSIP_NAME, SHOAL_NODE_NAME_LEN);
     out->ping_sent_s = shoal_bytes_get_be32(entry + GOSSIP_PING_SENT);
     out->pong_received_s = shoal_bytes_get_be32(entry + GOSSIP_PONG_RECEIVED);

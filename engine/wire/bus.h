@@ -12,13 +12,21 @@
 
 #define SHOAL_FRAME_HEADER_SIZE 2256u
 #define SHOAL_GOSSIP_SIZE 104u
-#define SHOAL_FRAME_SIZE_MAX (64u << 20)  /* chosen: far above any frame that peers send */
+#define SHOAL_FRAME_SIZE_MAX (64u << 20) /* chosen: far above any frame that peers send */
 
 typedef enum shoal_frame_type {
-    SHOAL_FRAME_PING = 0, SHOAL_FRAME_PONG = 1, SHOAL_FRAME_MEET = 2, SHOAL_FRAME_FAIL = 3,
-    SHOAL_FRAME_PUBLISH = 4, SHOAL_FRAME_AUTH_REQUEST = 5, SHOAL_FRAME_AUTH_ACK = 6,
-    SHOAL_FRAME_UPDATE = 7, SHOAL_FRAME_MFSTART = 8, SHOAL_FRAME_MODULE = 9,
-    SHOAL_FRAME_PUBLISHSHARD = 10, SHOAL_FRAME_TYPE_COUNT = 11
+    SHOAL_FRAME_PING = 0,
+    SHOAL_FRAME_PONG = 1,
+    SHOAL_FRAME_MEET = 2,
+    SHOAL_FRAME_FAIL = 3,
+    SHOAL_FRAME_PUBLISH = 4,
+    SHOAL_FRAME_AUTH_REQUEST = 5,
+    SHOAL_FRAME_AUTH_ACK = 6,
+    SHOAL_FRAME_UPDATE = 7,
+    SHOAL_FRAME_MFSTART = 8,
+    SHOAL_FRAME_MODULE = 9,
+    SHOAL_FRAME_PUBLISHSHARD = 10,
+    SHOAL_FRAME_TYPE_COUNT = 11
 } shoal_frame_type;
 
 /* "ping", "pong", ... as CLUSTER INFO spells them; NULL for an unknown type. */
@@ -26,18 +34,31 @@ const char *shoal_frame_type_name(uint32_t type);
 
 /* Node flags of the header and of gossip entries. */
 enum {
-    SHOAL_NODE_MASTER = 1, SHOAL_NODE_REPLICA = 2, SHOAL_NODE_PFAIL = 4, SHOAL_NODE_FAIL = 8,
-    SHOAL_NODE_MYSELF = 16, SHOAL_NODE_HANDSHAKE = 32, SHOAL_NODE_NOADDR = 64,
-    SHOAL_NODE_MEET = 128, SHOAL_NODE_MIGRATE_TO = 256, SHOAL_NODE_NOFAILOVER = 512
+    SHOAL_NODE_MASTER = 1,
+    SHOAL_NODE_REPLICA = 2,
+    SHOAL_NODE_PFAIL = 4,
+    SHOAL_NODE_FAIL = 8,
+    SHOAL_NODE_MYSELF = 16,
+    SHOAL_NODE_HANDSHAKE = 32,
+    SHOAL_NODE_NOADDR = 64,
+    SHOAL_NODE_MEET = 128,
+    SHOAL_NODE_MIGRATE_TO = 256,
+    SHOAL_NODE_NOFAILOVER = 512
 };
 /* mflags[0] of the header. */
 enum { SHOAL_MFLAG_PAUSED = 1, SHOAL_MFLAG_FORCEACK = 2, SHOAL_MFLAG_EXT_DATA = 4 };
 /* Ping extension types. */
-enum { SHOAL_EXT_HOSTNAME = 0, SHOAL_EXT_HUMAN_NODENAME = 1, SHOAL_EXT_FORGOTTEN_NODE = 2,
-       SHOAL_EXT_SHARDID = 3 };
+enum {
+    SHOAL_EXT_HOSTNAME = 0,
+    SHOAL_EXT_HUMAN_NODENAME = 1,
+    SHOAL_EXT_FORGOTTEN_NODE = 2,
+    SHOAL_EXT_SHARDID = 3
+};
 
 /* A set of slots: slot s is bit s % 8 of byte s / 8. */
-typedef struct shoal_slotmap { uint8_t bits[SHOAL_SLOTS / 8]; } shoal_slotmap;
+typedef struct shoal_slotmap {
+    uint8_t bits[SHOAL_SLOTS / 8];
+} shoal_slotmap;
 static inline bool shoal_slotmap_has(const shoal_slotmap *map, uint32_t slot)
 {
     return (map->bits[slot >> 3] >> (slot & 7)) & 1;
@@ -45,7 +66,10 @@ static inline bool shoal_slotmap_has(const shoal_slotmap *map, uint32_t slot)
 static inline void shoal_slotmap_put(shoal_slotmap *map, uint32_t slot, bool on)
 {
     uint8_t bit = (uint8_t)(1u << (slot & 7));
-    if (on) map->bits[slot >> 3] |= bit; else map->bits[slot >> 3] &= (uint8_t)~bit;
+    if (on)
+        map->bits[slot >> 3] |= bit;
+    else
+        map->bits[slot >> 3] &= (uint8_t)~bit;
 }
 
 typedef struct shoal_gossip {
@@ -61,34 +85,37 @@ typedef struct shoal_gossip {
  * zero padded printable text without blanks, commas, '@' and quotes. */
 typedef struct shoal_frame {
     uint16_t type, port, bus_port, tls_port, flags;
-    uint8_t state;                       /* 0 ok, 1 fail */
+    uint8_t state; /* 0 ok, 1 fail */
     uint8_t mflags[3];
     uint64_t current_epoch, config_epoch, offset;
     char sender[SHOAL_NODE_NAME_LEN];
-    char replica_of[SHOAL_NODE_NAME_LEN];/* all zero bytes for a master */
-    char ip[46];                         /* announced; empty: use the link's */
-    const shoal_slotmap *slots;          /* the sender's, or its master's */
-    uint16_t count;                      /* gossip entries of PING PONG MEET, 1 for PUBLISH */
-    const shoal_gossip *gossip;          /* encode only */
-    shoal_slice gossip_bytes;            /* decode only: count * 104 bytes */
-    uint16_t extension_count;            /* at most 8; decoding leaves out what is beyond */
-    struct { uint16_t type; shoal_slice data; } extensions[8]; /* texts without their zero */
-    char failed_name[SHOAL_NODE_NAME_LEN];                 /* FAIL */
-    uint64_t update_epoch;                                 /* UPDATE */
-    char update_name[SHOAL_NODE_NAME_LEN];                 /* UPDATE */
-    const shoal_slotmap *update_slots;                     /* UPDATE */
-    shoal_slice channel, message;                          /* PUBLISH, PUBLISHSHARD */
-    shoal_slice module_bytes;                              /* MODULE: what follows the header */
+    char replica_of[SHOAL_NODE_NAME_LEN]; /* all zero bytes for a master */
+    char ip[46];                          /* announced; empty: use the link's */
+    const shoal_slotmap *slots;           /* the sender's, or its master's */
+    uint16_t count;                       /* gossip entries of PING PONG MEET, else 0 */
+    const shoal_gossip *gossip;           /* encode only */
+    shoal_slice gossip_bytes;             /* decode only: count * 104 bytes */
+    uint16_t extension_count;             /* at most 8; decoding leaves out what is beyond */
+    struct {
+        uint16_t type;
+        shoal_slice data;
+    } extensions[8];                       /* texts without their zero */
+    char failed_name[SHOAL_NODE_NAME_LEN]; /* FAIL */
+    uint64_t update_epoch;                 /* UPDATE */
+    char update_name[SHOAL_NODE_NAME_LEN]; /* UPDATE */
+    const shoal_slotmap *update_slots;     /* UPDATE */
+    shoal_slice channel, message;          /* PUBLISH, PUBLISHSHARD */
+    shoal_slice module_bytes;              /* MODULE: what follows the header */
 } shoal_frame;
 
 /* Why a frame was refused, for logs and counters. */
 typedef struct shoal_frame_error {
-    const char *what;      /* static text: what was expected */
-    uint32_t offset;       /* byte of the frame */
-    uint64_t found;        /* the offending number */
+    const char *what; /* static text: what was expected */
+    uint32_t offset;  /* byte of the frame */
+    uint64_t found;   /* the offending number */
 } shoal_frame_error;
 
-/* Appends the encoded frame. Every byte is set. */
+/* Appends the encoded frame. Every byte is set; the EXT_DATA flag too when there are extensions. */
 void shoal_frame_encode(const shoal_frame *frame, shoal_buffer *out);
 
 /* Length of the frame at the start of `bytes`, from its first 8: 0 and *size, or

@@ -37,23 +37,23 @@ typedef struct shoal_request {
     shoal_request_limits limits;
     const shoal_allocator *allocator; /* for argv beyond the inline array, and unquoted */
     uint32_t argc;
-    shoal_slice *argv;        /* argv_small or argv_large */
-    size_t size;              /* after REQUEST: bytes of the input that it takes, 0 otherwise */
-    uint64_t wanted;          /* after MORE: bytes of input without which a further call cannot
+    shoal_slice *argv;     /* argv_small or argv_large */
+    size_t size;           /* after REQUEST: bytes of the input that it takes, 0 otherwise */
+    uint64_t wanted;       /* after MORE: bytes of input without which a further call cannot
                                  find anything, counted from the start of the request: up to
                                  the end of the present bulk. 0 when that is not known. */
-    const char *complaint;    /* after ERROR: text after "-ERR " in Redis's words, static */
-    char complaint_char;      /* replaces the %c in complaint, else 0 */
+    const char *complaint; /* after ERROR: text after "-ERR " in Redis's words, static */
+    char complaint_char;   /* replaces the %c in complaint, else 0 */
     shoal_slice argv_small[16];
     shoal_slice *argv_large;
-    uint32_t argv_capacity;   /* elements of argv_large */
-    shoal_buffer unquoted;    /* inline arguments after quotes and escapes */
+    uint32_t argv_capacity; /* elements of argv_large */
+    shoal_buffer unquoted;  /* inline arguments after quotes and escapes */
     /* Where an incomplete request stands: the parser's own. */
     struct {
-        uintptr_t base;       /* address of the input at the last call; 0: no request begun */
-        size_t offset;        /* the next length line */
-        size_t scanned;       /* bytes of that line known to hold no end of it */
-        uint32_t argc;        /* arguments announced, 0 before they are known */
+        uintptr_t base; /* address of the input at the last call; 0: no request begun */
+        size_t offset;  /* the next length line */
+        size_t scanned; /* bytes of that line known to hold no end of it */
+        uint32_t argc;  /* arguments announced, 0 before they are known */
     } partial;
 } shoal_request;
 
@@ -91,27 +91,28 @@ typedef struct shoal_reply {
     int protocol;
 } shoal_reply;
 
-void shoal_reply_status(shoal_reply *reply, const char *text);          /* +text */
-void shoal_reply_ok(shoal_reply *reply);                                /* +OK */
-/* -text with CR and LF replaced by blanks. The text begins with its code, such as "ERR ". */
+void shoal_reply_status(shoal_reply *reply, const char *text); /* +text */
+void shoal_reply_ok(shoal_reply *reply);                       /* +OK */
+/* -text, made one line: CR and LF at its end are dropped, others become blanks. The text begins
+ * with its code, such as "ERR ". */
 void shoal_reply_error(shoal_reply *reply, const char *text);
 void shoal_reply_errorf(shoal_reply *reply, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* -ERR and the complaint of a refused request, for SHOAL_PARSE_ERROR. */
 void shoal_reply_complaint(shoal_reply *reply, const shoal_request *request);
-void shoal_reply_integer(shoal_reply *reply, int64_t value);            /* :value */
-void shoal_reply_bulk(shoal_reply *reply, shoal_slice bytes);           /* $n bytes */
-void shoal_reply_text(shoal_reply *reply, const char *text);            /* bulk from C string */
-void shoal_reply_bulk_integer(shoal_reply *reply, int64_t value);       /* digits as a bulk */
+void shoal_reply_integer(shoal_reply *reply, int64_t value);      /* :value */
+void shoal_reply_bulk(shoal_reply *reply, shoal_slice bytes);     /* $n bytes */
+void shoal_reply_text(shoal_reply *reply, const char *text);      /* bulk from C string */
+void shoal_reply_bulk_integer(shoal_reply *reply, int64_t value); /* digits as a bulk */
 void shoal_reply_verbatim(shoal_reply *reply, const char kind[3], shoal_slice bytes);
-void shoal_reply_null(shoal_reply *reply);                              /* $-1 or _ */
-void shoal_reply_null_array(shoal_reply *reply);                        /* *-1 or _ */
+void shoal_reply_null(shoal_reply *reply);       /* $-1 or _ */
+void shoal_reply_null_array(shoal_reply *reply); /* *-1 or _ */
 void shoal_reply_boolean(shoal_reply *reply, bool value);
-void shoal_reply_double(shoal_reply *reply, double value);              /* %.17g as Redis 7.0 */
-void shoal_reply_array(shoal_reply *reply, size_t count);               /* header only */
-void shoal_reply_map(shoal_reply *reply, size_t pairs);                 /* header only */
-void shoal_reply_set(shoal_reply *reply, size_t count);                 /* header only */
-void shoal_reply_push(shoal_reply *reply, size_t count);                /* header only */
+void shoal_reply_double(shoal_reply *reply, double value); /* %.17g as Redis 7.0 */
+void shoal_reply_array(shoal_reply *reply, size_t count);  /* header only */
+void shoal_reply_map(shoal_reply *reply, size_t pairs);    /* header only */
+void shoal_reply_set(shoal_reply *reply, size_t count);    /* header only */
+void shoal_reply_push(shoal_reply *reply, size_t count);   /* header only */
 
 /* A length known only at the end: begin returns a mark, end puts the count there. Room for a
  * count of one digit is left; a longer one moves what was written since by that many bytes more,
@@ -127,11 +128,11 @@ void shoal_reply_end_set(shoal_reply *reply, shoal_reply_mark mark, size_t count
 
 /* One element of a reply, as a cursor over bytes meets it. */
 typedef struct shoal_answer {
-    char type;          /* the RESP type byte: + - : $ * % ~ _ # , > = ( ! | */
-    int64_t integer;    /* ':' value; '#' 0 or 1; $ = !: bytes; * ~ > % |: elements that follow,
+    char type;        /* the RESP type byte: + - : $ * % ~ _ # , > = ( ! | */
+    int64_t integer;  /* ':' value; '#' 0 or 1; $ = !: bytes; * ~ > % |: elements that follow,
                            two for each pair; -1 for every kind of null */
-    shoal_slice text;   /* + - $ = ! , ( : the bytes, borrowed; with '=' also the "txt:" */
-    size_t size;        /* bytes of this element's own header and content */
+    shoal_slice text; /* + - $ = ! , ( : the bytes, borrowed; with '=' also the "txt:" */
+    size_t size;      /* bytes of this element's own header and content */
 } shoal_answer;
 
 /* Reads the element at the start of `bytes`: 0, SHOAL_ERR_TRUNCATED or SHOAL_ERR_MALFORMED. */

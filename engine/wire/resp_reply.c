@@ -121,9 +121,12 @@ void shoal_reply_ok(shoal_reply *reply)
     write_raw(reply, "+OK\r\n", 5);
 }
 
-/* Replaces what would end the line early, from index `begin` of the buffer's memory on. */
-static void blank_line_ends(shoal_buffer *out, size_t begin)
+/* Makes one line of the text from index `begin` of the buffer's memory on: line ends at its end
+ * are dropped, others become blanks, as in Redis. */
+static void make_one_line(shoal_buffer *out, size_t begin)
 {
+    while (out->end > begin && (out->data[out->end - 1] == '\r' || out->data[out->end - 1] == '\n'))
+        out->end--;
     for (size_t i = begin; i < out->end; i++) {
         if (out->data[i] == '\r' || out->data[i] == '\n') out->data[i] = ' ';
     }
@@ -144,7 +147,7 @@ void shoal_reply_errorf(shoal_reply *reply, const char *format, ...)
     shoal_text_vappendf(out, format, arguments);
     va_end(arguments);
     if (out->failed) return;
-    blank_line_ends(out, out->start + before);
+    make_one_line(out, out->start + before);
     shoal_buffer_append(out, (shoal_slice){"\r\n", 2});
 }
 

@@ -68,7 +68,6 @@ void shoal_cluster_init_new(shoal_cluster *c, shoal_time now)
     c->myself = shoal_bus__node_add(c, name, SHOAL_NODE_MYSELF | SHOAL_NODE_MASTER);
     if (!c->myself) return;
     shoal_bus__adopt_settings(c);
-    shoal_bus__log(c, BUS_NOTICE, "No cluster configuration found, I'm %s", c->myself->name);
     shoal_bus__note_known(c, c->myself);
     shoal_bus__finish(c);
 }
@@ -87,8 +86,12 @@ void shoal_cluster_set(shoal_cluster *c, const shoal_cluster_settings *settings,
 
 void shoal_cluster_event(shoal_cluster *c, const shoal_event *event)
 {
-    SHOAL_ASSERT(c->myself);
     c->now = event->now;
+    if (!c->myself) {
+        /* A peer is faster than our disk: it will try again. */
+        if (event->kind == SHOAL_EVENT_LINK_UP) c->host->link_close(c->host->context, event->link);
+        return;
+    }
     switch (event->kind) {
     case SHOAL_EVENT_LINK_UP:
     case SHOAL_EVENT_LINK_DATA:

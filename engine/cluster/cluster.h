@@ -34,61 +34,82 @@ typedef struct shoal_cluster_settings {
     int preferred_endpoint; /* 0 ip, 1 hostname, 2 unknown-endpoint */
 } shoal_cluster_settings;
 
+/* What a cluster is made with. */
 typedef struct shoal_cluster_options {
-    shoal_allocator allocator;
-    const shoal_host *host;
-    uint64_t seed[2];
-    shoal_cluster_settings settings;
+    shoal_allocator allocator;       /* copied */
+    const shoal_host *host;          /* borrowed; outlives the cluster */
+    uint64_t seed[2];                /* of the name and of every random choice */
+    shoal_cluster_settings settings; /* copied */
     shoal_time now;
 } shoal_cluster_options;
 
+/* Makes an opinion that knows nobody yet, not even this node: shoal_cluster_load or
+ * shoal_cluster_init_new comes next. 0 or SHOAL_ERR_NO_MEMORY. */
 SHOAL_MUST_USE shoal_err shoal_cluster_create(const shoal_cluster_options *options,
                                               shoal_cluster **out);
+
+/* Frees it. Its links stay open at the host. */
 void shoal_cluster_destroy(shoal_cluster *cluster);
+
+/* Takes other settings. */
 void shoal_cluster_set(shoal_cluster *cluster, const shoal_cluster_settings *settings,
                        shoal_time now);
 
-/* Takes the content of nodes.conf at start. On an error nothing is taken over and `complaint` says
- * line and reason. SHOAL_ERR_NOT_FOUND for an empty file, which is as good as none (Redis creates
- * it before it writes it): call shoal_cluster_init_new then. SHOAL_ERR_UNSUPPORTED when the file
- * says that this node is a replica. */
+/* Takes the content of nodes.conf at start and saves it again. On an error nothing is taken over
+ * and `complaint` says line and reason: SHOAL_ERR_MALFORMED; SHOAL_ERR_UNSUPPORTED when the file
+ * says that this node is a replica; SHOAL_ERR_NO_MEMORY; SHOAL_ERR_NOT_FOUND for an empty file,
+ * which is as good as none (Redis makes it before it writes it): call shoal_cluster_init_new. */
 SHOAL_MUST_USE shoal_err shoal_cluster_load(shoal_cluster *cluster, shoal_slice text,
                                             shoal_buffer *complaint);
+
 /* No nodes.conf: takes a name from the seed and saves. */
 void shoal_cluster_init_new(shoal_cluster *cluster, shoal_time now);
 
-/* Events of the door: LINK_* and FILE_DONE of the NODES files. */
+/* Events of the door: LINK_* and FILE_DONE of the NODES files. Links that come up before the node
+ * has a name are closed. */
 void shoal_cluster_event(shoal_cluster *cluster, const shoal_event *event);
+
 /* Timers that are due at `now` run (the 100 ms cron). */
 void shoal_cluster_tick(shoal_cluster *cluster, shoal_time now);
+
 /* The earliest stored deadline, monotonic microseconds. */
 int64_t shoal_cluster_deadline(const shoal_cluster *cluster);
 
-/* One CLUSTER subcommand that belongs to this room (all but KEYSLOT, COUNTKEYSINSLOT,
- * GETKEYSINSLOT, HELP). Writes the reply. `local` is the asking client's local address. */
+/* One call of a CLUSTER subcommand. */
 typedef struct shoal_cluster_call {
     uint32_t argc;
     const shoal_slice *argv; /* argv[0] "CLUSTER", argv[1] the subcommand */
-    shoal_address local;
-    uint64_t keys; /* keys in the store now: FLUSHSLOTS and RESET refuse if any */
+    shoal_address local;     /* the asking client's local address */
+    uint64_t keys;           /* keys in the store now: FLUSHSLOTS and RESET refuse if any */
     shoal_time now;
     shoal_reply reply;
 } shoal_cluster_call;
+
+/* Runs a subcommand that belongs to this room (all but KEYSLOT, COUNTKEYSINSLOT, GETKEYSINSLOT,
+ * HELP) and writes the reply. What it changes may not be durable yet at the return. */
 void shoal_cluster_command(shoal_cluster *cluster, shoal_cluster_call *call);
 
 /* Raised whenever owners, endpoints or the state changed; core then publishes a new route. */
 uint64_t shoal_cluster_version(const shoal_cluster *cluster);
+
 /* Nodes that a route of the present map needs room for. */
 uint16_t shoal_cluster_route_size(const shoal_cluster *cluster);
+
 /* Fills a zeroed route made with that size. */
 void shoal_cluster_fill_route(const shoal_cluster *cluster, shoal_route *route);
 
+/* This node's name of 40 characters; "" before load and init_new. */
 const char *shoal_cluster_name(const shoal_cluster *cluster);
+
+/* The cluster state is ok, as this node sees it. */
 bool shoal_cluster_up(const shoal_cluster *cluster);
+
 /* True while epochs, votes or slots are not yet durable. */
 bool shoal_cluster_saving(const shoal_cluster *cluster);
-/* The text that nodes.conf would hold now. */
+
+/* Appends the text that nodes.conf would hold now. */
 void shoal_cluster_save_text(const shoal_cluster *cluster, shoal_buffer *out);
+
 /* Mixes the whole opinion into a digest, independent of addresses in memory. */
 uint64_t shoal_cluster_digest(const shoal_cluster *cluster);
 

@@ -321,7 +321,6 @@ shoal_err shoal_cluster_load(shoal_cluster *c, shoal_slice text, shoal_buffer *c
         return l.error;
     }
     shoal_bus__adopt_settings(c);
-    shoal_bus__log(c, BUS_NOTICE, "Node configuration loaded, I'm %s", c->myself->name);
     for (uint32_t i = 0; i < c->node_count; i++) shoal_bus__note_known(c, c->live[i]);
     shoal_bus__finish(c);
     return SHOAL_ERR_OK;

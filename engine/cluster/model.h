@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * cluster/model.h - the opinion as data: limits, nodes, links, the state of a save, and the struct
+ * that holds them all. Everything runs on the control actor, so nothing here is shared between
+ * threads.
+ *
+ * Moments are stored in microseconds of the monotonic clock; 0 means never. What the wire and
+ * CLUSTER NODES show as wall-clock time is computed from them when it is shown, so that a step of
+ * the wall clock changes no decision.
+ */
+#ifndef SHOAL_CLUSTER_MODEL_H
+#define SHOAL_CLUSTER_MODEL_H
+
+#include <string.h>
+
+#include "base/prng.h"
+#include "cluster/cluster.h"
+
+/* ---- limits and times; where not said otherwise, as Redis 7.0 has them ---- */
+
+#define BUS_NODES_MAX 16384u              /* a cluster has at most one master per slot */
+#define BUS_LINKS_MAX 65536u              /* chosen: four links a node */
+#define BUS_STRANGER_FRAME_MAX (1u << 20) /* chosen: a MEET with 10,000 gossip entries */
+#define BUS_HELD_MAX 16                   /* chosen: votes are at least two timeouts apart */
+#define BUS_FORGOTTEN_MAX 1024            /* chosen; beyond it the oldest entry makes room */
+#define BUS_CRON_US 100000
+#define BUS_CRON_SAMPLE_EVERY 10 /* crons between two pings of a sampled node */
+#define BUS_CRON_SAMPLE 5        /* nodes looked at for that ping */
+#define BUS_HANDSHAKE_MS_MIN 1000
+#define BUS_REPORT_TIMEOUTS 2 /* a failure report is valid this many node timeouts */
+#define BUS_FAIL_UNDO_TIMEOUTS 2
+#define BUS_VOTE_TIMEOUTS 2 /* between votes for replicas of one master */
+#define BUS_REJOIN_MS_MIN 500
+#define BUS_REJOIN_MS_MAX 5000
+#define BUS_WRITABLE_DELAY_MS 2000
+#define BUS_PONG_AHEAD_US 500000  /* gossip may be this far ahead of our wall clock */
+#define BUS_FORGOTTEN_MS 60000    /* FORGET keeps a node away this long */
+#define BUS_SAVE_RETRY_US 1000000 /* chosen: a full disk is asked again each second */
+#define BUS_PORT_OFFSET 10000
+#define BUS_HOSTNAME_SIZE 256
+
+/* Index of a node that is none. Owners of slots and masters of replicas are kept as indexes. */
+#define BUS_NONE UINT16_MAX
+
+/* Purposes of random streams. */
+enum {
+    BUS_RANDOM_NAME = 0xC1000001u, /* this node's name */
+    BUS_RANDOM_HANDSHAKE,          /* temporary names */
+    BUS_RANDOM_GOSSIP,             /* whom a ping tells of */
+    BUS_RANDOM_SAMPLE,             /* who is pinged each second */
+    BUS_RANDOM_PHASE,              /* when the first cron runs */
+    BUS_RANDOM_INDEX               /* hash of the name index */
+};
+
+enum {
+#define SHOAL_REFUSED(name, value, text) BUS_REFUSED_##name = (value),
+#include "cluster/reasons.def"
+};
+enum {
+#define SHOAL_WHY_NOT(name, value, text) BUS_WHY_##name = (value),
+#include "cluster/reasons.def"
+};
+enum {
+#define SHOAL_FORGOTTEN(name, value, text) BUS_FORGOTTEN_##name = (value),
+#include "cluster/reasons.def"
+};
+enum {
+#define SHOAL_STATE(name, value, text) BUS_STATE_##name = (value),
+#include "cluster/reasons.def"
+};
+
+/* Levels of LOG records. */
+enum { BUS_DEBUG = 0, BUS_VERBOSE = 1, BUS_NOTICE = 2, BUS_WARNING = 3 };
+
+/* What must follow a change, at the end of the step. */
+enum {
+    BUS_TODO_STATE = 1, /* the cluster state may be another */
+    BUS_TODO_SAVE = 2,  /* nodes.conf is out of date */
+    BUS_TODO_ROUTE = 4  /* owners, endpoints or the state changed for clients */
+};
+
+/* ---- a hash index from a 64-bit hash to a pointer; the owner of the pointers compares ---- */
+
+typedef struct bus_index_cell {
+    uint64_t hash;
+    void *value; /* NULL: free */
+} bus_index_cell;
+
+typedef struct bus_index {
+    bus_index_cell *cells;
+    uint32_t capacity; /* a power of two, or 0 */
+    uint32_t count;
+} bus_index;
+
+typedef bool (*bus_index_match)(const void *value, const void *key);
+
+/* ---- nodes ---- */
+
+typedef struct bus_link bus_link;
+
+/* Who said when that a node has failed: a moment per reporter's index. */
+typedef struct bus_reports {
+    int64_t *moments; /* NULL until the first report */
+    uint32_t capacity;
+    uint32_t count;    /* moments that are not 0 */
+    int64_t oldest_us; /* not later than any of them */
+} bus_reports;
+
+/* One node as this node sees it. The first lines are what the cron reads. */
+typedef struct bus_node {
+    uint16_t index;      /* in cluster.nodes; constant while the node is known */
+    uint16_t flags;      /* SHOAL_NODE_* */
+    uint16_t replica_of; /* index, or BUS_NONE */
+    uint16_t replica_count;
+    uint32_t slot_count;  /* only masters have slots */
+    uint32_t live_at;     /* position in cluster.live */
+    bus_link *link;       /* opened by us; NULL when disconnected */
+    bus_link *inbound;    /* opened by the node and used by it; NULL when there is none */
+    int64_t ping_sent_us; /* of the ping that waits for its pong; 0: none waits */
+    int64_t pong_received_us;
+    int64_t data_received_us;
+    int64_t created_us;
+    int64_t fail_us;  /* when it became FAIL */
+    int64_t voted_us; /* when a replica of it had our vote */
+    uint64_t config_epoch;
+    uint64_t offset;      /* of replication, as its last frame said */
+    uint64_t told_in;     /* number of the last gossip section that tells of it */
+    shoal_slotmap *slots; /* NULL while slot_count is 0 */
+    bus_reports reports;
+    bool slots_changed; /* a SLOTS record is due */
+    uint16_t port, bus_port, tls_port;
+    char ip[46]; /* zero padded; "" unknown */
+    char name[SHOAL_NODE_NAME_LEN + 1];
+    char *hostname; /* terminated, BUS_HOSTNAME_SIZE bytes; NULL: none */
+} bus_node;
+
+/* ---- links ---- */
+
+/* One connection of the bus. */
+struct bus_link {
+    shoal_link id;
+    bus_node *node; /* whose; NULL while an inbound link has not said it */
+    bool inbound;
+    bool up;
+    bool full;    /* between LINK_FULL and LINK_ROOM */
+    bool reading; /* its bytes are being read: it must not be freed */
+    bool dead;    /* dropped while reading */
+    int64_t created_us;
+    shoal_address peer;
+    shoal_address local;
+    shoal_buffer input; /* the beginning of a frame that is not complete */
+};
+
+/* A name that may not come back before `until_us`. */
+typedef struct bus_forgotten {
+    char name[SHOAL_NODE_NAME_LEN];
+    int64_t until_us;
+} bus_forgotten;
+
+/* A frame that waits until the opinion it rests on is durable. */
+typedef struct bus_held {
+    uint64_t generation;
+    shoal_link link;
+    shoal_buffer frame;
+} bus_held;
+
+/* The one save in flight. `generation` grows with each change that must be durable. */
+typedef struct bus_save {
+    enum { BUS_SAVE_IDLE, BUS_SAVE_WRITING, BUS_SAVE_RENAMING } phase;
+    uint64_t generation; /* of the opinion */
+    uint64_t in_flight;  /* of the text being written */
+    uint64_t durable;    /* of the text on disk */
+    uint32_t waiting;    /* operations not answered yet */
+    shoal_err error;     /* the first that failed */
+    uint64_t tag;        /* of the save in flight */
+    int64_t retry_us;    /* not before; 0: at once */
+    size_t size;
+} bus_save;
+
+struct shoal_cluster {
+    shoal_allocator allocator;
+    const shoal_host *host;
+    shoal_cluster_settings settings;
+    shoal_time now;
+    int64_t cron_us; /* next cron */
+    uint64_t cron_count;
+
+    bus_node *myself;       /* NULL before load or init_new */
+    bus_node **nodes;       /* by index; NULL: free */
+    bus_node **live;        /* all nodes in the order they became known */
+    uint32_t node_capacity; /* of both arrays */
+    uint32_t node_count;
+    bus_index names;
+    bus_index links;
+    uint64_t index_key;
+
+    uint16_t owners[SHOAL_SLOTS]; /* index of the owner, or BUS_NONE */
+    uint32_t slots_assigned;
+    uint32_t voters;   /* masters with slots */
+    uint32_t suspects; /* nodes that were PFAIL at the last cron */
+
+    uint64_t current_epoch;
+    uint64_t last_vote_epoch;
+    uint64_t traced_epochs[2]; /* current and own config epoch of the last EPOCH record */
+    bool up;
+    uint32_t state_reason;  /* BUS_STATE_* */
+    uint32_t state_why;     /* last WHY_NOT about the state; 0 none */
+    int64_t first_state_us; /* first look at the state */
+    int64_t minority_us;    /* last look that saw a minority */
+    uint32_t todo;          /* BUS_TODO_* */
+    uint64_t version;
+
+    uint64_t gossip_round;
+    shoal_gossip *gossip; /* scratch of one frame */
+    uint32_t gossip_capacity;
+    shoal_buffer frame; /* scratch of one frame */
+    shoal_buffer text;  /* scratch of one trace text */
+
+    bus_save save;
+    bus_held held[BUS_HELD_MAX];
+    uint32_t held_count;
+    bus_forgotten *forgotten; /* BUS_FORGOTTEN_MAX, allocated at the first FORGET */
+    uint32_t forgotten_count;
+
+    uint64_t sent[SHOAL_FRAME_TYPE_COUNT];
+    uint64_t received[SHOAL_FRAME_TYPE_COUNT];
+    uint64_t refused;
+    uint64_t dropped_full; /* frames not sent because their link was full */
+
+    shoal_prng random_name, random_handshake, random_gossip, random_sample;
+};
+
+#endif

@@ -71,6 +71,38 @@ SHOAL_API SHOAL_MUST_USE shoal_err shoal_node_config_get(const shoal_node *node,
                                                          const char *directive,
                                                          shoal_buffer *out);
 
+/* Appends one line for every directive: name, alias or `-`, `active` or `recorded` (accepted and
+ * shown, but without effect in this version), default value in quotes, what it means; separated
+ * by tabs. Any thread. */
+SHOAL_API void shoal_node_directives(shoal_buffer *out);
+
+/* Rises whenever a directive gets another value, so that a host knows when to look again.
+ * Control actor's thread. */
+SHOAL_API uint64_t shoal_node_config_version(const shoal_node *node);
+
+/* What only the host can know of the process that a node lives in; shown by INFO. Zero is
+ * unknown: INFO then leaves the lines out that need it. Texts are borrowed as long as the node
+ * lives, NULL is unknown. */
+typedef struct shoal_vitals {
+    uint64_t rss_bytes;            /* resident set of the process */
+    uint64_t allocator_allocated;  /* bytes handed out by the allocator */
+    uint64_t allocator_active;     /* bytes of its pages in use */
+    uint64_t allocator_resident;   /* bytes of its pages in memory */
+    uint64_t memory_total;         /* bytes of the machine */
+    uint64_t cpu_user_us;          /* processor time of the process */
+    uint64_t cpu_system_us;
+    uint64_t cpu_user_main_us;     /* of the control actor's thread */
+    uint64_t cpu_system_main_us;
+    const char *allocator_name;    /* "jemalloc-5.3.0" */
+    const char *multiplexing;      /* "epoll" */
+    const char *system;            /* "Linux 6.1.0 x86_64" */
+    const char *executable;        /* absolute path */
+    const char *config_file;       /* absolute path, or "" */
+} shoal_vitals;
+
+/* Takes a copy of `vitals`. Optional; between steps, from the control actor's thread. */
+SHOAL_API void shoal_node_set_vitals(shoal_node *node, const shoal_vitals *vitals);
+
 /* Runs the control actor for one event. Returns the earliest stored deadline on the monotonic
  * clock in microseconds (deliver TICK then), or SHOAL_NEVER. */
 SHOAL_API int64_t shoal_node_step(shoal_node *node, const shoal_event *event);

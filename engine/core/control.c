@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core/control.c - commands that the control actor runs: they arrive as errands in its inbox and
+ * go home with a reply. Rows of commands.def with the executor CONTROL have their handler here.
+ */
+#include "core/node.h"
+
+#include "base/assert.h"
+#include "base/text.h"
+
+/* ---- SHUTDOWN ---- */
+
+/* What the words behind SHUTDOWN ask for. */
+typedef struct farewell {
+    bool save, nosave, now, force, abort;
+} farewell;
+
+/* False when the words do not go together. */
+static bool read_farewell(const shoal_errand *errand, farewell *out)
+{
+    *out = (farewell){0};
+    for (uint32_t i = 1; i < errand->argc; i++) {
+        shoal_slice word = errand->argv[i];
+        if (shoal_text_is(word, "save"))
+            out->save = true;
+        else if (shoal_text_is(word, "nosave"))
+            out->nosave = true;
+        else if (shoal_text_is(word, "now"))
+            out->now = true;
+        else if (shoal_text_is(word, "force"))
+            out->force = true;
+        else if (shoal_text_is(word, "abort"))
+            out->abort = true;
+        else
+            return false;
+    }
+    bool others = out->save || out->nosave || out->now || out->force;
+    return !(out->abort && others) && !(out->save && out->nosave);
+}
+
+static void abort_shutdown(shoal_node *node, shoal_reply *reply)
+{
+    if (node->phase != SHOAL_PHASE_LEAVING) {
+        shoal_reply_error(reply, "ERR No shutdown in progress.");
+        return;
+    }
+    shoal_node__enter_phase(node, SHOAL_PHASE_READY);
+    shoal_node__log(node, SHOAL_LEVEL_NOTICE, "Shutdown manually aborted.");
+    shoal_reply_ok(reply);
+}
+
+/* A shutdown that is granted sends no reply: the connection closes with the server. */
+static void run_shutdown(shoal_node *node, shoal_errand *errand, shoal_reply *reply)
+{
+    farewell asked;
+
+    if (!read_farewell(errand, &asked)) {
+        shoal_reply_error(reply, "ERR syntax error");
+    } else if (asked.abort) {
+        abort_shutdown(node, reply);
+    } else if (asked.save && !asked.force) {
+        shoal_node__log(node, SHOAL_LEVEL_WARNING,
+                        "SHUTDOWN SAVE refused: this version writes no snapshots.");
+        shoal_reply_error(reply, "ERR Errors trying to SHUTDOWN. Check logs.");
+    } else if (node->phase == SHOAL_PHASE_LEAVING) {
+        errand->close_after = true;
+    } else if (node->phase != SHOAL_PHASE_READY && node->phase != SHOAL_PHASE_SAVING) {
+        shoal_reply_error(reply, "ERR Errors trying to SHUTDOWN. Check logs.");
+    } else {
+        shoal_node__log(node, SHOAL_LEVEL_WARNING, "User requested shutdown...");
+        shoal_node__enter_phase(node, SHOAL_PHASE_LEAVING);
+        errand->close_after = true;
+    }
+}
+
+/* ---- CLUSTER ---- */
+
+static void run_cluster(shoal_node *node, const shoal_errand *errand, shoal_reply *reply)
+{
+    if (shoal_config__number(&node->config, SHOAL_DIRECTIVE_CLUSTER_ENABLED) == 0) {
+        shoal_reply_error(reply, "ERR This instance has cluster support disabled");
+        return;
+    }
+    if (node->phase < SHOAL_PHASE_SAVING) {
+        shoal_reply_error(reply, "LOADING Redis is loading the dataset in memory");
+        return;
+    }
+    shoal_cluster_call call = {.argc = errand->argc,
+                               .argv = errand->argv,
+                               .local = errand->local,
+                               .keys = shoal_store_count(node->store, 0),
+                               .now = node->now,
+                               .reply = *reply};
+    shoal_cluster_command(node->cluster, &call);
+}
+
+/* ---- every row ---- */
+
+/* What becomes of an errand that a handler has seen. */
+typedef enum verdict { UNKNOWN, FINISHED, KEPT } verdict;
+
+/* A switch over ids; longer than a screen it would still be one line each. With a NULL node it
+ * only says whether there is a handler. */
+static verdict run(shoal_node *node, shoal_errand *errand, shoal_reply *reply)
+{
+    const shoal_command *command = errand->command;
+
+    if (command->parent == SHOAL_COMMAND_CLUSTER) {
+        if (node != NULL) run_cluster(node, errand, reply);
+        return FINISHED;
+    }
+    switch (command->id) {
+    case SHOAL_COMMAND_INFO:
+        if (node != NULL) shoal_node__info(node, errand, reply);
+        return FINISHED;
+    case SHOAL_COMMAND_CONFIG_GET:
+        if (node != NULL) shoal_node__config_get(node, errand, reply);
+        return FINISHED;
+    case SHOAL_COMMAND_CONFIG_SET:
+        if (node != NULL) shoal_node__config_set(node, errand, reply);
+        return FINISHED;
+    case SHOAL_COMMAND_CONFIG_RESETSTAT:
+        if (node != NULL) shoal_node__config_resetstat(node, reply);
+        return FINISHED;
+    case SHOAL_COMMAND_CONFIG_REWRITE:
+        if (node != NULL) shoal_node__config_rewrite(node, errand);
+        return KEPT;
+    case SHOAL_COMMAND_SHUTDOWN:
+        if (node != NULL) run_shutdown(node, errand, reply);
+        return FINISHED;
+    default: return UNKNOWN;
+    }
+}
+
+bool shoal_node__handles(shoal_command_id id)
+{
+    shoal_errand errand = {.command = shoal_command_row(id)};
+
+    return run(NULL, &errand, NULL) != UNKNOWN;
+}
+
+void shoal_node__run_errands(shoal_node *node)
+{
+    shoal_op *op = shoal_inbox_take(&node->control);
+
+    while (op != NULL) {
+        /* The control inbox holds errands only, and an errand begins with its operation. */
+        shoal_errand *errand = (shoal_errand *)op;
+        shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
+
+        op = op->next;
+        SHOAL_ASSERT(errand->command->executor == SHOAL_RUN_CONTROL);
+        verdict end = run(node, errand, &reply);
+        SHOAL_ASSERT(end != UNKNOWN);
+        if (end == FINISHED) shoal_errand_finish(errand);
+    }
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core/info_memory.c - the sections of INFO about memory and keys: Memory, Keyspace. What the
+ * store counts is shown always; what only the process knows is left out when the host does not
+ * tell.
+ */
+#include "core/info.h"
+
+#include "base/text.h"
+
+/* Appends "name:number" and "name_human:text", as 1.50M. */
+static void bytes(shoal_buffer *out, const char *name, uint64_t number)
+{
+    static const char units[] = "BKMGTPE";
+    double value = (double)number;
+    int unit = 0;
+
+    while (value >= 1024 && unit < 6) {
+        value /= 1024;
+        unit++;
+    }
+    shoal_info__number(out, name, number);
+    if (unit == 0)
+        shoal_text_appendf(out, "%s_human:%uB\r\n", name, (unsigned)number);
+    else
+        shoal_text_appendf(out, "%s_human:%.2f%c\r\n", name, value, units[unit]);
+}
+
+static double ratio(uint64_t a, uint64_t b)
+{
+    return b > 0 ? (double)a / (double)b : 0;
+}
+
+static void percent(shoal_buffer *out, const char *name, uint64_t part, uint64_t whole)
+{
+    shoal_text_appendf(out, "%s:%.2f%%\r\n", name, 100 * ratio(part, whole));
+}
+
+/* A ratio with the bytes that it means, as fragmentation is shown. */
+static void excess(shoal_buffer *out, const char *name, uint64_t large, uint64_t small)
+{
+    shoal_text_appendf(out, "%s_ratio:%.2f\r\n", name, ratio(large, small));
+    shoal_text_appendf(out, "%s_bytes:%lld\r\n", name, (long long)(large - small));
+}
+
+/* What data takes, by the store's own count. */
+static void used(const shoal_node *node, const shoal_store_stats *stats, shoal_buffer *out)
+{
+    uint64_t peak = node->rates.memory_peak > stats->bytes ? node->rates.memory_peak : stats->bytes;
+    uint64_t overhead = node->memory_startup + stats->bytes_tables + stats->bytes_limbo;
+    uint64_t dataset = stats->bytes > overhead ? stats->bytes - overhead : 0;
+    uint64_t since_start =
+        stats->bytes > node->memory_startup ? stats->bytes - node->memory_startup : 0;
+
+    if (overhead > stats->bytes) overhead = stats->bytes;
+    bytes(out, "used_memory", stats->bytes);
+    if (node->vitals.rss_bytes > 0) bytes(out, "used_memory_rss", node->vitals.rss_bytes);
+    bytes(out, "used_memory_peak", peak);
+    percent(out, "used_memory_peak_perc", stats->bytes, peak);
+    shoal_info__number(out, "used_memory_overhead", overhead);
+    shoal_info__number(out, "used_memory_startup", node->memory_startup);
+    shoal_info__number(out, "used_memory_dataset", dataset);
+    percent(out, "used_memory_dataset_perc", dataset, since_start);
+    shoal_info__number(out, "shoal_memory_tables", stats->bytes_tables);
+    shoal_info__number(out, "shoal_memory_limbo", stats->bytes_limbo);
+}
+
+/* This version runs no scripts. */
+static void scripts(shoal_buffer *out)
+{
+    shoal_info__number(out, "used_memory_lua", 0);
+    shoal_info__number(out, "used_memory_vm_eval", 0);
+    shoal_info__text(out, "used_memory_lua_human", "0B");
+    shoal_info__number(out, "used_memory_scripts_eval", 0);
+    shoal_info__number(out, "number_of_cached_scripts", 0);
+    shoal_info__number(out, "number_of_functions", 0);
+    shoal_info__number(out, "number_of_libraries", 0);
+    shoal_info__number(out, "used_memory_vm_functions", 0);
+    bytes(out, "used_memory_vm_total", 0);
+    shoal_info__number(out, "used_memory_functions", 0);
+    bytes(out, "used_memory_scripts", 0);
+}
+
+static void limits(const shoal_node *node, shoal_buffer *out)
+{
+    const shoal_config_value *policy = &node->config.values[SHOAL_DIRECTIVE_MAXMEMORY_POLICY];
+    int64_t maxmemory = shoal_config__number(&node->config, SHOAL_DIRECTIVE_MAXMEMORY);
+
+    bytes(out, "maxmemory", (uint64_t)maxmemory);
+    shoal_text_appendf(out, "maxmemory_policy:");
+    shoal_config__show(SHOAL_DIRECTIVE_MAXMEMORY_POLICY, policy, out);
+    shoal_text_appendf(out, "\r\n");
+}
+
+/* What the allocator and the process take beyond what the store asked for. */
+static void fragmentation(const shoal_node *node, uint64_t used_bytes, shoal_buffer *out)
+{
+    const shoal_vitals *vitals = &node->vitals;
+
+    if (vitals->allocator_allocated > 0) {
+        excess(out, "allocator_frag", vitals->allocator_active, vitals->allocator_allocated);
+        excess(out, "allocator_rss", vitals->allocator_resident, vitals->allocator_active);
+    }
+    if (vitals->rss_bytes > 0 && vitals->allocator_resident > 0)
+        excess(out, "rss_overhead", vitals->rss_bytes, vitals->allocator_resident);
+    if (vitals->rss_bytes > 0) {
+        shoal_text_appendf(out, "mem_fragmentation_ratio:%.2f\r\n",
+                           ratio(vitals->rss_bytes, used_bytes));
+        shoal_text_appendf(out, "mem_fragmentation_bytes:%lld\r\n",
+                           (long long)(vitals->rss_bytes - used_bytes));
+    }
+}
+
+static void parts(const shoal_node *node, const shoal_store_stats *stats, shoal_buffer *out)
+{
+    shoal_info__number(out, "mem_not_counted_for_evict", stats->bytes_limbo);
+    shoal_info__number(out, "mem_replication_backlog", 0);
+    shoal_info__number(out, "mem_total_replication_buffers", 0);
+    shoal_info__number(out, "mem_clients_slaves", 0);
+    shoal_info__number(out, "mem_aof_buffer", 0);
+    if (node->vitals.allocator_name != NULL)
+        shoal_info__text(out, "mem_allocator", node->vitals.allocator_name);
+    shoal_info__number(out, "active_defrag_running", 0);
+    shoal_info__number(out, "lazyfree_pending_objects", 0);
+    shoal_info__number(out, "lazyfreed_objects", 0);
+}
+
+void shoal_info__memory(const shoal_node *node, shoal_buffer *out)
+{
+    const shoal_vitals *vitals = &node->vitals;
+    shoal_store_stats stats;
+
+    shoal_store_stats_get(node->store, &stats);
+    used(node, &stats, out);
+    if (vitals->allocator_allocated > 0) {
+        shoal_info__number(out, "allocator_allocated", vitals->allocator_allocated);
+        shoal_info__number(out, "allocator_active", vitals->allocator_active);
+        shoal_info__number(out, "allocator_resident", vitals->allocator_resident);
+    }
+    if (vitals->memory_total > 0) bytes(out, "total_system_memory", vitals->memory_total);
+    scripts(out);
+    limits(node, out);
+    fragmentation(node, stats.bytes, out);
+    parts(node, &stats, out);
+}
+
+void shoal_info__keyspace(const shoal_node *node, shoal_buffer *out)
+{
+    const shoal_settings *settings = shoal_load_relaxed(&node->env.settings);
+
+    for (uint32_t db = 0; db < settings->databases; db++) {
+        uint64_t keys = shoal_store_count(node->store, db);
+        uint64_t expires = shoal_store_count_volatile(node->store, db);
+        if (keys == 0) continue;
+        shoal_text_appendf(out, "db%u:keys=%llu,expires=%llu,avg_ttl=0\r\n", db,
+                           (unsigned long long)keys, (unsigned long long)expires);
+    }
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core/info_process.c - the sections of INFO about the process and its place in the world: Server,
+ * Persistence, Replication, CPU, Cluster.
+ */
+#include "core/info.h"
+
+#include "base/text.h"
+
+/* What tools read to learn which commands and fields to expect. */
+#define REDIS_VERSION "7.0.15"
+#define SHOAL_VERSION "0.1.0"
+
+#define US_PER_S 1000000
+#define S_PER_DAY 86400
+
+static bool clustered(const shoal_node *node)
+{
+    return shoal_config__number(&node->config, SHOAL_DIRECTIVE_CLUSTER_ENABLED) != 0;
+}
+
+/* The text of a directive as CONFIG GET shows it. */
+static void directive(const shoal_node *node, shoal_buffer *out, const char *name,
+                      shoal_directive_id id)
+{
+    shoal_text_appendf(out, "%s:", name);
+    shoal_config__show(id, &node->config.values[id], out);
+    shoal_text_appendf(out, "\r\n");
+}
+
+/* A text that only the host knows; left out when it does not say. */
+static void host_text(shoal_buffer *out, const char *name, const char *text)
+{
+    if (text != NULL) shoal_info__text(out, name, text);
+}
+
+static void build_facts(const shoal_node *node, shoal_buffer *out)
+{
+    shoal_info__text(out, "redis_version", REDIS_VERSION);
+    shoal_info__text(out, "shoal_version", SHOAL_VERSION);
+    shoal_info__text(out, "redis_git_sha1", "00000000");
+    shoal_info__number(out, "redis_git_dirty", 0);
+    shoal_info__text(out, "redis_build_id", "0");
+    shoal_info__text(out, "redis_mode", clustered(node) ? "cluster" : "standalone");
+    host_text(out, "os", node->vitals.system);
+    shoal_info__number(out, "arch_bits", 8 * sizeof(void *));
+    shoal_info__text(out, "monotonic_clock", "POSIX clock_gettime");
+    host_text(out, "multiplexing_api", node->vitals.multiplexing);
+    shoal_info__text(out, "atomicvar_api", "c11-builtin");
+    shoal_info__text(out, "gcc_version", "0.0.0");
+}
+
+void shoal_info__server(const shoal_node *node, shoal_buffer *out)
+{
+    int64_t uptime_s = (node->now.mono_us - node->created.mono_us) / US_PER_S;
+    int64_t hz = shoal_config__number(&node->config, SHOAL_DIRECTIVE_HZ);
+
+    build_facts(node, out);
+    shoal_info__number(out, "process_id", node->env.process_id);
+    directive(node, out, "process_supervised", SHOAL_DIRECTIVE_SUPERVISED);
+    shoal_info__text(out, "run_id", node->run_id);
+    directive(node, out, "tcp_port", SHOAL_DIRECTIVE_PORT);
+    shoal_info__number(out, "server_time_usec", (uint64_t)node->now.wall_us);
+    shoal_info__number(out, "uptime_in_seconds", (uint64_t)uptime_s);
+    shoal_info__number(out, "uptime_in_days", (uint64_t)(uptime_s / S_PER_DAY));
+    shoal_info__number(out, "hz", (uint64_t)hz);
+    shoal_info__number(out, "configured_hz", (uint64_t)hz);
+    shoal_info__number(out, "lru_clock", (uint64_t)(node->now.wall_us / US_PER_S) & 0xFFFFFF);
+    host_text(out, "executable", node->vitals.executable);
+    shoal_info__text(out, "config_file",
+                     node->vitals.config_file != NULL ? node->vitals.config_file : "");
+    shoal_info__number(out, "io_threads_active", node->worker_count > 1);
+    shoal_info__number(out, "shoal_workers", node->worker_count);
+}
+
+/* Snapshots: this version writes none, and none has failed. */
+static void snapshot_facts(const shoal_node *node, shoal_buffer *out)
+{
+    shoal_info__number(out, "rdb_changes_since_last_save", 0);
+    shoal_info__number(out, "rdb_bgsave_in_progress", 0);
+    shoal_info__number(out, "rdb_last_save_time", (uint64_t)(node->created.wall_us / US_PER_S));
+    shoal_info__text(out, "rdb_last_bgsave_status", "ok");
+    shoal_info__text(out, "rdb_last_bgsave_time_sec", "-1");
+    shoal_info__text(out, "rdb_current_bgsave_time_sec", "-1");
+    shoal_info__number(out, "rdb_saves", 0);
+    shoal_info__number(out, "rdb_last_cow_size", 0);
+    shoal_info__number(out, "rdb_last_load_keys_expired", 0);
+    shoal_info__number(out, "rdb_last_load_keys_loaded", 0);
+}
+
+void shoal_info__persistence(const shoal_node *node, shoal_buffer *out)
+{
+    shoal_info__number(out, "loading", !shoal_node_ready(node));
+    shoal_info__number(out, "async_loading", 0);
+    shoal_info__number(out, "current_cow_peak", 0);
+    shoal_info__number(out, "current_cow_size", 0);
+    shoal_info__number(out, "current_cow_size_age", 0);
+    shoal_info__text(out, "current_fork_perc", "0.00");
+    shoal_info__number(out, "current_save_keys_processed", 0);
+    shoal_info__number(out, "current_save_keys_total", 0);
+    snapshot_facts(node, out);
+    shoal_info__number(out, "aof_enabled", 0);
+    shoal_info__number(out, "aof_rewrite_in_progress", 0);
+    shoal_info__number(out, "aof_rewrite_scheduled", 0);
+    shoal_info__text(out, "aof_last_rewrite_time_sec", "-1");
+    shoal_info__text(out, "aof_current_rewrite_time_sec", "-1");
+    shoal_info__text(out, "aof_last_bgrewrite_status", "ok");
+    shoal_info__number(out, "aof_rewrites", 0);
+    shoal_info__number(out, "aof_rewrites_consecutive_failures", 0);
+    shoal_info__text(out, "aof_last_write_status", "ok");
+    shoal_info__number(out, "aof_last_cow_size", 0);
+    shoal_info__number(out, "module_fork_in_progress", 0);
+    shoal_info__number(out, "module_fork_last_cow_size", 0);
+}
+
+void shoal_info__replication(const shoal_node *node, shoal_buffer *out)
+{
+    int64_t backlog = shoal_config__number(&node->config, SHOAL_DIRECTIVE_REPL_BACKLOG_SIZE);
+
+    shoal_info__text(out, "role", "master");
+    shoal_info__number(out, "connected_slaves", 0);
+    shoal_info__text(out, "master_failover_state", "no-failover");
+    shoal_info__text(out, "master_replid", node->replication_id);
+    shoal_info__text(out, "master_replid2", "0000000000000000000000000000000000000000");
+    shoal_info__number(out, "master_repl_offset", 0);
+    shoal_info__text(out, "second_repl_offset", "-1");
+    shoal_info__number(out, "repl_backlog_active", 0);
+    shoal_info__number(out, "repl_backlog_size", (uint64_t)backlog);
+    shoal_info__number(out, "repl_backlog_first_byte_offset", 0);
+    shoal_info__number(out, "repl_backlog_histlen", 0);
+}
+
+/* Microseconds as seconds with six decimals. */
+static void seconds(shoal_buffer *out, const char *name, uint64_t us)
+{
+    shoal_text_appendf(out, "%s:%llu.%06llu\r\n", name, (unsigned long long)(us / US_PER_S),
+                       (unsigned long long)(us % US_PER_S));
+}
+
+void shoal_info__cpu(const shoal_node *node, shoal_buffer *out)
+{
+    seconds(out, "used_cpu_sys", node->vitals.cpu_system_us);
+    seconds(out, "used_cpu_user", node->vitals.cpu_user_us);
+    seconds(out, "used_cpu_sys_children", 0);
+    seconds(out, "used_cpu_user_children", 0);
+    seconds(out, "used_cpu_sys_main_thread", node->vitals.cpu_system_main_us);
+    seconds(out, "used_cpu_user_main_thread", node->vitals.cpu_user_main_us);
+}
+
+void shoal_info__cluster(const shoal_node *node, shoal_buffer *out)
+{
+    shoal_info__number(out, "cluster_enabled", clustered(node));
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core/info_traffic.c - the sections of INFO about what clients do: Clients, Stats, Commandstats,
+ * Errorstats.
+ */
+#include "core/info.h"
+
+#include "base/text.h"
+
+void shoal_info__clients(const shoal_node *node, shoal_buffer *out)
+{
+    int64_t most = shoal_config__number(&node->config, SHOAL_DIRECTIVE_MAXCLIENTS);
+
+    shoal_info__number(out, "connected_clients", shoal_load_relaxed(&node->env.clients));
+    shoal_info__number(out, "maxclients", (uint64_t)most);
+    shoal_info__number(out, "blocked_clients", 0);
+    shoal_info__number(out, "tracking_clients", 0);
+    shoal_info__number(out, "clients_in_timeout_table", 0);
+}
+
+/* The sum of a counter over all workers. */
+static void counter(const shoal_node *node, shoal_buffer *out, const char *name, shoal_stat stat)
+{
+    shoal_info__number(out, name, shoal_stat_sum(&node->env, stat));
+}
+
+/* Bytes a second as kilobytes with two decimals. */
+static void kilobytes(shoal_buffer *out, const char *name, uint64_t bytes_s)
+{
+    shoal_text_appendf(out, "%s:%.2f\r\n", name, (double)bytes_s / 1024);
+}
+
+static void traffic(const shoal_node *node, shoal_buffer *out)
+{
+    counter(node, out, "total_connections_received", SHOAL_STAT_CONNECTIONS_RECEIVED);
+    counter(node, out, "total_commands_processed", SHOAL_STAT_COMMANDS);
+    shoal_info__number(out, "instantaneous_ops_per_sec", node->rates.commands_s);
+    counter(node, out, "total_net_input_bytes", SHOAL_STAT_NET_INPUT);
+    counter(node, out, "total_net_output_bytes", SHOAL_STAT_NET_OUTPUT);
+    shoal_info__number(out, "total_net_repl_input_bytes", 0);
+    shoal_info__number(out, "total_net_repl_output_bytes", 0);
+    kilobytes(out, "instantaneous_input_kbps", node->rates.input_s);
+    kilobytes(out, "instantaneous_output_kbps", node->rates.output_s);
+    shoal_info__text(out, "instantaneous_input_repl_kbps", "0.00");
+    shoal_info__text(out, "instantaneous_output_repl_kbps", "0.00");
+    counter(node, out, "rejected_connections", SHOAL_STAT_CONNECTIONS_REJECTED);
+    shoal_info__number(out, "sync_full", 0);
+    shoal_info__number(out, "sync_partial_ok", 0);
+    shoal_info__number(out, "sync_partial_err", 0);
+}
+
+static void keys(const shoal_node *node, shoal_buffer *out)
+{
+    shoal_store_stats stats;
+
+    shoal_store_stats_get(node->store, &stats);
+    shoal_info__number(out, "expired_keys", stats.expired);
+    shoal_info__number(out, "evicted_keys", 0);
+    shoal_info__number(out, "evicted_clients", 0);
+    shoal_info__number(out, "total_eviction_exceeded_time", 0);
+    shoal_info__number(out, "current_eviction_exceeded_time", 0);
+    shoal_info__number(out, "keyspace_hits", stats.hits);
+    shoal_info__number(out, "keyspace_misses", stats.misses);
+    shoal_info__number(out, "shoal_handed_over", stats.handed_over);
+}
+
+/* Counters of what this version does not do: nothing of it has happened. */
+static void absent(shoal_buffer *out)
+{
+    static const char names[][28] = {"pubsub_channels",
+                                     "pubsub_patterns",
+                                     "pubsubshard_channels",
+                                     "latest_fork_usec",
+                                     "total_forks",
+                                     "migrate_cached_sockets",
+                                     "slave_expires_tracked_keys",
+                                     "active_defrag_hits",
+                                     "active_defrag_misses",
+                                     "active_defrag_key_hits",
+                                     "active_defrag_key_misses",
+                                     "total_active_defrag_time",
+                                     "current_active_defrag_time",
+                                     "tracking_total_keys",
+                                     "tracking_total_items",
+                                     "tracking_total_prefixes",
+                                     "unexpected_error_replies"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        shoal_info__number(out, names[i], 0);
+}
+
+void shoal_info__stats(const shoal_node *node, shoal_buffer *out)
+{
+    traffic(node, out);
+    keys(node, out);
+    absent(out);
+    counter(node, out, "total_error_replies", SHOAL_STAT_ERRORS);
+    shoal_info__number(out, "dump_payload_sanitizations", 0);
+    counter(node, out, "total_reads_processed", SHOAL_STAT_READS);
+    counter(node, out, "total_writes_processed", SHOAL_STAT_WRITES);
+    shoal_info__number(out, "io_threaded_reads_processed", 0);
+    shoal_info__number(out, "io_threaded_writes_processed", 0);
+    counter(node, out, "client_query_buffer_limit_disconnections", SHOAL_STAT_QUERY_LIMIT);
+    counter(node, out, "shoal_parked_commands", SHOAL_STAT_PARKED);
+    counter(node, out, "shoal_request_batches", SHOAL_STAT_BATCHES);
+}
+
+/* Time is not measured per command: usec is always 0, kept because parsers count the fields. */
+void shoal_info__commandstats(const shoal_node *node, shoal_buffer *out)
+{
+    for (uint32_t id = SHOAL_COMMAND_NONE + 1; id < SHOAL_COMMAND_COUNT; id++) {
+        const shoal_command *command = shoal_command_row(id);
+        shoal_command_count count = shoal_command_count_get(&node->env, id);
+        if (count.calls == 0 && count.rejected == 0 && count.failed == 0) continue;
+        shoal_text_appendf(out, "cmdstat_");
+        if (command->parent != SHOAL_COMMAND_NONE)
+            shoal_text_appendf(out, "%s|", shoal_command_row(command->parent)->name);
+        shoal_text_appendf(out,
+                           "%s:calls=%llu,usec=0,usec_per_call=0.00,rejected_calls=%llu,"
+                           "failed_calls=%llu\r\n",
+                           command->name, (unsigned long long)count.calls,
+                           (unsigned long long)count.rejected, (unsigned long long)count.failed);
+    }
+}
+
+void shoal_info__errorstats(const shoal_node *node, shoal_buffer *out)
+{
+#define SHOAL_STAT(id, info_name, doc) {SHOAL_STAT_##id, info_name},
+    static const struct {
+        shoal_stat stat;
+        char name[48];
+    } rows[] = {
+#include "command/stat.def"
+    };
+#undef SHOAL_STAT
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint64_t count = shoal_stat_sum(&node->env, rows[i].stat);
+        if (count == 0 || memcmp(rows[i].name, "errorstat_", 10) != 0) continue;
+        shoal_text_appendf(out, "%s:count=%llu\r\n", rows[i].name, (unsigned long long)count);
+    }
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core/node.c - one node as its host sees it: made, configured, stepped through events, ended.
+ * Each step runs inside one batch of the store, so that nothing the control actor looks at goes
+ * away under it.
+ */
+#include "core/node.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "base/prng.h"
+#include "base/text.h"
+
+/* What shoal_node_options_default puts into `cookie`. */
+#define OPTIONS_COOKIE 0x5E0A1D0Eu
+/* Most workers of a node. */
+#define WORKERS_MAX 128
+/* Work of one background round of the control actor's own store thread. Chosen: as workers. */
+#define MAINTAIN_BUDGET_US 50
+
+shoal_node_options shoal_node_options_default(void)
+{
+    return (shoal_node_options){.cookie = OPTIONS_COOKIE, .workers = 1, .process_id = 1};
+}
+
+/* Forty hexadecimal characters and a zero from the stream of `purpose`. */
+static void draw_id(const shoal_node *node, uint32_t purpose, char out[SHOAL_NODE_NAME_LEN + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    shoal_prng stream = shoal_prng_make(node->seed, 0, purpose);
+    unsigned char bytes[SHOAL_NODE_NAME_LEN / 2];
+
+    shoal_prng_fill(&stream, bytes, sizeof(bytes));
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    out[SHOAL_NODE_NAME_LEN] = '\0';
+}
+
+static bool usable(const shoal_node_options *options)
+{
+    return options->cookie == OPTIONS_COOKIE && options->allocator.allocate != NULL &&
+           options->host.nudge != NULL && options->host.trace != NULL && options->workers >= 1 &&
+           options->workers <= WORKERS_MAX;
+}
+
+shoal_err shoal_node_create(const shoal_node_options *options, shoal_node **out)
+{
+    shoal_node *node;
+    shoal_err error;
+
+    if (!usable(options)) return SHOAL_ERR_INVALID;
+    node = shoal_memory_take_zeroed(&options->allocator, sizeof(*node), SHOAL_SHARING_SIZE);
+    if (node == NULL) return SHOAL_ERR_NO_MEMORY;
+    node->allocator = options->allocator;
+    node->host = options->host;
+    node->seed[0] = options->seed[0];
+    node->seed[1] = options->seed[1];
+    node->worker_count = options->workers;
+    node->created = node->now = options->now;
+    node->rates.due_us = SHOAL_NEVER;
+    draw_id(node, SHOAL_PURPOSE_RUN_ID, node->run_id);
+    draw_id(node, SHOAL_PURPOSE_REPLICATION_ID, node->replication_id);
+    node->env.process_id = options->process_id;
+    error = shoal_config__init(&node->config, &node->allocator);
+    if (error != SHOAL_ERR_OK) {
+        shoal_memory_give(&options->allocator, node, sizeof(*node), SHOAL_SHARING_SIZE);
+        return error;
+    }
+    *out = node;
+    return SHOAL_ERR_OK;
+}
+
+/* Sends home what is still under way, so that closed sessions that wait for it are freed. */
+static void send_everything_home(shoal_node *node)
+{
+    shoal_op *op = shoal_inbox_take(&node->control);
+
+    shoal_node__config_abandon(node);
+    while (op != NULL) {
+        shoal_errand *errand = (shoal_errand *)op;
+        op = op->next;
+        shoal_errand_finish(errand);
+    }
+    for (uint32_t i = 0; i < node->worker_count; i++) {
+        shoal_worker_begin(node->workers[i], node->now);
+        while (shoal_worker_ready(node->workers[i]) != NULL) {
+        }
+        (void)shoal_worker_end(node->workers[i]);
+    }
+}
+
+void shoal_node_destroy(shoal_node *node)
+{
+    shoal_allocator allocator = node->allocator;
+    size_t workers_size = node->worker_count * sizeof(struct shoal_worker *);
+
+    if (node->phase != SHOAL_PHASE_NEW) send_everything_home(node);
+    for (uint32_t i = 0; node->workers != NULL && i < node->worker_count; i++) {
+        if (node->workers[i] != NULL) shoal_worker_free(node->workers[i]);
+    }
+    shoal_memory_give(&allocator, node->workers, workers_size, SHOAL_ALIGN_PLAIN);
+    if (node->cluster != NULL) shoal_cluster_destroy(node->cluster);
+    if (node->store != NULL) shoal_store_destroy(node->store);
+    shoal_node__drop_snapshots(node);
+    shoal_config__free(&node->config);
+    shoal_memory_give(&allocator, node, sizeof(*node), SHOAL_SHARING_SIZE);
+}
+
+/* ---- configuration ---- */
+
+shoal_err shoal_node_configure(shoal_node *node, shoal_slice text, const char *origin,
+                               shoal_buffer *complaint)
+{
+    if (node->phase != SHOAL_PHASE_NEW) return SHOAL_ERR_INVALID;
+    return shoal_config__read(&node->config, text, origin, complaint);
+}
+
+shoal_err shoal_node_config_get(const shoal_node *node, const char *directive, shoal_buffer *out)
+{
+    shoal_directive_id id = shoal_config__find(shoal_text(directive));
+
+    if (id == SHOAL_DIRECTIVE_COUNT) return SHOAL_ERR_NOT_FOUND;
+    shoal_config__show(id, &node->config.values[id], out);
+    return SHOAL_ERR_OK;
+}
+
+uint64_t shoal_node_config_version(const shoal_node *node)
+{
+    return node->config.version;
+}
+
+void shoal_node_directives(shoal_buffer *out)
+{
+    for (uint32_t id = 0; id < SHOAL_DIRECTIVE_COUNT; id++) {
+        const shoal_directive *row = shoal_config__row(id);
+        shoal_text_appendf(out, "%s\t%s\t%s\t\"%s\"\t%s\n", row->name,
+                           row->alias[0] != '\0' ? row->alias : "-",
+                           row->active ? "active" : "recorded", row->fallback, row->doc);
+    }
+}
+
+void shoal_node_set_vitals(shoal_node *node, const shoal_vitals *vitals)
+{
+    node->vitals = *vitals;
+}
+
+/* ---- steps ---- */
+
+static void file_done(shoal_node *node, const shoal_event *event)
+{
+    switch (event->file) {
+    case SHOAL_FILE_NODES:
+        if (node->phase == SHOAL_PHASE_READING && event->op == SHOAL_FILE_READ) {
+            shoal_node__nodes_read(node, event);
+            return;
+        }
+        if (node->cluster != NULL) shoal_cluster_event(node->cluster, event);
+        return;
+    case SHOAL_FILE_NODES_NEW:
+        if (node->cluster != NULL) shoal_cluster_event(node->cluster, event);
+        return;
+    default: shoal_node__config_file_done(node, event); return;
+    }
+}
+
+static void dispatch(shoal_node *node, const shoal_event *event)
+{
+    switch (event->kind) {
+    case SHOAL_EVENT_START: shoal_node__start(node); return;
+    case SHOAL_EVENT_LINK_UP:
+    case SHOAL_EVENT_LINK_DATA:
+    case SHOAL_EVENT_LINK_FULL:
+    case SHOAL_EVENT_LINK_ROOM:
+    case SHOAL_EVENT_LINK_DOWN:
+        if (node->cluster != NULL) shoal_cluster_event(node->cluster, event);
+        return;
+    case SHOAL_EVENT_FILE_DONE: file_done(node, event); return;
+    case SHOAL_EVENT_TICK:
+    case SHOAL_EVENT_NUDGED: return;
+    }
+    SHOAL_UNREACHABLE();
+}
+
+/* What every step does, whatever its event was. */
+static void settle(shoal_node *node)
+{
+    shoal_node__run_errands(node);
+    if (node->cluster != NULL && node->phase >= SHOAL_PHASE_SAVING &&
+        shoal_cluster_deadline(node->cluster) <= node->now.mono_us)
+        shoal_cluster_tick(node->cluster, node->now);
+    shoal_node__advance(node);
+    shoal_node__publish_route(node);
+    shoal_node__look(node);
+}
+
+static int64_t deadline(const shoal_node *node)
+{
+    int64_t earliest = node->rates.due_us;
+
+    if (node->cluster != NULL && node->phase >= SHOAL_PHASE_SAVING) {
+        int64_t cluster = shoal_cluster_deadline(node->cluster);
+        if (cluster < earliest) earliest = cluster;
+    }
+    return earliest;
+}
+
+int64_t shoal_node_step(shoal_node *node, const shoal_event *event)
+{
+    SHOAL_ASSERT(event->kind == SHOAL_EVENT_START || node->phase != SHOAL_PHASE_NEW);
+    node->now = event->now;
+    if (node->phase == SHOAL_PHASE_FAILED || node->phase == SHOAL_PHASE_LEFT) return SHOAL_NEVER;
+    if (shoal_node__build(node) != SHOAL_ERR_OK) {
+        shoal_node__fail(node, "No memory for the store and the workers", (shoal_slice){0});
+        return SHOAL_NEVER;
+    }
+    shoal_thread_enter(node->thread, event->now);
+    dispatch(node, event);
+    if (node->phase != SHOAL_PHASE_FAILED) settle(node);
+    (void)shoal_store_maintain(node->thread, MAINTAIN_BUDGET_US);
+    shoal_thread_leave(node->thread);
+    return node->phase == SHOAL_PHASE_FAILED ? SHOAL_NEVER : deadline(node);
+}
+
+/* ---- what a host asks ---- */
+
+shoal_node_wish shoal_node_wanted(const shoal_node *node)
+{
+    return node->wish;
+}
+
+bool shoal_node_ready(const shoal_node *node)
+{
+    return shoal_load_acquire(&node->ready); /* pair: node.ready */
+}
+
+const char *shoal_node_name(const shoal_node *node)
+{
+    if (!shoal_node_ready(node)) return "";
+    return node->cluster != NULL ? shoal_cluster_name(node->cluster) : node->run_id;
+}
+
+uint64_t shoal_node_digest(const shoal_node *node)
+{
+    uint64_t digest = node->store != NULL ? shoal_store_digest(node->store) : 0;
+    shoal_buffer text = shoal_buffer_make(&node->allocator);
+
+    if (node->cluster != NULL)
+        digest = shoal_prng_mix(digest ^ shoal_cluster_digest(node->cluster));
+    for (uint32_t id = 0; id < SHOAL_DIRECTIVE_COUNT; id++) {
+        shoal_config__show(id, &node->config.values[id], &text);
+        shoal_buffer_append(&text, (shoal_slice){"", 1});
+    }
+    SHOAL_ASSERT(!text.failed);
+    digest = shoal_prng_mix(digest ^ shoal_hash(shoal_buffer_slice(&text), node->phase));
+    shoal_buffer_free(&text);
+    return digest;
+}
+
+shoal_worker *shoal_node_worker(shoal_node *node, uint32_t index)
+{
+    SHOAL_ASSERT(index < node->worker_count);
+    if (shoal_node__build(node) != SHOAL_ERR_OK) return NULL;
+    return node->workers[index];
+}

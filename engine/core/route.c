@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core/route.c - carries the cluster's opinion to the data path: which slots the store owns, and
+ * who serves the others. A gained slot is marked owned before the new route is out, a lost one
+ * loses its mark after it, so that a worker that finds a slot foreign always finds somebody else
+ * in the route it then reads.
+ */
+#include "core/node.h"
+
+#include "base/assert.h"
+
+static bool owned(const shoal_node *node, uint32_t slot)
+{
+    return (node->owned[slot >> 3] >> (slot & 7) & 1) != 0;
+}
+
+static void set_owned(shoal_node *node, uint32_t slot, bool own)
+{
+    uint8_t bit = (uint8_t)(1u << (slot & 7));
+
+    if (own)
+        node->owned[slot >> 3] |= bit;
+    else
+        node->owned[slot >> 3] &= (uint8_t)~bit;
+    shoal_store_set_owned(node->thread, slot, own);
+}
+
+/* Does the route give the slot to this node? */
+static bool is_mine(const shoal_route *route, uint32_t slot)
+{
+    uint16_t owner = route->owner[slot];
+
+    SHOAL_ASSERT(owner <= route->node_count);
+    return owner != 0 && route->nodes[owner - 1].myself;
+}
+
+/* Marks the slots that the route gives (`gain`) or takes away. */
+static void mark(shoal_node *node, const shoal_route *route, bool gain)
+{
+    for (uint32_t slot = 0; slot < SHOAL_SLOTS; slot++) {
+        bool mine = is_mine(route, slot);
+        if (mine == gain && owned(node, slot) != mine) set_owned(node, slot, mine);
+    }
+}
+
+void shoal_node__publish_route(shoal_node *node)
+{
+    uint64_t version = node->cluster != NULL ? shoal_cluster_version(node->cluster) : 0;
+    shoal_route *route;
+
+    if (node->cluster == NULL || node->phase < SHOAL_PHASE_SAVING) return;
+    if (version == node->route_version && shoal_store_route(node->store)->cluster) return;
+    route = shoal_route_make(node->store, shoal_cluster_route_size(node->cluster));
+    /* Without memory the former route stays; the next step tries again. */
+    if (route == NULL) return;
+    shoal_cluster_fill_route(node->cluster, route);
+    SHOAL_ASSERT(route->cluster);
+    mark(node, route, true);
+    shoal_store_publish_route(node->thread, route);
+    mark(node, route, false);
+    node->route_version = version;
+}

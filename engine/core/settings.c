@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core/settings.c - how the configuration takes effect: a snapshot of what the data path reads,
+ * replaced as a whole, and the cluster's settings.
+ */
+#include "core/node.h"
+
+#include "base/assert.h"
+#include "base/memory.h"
+#include "base/text.h"
+
+static shoal_settings read_settings(const shoal_config *config)
+{
+    bool cluster = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_ENABLED) != 0;
+    int64_t databases = shoal_config__number(config, SHOAL_DIRECTIVE_DATABASES);
+    int64_t bulk = shoal_config__number(config, SHOAL_DIRECTIVE_PROTO_MAX_BULK_LEN);
+    int64_t query = shoal_config__number(config, SHOAL_DIRECTIVE_CLIENT_QUERY_BUFFER_LIMIT);
+    int64_t clients = shoal_config__number(config, SHOAL_DIRECTIVE_MAXCLIENTS);
+    int64_t timeout = shoal_config__number(config, SHOAL_DIRECTIVE_TIMEOUT);
+
+    return (shoal_settings){.requirepass = shoal_config__text(config, SHOAL_DIRECTIVE_REQUIREPASS),
+                            .bulk_size_max = (uint64_t)bulk,
+                            .query_size_max = (uint64_t)query,
+                            .clients_max = (uint32_t)clients,
+                            .databases = cluster ? 1 : (uint32_t)databases,
+                            .timeout_s = (uint32_t)timeout,
+                            .protected_mode =
+                                shoal_config__number(config, SHOAL_DIRECTIVE_PROTECTED_MODE) != 0,
+                            .cluster = cluster};
+}
+
+static bool same_settings(const shoal_settings *a, const shoal_settings *b)
+{
+    return shoal_text_equal(a->requirepass, b->requirepass) &&
+           a->bulk_size_max == b->bulk_size_max && a->query_size_max == b->query_size_max &&
+           a->clients_max == b->clients_max && a->databases == b->databases &&
+           a->timeout_s == b->timeout_s && a->protected_mode == b->protected_mode &&
+           a->protected_bound == b->protected_bound && a->cluster == b->cluster;
+}
+
+/* The kept snapshot that equals `settings`, or a new one; NULL without memory. */
+static const shoal_snapshot *snapshot_of(shoal_node *node, const shoal_settings *settings)
+{
+    size_t password_size = settings->requirepass.size;
+    size_t memory = sizeof(shoal_snapshot) + password_size;
+    shoal_snapshot *snapshot;
+
+    for (snapshot = node->snapshots; snapshot != NULL; snapshot = snapshot->next) {
+        if (same_settings(&snapshot->settings, settings)) return snapshot;
+    }
+    snapshot = shoal_memory_take_zeroed(&node->allocator, memory, SHOAL_ALIGN_PLAIN);
+    if (snapshot == NULL) return NULL;
+    snapshot->memory = memory;
+    snapshot->settings = *settings;
+    if (password_size > 0) memcpy(snapshot->password, settings->requirepass.data, password_size);
+    snapshot->settings.requirepass = (shoal_slice){snapshot->password, password_size};
+    snapshot->next = node->snapshots;
+    node->snapshots = snapshot;
+    return snapshot;
+}
+
+void shoal_node__drop_snapshots(shoal_node *node)
+{
+    shoal_snapshot *snapshot = node->snapshots;
+
+    while (snapshot != NULL) {
+        shoal_snapshot *next = snapshot->next;
+        shoal_memory_give(&node->allocator, snapshot, snapshot->memory, SHOAL_ALIGN_PLAIN);
+        snapshot = next;
+    }
+    node->snapshots = NULL;
+}
+
+/* Copies a text directive into a zeroed array that has room for it and a zero. */
+static void copy_text(const shoal_config *config, shoal_directive_id id, char *out, size_t room)
+{
+    shoal_slice text = shoal_config__text(config, id);
+
+    SHOAL_ASSERT(text.size < room);
+    if (text.size > 0) memcpy(out, text.data, text.size);
+}
+
+shoal_cluster_settings shoal_node__cluster_settings(const shoal_node *node)
+{
+    const shoal_config *config = &node->config;
+    int64_t port = shoal_config__number(config, SHOAL_DIRECTIVE_PORT);
+    int64_t bus = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_PORT);
+    int64_t coverage = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_REQUIRE_FULL_COVERAGE);
+    int64_t reads = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_ALLOW_READS_WHEN_DOWN);
+    int64_t announced = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_ANNOUNCE_PORT);
+    int64_t announced_bus = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_ANNOUNCE_BUS_PORT);
+    int64_t endpoint =
+        shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_PREFERRED_ENDPOINT_TYPE);
+    shoal_cluster_settings settings = {
+        .port = (uint16_t)port,
+        .bus_port = (uint16_t)(bus != 0 ? bus : port + 10000),
+        .node_timeout_ms = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_NODE_TIMEOUT),
+        .require_full_coverage = coverage != 0,
+        .allow_reads_when_down = reads != 0,
+        .announce_port = (uint16_t)announced,
+        .announce_bus_port = (uint16_t)announced_bus,
+        .preferred_endpoint = (int)endpoint};
+
+    copy_text(config, SHOAL_DIRECTIVE_CLUSTER_ANNOUNCE_IP, settings.announce_ip,
+              sizeof(settings.announce_ip));
+    copy_text(config, SHOAL_DIRECTIVE_CLUSTER_ANNOUNCE_HOSTNAME, settings.announce_hostname,
+              sizeof(settings.announce_hostname));
+    return settings;
+}
+
+shoal_err shoal_node__apply(shoal_node *node)
+{
+    shoal_settings settings = read_settings(&node->config);
+    const shoal_snapshot *snapshot;
+
+    if (node->snapshots != NULL && node->config_seen == node->config.version) return SHOAL_ERR_OK;
+    snapshot = snapshot_of(node, &settings);
+    if (snapshot == NULL) return SHOAL_ERR_NO_MEMORY;
+    shoal_store_release(&node->env.settings, &snapshot->settings); /* pair: env.settings */
+    if (node->cluster != NULL) {
+        shoal_cluster_settings cluster = shoal_node__cluster_settings(node);
+        shoal_cluster_set(node->cluster, &cluster, node->now);
+    }
+    node->config_seen = node->config.version;
+    return SHOAL_ERR_OK;
+}

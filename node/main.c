@@ -158,14 +158,12 @@ static int print_help(void)
 
 static int print_directives(void)
 {
-#define ACTIVE "active"
-#define RECORDED "recorded"
-#define SHOAL_DIRECTIVE(id, name, alias, type, fallback, min, max, words, flags, effect, doc) \
-    printf("%-40s %-9s \"%s\"  %s\n", name, effect, fallback, doc);
-#include "core/config.def"
-#undef SHOAL_DIRECTIVE
-#undef ACTIVE
-#undef RECORDED
+    shoal_allocator allocator = shoal_memory_allocator();
+    shoal_buffer text = shoal_buffer_make(&allocator);
+    shoal_node_directives(&text);
+    shoal_slice slice = shoal_buffer_slice(&text);
+    fwrite(slice.data, 1, slice.size, stdout);
+    shoal_buffer_free(&text);
     return 0;
 }
 

@@ -22,6 +22,7 @@
 #include "memory.h"
 #include "process.h"
 #include "sockets.h"
+#include "vitals.h"
 
 /* Listeners: an address each for clients and for the bus, and the UNIX socket. */
 #define ACCEPTORS_MAX (2 * SHOAL_BIND_MAX + 1)
@@ -45,8 +46,9 @@ struct shoal_server {
     shoal_acceptor acceptors[ACCEPTORS_MAX];
     uint32_t acceptor_count;
     signal_watch signals;
-    bool announced; /* "Ready to accept connections" has been said */
-    bool stale;     /* a command may have changed the configuration */
+    shoal_vital_signs vitals;
+    uint64_t config_version; /* of the configuration that is obeyed */
+    bool announced;          /* "Ready to accept connections" has been said */
     int exit_code;
 };
 
@@ -55,7 +57,10 @@ struct shoal_server {
 static int64_t step(void *context, const shoal_event *event)
 {
     shoal_server *server = context;
-    if (event->kind == SHOAL_EVENT_NUDGED) server->stale = true;
+    /* Only commands of clients come by a nudge, and only they ask for vitals. */
+    if (event->kind == SHOAL_EVENT_NUDGED) {
+        shoal_vitals__update(&server->vitals, server->node, event->now.mono_us);
+    }
     return shoal_node_step(server->node, event);
 }
 
@@ -86,22 +91,24 @@ static void announce(shoal_server *server)
     }
 }
 
-/* Obeys the directives that CONFIG SET may have changed. */
+/* Obeys the directives that CONFIG SET has changed. */
 static void refresh(shoal_server *server)
 {
+    uint64_t version = shoal_node_config_version(server->node);
+    if (version == server->config_version) return;
+    server->config_version = version;
     char text[32];
     shoal_options__text(server->node, "loglevel", text, sizeof text);
     shoal_log__set_level(server->log, text);
     shoal_options__text(server->node, "tcp-keepalive", text, sizeof text);
     server->options.tcp_keepalive = (int)strtol(text, NULL, 10);
-    server->stale = false;
 }
 
 static int64_t chores(void *owner, shoal_time now)
 {
     shoal_server *server = owner;
     if (!server->announced && shoal_node_ready(server->node)) announce(server);
-    if (server->stale) refresh(server);
+    refresh(server);
     shoal_node_wish wish = shoal_node_wanted(server->node);
     if (wish == SHOAL_WISH_FATAL) server->exit_code = 1;
     if (wish != SHOAL_WISH_NONE) shoal_control__stop(server->control);
@@ -375,6 +382,7 @@ shoal_err shoal_server__start(const shoal_server_setup *setup, shoal_server **ou
     server->log = setup->log;
     server->options = *setup->options;
     server->signals.descriptor = -1;
+    shoal_vitals__init(&server->vitals, setup->config_file);
     uint32_t lanes = lane_count(setup->options);
     server->lanes = allocator.allocate_zeroed(NULL, lanes * sizeof *server->lanes, 8);
     if (server->lanes == NULL) return SHOAL_ERR_NO_MEMORY;

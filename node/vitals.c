@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * node/vitals.h on Linux. A measurement takes some 20 microseconds, so it is made only when
+ * somebody may be about to ask, and not twice within a few milliseconds.
+ */
+#include "vitals.h"
+
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "memory.h"
+
+/* How old a measurement may be. Chosen. */
+#define AGE_MAX_US 5000
+
+void shoal_vitals__init(shoal_vital_signs *signs, const char *config_file)
+{
+    struct utsname name;
+    if (uname(&name) == 0) {
+        snprintf(signs->system, sizeof signs->system, "%s %s %s", name.sysname, name.release,
+                 name.machine);
+    }
+    ssize_t length = readlink("/proc/self/exe", signs->executable, sizeof signs->executable - 1);
+    signs->executable[length > 0 ? length : 0] = '\0';
+    struct sysinfo machine;
+    if (sysinfo(&machine) == 0) {
+        signs->vitals.memory_total = (uint64_t)machine.totalram * machine.mem_unit;
+    }
+    signs->vitals.allocator_name = shoal_memory_name();
+    signs->vitals.multiplexing = "epoll";
+    signs->vitals.system = signs->system;
+    signs->vitals.executable = signs->executable;
+    signs->vitals.config_file = config_file ? config_file : "";
+}
+
+static uint64_t resident_bytes(void)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL) return 0;
+    unsigned long pages = 0;
+    bool read = fscanf(file, "%*u %lu", &pages) == 1;
+    fclose(file);
+    return read ? (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+static uint64_t microseconds(struct timeval time)
+{
+    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec;
+}
+
+void shoal_vitals__update(shoal_vital_signs *signs, shoal_node *node, int64_t mono_us)
+{
+    if (signs->measured_at != 0 && mono_us - signs->measured_at < AGE_MAX_US) return;
+    signs->measured_at = mono_us;
+    shoal_vitals *vitals = &signs->vitals;
+    vitals->rss_bytes = resident_bytes();
+    shoal_memory_stats memory = shoal_memory_stats_read();
+    vitals->allocator_allocated = memory.allocated;
+    vitals->allocator_active = memory.active;
+    vitals->allocator_resident = memory.resident;
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) == 0) {
+        vitals->cpu_user_us = microseconds(usage.ru_utime);
+        vitals->cpu_system_us = microseconds(usage.ru_stime);
+    }
+    if (getrusage(RUSAGE_THREAD, &usage) == 0) {
+        vitals->cpu_user_main_us = microseconds(usage.ru_utime);
+        vitals->cpu_system_main_us = microseconds(usage.ru_stime);
+    }
+    shoal_node_set_vitals(node, vitals);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * node/vitals.h - what only the host knows of the process, for INFO: memory of the process and
+ * of the allocator, processor time, names.
+ *
+ * Control thread.
+ */
+#ifndef SHOAL_NODE_VITALS_H
+#define SHOAL_NODE_VITALS_H
+
+#include <limits.h>
+
+#include <shoal/node.h>
+
+/* The vitals of this process, and the texts that they borrow. */
+typedef struct shoal_vital_signs {
+    shoal_vitals vitals;
+    char system[256];
+    char executable[PATH_MAX];
+    int64_t measured_at; /* monotonic microseconds of the last measurement, 0 for never */
+} shoal_vital_signs;
+
+/* Fills in what does not change. `config_file` is borrowed, NULL without one. */
+void shoal_vitals__init(shoal_vital_signs *signs, const char *config_file);
+
+/* Measures the rest and gives it to the node, unless it was done a moment ago. */
+void shoal_vitals__update(shoal_vital_signs *signs, shoal_node *node, int64_t mono_us);
+
+#endif

@@ -164,7 +164,7 @@ typedef struct shoal_scan {
 
 /* Visits live items from `*cursor` on (0 begins) until scan->count buckets have been seen or the
  * walk is over (then `*cursor` is 0). Inside enter and leave; no gate; stateless. Every key
- * present for the whole walk is visited exactly once, others at most once in one place. Cursors
+ * present for the whole walk is visited exactly once, others at most once. Cursors
  * survive growth and shrinking; as numbers they stay below 2^53 for less than some 60 million
  * keys a slot (values that never came from a walk are harmless). The items stay readable until
  * the leave. */

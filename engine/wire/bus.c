@@ -70,9 +70,41 @@ enum {
 
 #define IP_SIZE 46u
 
-_Static_assert(AT_SLOTS + SHOAL_SLOTS / 8 == AT_REPLICA_OF, "the slot map fills its place");
+/* Each field ends where the next begins, but for the two places that are always zero. */
+_Static_assert(AT_SIGNATURE + 4 == AT_SIZE, "signature");
+_Static_assert(AT_SIZE + 4 == AT_VERSION, "size");
+_Static_assert(AT_VERSION + 2 == AT_PORT, "version");
+_Static_assert(AT_PORT + 2 == AT_TYPE, "port");
+_Static_assert(AT_TYPE + 2 == AT_COUNT, "type");
+_Static_assert(AT_COUNT + 2 == AT_CURRENT_EPOCH, "count");
+_Static_assert(AT_CURRENT_EPOCH + 8 == AT_CONFIG_EPOCH, "current epoch");
+_Static_assert(AT_CONFIG_EPOCH + 8 == AT_OFFSET, "config epoch");
+_Static_assert(AT_OFFSET + 8 == AT_SENDER, "offset");
+_Static_assert(AT_SENDER + SHOAL_NODE_NAME_LEN == AT_SLOTS, "sender");
+_Static_assert(AT_SLOTS + sizeof(shoal_slotmap) == AT_REPLICA_OF, "slots");
+_Static_assert(AT_REPLICA_OF + SHOAL_NODE_NAME_LEN == AT_IP, "replica of");
+_Static_assert(AT_IP + IP_SIZE == AT_EXTENSIONS, "ip");
+_Static_assert(AT_EXTENSIONS + 2 + 30 == AT_TLS_PORT, "extensions and 30 zeros");
+_Static_assert(AT_TLS_PORT + 2 == AT_BUS_PORT, "tls port");
+_Static_assert(AT_BUS_PORT + 2 == AT_FLAGS, "bus port");
+_Static_assert(AT_FLAGS + 2 == AT_STATE, "flags");
+_Static_assert(AT_STATE + 1 == AT_MFLAGS, "state");
+_Static_assert(AT_MFLAGS + 3 == AT_DATA, "mflags");
 _Static_assert(AT_DATA == SHOAL_FRAME_HEADER_SIZE, "the data follows the header");
-_Static_assert(UPDATE_SLOTS + SHOAL_SLOTS / 8 == UPDATE_SIZE, "the slot map ends an update");
+_Static_assert(GOSSIP_NAME + SHOAL_NODE_NAME_LEN == GOSSIP_PING_SENT, "gossip name");
+_Static_assert(GOSSIP_PING_SENT + 4 == GOSSIP_PONG_RECEIVED, "gossip ping");
+_Static_assert(GOSSIP_PONG_RECEIVED + 4 == GOSSIP_IP, "gossip pong");
+_Static_assert(GOSSIP_IP + IP_SIZE == GOSSIP_PORT, "gossip ip");
+_Static_assert(GOSSIP_PORT + 2 == GOSSIP_BUS_PORT, "gossip port");
+_Static_assert(GOSSIP_BUS_PORT + 2 == GOSSIP_FLAGS, "gossip bus port");
+_Static_assert(GOSSIP_FLAGS + 2 == GOSSIP_TLS_PORT, "gossip flags");
+_Static_assert(GOSSIP_TLS_PORT + 2 + 2 == SHOAL_GOSSIP_SIZE, "gossip tls port and two zeros");
+_Static_assert(UPDATE_EPOCH + 8 == UPDATE_NAME, "update epoch");
+_Static_assert(UPDATE_NAME + SHOAL_NODE_NAME_LEN == UPDATE_SLOTS, "update name");
+_Static_assert(UPDATE_SLOTS + sizeof(shoal_slotmap) == UPDATE_SIZE, "update slots");
+_Static_assert(PUBLISH_MESSAGE_SIZE + 4 == PUBLISH_BYTES, "publish sizes");
+_Static_assert(sizeof(((shoal_frame *)0)->ip) == IP_SIZE, "an address of a frame");
+_Static_assert(sizeof(((shoal_gossip *)0)->ip) == IP_SIZE, "an address of gossip");
 
 /* Kinds of data, by type of frame. */
 typedef enum data_kind {
@@ -109,148 +141,7 @@ const char *shoal_frame_type_name(uint32_t type)
     return type < SHOAL_FRAME_TYPE_COUNT ? kinds[type].name : NULL;
 }
 
-/* ---- encoding ---- */
-
-/* Texts carry a zero behind them on the wire. */
-static bool extension_is_text(uint16_t type)
-{
-    return type == SHOAL_EXT_HOSTNAME || type == SHOAL_EXT_HUMAN_NODENAME;
-}
-
-/* Bytes of an extension with its header and padding. */
-static size_t extension_size(uint16_t type, size_t data_size)
-{
-    size_t size = data_size + (extension_is_text(type) ? 1 : 0);
-    size = (size + EXTENSION_ALIGN - 1) / EXTENSION_ALIGN * EXTENSION_ALIGN;
-    return EXTENSION_HEADER + size;
-}
-
-/* Bytes of the data behind the header. */
-static size_t data_size(const shoal_frame *frame)
-{
-    size_t size = 0;
-    switch (kinds[frame->type].data) {
-    case DATA_GOSSIP:
-        size = (size_t)frame->count * SHOAL_GOSSIP_SIZE;
-        for (uint16_t i = 0; i < frame->extension_count; i++)
-            size += extension_size(frame->extensions[i].type, frame->extensions[i].data.size);
-        return size;
-    case DATA_FAIL: return SHOAL_NODE_NAME_LEN;
-    case DATA_PUBLISH: return PUBLISH_BYTES + frame->channel.size + frame->message.size;
-    case DATA_UPDATE: return UPDATE_SIZE;
-    case DATA_MODULE: return frame->module_bytes.size;
-    case DATA_NONE: break;
-    }
-    return size;
-}
-
-/* Writes the header into zeroed bytes. */
-static void put_header(char *to, const shoal_frame *frame, size_t size)
-{
-    memcpy(to + AT_SIGNATURE, "RCmb", 4);
-    shoal_bytes_put_be32(to + AT_SIZE, (uint32_t)size);
-    shoal_bytes_put_be16(to + AT_VERSION, VERSION);
-    shoal_bytes_put_be16(to + AT_PORT, frame->port);
-    shoal_bytes_put_be16(to + AT_TYPE, frame->type);
-    shoal_bytes_put_be16(to + AT_COUNT, frame->count);
-    shoal_bytes_put_be64(to + AT_CURRENT_EPOCH, frame->current_epoch);
-    shoal_bytes_put_be64(to + AT_CONFIG_EPOCH, frame->config_epoch);
-    shoal_bytes_put_be64(to + AT_OFFSET, frame->offset);
-    memcpy(to + AT_SENDER, frame->sender, SHOAL_NODE_NAME_LEN);
-    if (frame->slots) memcpy(to + AT_SLOTS, frame->slots, sizeof(*frame->slots));
-    memcpy(to + AT_REPLICA_OF, frame->replica_of, SHOAL_NODE_NAME_LEN);
-    memcpy(to + AT_IP, frame->ip, IP_SIZE);
-    shoal_bytes_put_be16(to + AT_EXTENSIONS, frame->extension_count);
-    shoal_bytes_put_be16(to + AT_TLS_PORT, frame->tls_port);
-    shoal_bytes_put_be16(to + AT_BUS_PORT, frame->bus_port);
-    shoal_bytes_put_be16(to + AT_FLAGS, frame->flags);
-    to[AT_STATE] = (char)frame->state;
-    memcpy(to + AT_MFLAGS, frame->mflags, sizeof(frame->mflags));
-    if (frame->extension_count) to[AT_MFLAGS] |= SHOAL_MFLAG_EXT_DATA;
-}
-
-static void put_gossip(char *to, const shoal_gossip *gossip)
-{
-    memcpy(to + GOSSIP_NAME, gossip->name, SHOAL_NODE_NAME_LEN);
-    shoal_bytes_put_be32(to + GOSSIP_PING_SENT, gossip->ping_sent_s);
-    shoal_bytes_put_be32(to + GOSSIP_PONG_RECEIVED, gossip->pong_received_s);
-    memcpy(to + GOSSIP_IP, gossip->ip, IP_SIZE);
-    shoal_bytes_put_be16(to + GOSSIP_PORT, gossip->port);
-    shoal_bytes_put_be16(to + GOSSIP_BUS_PORT, gossip->bus_port);
-    shoal_bytes_put_be16(to + GOSSIP_FLAGS, gossip->flags);
-    shoal_bytes_put_be16(to + GOSSIP_TLS_PORT, gossip->tls_port);
-}
-
-/* Gossip entries, then extensions. */
-static void put_gossip_data(char *to, const shoal_frame *frame)
-{
-    for (uint32_t i = 0; i < frame->count; i++, to += SHOAL_GOSSIP_SIZE) {
-        if (frame->gossip)
-            put_gossip(to, &frame->gossip[i]);
-        else
-            memcpy(to, frame->gossip_bytes.data + i * SHOAL_GOSSIP_SIZE, SHOAL_GOSSIP_SIZE);
-    }
-    for (uint32_t i = 0; i < frame->extension_count; i++) {
-        shoal_slice data = frame->extensions[i].data;
-        size_t size = extension_size(frame->extensions[i].type, data.size);
-        shoal_bytes_put_be32(to, (uint32_t)size);
-        shoal_bytes_put_be16(to + 4, frame->extensions[i].type);
-        if (data.size) memcpy(to + EXTENSION_HEADER, data.data, data.size);
-        to += size;
-    }
-}
-
-static void put_publish_data(char *to, const shoal_frame *frame)
-{
-    shoal_slice channel = frame->channel;
-    shoal_slice message = frame->message;
-    shoal_bytes_put_be32(to + PUBLISH_CHANNEL_SIZE, (uint32_t)channel.size);
-    shoal_bytes_put_be32(to + PUBLISH_MESSAGE_SIZE, (uint32_t)message.size);
-    if (channel.size) memcpy(to + PUBLISH_BYTES, channel.data, channel.size);
-    if (message.size) memcpy(to + PUBLISH_BYTES + channel.size, message.data, message.size);
-}
-
-static void put_update_data(char *to, const shoal_frame *frame)
-{
-    SHOAL_ASSERT(frame->update_slots != NULL);
-    shoal_bytes_put_be64(to + UPDATE_EPOCH, frame->update_epoch);
-    memcpy(to + UPDATE_NAME, frame->update_name, SHOAL_NODE_NAME_LEN);
-    memcpy(to + UPDATE_SLOTS, frame->update_slots, sizeof(*frame->update_slots));
-}
-
-void shoal_frame_encode(const shoal_frame *frame, shoal_buffer *out)
-{
-    SHOAL_ASSERT(frame->type < SHOAL_FRAME_TYPE_COUNT);
-    SHOAL_ASSERT(frame->extension_count <= EXTENSIONS_MAX);
-    size_t size = SHOAL_FRAME_HEADER_SIZE + data_size(frame);
-    SHOAL_ASSERT(size <= SHOAL_FRAME_SIZE_MAX);
-    char *to = shoal_buffer_reserve(out, size);
-    if (!to) return;
-    memset(to, 0, size);
-    put_header(to, frame, size);
-    char *data = to + AT_DATA;
-    switch (kinds[frame->type].data) {
-    case DATA_GOSSIP: put_gossip_data(data, frame); break;
-    case DATA_FAIL: memcpy(data, frame->failed_name, SHOAL_NODE_NAME_LEN); break;
-    case DATA_PUBLISH: put_publish_data(data, frame); break;
-    case DATA_UPDATE: put_update_data(data, frame); break;
-    case DATA_MODULE:
-        if (frame->module_bytes.size)
-            memcpy(data, frame->module_bytes.data, frame->module_bytes.size);
-        break;
-    case DATA_NONE: break;
-    }
-    shoal_buffer_commit(out, size);
-}
-
-/* ---- decoding ---- */
-
-/* Says what was wrong and where. */
-static shoal_err refuse(shoal_frame_error *error, const char *what, size_t offset, uint64_t found)
-{
-    *error = (shoal_frame_error){.what = what, .offset = (uint32_t)offset, .found = found};
-    return SHOAL_ERR_MALFORMED;
-}
+/* ---- what must hold of names and addresses, before they are sent and when they came ---- */
 
 /* True for a name of 40 characters of 0-9 a-z. */
 static bool is_name(const char *at)
@@ -284,10 +175,169 @@ static bool is_address(const char *at)
     return false;
 }
 
+/* ---- encoding ---- */
+
+/* Texts carry a zero behind them on the wire. */
+static bool extension_is_text(uint16_t type)
+{
+    return type == SHOAL_EXT_HOSTNAME || type == SHOAL_EXT_HUMAN_NODENAME;
+}
+
+/* Bytes of an extension with its header and padding. */
+static size_t extension_size(uint16_t type, size_t data_size)
+{
+    SHOAL_ASSERT(data_size <= SHOAL_FRAME_SIZE_MAX);
+    size_t size = data_size + (extension_is_text(type) ? 1 : 0);
+    size = (size + EXTENSION_ALIGN - 1) / EXTENSION_ALIGN * EXTENSION_ALIGN;
+    return EXTENSION_HEADER + size;
+}
+
+/* Bytes of the data behind the header. */
+static size_t data_size(const shoal_frame *frame)
+{
+    size_t size = 0;
+    switch (kinds[frame->type].data) {
+    case DATA_GOSSIP:
+        size = (size_t)frame->count * SHOAL_GOSSIP_SIZE;
+        for (uint16_t i = 0; i < frame->extension_count; i++)
+            size += extension_size(frame->extensions[i].type, frame->extensions[i].data.size);
+        return size;
+    case DATA_FAIL: return SHOAL_NODE_NAME_LEN;
+    case DATA_PUBLISH: return PUBLISH_BYTES + frame->channel.size + frame->message.size;
+    case DATA_UPDATE: return UPDATE_SIZE;
+    case DATA_MODULE: return frame->module_bytes.size;
+    case DATA_NONE: break;
+    }
+    return size;
+}
+
+/* Writes the header into zeroed bytes. */
+static void put_header(char *to, const shoal_frame *frame, size_t size)
+{
+    SHOAL_ASSERT(is_name(frame->sender));
+    SHOAL_ASSERT(is_zero(frame->replica_of, SHOAL_NODE_NAME_LEN) || is_name(frame->replica_of));
+    SHOAL_ASSERT(is_address(frame->ip));
+    memcpy(to + AT_SIGNATURE, "RCmb", 4);
+    shoal_bytes_put_be32(to + AT_SIZE, (uint32_t)size);
+    shoal_bytes_put_be16(to + AT_VERSION, VERSION);
+    shoal_bytes_put_be16(to + AT_PORT, frame->port);
+    shoal_bytes_put_be16(to + AT_TYPE, frame->type);
+    shoal_bytes_put_be16(to + AT_COUNT, frame->count);
+    shoal_bytes_put_be64(to + AT_CURRENT_EPOCH, frame->current_epoch);
+    shoal_bytes_put_be64(to + AT_CONFIG_EPOCH, frame->config_epoch);
+    shoal_bytes_put_be64(to + AT_OFFSET, frame->offset);
+    memcpy(to + AT_SENDER, frame->sender, SHOAL_NODE_NAME_LEN);
+    if (frame->slots) memcpy(to + AT_SLOTS, frame->slots, sizeof(*frame->slots));
+    memcpy(to + AT_REPLICA_OF, frame->replica_of, SHOAL_NODE_NAME_LEN);
+    memcpy(to + AT_IP, frame->ip, IP_SIZE);
+    shoal_bytes_put_be16(to + AT_EXTENSIONS, frame->extension_count);
+    shoal_bytes_put_be16(to + AT_TLS_PORT, frame->tls_port);
+    shoal_bytes_put_be16(to + AT_BUS_PORT, frame->bus_port);
+    shoal_bytes_put_be16(to + AT_FLAGS, frame->flags);
+    to[AT_STATE] = (char)frame->state;
+    memcpy(to + AT_MFLAGS, frame->mflags, sizeof(frame->mflags));
+    if (frame->extension_count) to[AT_MFLAGS] |= SHOAL_MFLAG_EXT_DATA;
+}
+
+static void put_gossip(char *to, const shoal_gossip *gossip)
+{
+    SHOAL_ASSERT(is_name(gossip->name));
+    SHOAL_ASSERT(is_address(gossip->ip));
+    memcpy(to + GOSSIP_NAME, gossip->name, SHOAL_NODE_NAME_LEN);
+    shoal_bytes_put_be32(to + GOSSIP_PING_SENT, gossip->ping_sent_s);
+    shoal_bytes_put_be32(to + GOSSIP_PONG_RECEIVED, gossip->pong_received_s);
+    memcpy(to + GOSSIP_IP, gossip->ip, IP_SIZE);
+    shoal_bytes_put_be16(to + GOSSIP_PORT, gossip->port);
+    shoal_bytes_put_be16(to + GOSSIP_BUS_PORT, gossip->bus_port);
+    shoal_bytes_put_be16(to + GOSSIP_FLAGS, gossip->flags);
+    shoal_bytes_put_be16(to + GOSSIP_TLS_PORT, gossip->tls_port);
+}
+
+/* Gossip entries, then extensions. */
+static void put_gossip_data(char *to, const shoal_frame *frame)
+{
+    SHOAL_ASSERT(frame->gossip || frame->gossip_bytes.size == frame->count * SHOAL_GOSSIP_SIZE);
+    for (uint32_t i = 0; i < frame->count; i++, to += SHOAL_GOSSIP_SIZE) {
+        if (frame->gossip)
+            put_gossip(to, &frame->gossip[i]);
+        else
+            memcpy(to, frame->gossip_bytes.data + i * SHOAL_GOSSIP_SIZE, SHOAL_GOSSIP_SIZE);
+    }
+    for (uint32_t i = 0; i < frame->extension_count; i++) {
+        shoal_slice data = frame->extensions[i].data;
+        size_t size = extension_size(frame->extensions[i].type, data.size);
+        shoal_bytes_put_be32(to, (uint32_t)size);
+        shoal_bytes_put_be16(to + 4, frame->extensions[i].type);
+        if (data.size) memcpy(to + EXTENSION_HEADER, data.data, data.size);
+        to += size;
+    }
+}
+
+static void put_publish_data(char *to, const shoal_frame *frame)
+{
+    shoal_slice channel = frame->channel;
+    shoal_slice message = frame->message;
+    shoal_bytes_put_be32(to + PUBLISH_CHANNEL_SIZE, (uint32_t)channel.size);
+    shoal_bytes_put_be32(to + PUBLISH_MESSAGE_SIZE, (uint32_t)message.size);
+    if (channel.size) memcpy(to + PUBLISH_BYTES, channel.data, channel.size);
+    if (message.size) memcpy(to + PUBLISH_BYTES + channel.size, message.data, message.size);
+}
+
+static void put_update_data(char *to, const shoal_frame *frame)
+{
+    SHOAL_ASSERT(frame->update_slots != NULL);
+    SHOAL_ASSERT(is_name(frame->update_name));
+    shoal_bytes_put_be64(to + UPDATE_EPOCH, frame->update_epoch);
+    memcpy(to + UPDATE_NAME, frame->update_name, SHOAL_NODE_NAME_LEN);
+    memcpy(to + UPDATE_SLOTS, frame->update_slots, sizeof(*frame->update_slots));
+}
+
+void shoal_frame_encode(const shoal_frame *frame, shoal_buffer *out)
+{
+    SHOAL_ASSERT(frame->type < SHOAL_FRAME_TYPE_COUNT);
+    SHOAL_ASSERT(frame->extension_count <= EXTENSIONS_MAX);
+    SHOAL_ASSERT(frame->count == 0 || kinds[frame->type].data == DATA_GOSSIP);
+    size_t size = SHOAL_FRAME_HEADER_SIZE + data_size(frame);
+    SHOAL_ASSERT(size <= SHOAL_FRAME_SIZE_MAX);
+    char *to = shoal_buffer_reserve(out, size);
+    if (!to) return;
+    memset(to, 0, size);
+    put_header(to, frame, size);
+    char *data = to + AT_DATA;
+    switch (kinds[frame->type].data) {
+    case DATA_GOSSIP: put_gossip_data(data, frame); break;
+    case DATA_FAIL:
+        SHOAL_ASSERT(is_name(frame->failed_name));
+        memcpy(data, frame->failed_name, SHOAL_NODE_NAME_LEN);
+        break;
+    case DATA_PUBLISH: put_publish_data(data, frame); break;
+    case DATA_UPDATE: put_update_data(data, frame); break;
+    case DATA_MODULE:
+        SHOAL_ASSERT(frame->module_bytes.size >= MODULE_SIZE_MIN);
+        memcpy(data, frame->module_bytes.data, frame->module_bytes.size);
+        break;
+    case DATA_NONE: break;
+    }
+    shoal_buffer_commit(out, size);
+}
+
+/* ---- decoding ---- */
+
+/* Says what was wrong and where. */
+static shoal_err refuse(shoal_frame_error *error, const char *what, size_t offset, uint64_t found)
+{
+    SHOAL_ASSERT(what != NULL);
+    SHOAL_ASSERT(offset <= SHOAL_FRAME_SIZE_MAX);
+    *error = (shoal_frame_error){.what = what, .offset = (uint32_t)offset, .found = found};
+    return SHOAL_ERR_MALFORMED;
+}
+
 /* Copies a checked address; senders may leave anything behind its zero. */
 static void get_address(const char *from, char to[IP_SIZE])
 {
+    SHOAL_DEBUG_ASSERT(is_address(from));
     size_t size = strlen(from);
+    SHOAL_ASSERT(size < IP_SIZE);
     memcpy(to, from, size);
     memset(to + size, 0, IP_SIZE - size);
 }
@@ -334,6 +384,7 @@ static shoal_err get_extensions(shoal_slice bytes, size_t at, shoal_frame *frame
             frame->extension_count++;
         }
         at += size;
+        SHOAL_ASSERT(at <= bytes.size);
     }
     if (at != bytes.size) return refuse(error, "the end of the frame", at, bytes.size);
     return SHOAL_ERR_OK;
@@ -342,6 +393,7 @@ static shoal_err get_extensions(shoal_slice bytes, size_t at, shoal_frame *frame
 /* PING, PONG, MEET. */
 static shoal_err get_gossip_data(shoal_slice bytes, shoal_frame *frame, shoal_frame_error *error)
 {
+    frame->count = shoal_bytes_get_be16(bytes.data + AT_COUNT);
     size_t size = (size_t)frame->count * SHOAL_GOSSIP_SIZE;
     if (size > bytes.size - AT_DATA)
         return refuse(error, "a gossip count that fits in the frame", AT_COUNT, frame->count);
@@ -422,7 +474,6 @@ static shoal_err get_header(const char *from, shoal_frame *frame, shoal_frame_er
     if (!is_address(from + AT_IP))
         return refuse(error, "an address or none", AT_IP, (uint8_t)from[AT_IP]);
     frame->port = shoal_bytes_get_be16(from + AT_PORT);
-    frame->count = shoal_bytes_get_be16(from + AT_COUNT);
     frame->current_epoch = shoal_bytes_get_be64(from + AT_CURRENT_EPOCH);
     frame->config_epoch = shoal_bytes_get_be64(from + AT_CONFIG_EPOCH);
     frame->offset = shoal_bytes_get_be64(from + AT_OFFSET);

@@ -10,10 +10,14 @@
 
 #include <shoal/types.h>
 
+/* Bytes that every frame begins with. */
 #define SHOAL_FRAME_HEADER_SIZE 2256u
+/* Bytes of an encoded gossip entry. */
 #define SHOAL_GOSSIP_SIZE 104u
-#define SHOAL_FRAME_SIZE_MAX (64u << 20) /* chosen: far above any frame that peers send */
+/* A frame that announces more is refused. Chosen: far above any frame that peers send. */
+#define SHOAL_FRAME_SIZE_MAX (64u << 20)
 
+/* Types of frames. */
 typedef enum shoal_frame_type {
     SHOAL_FRAME_PING = 0,
     SHOAL_FRAME_PONG = 1,
@@ -45,8 +49,10 @@ enum {
     SHOAL_NODE_MIGRATE_TO = 256,
     SHOAL_NODE_NOFAILOVER = 512
 };
+
 /* mflags[0] of the header. */
 enum { SHOAL_MFLAG_PAUSED = 1, SHOAL_MFLAG_FORCEACK = 2, SHOAL_MFLAG_EXT_DATA = 4 };
+
 /* Ping extension types. */
 enum {
     SHOAL_EXT_HOSTNAME = 0,
@@ -59,10 +65,14 @@ enum {
 typedef struct shoal_slotmap {
     uint8_t bits[SHOAL_SLOTS / 8];
 } shoal_slotmap;
+
+/* Is `slot` (below SHOAL_SLOTS) in the set? */
 static inline bool shoal_slotmap_has(const shoal_slotmap *map, uint32_t slot)
 {
     return (map->bits[slot >> 3] >> (slot & 7)) & 1;
 }
+
+/* Adds `slot` to the set, or takes it out. */
 static inline void shoal_slotmap_put(shoal_slotmap *map, uint32_t slot, bool on)
 {
     uint8_t bit = (uint8_t)(1u << (slot & 7));
@@ -72,6 +82,7 @@ static inline void shoal_slotmap_put(shoal_slotmap *map, uint32_t slot, bool on)
         map->bits[slot >> 3] &= (uint8_t)~bit;
 }
 
+/* What a sender says of a third node. */
 typedef struct shoal_gossip {
     char name[SHOAL_NODE_NAME_LEN];
     uint32_t ping_sent_s, pong_received_s; /* seconds of the sender's wall clock */
@@ -123,11 +134,13 @@ void shoal_frame_encode(const shoal_frame *frame, shoal_buffer *out);
  * the link cannot be read any further. */
 SHOAL_MUST_USE shoal_err shoal_frame_size(shoal_slice bytes, size_t *size,
                                           shoal_frame_error *error);
+
 /* Reads one whole frame of exactly `bytes.size` bytes: 0; SHOAL_ERR_UNSUPPORTED for another
  * version or an unknown type; SHOAL_ERR_MALFORMED. As in Redis, only this frame is lost then: the
  * link may go on behind it. */
 SHOAL_MUST_USE shoal_err shoal_frame_decode(shoal_slice bytes, shoal_frame *frame,
                                             shoal_frame_error *error);
+
 /* Entry `index` (< count) of a decoded frame. */
 void shoal_frame_gossip(const shoal_frame *frame, uint32_t index, shoal_gossip *out);
 

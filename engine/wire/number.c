@@ -24,11 +24,19 @@
  * 1075; the largest have 1024; and the division multiplies by ten once more. */
 #define NATURAL_WORDS 38
 
-/* words[0] is the lowest; words at and above `count` are not set. */
+_Static_assert(NATURAL_WORDS * 32 >= 1130 + 4, "the long way's largest number and a digit more");
+
+/* words[0] is the lowest; words at and above `count` are not set; the highest is not zero. */
 typedef struct natural {
     uint32_t count;
     uint32_t words[NATURAL_WORDS];
 } natural;
+
+/* The highest word counts. */
+static bool natural_is_trimmed(const natural *n)
+{
+    return n->count <= NATURAL_WORDS && (n->count == 0 || n->words[n->count - 1] != 0);
+}
 
 static natural natural_make(uint64_t value)
 {
@@ -36,11 +44,13 @@ static natural natural_make(uint64_t value)
     n.words[0] = (uint32_t)value;
     n.words[1] = (uint32_t)(value >> 32);
     while (n.count && n.words[n.count - 1] == 0) n.count--;
+    SHOAL_DEBUG_ASSERT(natural_is_trimmed(&n));
     return n;
 }
 
 static void natural_multiply(natural *n, uint32_t factor)
 {
+    SHOAL_DEBUG_ASSERT(factor != 0);
     uint64_t carry = 0;
     for (uint32_t i = 0; i < n->count; i++) {
         carry += (uint64_t)n->words[i] * factor;
@@ -51,10 +61,12 @@ static void natural_multiply(natural *n, uint32_t factor)
         SHOAL_ASSERT(n->count < NATURAL_WORDS);
         n->words[n->count++] = (uint32_t)carry;
     }
+    SHOAL_DEBUG_ASSERT(natural_is_trimmed(n));
 }
 
 static void natural_multiply_power_of_ten(natural *n, uint32_t exponent)
 {
+    SHOAL_DEBUG_ASSERT(exponent <= 324);
     for (; exponent >= 9; exponent -= 9) natural_multiply(n, 1000000000u);
     for (; exponent; exponent--) natural_multiply(n, 10);
 }
@@ -72,6 +84,8 @@ static void natural_shift_left(natural *n, uint32_t bits)
 /* Negative, 0 or positive as a < b, a == b, a > b. */
 static int natural_compare(const natural *a, const natural *b)
 {
+    SHOAL_DEBUG_ASSERT(natural_is_trimmed(a));
+    SHOAL_DEBUG_ASSERT(natural_is_trimmed(b));
     if (a->count != b->count) return a->count < b->count ? -1 : 1;
     for (uint32_t i = a->count; i--;) {
         if (a->words[i] != b->words[i]) return a->words[i] < b->words[i] ? -1 : 1;
@@ -88,7 +102,7 @@ static void natural_subtract(natural *a, const natural *b)
         borrow = a->words[i] < other;
         a->words[i] = (uint32_t)(a->words[i] - other);
     }
-    SHOAL_ASSERT(borrow == 0);
+    SHOAL_ASSERT(borrow == 0); /* b <= a */
     while (a->count && a->words[a->count - 1] == 0) a->count--;
 }
 
@@ -97,6 +111,12 @@ static void natural_subtract(natural *a, const natural *b)
 #define DIGITS 17
 #define DIGITS_LOW 10000000000000000u   /* 10^16: the least number of 17 digits */
 #define DIGITS_HIGH 100000000000000000u /* 10^17 */
+
+_Static_assert(sizeof(double) == 8, "doubles are binary64");
+_Static_assert(DIGITS_LOW * 10 == DIGITS_HIGH, "one digit between them");
+_Static_assert(UINT64_MAX / 100 > DIGITS_HIGH, "a guess that is one too small does not overflow");
+_Static_assert(SHOAL_NUMBER_DOUBLE_MAX >= 1 + 1 + 1 + 16 + 5, "-d.16 digits e-308");
+_Static_assert(SHOAL_NUMBER_DOUBLE_MAX >= 1 + 6 + DIGITS - 1, "-0.000 and 17 digits");
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -115,6 +135,7 @@ typedef struct decimal {
 /* A guess of the decimal exponent: right, or one too small. */
 static int32_t guess_exponent(binary value)
 {
+    SHOAL_ASSERT(value.mantissa != 0);
     int64_t top = value.exponent + 63 - __builtin_clzll(value.mantissa);
     /* floor(top * log10(2)), with log10(2) * 2^32 rounded towards a smaller result. */
     if (top >= 0) return (int32_t)(top * 1292913986 >> 32);
@@ -125,6 +146,7 @@ static int32_t guess_exponent(binary value)
  * the divisor. */
 static uint64_t round_quotient(uint64_t quotient, int twice_remainder_compared)
 {
+    SHOAL_DEBUG_ASSERT(quotient < UINT64_MAX);
     if (twice_remainder_compared > 0) return quotient + 1;
     if (twice_remainder_compared == 0) return quotient + (quotient & 1);
     return quotient;
@@ -157,6 +179,7 @@ static bool scale_quick(binary value, int32_t exponent, uint64_t *digits)
 {
     int32_t power = 16 - exponent;
     if (power < 0 || power > 19 || value.exponent > 10 || value.exponent < -120) return false;
+    SHOAL_DEBUG_ASSERT(value.mantissa >> 53 == 0); /* product < 2^117, shifted at most to 2^127 */
     wide product = (wide)value.mantissa * powers_of_ten[power];
     if (value.exponent >= 0) {
         *digits = (uint64_t)(product << value.exponent);
@@ -195,6 +218,7 @@ static uint64_t scale_long(binary value, int32_t exponent)
             quotient++;
         }
     }
+    SHOAL_DEBUG_ASSERT(natural_compare(&numerator, &denominator) < 0);
     natural_multiply(&numerator, 2);
     return round_quotient(quotient, natural_compare(&numerator, &denominator));
 }
@@ -217,6 +241,8 @@ static decimal to_decimal(binary value)
 /* Writes digits[0], a point and the rest, and the exponent: "1.5e+17". */
 static size_t write_scientific(const char *digits, size_t count, int32_t exponent, char *out)
 {
+    SHOAL_DEBUG_ASSERT(count >= 1 && count <= DIGITS);
+    SHOAL_DEBUG_ASSERT(exponent >= -324 && exponent <= 308);
     size_t at = 0;
     out[at++] = digits[0];
     if (count > 1) {
@@ -234,6 +260,8 @@ static size_t write_scientific(const char *digits, size_t count, int32_t exponen
 /* Writes the digits with the point where the exponent says: "0.00015", "1.5", "1500". */
 static size_t write_positional(const char *digits, size_t count, int32_t exponent, char *out)
 {
+    SHOAL_DEBUG_ASSERT(count >= 1 && count <= DIGITS);
+    SHOAL_DEBUG_ASSERT(exponent >= -4 && exponent < DIGITS);
     size_t at = 0;
     if (exponent < 0) {
         memcpy(out, "0.000", 5);
@@ -269,6 +297,7 @@ static size_t write_positive(binary value, char *out)
 static size_t write_word(const char *word, char *out)
 {
     size_t size = strlen(word);
+    SHOAL_DEBUG_ASSERT(size <= 3);
     memcpy(out, word, size);
     return size;
 }

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/text.h"
 
 /* Longest line of + - , ( and longest line of a length; chosen, far above what servers send. */
@@ -19,6 +20,7 @@
 /* Finds the line behind the type byte: its text without CRLF. */
 static shoal_err read_line(shoal_slice bytes, size_t limit, shoal_slice *line)
 {
+    SHOAL_DEBUG_ASSERT(bytes.size > 0);
     size_t at = 1;
     while (at < bytes.size && at <= limit && bytes.data[at] != '\r' && bytes.data[at] != '\n') at++;
     if (at > limit) return SHOAL_ERR_MALFORMED;
@@ -26,6 +28,7 @@ static shoal_err read_line(shoal_slice bytes, size_t limit, shoal_slice *line)
     if (bytes.data[at] != '\r') return SHOAL_ERR_MALFORMED;
     if (at + 1 == bytes.size) return SHOAL_ERR_TRUNCATED;
     if (bytes.data[at + 1] != '\n') return SHOAL_ERR_MALFORMED;
+    SHOAL_DEBUG_ASSERT(at + 2 <= bytes.size);
     *line = (shoal_slice){bytes.data + 1, at - 1};
     return SHOAL_ERR_OK;
 }
@@ -38,6 +41,7 @@ static shoal_err read_text(shoal_slice bytes, shoal_answer *answer)
     if (error) return error;
     answer->text = line;
     answer->size = line.size + 3;
+    SHOAL_DEBUG_ASSERT(answer->size <= bytes.size);
     return SHOAL_ERR_OK;
 }
 
@@ -49,6 +53,7 @@ static shoal_err read_number(shoal_slice bytes, shoal_answer *answer)
     if (error) return error;
     if (!shoal_text_to_i64(line, &answer->integer)) return SHOAL_ERR_MALFORMED;
     answer->size = line.size + 3;
+    SHOAL_DEBUG_ASSERT(answer->size <= bytes.size);
     return SHOAL_ERR_OK;
 }
 
@@ -59,6 +64,7 @@ static shoal_err read_word(shoal_slice bytes, shoal_answer *answer)
     shoal_err error = read_line(bytes, NUMBER_LINE_MAX, &line);
     if (error) return error;
     answer->size = line.size + 3;
+    SHOAL_DEBUG_ASSERT(answer->type == '_' || answer->type == '#');
     if (answer->type == '_') {
         answer->integer = -1;
         return line.size == 0 ? SHOAL_ERR_OK : SHOAL_ERR_MALFORMED;
@@ -76,12 +82,14 @@ static shoal_err read_bulk(shoal_slice bytes, shoal_answer *answer)
     if (answer->integer == -1 && answer->type == '$') return SHOAL_ERR_OK;
     if (answer->integer < 0 || answer->integer > BULK_MAX) return SHOAL_ERR_MALFORMED;
     size_t size = (size_t)answer->integer;
+    SHOAL_DEBUG_ASSERT(answer->size <= bytes.size);
     size_t left = bytes.size - answer->size;
     const char *body = bytes.data + answer->size;
     if (left < size + 2) return SHOAL_ERR_TRUNCATED;
     if (memcmp(body + size, "\r\n", 2) != 0) return SHOAL_ERR_MALFORMED;
     answer->text = (shoal_slice){body, size};
     answer->size += size + 2;
+    SHOAL_DEBUG_ASSERT(answer->size <= bytes.size);
     return SHOAL_ERR_OK;
 }
 
@@ -144,10 +152,13 @@ shoal_err shoal_answer_size(shoal_slice bytes, size_t *size)
         shoal_slice rest = {bytes.data + used, bytes.size - used};
         shoal_err error = shoal_answer_next(rest, &answer);
         if (error) return error;
+        SHOAL_ASSERT(answer.size > 0 && answer.size <= rest.size);
         used += answer.size;
         /* Each step adds at most 2^33, and there are fewer steps than bytes: no overflow. */
         pending += elements_behind(&answer) - 1;
+        SHOAL_DEBUG_ASSERT(pending <= used * (2 * (uint64_t)ELEMENTS_MAX + 1));
     }
+    SHOAL_ASSERT(used <= bytes.size);
     *size = used;
     return SHOAL_ERR_OK;
 }

@@ -6,6 +6,7 @@
  */
 #include "wire/line.h"
 
+#include "base/assert.h"
 #include "wire/resp.h"
 
 /* Blanks before an argument and behind a closing quote. */
@@ -45,6 +46,7 @@ static char escaped(char c)
 /* Takes one byte between double quotes, which may be written with up to four. */
 static void take_quoted_byte(shoal_line__walk *walk)
 {
+    SHOAL_DEBUG_ASSERT(walk->at < walk->end);
     const char *at = walk->at;
     size_t left = (size_t)(walk->end - at);
     if (at[0] != '\\' || left < 2) {
@@ -68,7 +70,9 @@ static void take_quoted_byte(shoal_line__walk *walk)
 /* Takes a quoted part up to its closing quote, which must be followed by a blank or the end. */
 static bool take_quoted(shoal_line__walk *walk)
 {
+    SHOAL_DEBUG_ASSERT(walk->at < walk->end);
     char quote = *walk->at++;
+    SHOAL_DEBUG_ASSERT(quote == '"' || quote == '\'');
     while (walk->at < walk->end && *walk->at != quote) {
         if (quote == '"') {
             take_quoted_byte(walk);
@@ -77,6 +81,7 @@ static bool take_quoted(shoal_line__walk *walk)
             *walk->out++ = *walk->at++;
         }
     }
+    SHOAL_DEBUG_ASSERT(walk->at <= walk->end);
     if (walk->at == walk->end) return false;
     walk->at++;
     return walk->at == walk->end || is_space(*walk->at);
@@ -84,6 +89,8 @@ static bool take_quoted(shoal_line__walk *walk)
 
 int shoal_line__next(shoal_line__walk *walk, shoal_slice *argument)
 {
+    SHOAL_ASSERT(walk->at <= walk->end);
+    const char *start = walk->at;
     while (walk->at < walk->end && is_space(*walk->at)) walk->at++;
     if (walk->at == walk->end) return 0;
 
@@ -95,12 +102,14 @@ int shoal_line__next(shoal_line__walk *walk, shoal_slice *argument)
         }
         *walk->out++ = *walk->at++;
     }
+    SHOAL_ASSERT(walk->out - begin <= walk->at - start); /* so that `out` had room for it */
     *argument = (shoal_slice){begin, (size_t)(walk->out - begin)};
     return 1;
 }
 
 int shoal_line_split(shoal_slice line, shoal_buffer *store, shoal_slice *argv, int argv_max)
 {
+    SHOAL_ASSERT(argv_max >= 0);
     if (line.size == 0) return 0;
     char *room = shoal_buffer_reserve(store, line.size);
     if (!room) return -2;
@@ -114,6 +123,7 @@ int shoal_line_split(shoal_slice line, shoal_buffer *store, shoal_slice *argv, i
         argv[argc++] = argument;
     }
     if (found < 0) return -1;
+    SHOAL_ASSERT((size_t)(walk.out - room) <= line.size);
     shoal_buffer_commit(store, (size_t)(walk.out - room));
     return argc;
 }

@@ -15,6 +15,7 @@
 
 /* Longest header: type, 20 characters, CRLF. */
 #define HEADER_MAX 23u
+_Static_assert(HEADER_MAX >= 1 + SHOAL_TEXT_INTEGER_SIZE + 2, "any length fits in a header");
 
 /* "00" to "99": two digits at a time. */
 static const char digit_pairs[201] = "00010203040506070809"
@@ -32,6 +33,8 @@ static const char digit_pairs[201] = "00010203040506070809"
 static inline char *room(shoal_reply *reply, size_t size)
 {
     shoal_buffer *out = reply->out;
+    SHOAL_DEBUG_ASSERT(out->start <= out->end);
+    SHOAL_DEBUG_ASSERT(out->end <= out->capacity);
     if (__builtin_expect(out->capacity - out->end >= size, 1)) return out->data + out->end;
     return shoal_buffer_reserve(out, size);
 }
@@ -39,6 +42,8 @@ static inline char *room(shoal_reply *reply, size_t size)
 /* Everything before `behind` is written. */
 static inline void commit(shoal_reply *reply, const char *behind)
 {
+    SHOAL_DEBUG_ASSERT(behind >= reply->out->data + reply->out->end);
+    SHOAL_DEBUG_ASSERT(behind <= reply->out->data + reply->out->capacity);
     reply->out->end = (size_t)(behind - reply->out->data);
 }
 
@@ -50,6 +55,7 @@ static inline char *put_crlf(char *at)
 
 static inline char *put_bytes(char *at, const char *bytes, size_t size)
 {
+    SHOAL_DEBUG_ASSERT(bytes != NULL || size == 0);
     if (size) memcpy(at, bytes, size);
     return at + size;
 }
@@ -84,13 +90,24 @@ static void write_header(shoal_reply *reply, char type, uint64_t value)
 /* Writes text that is a whole reply, with its CRLF. */
 static void write_raw(shoal_reply *reply, const char *text, size_t size)
 {
+    SHOAL_DEBUG_ASSERT(size >= 3 && memcmp(text + size - 2, "\r\n", 2) == 0);
     char *at = room(reply, size);
     if (at) commit(reply, put_bytes(at, text, size));
+}
+
+/* No line end inside. */
+static bool is_one_line(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] == '\r' || text[i] == '\n') return false;
+    }
+    return true;
 }
 
 /* Writes a type byte, text and CRLF. */
 static void write_line(shoal_reply *reply, char type, const char *text, size_t size)
 {
+    SHOAL_DEBUG_ASSERT(is_one_line(text, size));
     char *at = room(reply, size + 3);
     if (!at) return;
     *at = type;
@@ -100,6 +117,7 @@ static void write_line(shoal_reply *reply, char type, const char *text, size_t s
 /* A bulk of another type: "$", "=". */
 static void write_bulk(shoal_reply *reply, char type, shoal_slice bytes)
 {
+    SHOAL_DEBUG_ASSERT(type == '$' || type == '=');
     char *at = room(reply, HEADER_MAX + bytes.size + 2);
     if (!at) return;
     at = put_header(at, type, bytes.size);
@@ -108,6 +126,7 @@ static void write_bulk(shoal_reply *reply, char type, shoal_slice bytes)
 
 static bool is_resp3(const shoal_reply *reply)
 {
+    SHOAL_DEBUG_ASSERT(reply->protocol == 2 || reply->protocol == 3);
     return reply->protocol == 3;
 }
 
@@ -125,6 +144,7 @@ void shoal_reply_ok(shoal_reply *reply)
  * are dropped, others become blanks, as in Redis. */
 static void make_one_line(shoal_buffer *out, size_t begin)
 {
+    SHOAL_ASSERT(begin <= out->end);
     while (out->end > begin && (out->data[out->end - 1] == '\r' || out->data[out->end - 1] == '\n'))
         out->end--;
     for (size_t i = begin; i < out->end; i++) {
@@ -148,11 +168,13 @@ void shoal_reply_errorf(shoal_reply *reply, const char *format, ...)
     va_end(arguments);
     if (out->failed) return;
     make_one_line(out, out->start + before);
+    SHOAL_DEBUG_ASSERT(out->data[out->start + before] == '-');
     shoal_buffer_append(out, (shoal_slice){"\r\n", 2});
 }
 
 void shoal_reply_complaint(shoal_reply *reply, const shoal_request *request)
 {
+    SHOAL_ASSERT(request->complaint != NULL);
     shoal_slice text = shoal_text(request->complaint);
     size_t at = shoal_text_find(text, shoal_text("%c"));
     if (at == SHOAL_TEXT_NONE) {
@@ -231,6 +253,7 @@ void shoal_reply_double(shoal_reply *reply, double value)
 {
     char text[SHOAL_NUMBER_DOUBLE_MAX];
     size_t size = shoal_number_from_double(value, text);
+    SHOAL_DEBUG_ASSERT(size <= sizeof(text));
     if (is_resp3(reply))
         write_line(reply, ',', text, size);
     else
@@ -247,6 +270,7 @@ typedef struct aggregate {
 
 static aggregate aggregate_map(const shoal_reply *reply, size_t pairs)
 {
+    SHOAL_DEBUG_ASSERT(pairs <= SIZE_MAX / 2);
     if (is_resp3(reply)) return (aggregate){'%', pairs};
     return (aggregate){'*', (uint64_t)pairs * 2};
 }
@@ -286,6 +310,7 @@ shoal_reply_mark shoal_reply_begin(shoal_reply *reply)
     /* Counted from the start of the content, which growing may move. */
     shoal_reply_mark mark = shoal_buffer_size(reply->out);
     write_raw(reply, "*0\r\n", DEFERRED_SIZE);
+    SHOAL_ASSERT(reply->out->failed || shoal_buffer_size(reply->out) == mark + DEFERRED_SIZE);
     return mark;
 }
 
@@ -297,6 +322,7 @@ static void end_deferred(shoal_reply *reply, shoal_reply_mark mark, aggregate wi
     SHOAL_ASSERT(mark + DEFERRED_SIZE <= shoal_buffer_size(out));
     char header[HEADER_MAX];
     size_t size = (size_t)(put_header(header, with.type, with.count) - header);
+    SHOAL_ASSERT(size >= DEFERRED_SIZE);
     size_t more = size - DEFERRED_SIZE;
     if (more) {
         if (!shoal_buffer_reserve(out, more)) return;

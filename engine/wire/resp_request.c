@@ -44,6 +44,7 @@ shoal_request_limits shoal_request_limits_default(void)
 /* Ends the request, and the connection, with words for the client. */
 static shoal_parse refuse(shoal_request *request, const char *complaint)
 {
+    SHOAL_ASSERT(complaint != NULL);
     request->argc = 0;
     request->complaint = complaint;
     shoal_request_reset(request);
@@ -53,6 +54,7 @@ static shoal_parse refuse(shoal_request *request, const char *complaint)
 /* The request is complete and takes `size` bytes. */
 static shoal_parse accept(shoal_request *request, size_t size)
 {
+    SHOAL_ASSERT(size > 0);
     request->size = size;
     shoal_request_reset(request);
     return SHOAL_PARSE_REQUEST;
@@ -60,6 +62,7 @@ static shoal_parse accept(shoal_request *request, size_t size)
 
 static void release_argv_large(shoal_request *request)
 {
+    SHOAL_ASSERT((request->argv_large == NULL) == (request->argv_capacity == 0));
     if (!request->argv_large) return;
     request->allocator->release(request->allocator->context, request->argv_large,
                                 request->argv_capacity * sizeof(shoal_slice),
@@ -71,12 +74,15 @@ static void release_argv_large(shoal_request *request)
 /* Elements that argv has room for now. */
 static uint32_t argv_room(const shoal_request *request)
 {
+    SHOAL_DEBUG_ASSERT(request->argv == request->argv_small ||
+                       request->argv == request->argv_large);
     return request->argv == request->argv_small ? (uint32_t)ARGV_SMALL : request->argv_capacity;
 }
 
 /* Makes room for more arguments than argv holds: four times as many, because each is there. */
 static bool grow_argv(shoal_request *request)
 {
+    SHOAL_ASSERT(request->argc == argv_room(request));
     uint64_t capacity = (uint64_t)argv_room(request) * 4;
     if (request->argv == request->argv_small && request->argv_capacity >= capacity) {
         memcpy(request->argv_large, request->argv_small, sizeof(request->argv_small));
@@ -99,6 +105,7 @@ static bool grow_argv(shoal_request *request)
 static bool add_argument(shoal_request *request, shoal_slice argument)
 {
     if (request->argc == argv_room(request) && !grow_argv(request)) return false;
+    SHOAL_DEBUG_ASSERT(request->argc < argv_room(request));
     request->argv[request->argc++] = argument;
     return true;
 }
@@ -121,6 +128,7 @@ static shoal_parse split_inline(shoal_request *request, shoal_slice line, size_t
         if (!add_argument(request, argument)) return refuse(request, "out of memory");
     }
     if (found < 0) return refuse(request, "Protocol error: unbalanced quotes in request");
+    SHOAL_ASSERT((size_t)(walk.out - room) <= line.size);
     if (room) shoal_buffer_commit(unquoted, (size_t)(walk.out - room));
     return accept(request, size);
 }
@@ -134,6 +142,7 @@ static shoal_parse parse_inline(shoal_request *request, shoal_slice bytes)
     request->partial.scanned = at;
     if (at > limit) return refuse(request, "Protocol error: too big inline request");
     if (at == bytes.size) return SHOAL_PARSE_MORE;
+    SHOAL_DEBUG_ASSERT(bytes.data[at] == '\n');
 
     size_t size = at;
     if (size && bytes.data[size - 1] == '\r') size--;
@@ -146,12 +155,14 @@ static shoal_parse parse_inline(shoal_request *request, shoal_slice bytes)
  * with 0. Returns what is behind it, or NULL: then header_slow has to look. */
 static inline const char *header_quick(const char *at, const char *end, uint64_t *value)
 {
+    SHOAL_DEBUG_ASSERT(at < end);
     const char *p = at + 1;
     const char *stop = end - p > 9 ? p + 9 : end;
     if (p >= stop || *p == '0') return NULL;
     uint32_t number = 0;
     while (p < stop && (uint8_t)(*p - '0') <= 9) number = number * 10 + (uint8_t)(*p++ - '0');
     if (end - p < 2 || *p != '\r' || p == at + 1) return NULL;
+    SHOAL_DEBUG_ASSERT(number > 0 && p + 2 <= end);
     *value = number;
     return p + 2;
 }
@@ -160,6 +171,7 @@ static inline const char *header_quick(const char *at, const char *end, uint64_t
  * REQUEST with *line_size, MORE, or ERROR when the line is too long. */
 static shoal_parse header_slow(shoal_request *request, shoal_slice bytes, size_t *line_size)
 {
+    SHOAL_ASSERT(request->partial.offset <= bytes.size);
     const char *line = bytes.data + request->partial.offset;
     size_t size = bytes.size - request->partial.offset;
     size_t limit = request->limits.inline_size_max;
@@ -172,6 +184,7 @@ static shoal_parse header_slow(shoal_request *request, shoal_slice bytes, size_t
                                    : "Protocol error: too big mbulk count string");
     }
     if (size - at < 2) return SHOAL_PARSE_MORE;
+    SHOAL_DEBUG_ASSERT(line[at] == '\r');
     *line_size = at;
     return SHOAL_PARSE_REQUEST;
 }
@@ -180,6 +193,7 @@ static shoal_parse header_slow(shoal_request *request, shoal_slice bytes, size_t
  * followed by a positive partial.argc, that it is not there yet. */
 static shoal_parse read_count(shoal_request *request, shoal_slice bytes)
 {
+    SHOAL_ASSERT(request->partial.argc == 0 && request->partial.offset == 0);
     size_t size;
     shoal_parse found = header_slow(request, bytes, &size);
     if (found != SHOAL_PARSE_REQUEST) return found;
@@ -222,6 +236,7 @@ static shoal_parse read_bulk_size(shoal_request *request, shoal_slice bytes, con
         return refuse(request, "Protocol error: unauthenticated bulk length");
     *value = (uint64_t)length;
     *body = line + size + 2;
+    SHOAL_ASSERT(*body <= bytes.data + bytes.size);
     return SHOAL_PARSE_REQUEST;
 }
 
@@ -232,6 +247,7 @@ static void follow_input(shoal_request *request, const char *data)
 {
     uintptr_t distance = (uintptr_t)data - request->partial.base;
     if (distance == 0) return;
+    SHOAL_ASSERT(data != NULL);
     for (uint32_t i = 0; i < request->argc; i++)
         request->argv[i].data = (const char *)((uintptr_t)request->argv[i].data + distance);
 }
@@ -246,6 +262,7 @@ static shoal_parse read_bulks(shoal_request *request, shoal_slice bytes)
     const char *end = bytes.data + bytes.size;
     const char *at = bytes.data + request->partial.offset;
 
+    SHOAL_ASSERT(request->partial.argc > 0);
     while (request->argc < request->partial.argc) {
         uint64_t size = 0;
         const char *body = NULL;
@@ -262,6 +279,7 @@ static shoal_parse read_bulks(shoal_request *request, shoal_slice bytes)
         if (!add_argument(request, (shoal_slice){body, size}))
             return refuse(request, "out of memory");
         at = body + size + 2;
+        SHOAL_DEBUG_ASSERT(at <= end);
         request->partial.offset = (size_t)(at - bytes.data);
         request->partial.scanned = 0;
     }
@@ -311,12 +329,14 @@ shoal_parse shoal_request_parse(shoal_request *request, shoal_slice bytes)
 
 void shoal_request_reset(shoal_request *request)
 {
+    SHOAL_ASSERT(request != NULL);
     memset(&request->partial, 0, sizeof(request->partial));
 }
 
 void shoal_request_free(shoal_request *request)
 {
     release_argv_large(request);
+    SHOAL_ASSERT(request->argv_capacity == 0);
     if (request->unquoted.allocator) shoal_buffer_free(&request->unquoted);
     request->argv = NULL;
     request->argc = 0;

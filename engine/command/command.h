@@ -213,7 +213,7 @@ struct shoal_env {
                                                      acquire. pair: env.settings */
     struct shoal_worker **workers;
     uint32_t worker_count;
-    _Atomic uint64_t client_id_next; /* relaxed counter */
+    _Atomic uint64_t client_id_next; /* relaxed: the id of the next session; starts at 1 */
     _Atomic uint32_t clients;        /* relaxed: sessions open now */
     uint64_t process_id;
     const char *run_id;   /* 40 hex characters */

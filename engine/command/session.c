@@ -59,7 +59,7 @@ static shoal_session *make_session(shoal_worker *worker, const shoal_session_opt
     session->name = shoal_buffer_make(allocator);
     session->library_name = shoal_buffer_make(allocator);
     session->library_version = shoal_buffer_make(allocator);
-    session->id = shoal_add_relaxed(&env->client_id_next, 1) + 1;
+    session->id = shoal_add_relaxed(&env->client_id_next, 1);
     session->opened_us = session->active_us = worker->now.mono_us;
     session->options = *options;
     return session;

@@ -34,6 +34,7 @@ static size_t grown_capacity(size_t capacity, size_t need)
 /* Moves the content to the front, where consumed bytes are. */
 static void compact(shoal_buffer *buffer)
 {
+    SHOAL_ASSERT(buffer->start > 0);
     size_t size = shoal_buffer_size(buffer);
     memmove(buffer->data, buffer->data + buffer->start, size);
     buffer->start = 0;
@@ -53,6 +54,7 @@ static bool grow(shoal_buffer *buffer, size_t need)
         memcpy(data, buffer->data + buffer->start, size);
         allocator->release(allocator->context, buffer->data, buffer->capacity, BUFFER_ALIGNMENT);
     }
+    SHOAL_ASSERT(size <= need && need <= capacity);
     buffer->data = data;
     buffer->start = 0;
     buffer->end = size;
@@ -98,6 +100,7 @@ char *shoal_buffer_reserve(shoal_buffer *buffer, size_t size)
 
 void shoal_buffer_append(shoal_buffer *buffer, shoal_slice bytes)
 {
+    SHOAL_ASSERT(bytes.data != NULL || bytes.size == 0);
     if (bytes.size == 0) return;
     char *room = shoal_buffer_reserve(buffer, bytes.size);
     if (room == NULL) return;

@@ -44,6 +44,7 @@ static void append_padded(shoal_buffer *out, const directive *d, shoal_slice tex
 {
     size_t width = (size_t)d->width;
     size_t fill = text.size < width ? width - text.size : 0;
+    SHOAL_ASSERT(d->width >= 0 && d->width <= WIDTH_MAX);
     if (fill > 0 && !d->left) append_fill(out, ' ', fill);
     shoal_buffer_append(out, text);
     if (fill > 0 && d->left) append_fill(out, ' ', fill);
@@ -52,6 +53,7 @@ static void append_padded(shoal_buffer *out, const directive *d, shoal_slice tex
 /* Appends a number whose first `sign` characters are its sign: zeros go behind it. */
 static void append_number(shoal_buffer *out, const directive *d, shoal_slice text, size_t sign)
 {
+    SHOAL_ASSERT(sign <= 1 && sign <= text.size);
     size_t width = (size_t)d->width;
     if (!d->zeros || d->left || text.size >= width) {
         append_padded(out, d, text);
@@ -66,6 +68,7 @@ static void append_hexadecimal(shoal_buffer *out, const directive *d, uint64_t v
 {
     char text[NUMBER_SIZE];
     size_t size = shoal_text_from_hex(text, value);
+    SHOAL_ASSERT(size <= NUMBER_SIZE);
     for (size_t i = 0; d->type == 'X' && i < size; i++) {
         if (text[i] >= 'a') text[i] = (char)(text[i] - ('a' - 'A'));
     }
@@ -107,12 +110,14 @@ static void append_fixed(shoal_buffer *out, directive d, double value)
     }
     uint64_t scale = 1;
     for (int i = 0; i < d.precision; i++) scale *= 10;
+    SHOAL_ASSERT(magnitude >= 0);
     uint64_t whole = (uint64_t)magnitude;
     uint64_t decimals = (uint64_t)((magnitude - (double)whole) * (double)scale + 0.5);
     if (decimals >= scale) {
         whole++;
         decimals -= scale;
     }
+    SHOAL_ASSERT(decimals < scale);
     append_fixed_digits(out, &d, negative && (whole | decimals) != 0,
                         (const uint64_t[2]){whole, decimals});
 }
@@ -150,6 +155,7 @@ static char parse_length(const char **format)
 /* Reads the directive behind a `%`; `*format` ends behind its letter. */
 static directive parse_directive(const char **format, va_list *arguments)
 {
+    SHOAL_ASSERT((*format)[-1] == '%');
     directive d = {.precision = -1};
     for (;; (*format)++) {
         if (**format == '-') {
@@ -167,6 +173,7 @@ static directive parse_directive(const char **format, va_list *arguments)
         d.precision = parse_count(format, arguments);
     }
     d.length = parse_length(format);
+    SHOAL_ASSERT(**format != '\0');
     d.type = *(*format)++;
     return d;
 }
@@ -196,6 +203,7 @@ static uint64_t take_unsigned(const directive *d, va_list *arguments)
 
 static void append_integer(shoal_buffer *out, const directive *d, va_list *arguments)
 {
+    SHOAL_ASSERT(d->precision < 0);
     char text[SHOAL_TEXT_INTEGER_SIZE];
     if (d->type == 'x' || d->type == 'X') {
         append_hexadecimal(out, d, take_unsigned(d, arguments));
@@ -215,6 +223,7 @@ static void append_string(shoal_buffer *out, const directive *d, const char *tex
     size_t size = 0;
     size_t most = d->precision < 0 ? SIZE_MAX : (size_t)d->precision;
     while (size < most && text[size] != '\0') size++;
+    SHOAL_ASSERT(size <= most);
     append_padded(out, d, (shoal_slice){text, size});
 }
 
@@ -240,6 +249,7 @@ static void append_directive(shoal_buffer *out, const directive *d, va_list *arg
 
 void shoal_text_vappendf(shoal_buffer *out, const char *format, va_list arguments)
 {
+    SHOAL_ASSERT(out != NULL && format != NULL);
     va_list list;
     va_copy(list, arguments);
     while (*format != '\0') {

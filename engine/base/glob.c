@@ -68,6 +68,8 @@ static glob_element element(shoal_slice pattern, size_t at, char c, bool nocase)
 
 bool shoal_text_glob(shoal_slice pattern, shoal_slice text, bool nocase)
 {
+    SHOAL_ASSERT(pattern.data != NULL || pattern.size == 0);
+    SHOAL_ASSERT(text.data != NULL || text.size == 0);
     size_t at = 0, taken = 0;
     size_t star_at = SHOAL_TEXT_NONE; /* after the last star seen, if any */
     size_t star_taken = 0;            /* text taken up to the end of what that star holds */

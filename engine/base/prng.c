@@ -16,6 +16,7 @@
 
 shoal_prng shoal_prng_make(const uint64_t seed[2], uint32_t node, uint32_t purpose)
 {
+    SHOAL_ASSERT(seed != NULL);
     uint64_t who = (uint64_t)node << 32 | purpose;
     uint64_t first = shoal_prng_mix(seed[0] + GOLDEN);
     uint64_t second = shoal_prng_mix(seed[1] ^ first);
@@ -26,6 +27,7 @@ shoal_prng shoal_prng_make(const uint64_t seed[2], uint32_t node, uint32_t purpo
 
 uint64_t shoal_prng_at(const shoal_prng *prng, uint64_t counter)
 {
+    SHOAL_DEBUG_ASSERT((prng->key[1] & 1) == 1);
     uint64_t x = shoal_prng_mix(counter * GOLDEN + prng->key[0]);
     return shoal_prng_mix((x ^ prng->key[0]) * prng->key[1]);
 }
@@ -66,6 +68,7 @@ bool shoal_prng_chance_ppm(shoal_prng *prng, uint32_t parts)
 
 void shoal_prng_fill(shoal_prng *prng, void *bytes, size_t size)
 {
+    SHOAL_ASSERT(bytes != NULL || size == 0);
     unsigned char *to = bytes;
     uint64_t value = 0;
     for (size_t i = 0; i < size; i++) {

@@ -6,6 +6,7 @@
 #include "base/sort.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -46,6 +47,7 @@ static void swap(const sorter *s, size_t a, size_t b)
 /* Sorts [low, high). */
 static void insertion_sort(const sorter *s, size_t low, size_t high)
 {
+    SHOAL_DEBUG_ASSERT(low <= high);
     char held[ELEMENT_SIZE_MAX];
     for (size_t i = low + 1; i < high; i++) {
         size_t gap = i;
@@ -61,6 +63,7 @@ static void insertion_sort(const sorter *s, size_t low, size_t high)
 /* Lets the element at `root` of the heap over [low, low + count) sink to its place. */
 static void sink(const sorter *s, size_t low, size_t root, size_t count)
 {
+    SHOAL_DEBUG_ASSERT(root < count);
     for (;;) {
         size_t child = 2 * root + 1;
         if (child >= count) return;
@@ -74,6 +77,7 @@ static void sink(const sorter *s, size_t low, size_t root, size_t count)
 /* Sorts [low, high) in O(n log n) whatever the order. */
 static void heap_sort(const sorter *s, size_t low, size_t high)
 {
+    SHOAL_ASSERT(low < high);
     size_t count = high - low;
     for (size_t root = count / 2; root-- > 0;) sink(s, low, root, count);
     for (size_t last = count; last-- > 1;) {
@@ -85,6 +89,7 @@ static void heap_sort(const sorter *s, size_t low, size_t high)
 /* Puts the median of the first, middle and last element of [low, high) at `low`. */
 static void place_pivot(const sorter *s, size_t low, size_t high)
 {
+    SHOAL_DEBUG_ASSERT(high - low >= 3);
     size_t middle = low + (high - low) / 2, last = high - 1;
     if (before(s, middle, low)) swap(s, middle, low);
     if (before(s, last, middle)) swap(s, last, middle);
@@ -114,6 +119,7 @@ static size_t split(const sorter *s, size_t low, size_t high)
 /* Sorts [low, high); `depth` bad splits remain before the heap takes over. */
 static void sort_part(const sorter *s, size_t low, size_t high, unsigned depth)
 {
+    SHOAL_DEBUG_ASSERT(low <= high);
     while (high - low > INSERTION_MAX) {
         if (depth-- == 0) {
             heap_sort(s, low, high);
@@ -136,6 +142,8 @@ void shoal_sort(shoal_sort_array array, shoal_sort_compare compare, void *contex
 {
     SHOAL_ASSERT(array.size > 0 && array.size <= ELEMENT_SIZE_MAX);
     SHOAL_ASSERT(array.data != NULL || array.count == 0);
+    SHOAL_ASSERT(array.count <= PTRDIFF_MAX / array.size);
+    SHOAL_ASSERT(compare != NULL);
     if (array.count < 2) return;
     sorter s = {array.data, array.size, compare, context};
     unsigned depth = 2;

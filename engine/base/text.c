@@ -33,6 +33,7 @@ static size_t decimal_digits(uint64_t value)
 
 static size_t put_decimal(char *out, uint64_t value)
 {
+    SHOAL_ASSERT(out != NULL);
     size_t digits = decimal_digits(value);
     size_t at = digits;
     while (value >= 100) {
@@ -66,12 +67,15 @@ size_t shoal_text_from_hex(char out[SHOAL_TEXT_HEX_SIZE], uint64_t value)
 {
     size_t digits = 1;
     while (digits < SHOAL_TEXT_HEX_SIZE && value >> (4 * digits) != 0) digits++;
+    SHOAL_ASSERT(digits >= 1 && digits <= SHOAL_TEXT_HEX_SIZE);
     for (size_t i = 0; i < digits; i++) out[i] = HEX_DIGITS[value >> (4 * (digits - 1 - i)) & 15];
     return digits;
 }
 
 bool shoal_text_to_u64(shoal_slice text, uint64_t *out)
 {
+    SHOAL_ASSERT(text.data != NULL || text.size == 0);
+    SHOAL_ASSERT(out != NULL);
     if (text.size == 0 || text.size > SHOAL_TEXT_INTEGER_SIZE) return false;
     if (text.data[0] == '0' && text.size > 1) return false;
     uint64_t value = 0;
@@ -87,6 +91,7 @@ bool shoal_text_to_u64(shoal_slice text, uint64_t *out)
 
 bool shoal_text_to_i64(shoal_slice text, int64_t *out)
 {
+    SHOAL_ASSERT(out != NULL);
     bool negative = text.size > 0 && text.data[0] == '-';
     uint64_t magnitude;
     if (negative) text = (shoal_slice){text.data + 1, text.size - 1};
@@ -110,6 +115,8 @@ int shoal_text_hex_digit(char c)
 
 bool shoal_text_to_hex(shoal_slice text, uint64_t *out)
 {
+    SHOAL_ASSERT(text.data != NULL || text.size == 0);
+    SHOAL_ASSERT(out != NULL);
     if (text.size == 0 || text.size > SHOAL_TEXT_HEX_SIZE) return false;
     uint64_t value = 0;
     for (size_t i = 0; i < text.size; i++) {
@@ -150,11 +157,15 @@ void shoal_text_append_u64(shoal_buffer *out, uint64_t value)
 
 bool shoal_text_equal(shoal_slice a, shoal_slice b)
 {
+    SHOAL_DEBUG_ASSERT(a.data != NULL || a.size == 0);
+    SHOAL_DEBUG_ASSERT(b.data != NULL || b.size == 0);
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
 bool shoal_text_equal_nocase(shoal_slice a, shoal_slice b)
 {
+    SHOAL_DEBUG_ASSERT(a.data != NULL || a.size == 0);
+    SHOAL_DEBUG_ASSERT(b.data != NULL || b.size == 0);
     if (a.size != b.size) return false;
     for (size_t i = 0; i < a.size; i++) {
         if (shoal_text_lower(a.data[i]) != shoal_text_lower(b.data[i])) return false;
@@ -164,6 +175,8 @@ bool shoal_text_equal_nocase(shoal_slice a, shoal_slice b)
 
 int shoal_text_compare(shoal_slice a, shoal_slice b)
 {
+    SHOAL_DEBUG_ASSERT(a.data != NULL || a.size == 0);
+    SHOAL_DEBUG_ASSERT(b.data != NULL || b.size == 0);
     size_t common = a.size < b.size ? a.size : b.size;
     int order = common == 0 ? 0 : memcmp(a.data, b.data, common);
     if (order != 0) return order;
@@ -172,6 +185,8 @@ int shoal_text_compare(shoal_slice a, shoal_slice b)
 
 size_t shoal_text_find(shoal_slice haystack, shoal_slice needle)
 {
+    SHOAL_ASSERT(haystack.data != NULL || haystack.size == 0);
+    SHOAL_ASSERT(needle.data != NULL || needle.size == 0);
     if (needle.size == 0) return 0;
     if (needle.size > haystack.size) return SHOAL_TEXT_NONE;
     for (size_t at = 0; at <= haystack.size - needle.size; at++) {

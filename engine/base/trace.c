@@ -63,6 +63,7 @@ const char *shoal_trace_name(uint32_t kind)
 
 void shoal_trace_encode_header(shoal_buffer *out)
 {
+    _Static_assert(sizeof(MAGIC) + 8 == SHOAL_TRACE_HEADER_SIZE, "magic, version, zero");
     char *to = shoal_buffer_reserve(out, SHOAL_TRACE_HEADER_SIZE);
     if (to == NULL) return;
     memcpy(to, MAGIC, sizeof(MAGIC));
@@ -77,6 +78,7 @@ static void encode_fields(const shoal_trace_entry *entry, char to[SHOAL_TRACE_RE
     const shoal_trace_record *record = &entry->record;
     SHOAL_ASSERT((uint32_t)record->kind <= LARGEST_KIND);
     SHOAL_ASSERT(record->text.size <= SHOAL_TRACE_TEXT_MAX);
+    SHOAL_ASSERT(record->text.data != NULL || record->text.size == 0);
     shoal_bytes_put_le64(to + AT_TIME, (uint64_t)entry->time_us);
     shoal_bytes_put_le32(to + AT_NODE, entry->node);
     shoal_bytes_put_le16(to + AT_KIND, (uint16_t)record->kind);
@@ -90,6 +92,7 @@ static void encode_fields(const shoal_trace_entry *entry, char to[SHOAL_TRACE_RE
 
 void shoal_trace_encode(const shoal_trace_entry *entry, shoal_buffer *out)
 {
+    SHOAL_ASSERT(words_of(entry->record.kind).name != NULL);
     size_t size = SHOAL_TRACE_RECORD_SIZE + entry->record.text.size;
     char *to = shoal_buffer_reserve(out, size);
     if (to == NULL) return;
@@ -102,6 +105,7 @@ void shoal_trace_encode(const shoal_trace_entry *entry, shoal_buffer *out)
 
 shoal_err shoal_trace_decode_header(shoal_slice bytes)
 {
+    SHOAL_ASSERT(bytes.data != NULL || bytes.size == 0);
     size_t known = bytes.size < sizeof(MAGIC) ? bytes.size : sizeof(MAGIC);
     if (known > 0 && memcmp(bytes.data, MAGIC, known) != 0) return SHOAL_ERR_MALFORMED;
     if (bytes.size < SHOAL_TRACE_HEADER_SIZE) return SHOAL_ERR_TRUNCATED;
@@ -112,6 +116,8 @@ shoal_err shoal_trace_decode_header(shoal_slice bytes)
 
 shoal_err shoal_trace_decode(shoal_slice bytes, shoal_trace_entry *entry, size_t *used)
 {
+    SHOAL_ASSERT(entry != NULL && used != NULL);
+    SHOAL_ASSERT(bytes.data != NULL || bytes.size == 0);
     const char *from = bytes.data;
     if (bytes.size < SHOAL_TRACE_RECORD_SIZE) return SHOAL_ERR_TRUNCATED;
     uint32_t kind = shoal_bytes_get_le16(from + AT_KIND);
@@ -132,6 +138,7 @@ shoal_err shoal_trace_decode(shoal_slice bytes, shoal_trace_entry *entry, size_t
                    .text = {from + SHOAL_TRACE_RECORD_SIZE, text_size}},
     };
     *used = SHOAL_TRACE_RECORD_SIZE + (size_t)text_size;
+    SHOAL_ASSERT(*used <= bytes.size);
     return SHOAL_ERR_OK;
 }
 
@@ -190,6 +197,8 @@ static uint64_t absorb(uint64_t hash, uint64_t word)
 
 void shoal_trace_hash(uint64_t *hash, const shoal_trace_entry *entry)
 {
+    SHOAL_ASSERT(hash != NULL);
+    _Static_assert(SHOAL_TRACE_RECORD_SIZE % 8 == 0, "the fields are absorbed as whole words");
     /* The last word is padded with zeros; the text's size is among the fields, so no two texts
      * are absorbed alike. */
     char fields[SHOAL_TRACE_RECORD_SIZE];

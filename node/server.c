@@ -48,7 +48,7 @@ struct shoal_server {
     signal_watch signals;
     shoal_vital_signs vitals;
     uint64_t config_version; /* of the configuration that is obeyed */
-    bool announced;          /* "Ready to accept connections" has been said */
+    bool announced;          /* a supervisor has been told that the node is ready */
     int exit_code;
 };
 
@@ -82,10 +82,10 @@ static void trace(void *owner, const shoal_trace_record *record)
 
 /* ---- chores of the control thread ---- */
 
+/* The node has logged that it is ready; a supervisor is told in its own way. */
 static void announce(shoal_server *server)
 {
     server->announced = true;
-    shoal_log__say(server->log, SHOAL_LOG_NOTICE, "Ready to accept connections");
     if (shoal_process__supervised(server->options.supervised)) {
         shoal_process__notify(server->log, "STATUS=Ready to accept connections\nREADY=1\n");
     }

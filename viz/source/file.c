@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "viz/source/read_whole.h"
 #include "viz/source/timeline.h"
 
 static bool nothing_more(void *context, shoal_timeline *timeline, int64_t until_us)
@@ -19,34 +20,6 @@ static bool nothing_more(void *context, shoal_timeline *timeline, int64_t until_
 static void nothing_to_close(void *context)
 {
     (void)context;
-}
-
-/* The whole file in memory the caller frees, or NULL with errno set. */
-static char *read_whole(const char *path, size_t *size)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file) return NULL;
-    char *data = NULL;
-    size_t used = 0, room = 0;
-    for (;;) {
-        if (used == room) {
-            room = room ? room * 2 : 65536;
-            char *grown = realloc(data, room);
-            if (!grown) break;
-            data = grown;
-        }
-        size_t got = fread(data + used, 1, room - used, file);
-        used += got;
-        if (got == 0) break;
-    }
-    bool bad = ferror(file) != 0;
-    fclose(file);
-    if (bad || !data) {
-        free(data);
-        return NULL;
-    }
-    *size = used;
-    return data;
 }
 
 static const char *expected(shoal_err error)
@@ -79,7 +52,7 @@ static long add_entries(shoal_timeline *timeline, shoal_slice all, shoal_err *er
 shoal_timeline *shoal_timeline_open_file(const char *path, char *complaint, size_t room)
 {
     size_t size = 0;
-    char *data = read_whole(path, &size);
+    char *data = shoal_read_whole(path, &size);
     if (!data) {
         snprintf(complaint, room, "%s: %s", path, strerror(errno));
         return NULL;

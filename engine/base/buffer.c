@@ -70,6 +70,7 @@ shoal_buffer shoal_buffer_make(const shoal_allocator *allocator)
 
 void shoal_buffer_free(shoal_buffer *buffer)
 {
+    SHOAL_ASSERT(buffer != NULL);
     if (buffer->data) {
         check(buffer);
         const shoal_allocator *allocator = buffer->allocator;

@@ -49,6 +49,7 @@ uint64_t shoal_prng_below(shoal_prng *prng, uint64_t n)
         value = shoal_prng_mix(value + prng->key[1]);
         product = (unsigned __int128)value * n;
     }
+    SHOAL_ASSERT((uint64_t)(product >> 64) < n);
     return (uint64_t)(product >> 64);
 }
 
@@ -57,6 +58,7 @@ int64_t shoal_prng_between(shoal_prng *prng, int64_t low, int64_t high)
     SHOAL_ASSERT(low <= high);
     uint64_t span = (uint64_t)high - (uint64_t)low;
     uint64_t offset = span == UINT64_MAX ? shoal_prng_next(prng) : shoal_prng_below(prng, span + 1);
+    SHOAL_ASSERT(offset <= span);
     return (int64_t)((uint64_t)low + offset);
 }
 

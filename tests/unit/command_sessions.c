@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Sessions: who may connect, how bytes become requests however they are cut, what is answered to
+ * wrong ones, AUTH, HELLO, CLIENT, and how a connection ends. Words were read off redis-server
+ * 7.0.15.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/atomic.h"
+#include "base/text.h"
+#include "support/command_box.h"
+#include "support/test.h"
+
+static command_box box;
+static command_client c;
+
+static int open_box(void **state)
+{
+    (void)state;
+    command_box_open(&box, 1, false);
+    client_open(&c, &box, 0);
+    return 0;
+}
+
+static int close_box(void **state)
+{
+    (void)state;
+    client_close(&c);
+    command_box_close(&box);
+    return 0;
+}
+
+/* ---- bytes ---- */
+
+#define PIPELINE                                        \
+    "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$5\r\nhello\r\nGET " \
+    "a\r\n\r\n*0\r\n*2\r\n$3\r\nget\r\n$1\r\nb\r\n"     \
+    "*1\r\n$4\r\nPING\r\nECHO \"x y\"\r\n*3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n"
+
+#define PIPELINE_REPLIES "+OK~$5~hello~$-1~+PONG~$3~x y~*2~$5~hello~$-1~"
+
+static void a_pipeline_may_be_cut_at_every_byte(void **state)
+{
+    (void)state;
+    size_t size = strlen(PIPELINE);
+    for (size_t cut = 0; cut <= size; cut++) {
+        client_send(&c, (shoal_slice){PIPELINE, cut});
+        client_send(&c, (shoal_slice){PIPELINE + cut, size - cut});
+        client_got(&c, PIPELINE_REPLIES);
+    }
+    for (size_t i = 0; i < size; i++) client_send(&c, (shoal_slice){PIPELINE + i, 1});
+    client_got(&c, PIPELINE_REPLIES);
+}
+
+static void a_pipeline_longer_than_a_batch_is_answered_in_order(void **state)
+{
+    (void)state;
+    char *bytes = malloc(200 * 32), *wanted = malloc(200 * 8);
+    size_t size = 0, wanted_size = 0;
+    for (int i = 1; i <= 200; i++) {
+        size += (size_t)sprintf(bytes + size, "INCR n\r\n");
+        wanted_size += (size_t)sprintf(wanted + wanted_size, ":%d~", i);
+    }
+    client_send(&c, (shoal_slice){bytes, size});
+    client_got(&c, wanted);
+    assert_int_equal(shoal_stat_sum(&box.env, SHOAL_STAT_COMMANDS), 200);
+    assert_int_equal(shoal_stat_sum(&box.env, SHOAL_STAT_NET_INPUT), size);
+    assert_int_equal(shoal_command_count_get(&box.env, SHOAL_COMMAND_INCR).calls, 200);
+    free(bytes);
+    free(wanted);
+}
+
+static void a_large_value_may_come_in_small_pieces(void **state)
+{
+    (void)state;
+    enum { SIZE = 200000, PIECE = 1000 };
+    char *bytes = malloc(SIZE + 100);
+    size_t size = (size_t)sprintf(bytes, "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$%d\r\n", SIZE);
+    memset(bytes + size, 'x', SIZE);
+    size += SIZE;
+    memcpy(bytes + size, "\r\n", 2);
+    size += 2;
+    for (size_t at = 0; at < size; at += PIECE)
+        client_send(&c, (shoal_slice){bytes + at, size - at < PIECE ? size - at : PIECE});
+    client_got(&c, "+OK~");
+    client_asks(&c, "STRLEN a~", ":200000~");
+    free(bytes);
+}
+
+static void many_arguments_may_come_in_small_pieces(void **state)
+{
+    (void)state;
+    enum { PAIRS = 20000 };
+    char *bytes = malloc(PAIRS * 40);
+    size_t size = (size_t)sprintf(bytes, "*%d\r\n$4\r\nMSET\r\n", 1 + 2 * PAIRS);
+    for (int i = 0; i < PAIRS; i++)
+        size += (size_t)sprintf(bytes + size, "$6\r\nk%05d\r\n$1\r\n%d\r\n", i, i % 10);
+    for (size_t at = 0; at < size; at += 777)
+        client_send(&c, (shoal_slice){bytes + at, size - at < 777 ? size - at : 777});
+    client_got(&c, "+OK~");
+    client_asks(&c, "DBSIZE~GET k19999~GET k00000~", ":20000~$1~9~$1~0~");
+    free(bytes);
+}
+
+static void a_select_counts_for_what_follows_in_the_batch(void **state)
+{
+    (void)state;
+    client_asks(&c, "SET a 0~SELECT 1~GET a~SET a 1~SELECT 0~GET a~SELECT 1~GET a~DBSIZE~",
+                "+OK~+OK~$-1~+OK~+OK~$1~0~+OK~$1~1~:1~");
+    client_asks(&c, "SELECT 4~SELECT -1~SELECT x~GET a~",
+                "-ERR DB index is out of range~-ERR DB index is out of range~"
+                "-ERR value is not an integer or out of range~$1~1~");
+}
+
+static void bytes_against_the_protocol_end_the_connection(void **state)
+{
+    (void)state;
+    client_asks(&c, "PING~*1~!~PING~", "+PONG~-ERR Protocol error: expected '$', got '!'~");
+    assert_int_equal(c.feed, SHOAL_FEED_CLOSE);
+    client_close(&c);
+    client_open(&c, &box, 0);
+    client_asks(&c, "GET \"a~", "-ERR Protocol error: unbalanced quotes in request~");
+    client_close(&c);
+    client_open(&c, &box, 0);
+    client_asks(&c, "*1~$-5~", "-ERR Protocol error: invalid bulk length~");
+    assert_null(c.session);
+}
+
+static void a_request_that_grows_too_large_ends_the_connection(void **state)
+{
+    (void)state;
+    box.settings.query_size_max = 1000;
+    char bytes[1200];
+    memset(bytes, 'x', sizeof(bytes));
+    memcpy(bytes, "*2\r\n$4\r\nECHO\r\n$5000\r\n", 22);
+    client_send(&c, (shoal_slice){bytes, sizeof(bytes)});
+    client_got(&c, "");
+    assert_null(c.session);
+    assert_int_equal(shoal_stat_sum(&box.env, SHOAL_STAT_QUERY_LIMIT), 1);
+}
+
+static void unknown_commands_are_answered_in_redis_words(void **state)
+{
+    (void)state;
+    client_asks(&c, "foo a b~FOO~get~client~client foo bar~client kill~",
+                "-ERR unknown command 'foo', with args beginning with: 'a' 'b' ~"
+                "-ERR unknown command 'FOO', with args beginning with: ~"
+                "-ERR wrong number of arguments for 'get' command~"
+                "-ERR wrong number of arguments for 'client' command~"
+                "-ERR unknown subcommand 'foo'. Try CLIENT HELP.~"
+                "-ERR wrong number of arguments for 'client|kill' command~");
+    client_asks(&c, "\"a\\r\\nb\" \"c\\nd\"~",
+                "-ERR unknown command 'a  b', with args beginning with: 'c d' ~");
+    assert_int_equal(shoal_stat_sum(&box.env, SHOAL_STAT_ERROR_ERR), 7);
+    assert_int_equal(shoal_command_count_get(&box.env, SHOAL_COMMAND_GET).rejected, 1);
+}
+
+static void long_unknown_arguments_are_cut(void **state)
+{
+    (void)state;
+    char line[700] = "foo ",
+         wanted[700] = "-ERR unknown command 'foo', with args beginning with: '";
+    memset(line + 4, 'x', 200);
+    strcpy(line + 204, " y\r\n");
+    size_t at = strlen(wanted);
+    memset(wanted + at, 'x', 128);
+    strcpy(wanted + at + 128, "' ~");
+    client_send(&c, shoal_text(line));
+    client_got(&c, wanted);
+}
+
+/* ---- who may what ---- */
+
+static void a_password_is_asked_for(void **state)
+{
+    (void)state;
+    client_asks(&c, "AUTH x~AUTH default x~AUTH a b~AUTH a b c~",
+                "-ERR AUTH <password> called without any password configured for the default "
+                "user. Are you sure your configuration is correct?~+OK~"
+                "-WRONGPASS invalid username-password pair or user is disabled.~"
+                "-ERR syntax error~");
+    box.settings.requirepass = shoal_text("secret");
+    command_client d;
+    client_open(&d, &box, 0);
+    client_asks(&d, "GET a~get~PING~AUTH x~AUTH secret x~HELLO 3~",
+                "-NOAUTH Authentication required.~"
+                "-ERR wrong number of arguments for 'get' command~"
+                "-NOAUTH Authentication required.~"
+                "-WRONGPASS invalid username-password pair or user is disabled.~"
+                "-WRONGPASS invalid username-password pair or user is disabled.~"
+                "-NOAUTH HELLO must be called with the client already authenticated, otherwise the "
+                "HELLO AUTH <user> <pass> option can be used to authenticate the client and select "
+                "the RESP protocol version at the same time~");
+    client_asks(&d, "AUTH secret~GET a~RESET~GET a~AUTH default secret~GET a~",
+                "+OK~$-1~+RESET~-NOAUTH Authentication required.~+OK~$-1~");
+    client_asks(&d, "RESET~", "+RESET~");
+    client_asks(&d, "*11~", "-ERR Protocol error: unauthenticated multibulk length~");
+    client_close(&d);
+}
+
+static void hello_speaks_two_versions(void **state)
+{
+    (void)state;
+    client_asks(&c, "HELLO 4~HELLO a~HELLO 2 foo~HELLO 3 SETNAME~HELLO 3 AUTH a b~",
+                "-NOPROTO unsupported protocol version~"
+                "-ERR Protocol version is not an integer or out of range~"
+                "-ERR Syntax error in HELLO option 'foo'~"
+                "-ERR Syntax error in HELLO option 'SETNAME'~"
+                "-WRONGPASS invalid username-password pair or user is disabled.~");
+    client_asks(&c, "HELLO 2 AUTH default x SETNAME bob~CLIENT GETNAME~",
+                "*14~$6~server~$5~redis~$7~version~$6~7.0.15~$5~proto~:2~$2~id~:1~$4~mode~"
+                "$10~standalone~$4~role~$6~master~$7~modules~*0~$3~bob~");
+    client_send(&c, shoal_text("HELLO 3\r\n"));
+    shoal_buffer_consume(&c.out, shoal_buffer_size(&c.out));
+    client_asks(&c, "GET a~RESET~GET a~CLIENT GETNAME~", "_~+RESET~$-1~$-1~");
+}
+
+static void refused_connections_are_told_why(void **state)
+{
+    (void)state;
+    shoal_session_options far = {.peer = {"10.0.0.1", 5}, .descriptor = -1};
+    shoal_session *session = NULL;
+    box.settings.protected_mode = true;
+    shoal_worker_begin(box.workers[0], box.now);
+    assert_int_equal(shoal_session_open(box.workers[0], &far, &c.out, &session), SHOAL_ERR_REFUSED);
+    shoal_worker_end(box.workers[0]);
+    assert_memory_equal(shoal_buffer_slice(&c.out).data, "-DENIED ", 8);
+    shoal_buffer_consume(&c.out, shoal_buffer_size(&c.out));
+
+    box.settings.protected_bound = true;
+    box.settings.clients_max = 1;
+    shoal_worker_begin(box.workers[0], box.now);
+    assert_int_equal(shoal_session_open(box.workers[0], &far, &c.out, &session), SHOAL_ERR_REFUSED);
+    shoal_worker_end(box.workers[0]);
+    client_got(&c, "-ERR max number of clients reached~");
+    assert_int_equal(shoal_stat_sum(&box.env, SHOAL_STAT_CONNECTIONS_REJECTED), 2);
+    assert_int_equal(shoal_stat_sum(&box.env, SHOAL_STAT_CONNECTIONS_RECEIVED), 1);
+}
+
+static void a_node_that_is_not_ready_says_so(void **state)
+{
+    (void)state;
+    shoal_store_relaxed(&box.env.loading, true);
+    client_asks(&c, "GET a~ECHO x~", "-LOADING Redis is loading the dataset in memory~$1~x~");
+}
+
+/* ---- CLIENT ---- */
+
+static void replies_can_be_switched_off(void **state)
+{
+    (void)state;
+    client_asks(&c,
+                "CLIENT REPLY SKIP~PING~ECHO 1~CLIENT REPLY OFF~PING~GET~CLIENT REPLY ON~ECHO 2~",
+                "$1~1~+OK~$1~2~");
+    client_asks(&c, "CLIENT REPLY foo~", "-ERR syntax error~");
+}
+
+static void clients_have_names_and_numbers(void **state)
+{
+    (void)state;
+    client_asks(&c,
+                "CLIENT ID~CLIENT GETNAME~CLIENT SETNAME x~CLIENT GETNAME~CLIENT SETNAME \"\"~"
+                "CLIENT GETNAME~CLIENT SETNAME \"a b\"~",
+                ":1~$-1~+OK~$1~x~+OK~$-1~"
+                "-ERR Client names cannot contain spaces, newlines or special characters.~");
+    client_asks(&c, "CLIENT SETINFO LIB-NAME lib~CLIENT SETINFO LIB-VER 1.2~CLIENT SETINFO x y~",
+                "+OK~+OK~-ERR Unrecognized option 'x'~");
+    client_asks(&c, "CLIENT NO-EVICT on~CLIENT NO-EVICT x~CLIENT NO-EVICT off~",
+                "+OK~-ERR syntax error~+OK~");
+}
+
+static void client_info_is_one_line_of_fields(void **state)
+{
+    (void)state;
+    client_asks(&c, "CLIENT SETNAME x~CLIENT SETINFO LIB-NAME lib~CLIENT SETINFO LIB-VER 1.2~",
+                "+OK~+OK~+OK~");
+    command_box_sleep(&box, 3500);
+    client_send(&c, shoal_text("CLIENT INFO\r\n"));
+    shoal_slice got = shoal_buffer_slice(&c.out);
+    const char *front = "id=1 addr=127.0.0.1:50000 laddr=127.0.0.1:7000 fd=9 name=x age=3 idle=0 "
+                        "flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 "
+                        "multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=";
+    const char *back = " events=r cmd=client|info user=default redir=-1 resp=2 lib-name=lib "
+                       "lib-ver=1.2\n\r\n";
+    assert_true(shoal_text_find(got, shoal_text(front)) == 6);
+    assert_true(shoal_text_find(got, shoal_text(back)) == got.size - strlen(back));
+}
+
+static void quit_answers_and_closes(void **state)
+{
+    (void)state;
+    client_asks(&c, "PING~QUIT~PING~", "+PONG~+OK~");
+    assert_int_equal(c.feed, SHOAL_FEED_CLOSE);
+}
+
+static void idle_connections_are_closed(void **state)
+{
+    (void)state;
+    box.settings.timeout_s = 10;
+    command_client d;
+    client_open(&d, &box, 0);
+    command_box_sleep(&box, 6000);
+    client_asks(&c, "PING~", "+PONG~");
+    assert_int_not_equal(box.deadlines[0], SHOAL_NEVER);
+    command_box_sleep(&box, 6000);
+    command_box_round(&box, 0);
+    command_box_round(&box, 0);
+    assert_null(d.session);
+    assert_non_null(c.session);
+    client_close(&d);
+}
+
+static void counters_can_be_set_to_zero(void **state)
+{
+    (void)state;
+    client_asks(&c, "PING~foo~", "+PONG~-ERR unknown command 'foo', with args beginning with: ~");
+    assert_int_equal(shoal_stat_sum(&box.env, SHOAL_STAT_COMMANDS), 1);
+    assert_int_equal(shoal_stat_sum(&box.env, SHOAL_STAT_ERRORS), 1);
+    shoal_stat_reset(&box.env);
+    assert_int_equal(shoal_stat_sum(&box.env, SHOAL_STAT_COMMANDS), 0);
+    assert_int_equal(shoal_command_count_get(&box.env, SHOAL_COMMAND_PING).calls, 0);
+    client_asks(&c, "PING~", "+PONG~");
+    assert_int_equal(shoal_stat_sum(&box.env, SHOAL_STAT_COMMANDS), 1);
+}
+
+static void small_server_commands_answer(void **state)
+{
+    (void)state;
+    client_asks(&c, "TIME~ROLE~PING x~PING a b~ECHO x~",
+                "*2~$10~1700000000~$1~0~*3~$6~master~:0~*0~$1~x~"
+                "-ERR wrong number of arguments for 'ping' command~$1~x~");
+    client_asks(&c, "READONLY~ASKING~CLUSTER KEYSLOT a~",
+                "-ERR This instance has cluster support disabled~"
+                "-ERR This instance has cluster support disabled~"
+                "-ERR This instance has cluster support disabled~");
+}
+
+int main(void)
+{
+#define FACT(name) cmocka_unit_test_setup_teardown(name, open_box, close_box)
+    const struct CMUnitTest tests[] = {
+        FACT(a_pipeline_may_be_cut_at_every_byte),
+        FACT(a_pipeline_longer_than_a_batch_is_answered_in_order),
+        FACT(a_large_value_may_come_in_small_pieces),
+        FACT(many_arguments_may_come_in_small_pieces),
+        FACT(a_select_counts_for_what_follows_in_the_batch),
+        FACT(bytes_against_the_protocol_end_the_connection),
+        FACT(a_request_that_grows_too_large_ends_the_connection),
+        FACT(unknown_commands_are_answered_in_redis_words),
+        FACT(long_unknown_arguments_are_cut),
+        FACT(a_password_is_asked_for),
+        FACT(hello_speaks_two_versions),
+        FACT(refused_connections_are_told_why),
+        FACT(a_node_that_is_not_ready_says_so),
+        FACT(replies_can_be_switched_off),
+        FACT(clients_have_names_and_numbers),
+        FACT(client_info_is_one_line_of_fields),
+        FACT(quit_answers_and_closes),
+        FACT(idle_connections_are_closed),
+        FACT(counters_can_be_set_to_zero),
+        FACT(small_server_commands_answer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

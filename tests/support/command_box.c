@@ -151,13 +151,13 @@ void client_send(command_client *client, shoal_slice bytes)
     end(client->box, client->worker);
 }
 
-/* `text` with CRLF for each '~'; the caller frees it. */
+/* `text` with CRLF for each '~' and '~' for each '^'; the caller frees it. */
 static char *unfold(const char *text)
 {
     char *out = malloc(2 * strlen(text) + 1), *at = out;
     for (; *text != '\0'; text++) {
         if (*text == '~') *at++ = '\r';
-        *at++ = *text == '~' ? '\n' : *text;
+        *at++ = *text == '~' ? '\n' : *text == '^' ? '~' : *text;
     }
     *at = '\0';
     return out;

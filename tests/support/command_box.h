@@ -61,9 +61,9 @@ void client_close(command_client *client);
 /* Sends bytes in one round of the client's worker. Nothing else runs. */
 void client_send(command_client *client, shoal_slice bytes);
 /* Sends text, settles the box, and checks that exactly `replies` has come since the last check. In
- * both, each '~' stands for CRLF. */
+ * both, each '~' stands for CRLF and each '^' for '~'. */
 void client_asks(command_client *client, const char *text, const char *replies);
-/* Checks what has come since the last check; '~' stands for CRLF. */
+/* Checks what has come since the last check, written as for client_asks. */
 void client_got(command_client *client, const char *replies);
 
 /* Runs `during` while the gate of `key` in database 0 is held by the test's own store thread. */

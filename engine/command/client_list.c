@@ -4,8 +4,6 @@
  * sessions. Arguments are parsed anew at each worker, which does nothing when they are wrong;
  * the last call says so.
  */
-#include <string.h>
-
 #include "base/assert.h"
 #include "command/client_line.h"
 #include "command/handlers.h"
@@ -15,7 +13,7 @@
 
 void shoal_client__address(const shoal_address *address, shoal_buffer *out)
 {
-    bool v6 = memchr(address->ip, ':', sizeof(address->ip)) != NULL;
+    bool v6 = shoal_text_find(shoal_text(address->ip), shoal_text(":")) != SHOAL_TEXT_NONE;
     shoal_text_appendf(out, v6 ? "[%s]:%u" : "%s:%u", address->ip, (unsigned)address->port);
 }
 

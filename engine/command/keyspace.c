@@ -90,10 +90,18 @@ static void scan_some(shoal_call *call, uint32_t count, uint64_t *cursor, walk *
     } while (*cursor != 0 && wanted->visited < count && buckets < count);
 }
 
+/* Reads a cursor: any decimal digits, also none, as Redis takes them. */
+static bool parse_cursor(shoal_slice text, uint64_t *cursor)
+{
+    while (text.size > 1 && text.data[0] == '0') text.data++, text.size--;
+    *cursor = 0;
+    return text.size == 0 || shoal_text_to_u64(text, cursor);
+}
+
 void shoal_command__scan(shoal_call *call)
 {
     uint64_t cursor;
-    if (!shoal_text_to_u64(call->argv[1], &cursor)) {
+    if (!parse_cursor(call->argv[1], &cursor)) {
         shoal_reply_error(&call->reply, "ERR invalid cursor");
         return;
     }

@@ -15,12 +15,24 @@ typedef struct set_options {
     shoal_deadline_unit unit;
 } set_options;
 
+/* Takes EX, PX, EXAT or PXAT and its number. One that is repeated counts as it was last; two
+ * different ones make no sense. */
+static bool take_ttl(const shoal_call *call, uint32_t *index, set_options *options)
+{
+    shoal_deadline_unit unit;
+    if (*index + 1 == call->argc || !shoal_deadline__word(call->argv[*index], &unit)) return false;
+    bool same = unit.seconds == options->unit.seconds && unit.absolute == options->unit.absolute;
+    if (options->ttl_index != 0 && !same) return false;
+    options->unit = unit;
+    options->ttl_index = ++*index;
+    return true;
+}
+
 /* ---- SET ---- */
 
 /* Takes option `*index`, and its argument. False when it makes no sense. */
 static bool take_set_option(const shoal_call *call, uint32_t *index, set_options *options)
 {
-    bool timed = options->ttl_index != 0 || options->keep_ttl;
     if (shoal_call__word(call, *index, "nx")) {
         options->if_absent = true;
         return !options->if_present;
@@ -37,10 +49,7 @@ static bool take_set_option(const shoal_call *call, uint32_t *index, set_options
         options->keep_ttl = true;
         return options->ttl_index == 0;
     }
-    if (timed || *index + 1 == call->argc) return false;
-    if (!shoal_deadline__word(call->argv[*index], &options->unit)) return false;
-    options->ttl_index = ++*index;
-    return true;
+    return !options->keep_ttl && take_ttl(call, index, options);
 }
 
 static bool parse_set(shoal_call *call, set_options *options)
@@ -116,13 +125,9 @@ void shoal_command__setex(shoal_call *call)
 static bool parse_getex(shoal_call *call, set_options *options)
 {
     for (uint32_t i = 2; i < call->argc; i++) {
-        bool taken = options->ttl_index != 0 || options->persist;
-        if (!taken && shoal_call__word(call, i, "persist")) {
+        if (shoal_call__word(call, i, "persist") && options->ttl_index == 0) {
             options->persist = true;
-        } else if (!taken && i + 1 < call->argc &&
-                   shoal_deadline__word(call->argv[i], &options->unit)) {
-            options->ttl_index = ++i;
-        } else {
+        } else if (options->persist || !take_ttl(call, &i, options)) {
             shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
             return false;
         }

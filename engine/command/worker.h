@@ -66,6 +66,7 @@ typedef struct shoal_session_list {
     shoal_session *first, *last;
 } shoal_session_list;
 
+/* One lane of the data path. */
 struct shoal_worker {
     /* Answered errands and passing tours. writer: any, reader: the worker. pair: inbox.push */
     _Alignas(SHOAL_SHARING_SIZE) shoal_inbox inbox;
@@ -102,6 +103,7 @@ typedef enum shoal_reply_mode {
     SHOAL_REPLY__SKIP
 } shoal_reply_mode;
 
+/* One connection. */
 struct shoal_session {
     shoal_worker *worker;
     int protocol;

@@ -26,7 +26,7 @@ _Noreturn void shoal_assert_failed(const char *condition, const char *file, unsi
 #ifdef SHOAL_DEBUG_ASSERTS
 #define SHOAL_DEBUG_ASSERT(condition) SHOAL_ASSERT(condition)
 #else
-#define SHOAL_DEBUG_ASSERT(condition) ((void)sizeof((condition) ? 1 : 0))
+#define SHOAL_DEBUG_ASSERT(condition) ((void)(0 && (condition)))
 #endif
 
 /* For a place that no path reaches. */

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/clock.h - the two clocks of a virtual node as functions of the world's time. The monotonic
+ * clock starts at its own value and may drift; the wall clock may also be stepped and stand still.
+ *
+ * Pure but for the clock passed in.
+ */
+#ifndef SHOAL_SIM_CLOCK_H
+#define SHOAL_SIM_CLOCK_H
+
+#include <shoal/types.h>
+
+/* 2023-11-14 22:13:20 UTC: the wall clock at the world's time 0. Chosen: a round number. */
+#define SHOAL_CLOCK_EPOCH_US (INT64_C(1700000000) * 1000000)
+
+typedef struct shoal_clock {
+    int64_t anchor_us; /* world time at which the bases below were true */
+    int64_t mono_base_us;
+    int64_t wall_base_us;
+    int32_t drift_ppm; /* both run so much faster */
+    bool frozen;       /* the wall clock stands at wall_base_us */
+} shoal_clock;
+
+/* Clocks that read `mono_us` and the epoch plus `now_us` at the world's time `now_us`. */
+void shoal_clock__start(shoal_clock *clock, int64_t now_us, int64_t mono_us);
+/* Both clocks at the world's time `now_us`, which never goes back. */
+shoal_time shoal_clock__read(const shoal_clock *clock, int64_t now_us);
+/* The first moment of the world's time at which the monotonic clock reads at least `mono_us`. */
+int64_t shoal_clock__when(const shoal_clock *clock, int64_t mono_us);
+
+/* Changes from `now_us` on. */
+void shoal_clock__step(shoal_clock *clock, int64_t now_us, int64_t by_us);
+void shoal_clock__drift(shoal_clock *clock, int64_t now_us, int32_t ppm);
+void shoal_clock__freeze(shoal_clock *clock, int64_t now_us, bool frozen);
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Expect lines, in and out: one small grammar for each row of sim/contracts.def.
+ */
+#include "sim/lines.h"
+
+#include "base/text.h"
+
+static const char *const contract_words[SHOAL_CONTRACT_COUNT] = {
+#define SHOAL_CONTRACT_ROW(NAME, word, syntax, doc) [SHOAL_CONTRACT_##NAME] = word,
+#include "sim/contracts.def"
+#undef SHOAL_CONTRACT_ROW
+};
+static const char *const compare_words[] = {"<=", ">=", "=="};
+static const char *const cause_words[] = {"any", "crash", "alive"};
+static const char *const state_words[] = {"fail", "ok"};
+
+static bool parse_limit(shoal_words *words, shoal_expectation *expect)
+{
+    uint64_t limit = 0;
+    int compare = shoal_words__choose(words, SHOAL_FITTING(compare_words));
+    if (compare < 0 || !shoal_words__number(words, INT64_MAX, &limit)) return false;
+    expect->compare = (shoal_compare)compare;
+    expect->limit = (int64_t)limit;
+    return true;
+}
+
+/* `SEL by SEL` */
+static bool parse_by(shoal_parser *parser, shoal_line *line)
+{
+    return shoal_line__selector(parser, &line->left) && shoal_words__demand(&parser->words, "by") &&
+           shoal_line__selector(parser, &line->right);
+}
+
+static bool parse_on(shoal_parser *parser, shoal_line *line)
+{
+    return shoal_words__demand(&parser->words, "on") && shoal_line__selector(parser, &line->left);
+}
+
+static bool parse_state(shoal_parser *parser, shoal_line *line)
+{
+    int state = shoal_words__choose(&parser->words, SHOAL_FITTING(state_words));
+    if (state < 0) return false;
+    line->expect.up = state == 1;
+    return parse_on(parser, line);
+}
+
+/* A limit and perhaps `cause C`. */
+static bool parse_caused(shoal_words *words, shoal_expectation *expect)
+{
+    if (!parse_limit(words, expect)) return false;
+    if (!shoal_words__skip(words, "cause")) return !words->failed;
+    int cause = shoal_words__choose(words, SHOAL_FITTING(cause_words));
+    if (cause < 0) return false;
+    expect->cause = (shoal_cause)cause;
+    return true;
+}
+
+/* A limit and perhaps `since T`. */
+static bool parse_since(shoal_words *words, shoal_expectation *expect)
+{
+    if (!parse_limit(words, expect)) return false;
+    if (!shoal_words__skip(words, "since")) return !words->failed;
+    expect->has_since = true;
+    return shoal_words__duration(words, &expect->since_us);
+}
+
+static bool parse_body(shoal_parser *parser, shoal_line *line)
+{
+    shoal_words *words = &parser->words;
+    switch (line->expect.contract) {
+    case SHOAL_CONTRACT_CONVERGE: return true;
+    case SHOAL_CONTRACT_SLOTS: return shoal_words__demand(words, "covered");
+    case SHOAL_CONTRACT_STATE: return parse_state(parser, line);
+    case SHOAL_CONTRACT_PFAIL:
+    case SHOAL_CONTRACT_FAIL:
+    case SHOAL_CONTRACT_CLEAR: return parse_by(parser, line);
+    case SHOAL_CONTRACT_KNOWN: return parse_limit(words, &line->expect) && parse_on(parser, line);
+    case SHOAL_CONTRACT_LOST_ACKS:
+    case SHOAL_CONTRACT_STALE_READS: return parse_caused(words, &line->expect);
+    default: return parse_since(words, &line->expect);
+    }
+}
+
+bool shoal_line__parse_contract(shoal_parser *parser, shoal_line *line)
+{
+    shoal_words *words = &parser->words;
+    int contract = shoal_words__choose(words, SHOAL_FITTING(contract_words));
+    if (contract < 0) return false;
+    line->expect.contract = (shoal_contract)contract;
+    if (!parse_body(parser, line)) return false;
+    bool waits = contract < SHOAL_CONTRACT_LOST_ACKS;
+    if (waits && shoal_words__skip(words, "within") &&
+        !shoal_words__duration(words, &line->expect.within_us)) {
+        return false;
+    }
+    return shoal_words__done(words);
+}
+
+/* ---- out ---- */
+
+static void format_by(const shoal_line *line, shoal_buffer *out)
+{
+    shoal_text_appendf(out, " ");
+    shoal_line__format_selector(&line->left, out);
+    shoal_text_appendf(out, " by ");
+    shoal_line__format_selector(&line->right, out);
+}
+
+static void format_limit(const shoal_expectation *expect, shoal_buffer *out)
+{
+    shoal_text_appendf(out, " %s %ld", compare_words[expect->compare], (long)expect->limit);
+}
+
+static void format_body(const shoal_line *line, shoal_buffer *out)
+{
+    const shoal_expectation *expect = &line->expect;
+    switch (expect->contract) {
+    case SHOAL_CONTRACT_CONVERGE: return;
+    case SHOAL_CONTRACT_SLOTS: shoal_text_appendf(out, " covered"); return;
+    case SHOAL_CONTRACT_STATE: shoal_text_appendf(out, " %s on ", state_words[expect->up]); break;
+    case SHOAL_CONTRACT_PFAIL:
+    case SHOAL_CONTRACT_FAIL:
+    case SHOAL_CONTRACT_CLEAR: format_by(line, out); return;
+    case SHOAL_CONTRACT_KNOWN:
+        format_limit(expect, out);
+        shoal_text_appendf(out, " on ");
+        break;
+    default:
+        format_limit(expect, out);
+        if (expect->cause) shoal_text_appendf(out, " cause %s", cause_words[expect->cause]);
+        if (expect->has_since) {
+            shoal_text_appendf(out, " since ");
+            shoal_line__format_duration(expect->since_us, out);
+        }
+        return;
+    }
+    shoal_line__format_selector(&line->left, out);
+}
+
+void shoal_line__format_contract(const shoal_line *line, shoal_buffer *out)
+{
+    shoal_text_appendf(out, " %s", contract_words[line->expect.contract]);
+    format_body(line, out);
+    if (line->expect.within_us > 0) {
+        shoal_text_appendf(out, " within ");
+        shoal_line__format_duration(line->expect.within_us, out);
+    }
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the lines of a schedule do to a world, and whom their selectors name.
+ */
+#include "sim/internal.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+
+/* ---- selectors ---- */
+
+/* Adds a host unless it is there already. `seen` has a flag per host. */
+static void pick(bool *seen, uint32_t host, uint32_t *out, uint32_t *count)
+{
+    if (seen[host]) return;
+    seen[host] = true;
+    out[(*count)++] = host;
+}
+
+/* The node that claims `slot` with the highest epoch and runs, or UINT32_MAX. */
+static uint32_t owner_of(const shoal_world *world, uint32_t slot)
+{
+    uint32_t best = UINT32_MAX;
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        const shoal_view *view = &world->judge.views[i];
+        if (!shoal_slotmap_has(&view->own, slot)) continue;
+        if (best == UINT32_MAX || view->epoch_config > world->judge.views[best].epoch_config)
+            best = i;
+    }
+    return best;
+}
+
+uint32_t shoal_fault__select(shoal_world *world, const shoal_selector *selector, bool hosts,
+                             uint32_t *out)
+{
+    bool *seen = shoal_sim__allocate(world->net.hosts);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < selector->count; i++) {
+        const shoal_atom *atom = &selector->atoms[i];
+        uint32_t clients = world->client_count - 1;
+        if (atom->kind == SHOAL_ATOM_ALL) {
+            for (uint32_t j = 0; j < world->node_count; j++) pick(seen, j, out, &count);
+            for (uint32_t j = 0; hosts && j < clients; j++) {
+                pick(seen, shoal_world__client_host(world, j), out, &count);
+            }
+        } else if (atom->kind == SHOAL_ATOM_OWNER) {
+            uint32_t owner = owner_of(world, atom->first);
+            if (owner != UINT32_MAX) pick(seen, owner, out, &count);
+        } else {
+            for (uint32_t j = atom->first; j <= atom->last; j++) {
+                bool node = atom->kind == SHOAL_ATOM_NODES;
+                if (!node && (!hosts || j > clients)) continue;
+                pick(seen, node ? j - 1 : shoal_world__client_host(world, j - 1), out, &count);
+            }
+        }
+    }
+    shoal_sim__free(seen);
+    return count;
+}
+
+/* ---- lines about nodes ---- */
+
+static void apply_clock(shoal_world *world, shoal_vnode *vnode, const shoal_line *line)
+{
+    switch ((shoal_clock_change)line->choice) {
+    case SHOAL_CLOCK_STEP: shoal_clock__step(&vnode->clock, world->now_us, line->amount); break;
+    case SHOAL_CLOCK_DRIFT:
+        shoal_clock__drift(&vnode->clock, world->now_us, (int32_t)line->amount);
+        break;
+    case SHOAL_CLOCK_FREEZE: shoal_clock__freeze(&vnode->clock, world->now_us, true); break;
+    case SHOAL_CLOCK_RUN: shoal_clock__freeze(&vnode->clock, world->now_us, false); break;
+    }
+}
+
+static void apply_to_node(shoal_world *world, const shoal_line *line, uint32_t node)
+{
+    shoal_vnode *vnode = &world->nodes[node];
+    switch (line->kind) {
+    case SHOAL_LINE_CRASH: shoal_vnode__crash(world, node, line->power, line->fate); break;
+    case SHOAL_LINE_RESTART: shoal_vnode__start(world, node); break;
+    case SHOAL_LINE_PAUSE: shoal_vnode__pause(world, node); break;
+    case SHOAL_LINE_RESUME: shoal_vnode__resume(world, node); break;
+    case SHOAL_LINE_CLOCK: apply_clock(world, vnode, line); break;
+    case SHOAL_LINE_DISK:
+        vnode->disk.mode = (shoal_disk_mode)line->choice;
+        vnode->disk.slow_us = line->amount;
+        break;
+    case SHOAL_LINE_OPERATE:
+        shoal_operator__order(world, node, (shoal_slice){line->text, strlen(line->text)},
+                              line->number);
+        break;
+    default: SHOAL_UNREACHABLE();
+    }
+}
+
+static void apply_to_nodes(shoal_world *world, const shoal_line *line)
+{
+    uint32_t *nodes = shoal_sim__allocate(world->net.hosts * sizeof(*nodes));
+    uint32_t count = shoal_fault__select(world, &line->left, false, nodes);
+    for (uint32_t i = 0; i < count; i++) apply_to_node(world, line, nodes[i]);
+    shoal_sim__free(nodes);
+}
+
+/* ---- lines about ways ---- */
+
+static void apply_to_way(shoal_world *world, const shoal_line *line, uint32_t from, uint32_t to)
+{
+    int64_t until = world->now_us + line->amount;
+    switch (line->kind) {
+    case SHOAL_LINE_NET: shoal_net__set_quality(world, from, to, &line->quality); break;
+    case SHOAL_LINE_CUT: shoal_net__cut(world, from, to); break;
+    case SHOAL_LINE_HEAL: shoal_net__heal(world, from, to); break;
+    case SHOAL_LINE_RESET:
+        if (from < to) shoal_net__reset(world, from, to);
+        break;
+    case SHOAL_LINE_STALL:
+        shoal_net__stall(world, from, to, until);
+        shoal_world__arrange(world, until, SHOAL_OCCURRENCE_UNSTALL, from, to);
+        break;
+    default: SHOAL_UNREACHABLE();
+    }
+}
+
+void shoal_fault__occur_unstall(shoal_world *world, const shoal_occurrence *occurrence)
+{
+    shoal_net__unstall(world, occurrence->subject, (uint32_t)occurrence->detail);
+    world->judge.version++;
+    shoal_judge__reachability(world);
+}
+
+static bool among(const uint32_t *hosts, uint32_t count, uint32_t host)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (hosts[i] == host) return true;
+    }
+    return false;
+}
+
+/* Every ordered pair that the line is about, each once. Without a right side: every way from or
+ * to a host of the left one. */
+static void apply_to_ways(shoal_world *world, const shoal_line *line)
+{
+    uint32_t *left = shoal_sim__allocate(world->net.hosts * 2 * sizeof(*left));
+    uint32_t *right = left + world->net.hosts;
+    uint32_t left_count = shoal_fault__select(world, &line->left, true, left), right_count;
+    bool both = line->relation != SHOAL_RELATION_FORWARD;
+    if (line->relation == SHOAL_RELATION_NONE) {
+        shoal_selector all = {.count = 1, .atoms = {{SHOAL_ATOM_ALL, 0, 0}}};
+        right_count = shoal_fault__select(world, &all, true, right);
+    } else {
+        right_count = shoal_fault__select(world, &line->right, true, right);
+    }
+    for (uint32_t i = 0; i < left_count; i++) {
+        for (uint32_t j = 0; j < right_count; j++) {
+            uint32_t a = left[i], b = right[j];
+            if (a == b) continue;
+            apply_to_way(world, line, a, b);
+            bool comes_again = among(left, left_count, b) && among(right, right_count, a);
+            if (both && !comes_again) apply_to_way(world, line, b, a);
+        }
+    }
+    shoal_sim__free(left);
+}
+
+/* ---- all lines ---- */
+
+static void apply_to_client(shoal_world *world, const shoal_line *line)
+{
+    uint32_t clients = world->client_count - 1;
+    for (uint32_t i = 0; i < line->left.count; i++) {
+        const shoal_atom *atom = &line->left.atoms[i];
+        bool all = atom->kind == SHOAL_ATOM_ALL;
+        uint32_t first = all ? 1 : atom->first, last = all ? clients : atom->last;
+        for (uint32_t c = first; c <= last && c <= clients; c++) {
+            if (line->kind == SHOAL_LINE_CLIENT)
+                shoal_client__start(world, c - 1, &line->load);
+            else
+                shoal_client__stop(world, c - 1);
+        }
+    }
+}
+
+static void trace_line(shoal_world *world, const shoal_line *line)
+{
+    shoal_buffer *text = &world->scratch;
+    bool say = line->kind == SHOAL_LINE_SAY;
+    shoal_buffer_consume(text, shoal_buffer_size(text));
+    if (!say) shoal_line_format(line, text);
+    shoal_trace_record record = {.kind = say ? SHOAL_TRACE_SAY : SHOAL_TRACE_FAULT,
+                                 .a = line->number,
+                                 .text = say ? (shoal_slice){line->text, strlen(line->text)}
+                                             : shoal_buffer_slice(text)};
+    shoal_world__trace_text(world, SHOAL_TRACE_WORLD, &record);
+}
+
+void shoal_fault__apply(shoal_world *world, const shoal_line *line)
+{
+    if (line->kind != SHOAL_LINE_EXPECT && line->kind != SHOAL_LINE_END) trace_line(world, line);
+    switch (line->kind) {
+    case SHOAL_LINE_NET:
+    case SHOAL_LINE_CUT:
+    case SHOAL_LINE_HEAL:
+    case SHOAL_LINE_STALL:
+    case SHOAL_LINE_RESET: apply_to_ways(world, line); break;
+    case SHOAL_LINE_CLIENT:
+    case SHOAL_LINE_STOP: apply_to_client(world, line); break;
+    case SHOAL_LINE_SAY: break;
+    case SHOAL_LINE_EXPECT: shoal_expect__begin(world, line); break;
+    case SHOAL_LINE_END: world->ended = true; break;
+    default: apply_to_nodes(world, line);
+    }
+    world->judge.version++;
+    shoal_judge__reachability(world);
+}
+
+void shoal_fault__occur(shoal_world *world, const shoal_occurrence *occurrence)
+{
+    world->lines_left--;
+    shoal_fault__apply(world, &world->schedule->lines[occurrence->subject]);
+}

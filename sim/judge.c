@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Opinions of nodes and the checks on them. The view of a node is fed by its trace records alone,
+ * so what is judged is what a picture of the run shows.
+ */
+#include "sim/judge.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/prng.h"
+#include "sim/internal.h"
+
+static const shoal_opinion no_opinion = {0};
+
+void shoal_judge__make(shoal_world *world)
+{
+    shoal_judge *judge = &world->judge;
+    judge->views = shoal_sim__allocate(world->node_count * sizeof(*judge->views));
+    judge->table_size = 64;
+    while (judge->table_size < world->node_count * 8) judge->table_size *= 2;
+    judge->table = shoal_sim__allocate(judge->table_size * sizeof(*judge->table));
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        judge->views[i].self = UINT32_MAX;
+        judge->views[i].minority_since_us = -1;
+    }
+}
+
+void shoal_judge__free(shoal_world *world)
+{
+    shoal_judge *judge = &world->judge;
+    for (uint32_t i = 0; judge->views && i < world->node_count; i++) {
+        shoal_sim__free(judge->views[i].of);
+    }
+    shoal_sim__free(judge->views);
+    shoal_sim__free(judge->subjects);
+    shoal_sim__free(judge->table);
+}
+
+/* ---- counting ---- */
+
+void shoal_judge__made(shoal_world *world, shoal_check check)
+{
+    world->judge.made[check]++;
+}
+
+void shoal_judge__fault(shoal_world *world, shoal_check check, shoal_slice words)
+{
+    shoal_judge *judge = &world->judge;
+    judge->made[check]++;
+    if (judge->violated[check]++ > 0) return;
+    snprintf(judge->first[check], sizeof(judge->first[check]), "at %lld.%06lld s: %.*s",
+             (long long)(world->now_us / 1000000), (long long)(world->now_us % 1000000),
+             (int)(words.size < 200 ? words.size : 200), words.data);
+}
+
+/* A fault in words about one node. */
+static void fault_of(shoal_world *world, shoal_check check, uint32_t node, const char *words)
+{
+    char text[200];
+    int size = snprintf(text, sizeof(text), "%s %s", world->nodes[node].label, words);
+    shoal_judge__fault(world, check, (shoal_slice){text, (size_t)size});
+}
+
+/* ---- names ---- */
+
+static uint32_t *name_cell(shoal_judge *judge, const char *name)
+{
+    uint64_t hash = 0;
+    for (int i = 0; i < SHOAL_NODE_NAME_LEN; i += 8) {
+        uint64_t word = 0;
+        for (int j = 0; j < 8; j++) word = word << 8 | (unsigned char)name[i + j];
+        hash = shoal_prng_mix(hash ^ word);
+    }
+    uint32_t at = (uint32_t)hash & (judge->table_size - 1);
+    while (judge->table[at] != 0 &&
+           memcmp(judge->subjects[judge->table[at] - 1].name, name, SHOAL_NODE_NAME_LEN) != 0) {
+        at = (at + 1) & (judge->table_size - 1);
+    }
+    return &judge->table[at];
+}
+
+/* The subject of the name at the start of `text`, or UINT32_MAX: handshakes use names that nobody
+ * has. */
+static uint32_t find_name(shoal_judge *judge, shoal_slice text)
+{
+    if (text.size < SHOAL_NODE_NAME_LEN) return UINT32_MAX;
+    uint32_t cell = *name_cell(judge, text.data);
+    return cell ? cell - 1 : UINT32_MAX;
+}
+
+static void grow_table(shoal_judge *judge)
+{
+    shoal_sim__free(judge->table);
+    judge->table_size *= 2;
+    judge->table = shoal_sim__allocate(judge->table_size * sizeof(*judge->table));
+    for (uint32_t i = 0; i < judge->subject_count; i++) {
+        *name_cell(judge, judge->subjects[i].name) = i + 1;
+    }
+}
+
+static uint32_t add_name(shoal_judge *judge, shoal_slice text, uint32_t node)
+{
+    uint32_t found = find_name(judge, text);
+    if (found != UINT32_MAX || text.size < SHOAL_NODE_NAME_LEN) return found;
+    judge->subjects = shoal_sim__grow(judge->subjects, &judge->subject_capacity,
+                                      judge->subject_count + 1, sizeof(*judge->subjects));
+    shoal_subject *subject = &judge->subjects[judge->subject_count++];
+    memcpy(subject->name, text.data, SHOAL_NODE_NAME_LEN);
+    subject->node = node;
+    if (judge->subject_count * 2 > judge->table_size) grow_table(judge);
+    *name_cell(judge, subject->name) = judge->subject_count;
+    return judge->subject_count - 1;
+}
+
+uint32_t shoal_judge__subject_of(const shoal_world *world, uint32_t node)
+{
+    return world->judge.views[node].self;
+}
+
+const shoal_opinion *shoal_judge__opinion(const shoal_world *world, uint32_t observer,
+                                          uint32_t subject)
+{
+    const shoal_view *view = &world->judge.views[observer];
+    return subject < view->capacity ? &view->of[subject] : &no_opinion;
+}
+
+/* The opinion to change, made when it is the first. */
+static shoal_opinion *opinion_of(shoal_view *view, uint32_t subject)
+{
+    view->of = shoal_sim__grow(view->of, &view->capacity, subject + 1, sizeof(*view->of));
+    return &view->of[subject];
+}
+
+/* ---- hearing ---- */
+
+static void set_known(shoal_view *view, shoal_opinion *opinion, bool known)
+{
+    if (opinion->known == known) return;
+    opinion->known = known;
+    view->known += known ? 1u : -1u;
+}
+
+static void set_trouble(shoal_view *view, shoal_opinion *opinion, bool pfail, bool fail)
+{
+    view->suspected += (uint32_t)pfail - (uint32_t)opinion->pfail;
+    view->failed += (uint32_t)fail - (uint32_t)opinion->fail;
+    opinion->pfail = pfail;
+    opinion->fail = fail;
+}
+
+/* Reads ranges such as ` 0-5460 7000` into a set; the hash of what they say. */
+static uint64_t read_ranges(shoal_slice text, uint32_t subject, shoal_slotmap *set)
+{
+    uint64_t hash = shoal_prng_mix(subject + 1);
+    size_t at = 0;
+    memset(set, 0, sizeof(*set));
+    while (at < text.size) {
+        uint32_t bounds[2] = {0, 0};
+        int which = 0;
+        bool digits = false;
+        for (; at < text.size && text.data[at] != ' ' && text.data[at] != ','; at++) {
+            if (text.data[at] == '-')
+                bounds[++which & 1] = 0;
+            else
+                bounds[which & 1] = bounds[which & 1] * 10 + (uint32_t)(text.data[at] - '0');
+            digits = true;
+        }
+        at++;
+        if (!digits) continue;
+        if (which == 0) bounds[1] = bounds[0];
+        hash = shoal_prng_mix(hash ^ ((uint64_t)bounds[0] << 32 | bounds[1]));
+        for (uint32_t slot = bounds[0]; slot <= bounds[1] && slot < SHOAL_SLOTS; slot++) {
+            shoal_slotmap_put(set, slot, true);
+        }
+    }
+    return hash;
+}
+
+static void hear_slots(shoal_world *world, uint32_t node, const shoal_trace_record *record,
+                       uint32_t subject)
+{
+    shoal_view *view = &world->judge.views[node];
+    shoal_opinion *opinion = opinion_of(view, subject);
+    shoal_slotmap set;
+    shoal_slice ranges = {record->text.data + SHOAL_NODE_NAME_LEN,
+                          record->text.size - SHOAL_NODE_NAME_LEN};
+    uint64_t hash = record->a > 0 ? read_ranges(ranges, subject, &set) : 0;
+    view->slots_seen += (uint32_t)record->a - opinion->slots;
+    view->map ^= opinion->ranges ^ hash;
+    opinion->slots = (uint16_t)record->a;
+    opinion->ranges = hash;
+    if (subject != view->self) return;
+    if (record->a == 0) memset(&set, 0, sizeof(set));
+    view->own = set;
+    view->own_count = (uint32_t)record->a;
+    view->own_changed_us = world->now_us;
+    view->epoch_config = record->b;
+    view->changed = true;
+}
+
+static void hear_epoch(shoal_world *world, uint32_t node, const shoal_trace_record *record)
+{
+    shoal_view *view = &world->judge.views[node];
+    shoal_judge__made(world, SHOAL_CHECK_EPOCHS);
+    if (record->a < view->epoch_current) {
+        fault_of(world, SHOAL_CHECK_EPOCHS, node, "let its currentEpoch fall");
+    }
+    if (record->b > record->a) {
+        fault_of(world, SHOAL_CHECK_EPOCHS, node, "has a configEpoch above its currentEpoch");
+    }
+    view->epoch_current = record->a;
+    view->epoch_config = record->b;
+    view->changed = true;
+}
+
+/* A new process knows what its disk tells it, and will say so. */
+static void forget_view(shoal_view *view)
+{
+    shoal_opinion *of = view->of;
+    uint32_t capacity = view->capacity, self = view->self;
+    if (of) memset(of, 0, capacity * sizeof(*of));
+    *view = (shoal_view){.of = of, .capacity = capacity, .self = self, .minority_since_us = -1};
+}
+
+/* Records about one other node. */
+static void hear_about(shoal_world *world, uint32_t node, const shoal_trace_record *record)
+{
+    shoal_judge *judge = &world->judge;
+    shoal_view *view = &judge->views[node];
+    shoal_slice text = record->text;
+    if (record->kind == SHOAL_TRACE_NODE_RENAMED && text.size > SHOAL_NODE_NAME_LEN) {
+        text =
+            (shoal_slice){text.data + SHOAL_NODE_NAME_LEN + 1, text.size - SHOAL_NODE_NAME_LEN - 1};
+    }
+    uint32_t subject = find_name(judge, text);
+    if (subject == UINT32_MAX) return;
+    shoal_opinion *opinion = opinion_of(view, subject);
+    switch (record->kind) {
+    case SHOAL_TRACE_NODE_KNOWN:
+        set_known(view, opinion, true);
+        set_trouble(view, opinion, (record->c & SHOAL_NODE_PFAIL) != 0,
+                    (record->c & SHOAL_NODE_FAIL) != 0);
+        break;
+    case SHOAL_TRACE_NODE_RENAMED: set_known(view, opinion, true); break;
+    case SHOAL_TRACE_NODE_FORGOTTEN:
+        set_known(view, opinion, false);
+        set_trouble(view, opinion, false, false);
+        break;
+    case SHOAL_TRACE_PFAIL: set_trouble(view, opinion, true, opinion->fail); break;
+    case SHOAL_TRACE_PFAIL_CLEARED: set_trouble(view, opinion, false, opinion->fail); break;
+    case SHOAL_TRACE_FAIL: set_trouble(view, opinion, false, true); break;
+    case SHOAL_TRACE_FAIL_CLEARED: set_trouble(view, opinion, opinion->pfail, false); break;
+    case SHOAL_TRACE_SLOTS: hear_slots(world, node, record, subject); break;
+    default: return;
+    }
+    judge->version++;
+}
+
+static void hear_ready(shoal_world *world, uint32_t node, const shoal_trace_record *record)
+{
+    shoal_view *view = &world->judge.views[node];
+    view->self = add_name(&world->judge, record->text, node);
+    SHOAL_ASSERT(view->self != UINT32_MAX);
+    set_known(view, opinion_of(view, view->self), true);
+    world->judge.version++;
+}
+
+void shoal_judge__hear(shoal_world *world, const shoal_trace_entry *entry)
+{
+    const shoal_trace_record *record = &entry->record;
+    uint32_t node = entry->node;
+    if (node >= world->node_count) return;
+    switch (record->kind) {
+    case SHOAL_TRACE_READY: hear_ready(world, node, record); break;
+    case SHOAL_TRACE_EPOCH: hear_epoch(world, node, record); break;
+    case SHOAL_TRACE_CLUSTER_STATE:
+        world->judge.views[node].up = record->a != 0;
+        world->judge.version++;
+        break;
+    case SHOAL_TRACE_NODE_STARTED:
+    case SHOAL_TRACE_NODE_CRASHED:
+        forget_view(&world->judge.views[node]);
+        world->judge.version++;
+        break;
+    case SHOAL_TRACE_NODE_KNOWN:
+    case SHOAL_TRACE_NODE_RENAMED:
+    case SHOAL_TRACE_NODE_FORGOTTEN:
+    case SHOAL_TRACE_PFAIL:
+    case SHOAL_TRACE_PFAIL_CLEARED:
+    case SHOAL_TRACE_FAIL:
+    case SHOAL_TRACE_FAIL_CLEARED:
+    case SHOAL_TRACE_SLOTS: hear_about(world, node, record); break;
+    default: break;
+    }
+}
+
+/* ---- checks on whole opinions ---- */
+
+static bool overlap(const shoal_slotmap *a, const shoal_slotmap *b)
+{
+    for (size_t i = 0; i < sizeof(a->bits); i++) {
+        if (a->bits[i] & b->bits[i]) return true;
+    }
+    return false;
+}
+
+static void check_claims(shoal_world *world, uint32_t node)
+{
+    const shoal_view *view = &world->judge.views[node];
+    if (view->own_count == 0) return;
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        const shoal_view *other = &world->judge.views[i];
+        if (i == node || other->own_count == 0 || !world->nodes[i].running) continue;
+        shoal_judge__made(world, SHOAL_CHECK_ONE_CLAIM);
+        if (other->epoch_config != view->epoch_config || !overlap(&view->own, &other->own))
+            continue;
+        fault_of(world, SHOAL_CHECK_ONE_CLAIM, node,
+                 "claims a slot that another claims with the same configEpoch");
+    }
+}
+
+void shoal_judge__settle(shoal_world *world)
+{
+    shoal_judge *judge = &world->judge;
+    if (judge->settled == judge->version) return;
+    judge->settled = judge->version;
+    bool own_changed = false;
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        shoal_view *view = &judge->views[i];
+        shoal_judge__made(world, SHOAL_CHECK_SLOTS_TOTAL);
+        if (view->slots_seen > SHOAL_SLOTS) {
+            fault_of(world, SHOAL_CHECK_SLOTS_TOTAL, i, "maps more slots to owners than there are");
+        }
+        if (!view->changed) continue;
+        view->changed = false;
+        own_changed = true;
+        check_claims(world, i);
+    }
+    if (own_changed) shoal_judge__reachability(world);
+}
+
+/* ---- checks on service ---- */
+
+void shoal_judge__read(shoal_world *world, uint32_t key, bool phantom)
+{
+    char text[64];
+    shoal_judge__made(world, SHOAL_CHECK_NO_PHANTOM);
+    if (!phantom) return;
+    int size = snprintf(text, sizeof(text), "key:%u has a value that nobody wrote to it", key);
+    shoal_judge__fault(world, SHOAL_CHECK_NO_PHANTOM, (shoal_slice){text, (size_t)size});
+}
+
+/* True bound of the protocol: an idle link is pinged after NT/2, and the suspicion comes NT after
+ * that; steps of the 100 ms clock come on top. */
+static int64_t minority_bound_us(const shoal_world *world)
+{
+    return world->schedule->node_timeout_us * 3 / 2 + 300000;
+}
+
+void shoal_judge__served(shoal_world *world, const shoal_service *service)
+{
+    const shoal_view *view = &world->judge.views[service->node];
+    const shoal_vnode *vnode = &world->nodes[service->node];
+    if (vnode->starts == 0 || !vnode->running || service->served_us < vnode->ready_at_us) return;
+    shoal_judge__made(world, SHOAL_CHECK_OWNER_SERVES);
+    if (!shoal_slotmap_has(&view->own, service->slot) &&
+        view->own_changed_us < service->served_us) {
+        fault_of(world, SHOAL_CHECK_OWNER_SERVES, service->node,
+                 "served a slot that it does not claim");
+    }
+    if (!service->write || view->minority_since_us < 0) return;
+    shoal_judge__made(world, SHOAL_CHECK_MINORITY);
+    if (service->served_us - view->minority_since_us > minority_bound_us(world)) {
+        fault_of(world, SHOAL_CHECK_MINORITY, service->node,
+                 "still acknowledged a write in the minority");
+    }
+}
+
+/* ---- who reaches whom ---- */
+
+bool shoal_judge__together(const shoal_world *world, uint32_t a, uint32_t b)
+{
+    const shoal_vnode *va = &world->nodes[a], *vb = &world->nodes[b];
+    return va->running && vb->running && !va->paused && !vb->paused &&
+           !shoal_net__blocked(world, a, b) && !shoal_net__blocked(world, b, a);
+}
+
+void shoal_judge__reachability(shoal_world *world)
+{
+    uint32_t voters = 0;
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        if (i < world->schedule->masters && world->schedule->meet != SHOAL_MEET_NONE) voters++;
+    }
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        shoal_view *view = &world->judge.views[i];
+        uint32_t reached = 0;
+        for (uint32_t j = 0; j < world->schedule->masters; j++) {
+            reached += i == j || shoal_judge__together(world, i, j);
+        }
+        bool majority = reached >= voters / 2 + 1 && !world->nodes[i].paused;
+        if (majority)
+            view->minority_since_us = -1;
+        else if (view->minority_since_us < 0)
+            view->minority_since_us = world->now_us;
+    }
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/judge.h - the god's view: what every node thinks, put together from the same trace records
+ * that anyone can read, and the checks that are made on it as the run goes. A check counts how
+ * often it was made; one that the run had occasions for and that was never made is an error.
+ *
+ * Inside the world only; its thread.
+ */
+#ifndef SHOAL_SIM_JUDGE_H
+#define SHOAL_SIM_JUDGE_H
+
+#include <shoal/trace.h>
+
+#include "sim/world.h"
+#include "wire/bus.h"
+
+/* What one node thinks of another. */
+typedef struct shoal_opinion {
+    bool known;
+    bool pfail;
+    bool fail;
+    uint16_t slots;
+    uint64_t ranges; /* hash of exactly which */
+} shoal_opinion;
+
+/* What one node thinks. */
+typedef struct shoal_view {
+    shoal_opinion *of; /* per subject */
+    uint32_t capacity;
+    uint32_t self; /* its own subject, UINT32_MAX before it has one */
+    uint32_t known, suspected, failed;
+    uint32_t slots_seen;
+    uint64_t map; /* hash of the whole map: equal maps, equal hashes */
+    bool up;
+    uint64_t epoch_current, epoch_config;
+    shoal_slotmap own; /* slots that it claims */
+    uint32_t own_count;
+    int64_t own_changed_us;
+    bool changed;              /* since the last shoal_judge__settle */
+    int64_t minority_since_us; /* when it lost the majority, -1: it has it */
+} shoal_view;
+
+/* A name that some node has, or had in an earlier life. */
+typedef struct shoal_subject {
+    char name[SHOAL_NODE_NAME_LEN];
+    uint32_t node;
+} shoal_subject;
+
+typedef struct shoal_judge {
+    shoal_view *views; /* per node */
+    shoal_subject *subjects;
+    uint32_t subject_count, subject_capacity;
+    uint32_t *table;     /* hash of names: subject + 1 */
+    uint32_t table_size; /* power of two */
+    uint64_t version;    /* rises when an opinion changes */
+    uint64_t settled;    /* version at the last settle */
+    shoal_client_totals totals;
+    uint64_t made[SHOAL_CHECK_COUNT];
+    uint64_t violated[SHOAL_CHECK_COUNT];
+    char first[SHOAL_CHECK_COUNT][256];
+} shoal_judge;
+
+void shoal_judge__make(shoal_world *world);
+void shoal_judge__free(shoal_world *world);
+
+/* Takes a record of a node or of the world. */
+void shoal_judge__hear(shoal_world *world, const shoal_trace_entry *entry);
+
+/* Makes the checks that concern whole opinions; called between occurrences. */
+void shoal_judge__settle(shoal_world *world);
+
+/* Counts one check that held. */
+void shoal_judge__made(shoal_world *world, shoal_check check);
+/* Counts one that did not, and keeps the words of the first. */
+void shoal_judge__fault(shoal_world *world, shoal_check check, shoal_slice words);
+
+/* An operation that a node served. */
+typedef struct shoal_service {
+    uint32_t node;
+    uint32_t slot;
+    bool write;
+    int64_t began_us;
+    int64_t served_us;
+} shoal_service;
+void shoal_judge__served(shoal_world *world, const shoal_service *service);
+/* A read came back. */
+void shoal_judge__read(shoal_world *world, uint32_t key, bool phantom);
+
+/* Who can reach whom has changed: finds out who has lost the majority. */
+void shoal_judge__reachability(shoal_world *world);
+/* Can the two reach each other, both running? */
+bool shoal_judge__together(const shoal_world *world, uint32_t a, uint32_t b);
+
+/* The subject of a node's present name, or UINT32_MAX. */
+uint32_t shoal_judge__subject_of(const shoal_world *world, uint32_t node);
+/* What `observer` thinks of `subject`; an empty opinion when it never heard of it. */
+const shoal_opinion *shoal_judge__opinion(const shoal_world *world, uint32_t observer,
+                                          uint32_t subject);
+
+#endif

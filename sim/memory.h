@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/memory.h - memory of the simulator itself, and the allocator that virtual nodes get: the
+ * C library's, with a poison byte in fresh memory, so that a value read before it was written
+ * differs between two runs that should be equal.
+ *
+ * A shoal_sim_heap belongs to one world and one thread. The functions without a heap may be
+ * called by anybody.
+ */
+#ifndef SHOAL_SIM_MEMORY_H
+#define SHOAL_SIM_MEMORY_H
+
+#include <shoal/types.h>
+
+/* `size` bytes, all zero, or the process ends: a simulator without memory has no answer. */
+void *shoal_sim__allocate(size_t size);
+/* Makes an array of `*capacity` elements hold at least `count`; new bytes are zero. */
+void *shoal_sim__grow(void *array, uint32_t *capacity, uint32_t count, size_t element);
+void shoal_sim__free(void *memory);
+
+/* What nodes take their memory from. */
+typedef struct shoal_sim_heap {
+    int poison;      /* byte that fills fresh memory, or -1 for none */
+    uint64_t bytes;  /* in use */
+    uint64_t blocks; /* in use */
+} shoal_sim_heap;
+
+/* The allocator over `heap`, which must stay where it is. */
+shoal_allocator shoal_sim__allocator(shoal_sim_heap *heap);
+
+#endif

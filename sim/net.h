@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/net.h - virtual TCP between hosts (nodes, clients, the operator): connections of two ordered
+ * byte streams with latency, jitter, bandwidth, deliveries split at random places, cuts that hold
+ * bytes until a retransmission gets through, stalls, resets, refusals and time-outs. It knows
+ * ends, not what they mean: the owner of an end learns of it through the functions of its kind.
+ *
+ * Inside the world only; its thread.
+ */
+#ifndef SHOAL_SIM_NET_H
+#define SHOAL_SIM_NET_H
+
+#include <shoal/types.h>
+
+#include "base/prng.h"
+#include "sim/schedule.h"
+
+typedef struct shoal_world shoal_world;
+
+/* More queued than this makes a sender FULL; ROOM comes below a quarter of it. */
+#define SHOAL_NET_FULL_BYTES (1u << 20)
+
+/* Who owns an end. */
+typedef enum shoal_end_kind {
+    SHOAL_END_NONE = 0,
+    SHOAL_END_LINK,    /* a node's bus link */
+    SHOAL_END_SESSION, /* a node's client connection */
+    SHOAL_END_CLIENT,  /* a virtual client's connection */
+    SHOAL_END_OPERATOR,
+    SHOAL_END_KINDS
+} shoal_end_kind;
+
+typedef enum shoal_end_state {
+    SHOAL_END_CLOSED = 0,
+    SHOAL_END_CONNECTING,
+    SHOAL_END_OPEN
+} shoal_end_state;
+
+/* Bytes in flight: one send, or what is left of it. */
+typedef struct shoal_block {
+    struct shoal_block *next;
+    int64_t arrives_us; /* INT64_MAX while held */
+    int64_t sent_us;
+    uint64_t number; /* of the block in its direction: keys its draws */
+    uint32_t size;
+    uint32_t taken;       /* delivered already */
+    uint32_t class_index; /* of the pool */
+    bool fin;             /* the end of the stream */
+    char bytes[];
+} shoal_block;
+
+/* One direction, kept at the end that receives. */
+typedef struct shoal_pipe {
+    shoal_block *head, *tail;
+    shoal_prng stream;       /* draws of this direction, numbered by block */
+    uint64_t blocks;         /* sent so far */
+    size_t queued;           /* bytes not delivered */
+    int64_t arrival_last_us; /* nothing may arrive before what was sent earlier */
+    int64_t busy_until_us;   /* the sender's line is taken till then (rate) */
+    int64_t held_since_us;   /* -1: not held */
+    uint64_t frame_left;     /* bus bytes until the next frame begins (for MESSAGE records) */
+    bool armed;              /* a DELIVER is in the heap */
+    bool full;               /* the sender was told FULL */
+} shoal_pipe;
+
+/* One end of a connection. */
+typedef struct shoal_end {
+    shoal_end_kind kind;
+    shoal_end_state state;
+    uint32_t host;
+    uint16_t port;
+    bool reading;         /* the owner takes bytes now */
+    bool silent;          /* closed without telling the peer (power lost) */
+    void *owner;          /* SESSION: the session. CLIENT, OPERATOR: theirs */
+    uint32_t tag;         /* CLIENT: theirs. SESSION: upper half of the handle of this end */
+    uint32_t port_handle; /* SESSION: lower half of it */
+} shoal_end;
+
+/* A connection. ends[0] opened it; pipes[s] carries bytes to ends[s]. */
+typedef struct shoal_connection {
+    uint32_t index;
+    uint32_t generation;
+    uint32_t attempts; /* SYNs that were lost */
+    int64_t opened_us;
+    shoal_end ends[2];
+    shoal_pipe pipes[2];
+} shoal_connection;
+
+/* A named end: what the functions below and the owners' functions speak of. */
+typedef struct shoal_port {
+    shoal_connection *connection;
+    uint32_t side;
+} shoal_port;
+
+/* The way from one host to another. */
+typedef struct shoal_way {
+    uint8_t cut;
+    uint8_t quality; /* index of a shoal_quality */
+    uint32_t opens;  /* connections so far: keys their streams */
+    int64_t stalled_until_us;
+} shoal_way;
+
+#define SHOAL_NET_QUALITIES_MAX 256u
+#define SHOAL_NET_POOLS 12u
+
+typedef struct shoal_net {
+    uint32_t hosts;
+    shoal_way *ways; /* [from * hosts + to] */
+    bool *dark;      /* hosts without power */
+    shoal_quality qualities[SHOAL_NET_QUALITIES_MAX];
+    uint32_t quality_count;
+    shoal_connection **connections;
+    uint32_t connection_count;
+    uint32_t connection_capacity;
+    uint32_t *free_list; /* indices of dead connections, last in first out */
+    uint32_t free_count;
+    uint32_t free_capacity;
+    shoal_block *pools[SHOAL_NET_POOLS]; /* blocks of 128 << i bytes to use again */
+} shoal_net;
+
+/* What an owner learns. NULL entries are not told. */
+typedef struct shoal_end_class {
+    void (*up)(shoal_world *world, shoal_port port);
+    void (*data)(shoal_world *world, shoal_port port, shoal_slice bytes, int64_t sent_us);
+    void (*level)(shoal_world *world, shoal_port port, bool full);
+    /* The end is gone for this reason: it is closed already. */
+    void (*down)(shoal_world *world, shoal_port port, shoal_err error);
+} shoal_end_class;
+
+void shoal_net__make(shoal_net *net, uint32_t hosts);
+void shoal_net__free(shoal_net *net);
+
+/* ---- connections ---- */
+
+/* Starts to connect `from` to `to_port` of `to` (UINT32_MAX: an address that nobody has). */
+shoal_port shoal_net__open(shoal_world *world, uint32_t from, uint32_t to, uint16_t to_port);
+/* Queues bytes to the other end. Dropped when this end is not open. */
+void shoal_net__send(shoal_world *world, shoal_port from, shoal_slice bytes);
+/* Closes this end; the peer learns of it behind the bytes sent before. The end's owner is not
+ * told. */
+void shoal_net__close(shoal_world *world, shoal_port port);
+/* Says whether the owner takes bytes now. */
+void shoal_net__reading(shoal_world *world, shoal_port port, bool reading);
+/* Bytes that wait to be delivered to the other end. */
+size_t shoal_net__backlog(shoal_port port);
+
+/* A name for an end that stays right: 0 is none, dead ends find nothing. */
+uint64_t shoal_net__handle(shoal_port port);
+bool shoal_net__find(const shoal_net *net, uint64_t handle, shoal_port *out);
+
+/* ---- faults ---- */
+
+bool shoal_net__blocked(const shoal_world *world, uint32_t from, uint32_t to);
+void shoal_net__set_quality(shoal_world *world, uint32_t from, uint32_t to,
+                            const shoal_quality *change);
+void shoal_net__cut(shoal_world *world, uint32_t from, uint32_t to);
+/* Ends cut and stall of one direction; held bytes arrive with the next retransmission. */
+void shoal_net__heal(shoal_world *world, uint32_t from, uint32_t to);
+void shoal_net__stall(shoal_world *world, uint32_t from, uint32_t to, int64_t until_us);
+void shoal_net__unstall(shoal_world *world, uint32_t from, uint32_t to);
+/* Resets every connection between two hosts at both ends. */
+void shoal_net__reset(shoal_world *world, uint32_t a, uint32_t b);
+/* A process ended: all its ends close and the peers are told. Its owners are not. */
+void shoal_net__process_died(shoal_world *world, uint32_t host);
+/* A host lost its power: its ends are gone and nobody is told. */
+void shoal_net__power_lost(shoal_world *world, uint32_t host);
+/* It has power again: bytes that were on their way to it get through and meet no connection. */
+void shoal_net__power_back(shoal_world *world, uint32_t host);
+
+#endif

@@ -176,7 +176,8 @@ static shoal_err do_remove(file_role *role)
 static shoal_err perform(shoal_files *files, shoal_file_job *job)
 {
     file_role *role = &files->roles[job->file];
-    if (role->name == NULL) return SHOAL_ERR_IO;
+    /* A role without a name is a file that is not there. */
+    if (role->name == NULL) return job->op == SHOAL_FILE_READ ? SHOAL_ERR_NOT_FOUND : SHOAL_ERR_IO;
     switch (job->op) {
     case SHOAL_FILE_APPEND: return do_append(role, job);
     case SHOAL_FILE_SYNC: return do_sync(role);

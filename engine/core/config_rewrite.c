@@ -48,6 +48,16 @@ static void append_quoted(shoal_slice text, shoal_buffer *out)
     shoal_buffer_append(out, shoal_text("\""));
 }
 
+/* May `text` stand in a file without quotes, as several words? */
+static bool is_plain(shoal_slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < ' ' || text.data[i] > '~') return false;
+        if (text.data[i] == '"' || text.data[i] == '\'' || text.data[i] == '\\') return false;
+    }
+    return text.size > 0;
+}
+
 /* A size in the greatest unit that expresses it exactly. */
 static void append_size(uint64_t bytes, shoal_buffer *out)
 {
@@ -111,8 +121,8 @@ static void append_directive(const shoal_config *config, shoal_directive_id id, 
     shoal_text_appendf(out, "%s ", row->name);
     if (row->type == SHOAL_CONFIG_MEMORY) {
         append_size((uint64_t)value->number, out);
-    } else if (row->type < SHOAL_CONFIG_TEXT ||
-               ((row->flags & SHOAL_CONFIG_MULTI) != 0 && value->text_size > 0)) {
+    } else if (row->type < SHOAL_CONFIG_TEXT || ((row->flags & SHOAL_CONFIG_MULTI) != 0 &&
+                                                 is_plain(shoal_config__text(config, id)))) {
         shoal_config__show(id, value, out);
     } else {
         append_quoted(shoal_config__text(config, id), out);

@@ -171,22 +171,29 @@ static shoal_err canonical_oom(const shoal_directive *row, shoal_slice text, sho
     return SHOAL_ERR_OK;
 }
 
-/* Splits "80.50" into the whole part and the decimals without zeros at the end. */
+/* True when there is nothing but digits. */
+static bool all_digits(shoal_slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (!is_digit(text.data[i])) return false;
+    }
+    return true;
+}
+
+/* Splits "80.50" into the whole part and the decimals without zeros at the end. A whole part
+ * beyond 64 bits becomes the greatest number. */
 static bool split_decimal(shoal_slice word, uint64_t *whole, shoal_slice *decimals)
 {
     size_t point = shoal_text_find(word, shoal_text("."));
-    size_t digits = point == SHOAL_TEXT_NONE ? word.size : point;
+    shoal_slice digits = {word.data, point == SHOAL_TEXT_NONE ? word.size : point};
 
-    *decimals = (shoal_slice){word.data + digits, 0};
-    if (point != SHOAL_TEXT_NONE) {
+    *decimals = (shoal_slice){word.data + digits.size, 0};
+    if (point != SHOAL_TEXT_NONE)
         *decimals = (shoal_slice){word.data + point + 1, word.size - point - 1};
-        for (size_t i = 0; i < decimals->size; i++) {
-            if (!is_digit(decimals->data[i])) return false;
-        }
-        while (decimals->size > 0 && decimals->data[decimals->size - 1] == '0') decimals->size--;
-    }
-    return decimals->size <= PERCENTILE_DECIMALS_MAX &&
-           shoal_text_to_u64((shoal_slice){word.data, digits}, whole);
+    if (digits.size == 0 || !all_digits(digits) || !all_digits(*decimals)) return false;
+    while (decimals->size > 0 && decimals->data[decimals->size - 1] == '0') decimals->size--;
+    if (!shoal_config__memory(digits, whole)) return false;
+    return decimals->size <= PERCENTILE_DECIMALS_MAX;
 }
 
 static shoal_err canonical_percentiles(shoal_slice text, shoal_buffer *out, shoal_buffer *complaint)

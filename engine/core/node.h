@@ -66,6 +66,7 @@ typedef struct shoal_rates {
     uint64_t memory_peak;
 } shoal_rates;
 
+/* One node. */
 struct shoal_node {
     shoal_allocator allocator;
     shoal_host host;
@@ -138,10 +139,12 @@ bool shoal_node__handles(shoal_command_id id);
 
 /* ---- config_command.c and config_file.c ---- */
 
+/* CONFIG GET: every directive that a pattern asks for. */
 void shoal_node__config_get(shoal_node *node, const shoal_errand *errand, shoal_reply *reply);
+/* CONFIG SET: all pairs or none. */
 void shoal_node__config_set(shoal_node *node, const shoal_errand *errand, shoal_reply *reply);
+/* CONFIG RESETSTAT: counters of workers, store and rates. */
 void shoal_node__config_resetstat(shoal_node *node, shoal_reply *reply);
-void shoal_node__config_help(shoal_reply *reply);
 /* Takes the errand; it is answered when the file is written. */
 void shoal_node__config_rewrite(shoal_node *node, shoal_errand *errand);
 /* A file operation of the rewrite ended. */
@@ -151,6 +154,7 @@ void shoal_node__config_abandon(shoal_node *node);
 
 /* ---- info.c ---- */
 
+/* INFO: the sections that were asked for. */
 void shoal_node__info(shoal_node *node, const shoal_errand *errand, shoal_reply *reply);
 /* Looks at the counters if it is time. */
 void shoal_node__look(shoal_node *node);

@@ -39,7 +39,8 @@ uint64_t shoal_epoch_enter(shoal_epoch *epoch, uint32_t index)
     /* pair: epoch.announce */
     uint64_t before = shoal_exchange_acq_rel(&epoch->records[index].announced, now);
     SHOAL_ASSERT(before == SHOAL_EPOCH_OFFLINE);
-    return now;
+    /* Not what was announced: that may be older by now (claim E1). pair: epoch.global */
+    return shoal_load_acquire(&epoch->global);
 }
 
 void shoal_epoch_leave(shoal_epoch *epoch, uint32_t index)
@@ -66,7 +67,7 @@ void shoal_epoch_advance(shoal_epoch *epoch)
         if (lags(shoal_load_relaxed(&epoch->records[i].announced), now)) return;
     }
     for (uint32_t i = 0; i < epoch->count; i++) {
-        /* pair: epoch.announce (claim E3) */
+        /* pair: epoch.announce (claim E1) */
         uint64_t announced = shoal_add_acq_rel(&epoch->records[i].announced, (uint64_t)0);
         if (lags(announced, now)) return;
     }

@@ -4,22 +4,23 @@
  * and one announced epoch per thread, written once per batch of work, not per access.
  *
  * A thread is online between shoal_epoch_enter and shoal_epoch_leave, and only then may hold
- * pointers to shared memory. Who unlinks something while online stamps it with its own announced
- * epoch r (shoal_epoch_stamp); the memory may be freed once shoal_epoch_passed says so.
+ * pointers to shared memory. Enter announces the global epoch as read before, and returns it as
+ * read after the announcement: the thread's stamp. What the thread unlinks bears the stamp, and
+ * may be freed once shoal_epoch_passed says so.
  *
  * Claims:
- *   E1  The global epoch goes from e to e+1 only when every online thread has announced e. So
- *       while a thread that announced r is online, the global epoch is r or r+1.
- *   E2  Memory stamped r is unlinked while its thread is online, hence before the step from r+1
- *       to r+2 (E1). That step happens after the unlinking: its maker has acquired the leave of
- *       the unlinking thread (or its next enter).
- *   E3  A thread that can still reach memory stamped r announced at most r+1: one that announces
- *       r+2 or later has read the global epoch after the step of E2 and so sees the unlinking;
- *       one that read an older global epoch but announced after the scan of that step sees it
- *       too, because the scan writes (adds zero to) each announcement and the announcement is
- *       an exchange, so the later of the two acquires the earlier.
- *   E4  Hence the global epoch can reach r+3 only after all of them have left: freeing at r+3 is
- *       safe. What one stalled online thread holds up is memory, never another thread.
+ *   E1  While a thread with stamp s is online, the global epoch is s or s+1. A scan that met the
+ *       thread before it announced had read some epoch n; the scan writes (adds zero to) the
+ *       announcement and the announcement is an exchange, so the thread reads n or later as
+ *       its stamp, and that scan's step leads to s+1 at most. A scan that meets it later goes on
+ *       only where its epoch is what was announced, which is s or older: again s+1 at most.
+ *   E2  So the step to s+2 is made by a scan that has met the thread offline again, and thereby
+ *       acquired all that it did. Who has a stamp of s+2 or more sees its unlinkings.
+ *   E3  Who can still reach what bears stamp s has a stamp of s+1 at most (E2).
+ *   E4  While he is online, the global epoch is s+2 at most (E1); at s+3 all such have left, and
+ *       what they read happened before. So freeing at s+3 is safe. (At s+2 it is not: tests/
+ *       interleave has the counterexample.) What one stalled online thread holds up is memory,
+ *       never another thread.
  *   E5  Enter and leave are wait-free. Advancing is one bounded scan that gives up at the first
  *       thread that lags.
  */
@@ -57,7 +58,7 @@ SHOAL_MUST_USE shoal_err shoal_epoch_make(shoal_epoch *epoch, uint32_t count,
 /* Ends a domain; every thread is offline. */
 void shoal_epoch_free(shoal_epoch *epoch, const shoal_allocator *allocator);
 
-/* Thread `index` goes online. Returns its stamp for what it unlinks until it leaves. */
+/* Thread `index` goes online. Returns its stamp. */
 uint64_t shoal_epoch_enter(shoal_epoch *epoch, uint32_t index);
 /* Thread `index` goes offline: it holds no pointer any more. */
 void shoal_epoch_leave(shoal_epoch *epoch, uint32_t index);

@@ -153,17 +153,17 @@ static uint32_t nth_used(shoal_db *db, uint32_t rank)
 static uint32_t random_slot(shoal_thread *thread, shoal_db *db, uint32_t used)
 {
     uint32_t slots[RANDOM_SLOTS];
-    uint64_t sums[RANDOM_SLOTS];
+    uint64_t upto[RANDOM_SLOTS];
     uint64_t sum = 0;
     for (uint32_t i = 0; i < RANDOM_SLOTS; i++) {
         slots[i] = nth_used(db, (uint32_t)shoal_prng_below(&thread->prng, used));
         sum += shoal_load_relaxed(&db->hots[slots[i]].keys);
-        sums[i] = sum;
+        upto[i] = sum;
     }
     if (sum == 0) return slots[0];
     uint64_t draw = shoal_prng_below(&thread->prng, sum);
     uint32_t i = 0;
-    while (sums[i] <= draw) i++;
+    while (upto[i] <= draw) i++;
     return slots[i];
 }
 

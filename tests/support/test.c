@@ -12,7 +12,9 @@
 
 void test_slice_is(shoal_slice slice, const char *text)
 {
-    if (slice.size == strlen(text) && memcmp(slice.data, text, slice.size) == 0) return;
+    bool same = slice.size == strlen(text) &&
+                (slice.size == 0 || memcmp(slice.data, text, slice.size) == 0);
+    if (same) return;
     fail_msg("got \"%.*s\" instead of \"%s\"", (int)slice.size, slice.data ? slice.data : "", text);
 }
 

@@ -19,6 +19,7 @@
 /* Entry `index`, its block made if it must be. NULL without memory. */
 static shoal_entry *entry_at(shoal_worker *worker, uint32_t index)
 {
+    SHOAL_DEBUG_ASSERT(index < SHOAL_BATCH__REQUESTS);
     shoal_batch *batch = &worker->batch;
     shoal_entry **block = &batch->blocks[index / SHOAL_BATCH__BLOCK];
     if (*block == NULL) {
@@ -34,6 +35,7 @@ static shoal_entry *entry_at(shoal_worker *worker, uint32_t index)
 
 static void release_keys(shoal_worker *worker)
 {
+    SHOAL_ASSERT((worker->batch.keys == NULL) == (worker->batch.key_capacity == 0));
     shoal_batch *batch = &worker->batch;
     if (batch->keys == NULL) return;
     const shoal_allocator *allocator = &worker->env->allocator;
@@ -46,6 +48,7 @@ static void release_keys(shoal_worker *worker)
 /* Room for `count` more keys. */
 static bool reserve_keys(shoal_worker *worker, uint32_t count)
 {
+    SHOAL_DEBUG_ASSERT(count > 0);
     shoal_batch *batch = &worker->batch;
     uint64_t need = (uint64_t)batch->key_count + count;
     if (need <= batch->key_capacity) return true;
@@ -65,11 +68,13 @@ static bool reserve_keys(shoal_worker *worker, uint32_t count)
 
 void shoal_batch__trim(shoal_worker *worker)
 {
+    SHOAL_DEBUG_ASSERT(worker->inside);
     if (worker->batch.key_capacity > KEYS_KEPT_MAX) release_keys(worker);
 }
 
 void shoal_batch__free(shoal_worker *worker)
 {
+    SHOAL_ASSERT(!worker->inside);
     shoal_batch *batch = &worker->batch;
     release_keys(worker);
     const shoal_allocator *allocator = &worker->env->allocator;
@@ -88,6 +93,7 @@ void shoal_batch__free(shoal_worker *worker)
 /* COPY ... DB n puts its second key elsewhere. Whether n is well formed is the handler's to say. */
 static void rekey_copy(shoal_session *session, const shoal_request *request, shoal_key *keys)
 {
+    SHOAL_ASSERT(request->argc > 3);
     for (uint32_t i = 3; i + 1 < request->argc; i++) {
         int64_t db;
         if (!shoal_text_is(request->argv[i], "db")) continue;
@@ -100,7 +106,9 @@ static void rekey_copy(shoal_session *session, const shoal_request *request, sho
 
 void shoal_batch__rekey(shoal_session *session, shoal_entry *entry)
 {
+    SHOAL_DEBUG_ASSERT(entry->key_at + entry->key_count <= session->worker->batch.key_count);
     const shoal_command *command = entry->command;
+    SHOAL_DEBUG_ASSERT(command->key_first > 0);
     const shoal_store *store = session->worker->env->store;
     const shoal_request *request = entry->request;
     shoal_key *keys = session->worker->batch.keys + entry->key_at;
@@ -123,11 +131,13 @@ static uint32_t count_keys(const shoal_command *command, uint32_t argc)
 
 static shoal_fault find_command(shoal_worker *worker, shoal_entry *entry)
 {
+    SHOAL_DEBUG_ASSERT(entry->request->argc > 0);
     const shoal_request *request = entry->request;
     const shoal_command *command = shoal_lookup__find(&worker->lookup, request->argv[0]);
     entry->command = command;
     if (command == NULL) return SHOAL_FAULT__COMMAND;
-    if (request->argc > 1 && shoal_lookup__is_container(command->id)) {
+    /* No container has keys: asked first because the answer is at hand. */
+    if (request->argc > 1 && command->key_first == 0 && shoal_lookup__is_container(command->id)) {
         command = shoal_lookup__sub(command->id, request->argv[1]);
         if (command == NULL) return SHOAL_FAULT__SUBCOMMAND;
         entry->command = command;
@@ -140,6 +150,7 @@ static shoal_fault find_command(shoal_worker *worker, shoal_entry *entry)
 static void look_up(shoal_session *session, shoal_entry *entry)
 {
     shoal_worker *worker = session->worker;
+    SHOAL_DEBUG_ASSERT(worker->inside);
     shoal_batch *batch = &worker->batch;
     entry->key_at = batch->key_count;
     entry->key_count = 0;
@@ -174,6 +185,7 @@ static void prefetch(const shoal_worker *worker)
 
 static shoal_parse stop(shoal_batch *batch, shoal_parse found, shoal_request *request)
 {
+    SHOAL_DEBUG_ASSERT(found != SHOAL_PARSE_REQUEST);
     batch->bad = found == SHOAL_PARSE_ERROR ? request : NULL;
     if (found == SHOAL_PARSE_MORE) batch->wanted = request->wanted;
     return found;
@@ -181,6 +193,7 @@ static shoal_parse stop(shoal_batch *batch, shoal_parse found, shoal_request *re
 
 shoal_parse shoal_batch__collect(shoal_session *session, shoal_slice bytes)
 {
+    SHOAL_DEBUG_ASSERT(session->errand == NULL && !session->closing);
     shoal_worker *worker = session->worker;
     shoal_batch *batch = &worker->batch;
     batch->count = batch->key_count = 0;

@@ -19,6 +19,7 @@ bool shoal_call__integer(shoal_call *call, uint32_t index, int64_t *value)
 
 static size_t put_name(const char *name, char *out, size_t at, size_t size)
 {
+    SHOAL_ASSERT(at < size);
     for (; *name != '\0' && at + 1 < size; name++) out[at++] = *name;
     out[at] = '\0';
     return at;
@@ -37,6 +38,7 @@ void shoal_command__full_name(const shoal_command *command, char *out, size_t si
 
 void shoal_reply__arity(shoal_reply *reply, const shoal_command *command)
 {
+    SHOAL_ASSERT(command != NULL);
     char name[FULL_NAME_SIZE];
     shoal_command__full_name(command, name, sizeof(name));
     shoal_reply_errorf(reply, "ERR wrong number of arguments for '%s' command", name);
@@ -44,11 +46,13 @@ void shoal_reply__arity(shoal_reply *reply, const shoal_command *command)
 
 void shoal_call__arity(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc > 0);
     shoal_reply__arity(&call->reply, call->command);
 }
 
 const shoal_settings *shoal_call__settings(const shoal_call *call)
 {
+    SHOAL_DEBUG_ASSERT(call->env != NULL);
     /* pair: env.settings */
     return shoal_load_acquire(&call->env->settings);
 }
@@ -57,6 +61,7 @@ const shoal_settings *shoal_call__settings(const shoal_call *call)
 
 static bool check_string(shoal_call *call, const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT(call->key_count > 0);
     if (item == NULL || shoal_item_type(item) == SHOAL_TYPE_STRING) return true;
     shoal_reply_error(&call->reply, SHOAL_ERROR__TYPE);
     return false;
@@ -72,6 +77,7 @@ const shoal_item *shoal_call__look(shoal_call *call, uint32_t index)
 
 bool shoal_call__look_string(shoal_call *call, uint32_t index, const shoal_item **item)
 {
+    SHOAL_DEBUG_ASSERT(item != NULL);
     *item = shoal_call__look(call, index);
     return check_string(call, *item);
 }
@@ -84,12 +90,14 @@ const shoal_item *shoal_call__find(shoal_call *call, uint32_t index)
 
 bool shoal_call__find_string(shoal_call *call, uint32_t index, const shoal_item **item)
 {
+    SHOAL_DEBUG_ASSERT(item != NULL);
     *item = shoal_call__find(call, index);
     return check_string(call, *item);
 }
 
 void shoal_call__reply_string(shoal_call *call, const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT(item == NULL || shoal_item_type(item) == SHOAL_TYPE_STRING);
     if (item == NULL) {
         shoal_reply_null(&call->reply);
         return;

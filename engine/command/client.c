@@ -2,12 +2,14 @@
  *
  * command/client.c - CLIENT subcommands about the asking connection itself.
  */
+#include "base/assert.h"
 #include "command/client.h"
 #include "command/client_line.h"
 #include "command/worker.h"
 
 bool shoal_client__printable(shoal_slice text)
 {
+    SHOAL_DEBUG_ASSERT(text.size == 0 || text.data != NULL);
     for (size_t i = 0; i < text.size; i++) {
         if (text.data[i] < '!' || text.data[i] > '~') return false;
     }
@@ -16,6 +18,7 @@ bool shoal_client__printable(shoal_slice text)
 
 bool shoal_client__check_name(shoal_call *call, shoal_slice name)
 {
+    SHOAL_ASSERT(call->session != NULL);
     if (shoal_client__printable(name)) return true;
     shoal_reply_error(&call->reply,
                       "ERR Client names cannot contain spaces, newlines or special characters.");
@@ -24,17 +27,21 @@ bool shoal_client__check_name(shoal_call *call, shoal_slice name)
 
 void shoal_client__set(shoal_buffer *field, shoal_slice text)
 {
+    SHOAL_ASSERT(field->allocator != NULL);
     shoal_buffer_free(field);
     shoal_buffer_append(field, text);
 }
 
 void shoal_command__client_id(shoal_call *call)
 {
+    SHOAL_ASSERT(call->session != NULL);
+    SHOAL_ASSERT(call->session->id > 0);
     shoal_reply_integer(&call->reply, (int64_t)call->session->id);
 }
 
 void shoal_command__client_setname(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc == 3);
     if (!shoal_client__check_name(call, call->argv[2])) return;
     shoal_client__set(&call->session->name, call->argv[2]);
     shoal_reply_ok(&call->reply);
@@ -42,6 +49,7 @@ void shoal_command__client_setname(shoal_call *call)
 
 void shoal_command__client_getname(shoal_call *call)
 {
+    SHOAL_ASSERT(call->session != NULL);
     shoal_slice name = shoal_buffer_slice(&call->session->name);
     if (name.size == 0) {
         shoal_reply_null(&call->reply);
@@ -52,6 +60,7 @@ void shoal_command__client_getname(shoal_call *call)
 
 void shoal_command__client_setinfo(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc == 4);
     shoal_slice option = call->argv[2];
     bool is_name = shoal_text_is(option, "lib-name");
     if (!is_name && !shoal_text_is(option, "lib-ver")) {
@@ -72,6 +81,7 @@ void shoal_command__client_setinfo(shoal_call *call)
 
 void shoal_command__client_reply(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc == 3);
     shoal_session *session = call->session;
     if (shoal_call__word(call, 2, "on")) {
         session->reply_mode = SHOAL_REPLY__ON;
@@ -87,6 +97,7 @@ void shoal_command__client_reply(shoal_call *call)
 
 void shoal_command__client_no_evict(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc == 3);
     bool on = shoal_call__word(call, 2, "on");
     if (!on && !shoal_call__word(call, 2, "off")) {
         shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
@@ -98,6 +109,7 @@ void shoal_command__client_no_evict(shoal_call *call)
 
 void shoal_command__client_info(shoal_call *call)
 {
+    SHOAL_ASSERT(call->session != NULL);
     shoal_buffer line = shoal_buffer_make(&call->env->allocator);
     shoal_client__line(call->session, &line);
     shoal_reply_verbatim(&call->reply, "txt", shoal_buffer_slice(&line));

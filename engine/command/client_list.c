@@ -13,6 +13,7 @@
 
 void shoal_client__address(const shoal_address *address, shoal_buffer *out)
 {
+    SHOAL_ASSERT(address->ip[sizeof(address->ip) - 1] == '\0');
     bool v6 = shoal_text_find(shoal_text(address->ip), shoal_text(":")) != SHOAL_TEXT_NONE;
     shoal_text_appendf(out, v6 ? "[%s]:%u" : "%s:%u", address->ip, (unsigned)address->port);
 }
@@ -32,12 +33,15 @@ static void append_flags(const shoal_session *session, shoal_buffer *out)
 
 static void append_field(const char *name, const shoal_buffer *value, shoal_buffer *out)
 {
+    SHOAL_ASSERT(value->allocator != NULL);
     shoal_text_appendf(out, " %s=", name);
     shoal_buffer_append(out, shoal_buffer_slice(value));
 }
 
 void shoal_client__line(const shoal_session *session, shoal_buffer *out)
 {
+    SHOAL_ASSERT(!session->dead);
+    SHOAL_ASSERT(session->worker->inside);
     const shoal_session_options *options = &session->options;
     int64_t now = session->worker->now.mono_us;
     shoal_text_appendf(out, "id=%llu addr=", (unsigned long long)session->id);
@@ -72,6 +76,7 @@ void shoal_client__line(const shoal_session *session, shoal_buffer *out)
 /* The kinds of clients that filters name; only normal ones exist here. False when unknown. */
 static bool parse_type(shoal_call *call, uint32_t index, bool *none)
 {
+    SHOAL_ASSERT(index < call->argc);
     shoal_slice type = call->argv[index];
     bool other = shoal_text_is(type, "master") || shoal_text_is(type, "replica") ||
                  shoal_text_is(type, "slave") || shoal_text_is(type, "pubsub");
@@ -93,6 +98,7 @@ typedef struct list_filter {
 /* False after writing an error. */
 static bool parse_list(shoal_call *call, list_filter *filter)
 {
+    SHOAL_ASSERT(call->argc >= 2);
     if (call->argc == 2) return true;
     if (call->argc == 4 && shoal_call__word(call, 2, "type"))
         return parse_type(call, 3, &filter->none);
@@ -112,6 +118,7 @@ static bool parse_list(shoal_call *call, list_filter *filter)
 
 static bool listed(const shoal_call *call, const list_filter *filter, const shoal_session *session)
 {
+    SHOAL_ASSERT(filter->id_first == 0 || filter->id_first < call->argc);
     if (filter->none) return false;
     if (filter->id_first == 0) return true;
     for (uint32_t i = filter->id_first; i < call->argc; i++) {
@@ -124,6 +131,7 @@ static bool listed(const shoal_call *call, const list_filter *filter, const shoa
 /* Parsing writes errors; at every stop but the last they are not wanted. */
 static shoal_reply quiet(shoal_call *call, shoal_buffer *sink)
 {
+    SHOAL_ASSERT(call->tour != NULL);
     shoal_reply kept = call->reply;
     *sink = shoal_buffer_make(&call->env->allocator);
     if (!call->tour->last) call->reply.out = sink;
@@ -132,7 +140,9 @@ static shoal_reply quiet(shoal_call *call, shoal_buffer *sink)
 
 void shoal_command__client_list(shoal_call *call)
 {
+    SHOAL_ASSERT(call->worker != NULL);
     shoal_tour *tour = call->tour;
+    SHOAL_ASSERT(!tour->last == (call->session == NULL));
     list_filter filter = {0};
     shoal_buffer sink;
     shoal_reply kept = quiet(call, &sink);
@@ -164,6 +174,7 @@ typedef struct kill_filter {
 /* Takes the pair at `index`. False after writing an error. */
 static bool take_kill_pair(shoal_call *call, uint32_t index, kill_filter *filter)
 {
+    SHOAL_ASSERT(index + 1 < call->argc);
     shoal_slice value = call->argv[index + 1];
     if (shoal_call__word(call, index, "id")) {
         if (shoal_text_to_i64(value, &filter->id) && filter->id > 0) return true;
@@ -196,6 +207,7 @@ static bool take_kill_pair(shoal_call *call, uint32_t index, kill_filter *filter
 /* False after writing an error. */
 static bool parse_kill(shoal_call *call, kill_filter *filter)
 {
+    SHOAL_ASSERT(call->argc >= 3);
     if (call->argc == 3) {
         *filter = (kill_filter){.old_form = true, .address = call->argv[2]};
         return true;
@@ -224,6 +236,7 @@ static bool has_address(const shoal_call *call, const shoal_address *address, sh
 
 static bool meant(const shoal_call *call, const kill_filter *filter, const shoal_session *session)
 {
+    SHOAL_ASSERT(!session->dead);
     if (filter->none || session->closing) return false;
     if (filter->id != 0 && (uint64_t)filter->id != session->id) return false;
     if (filter->skip_me && session->id == call->tour->asker) return false;
@@ -234,6 +247,8 @@ static bool meant(const shoal_call *call, const kill_filter *filter, const shoal
 static void reply_killed(shoal_call *call, const kill_filter *filter)
 {
     const shoal_tour *tour = call->tour;
+    SHOAL_ASSERT(tour->last && call->session != NULL);
+    SHOAL_ASSERT(!tour->self || tour->count > 0);
     /* The asker gets its reply first. */
     if (tour->self) call->session->closing = true;
     if (!filter->old_form) {
@@ -247,7 +262,9 @@ static void reply_killed(shoal_call *call, const kill_filter *filter)
 
 void shoal_command__client_kill(shoal_call *call)
 {
+    SHOAL_ASSERT(call->worker != NULL);
     shoal_tour *tour = call->tour;
+    SHOAL_ASSERT(!tour->last == (call->session == NULL));
     kill_filter filter;
     shoal_buffer sink;
     shoal_reply kept = quiet(call, &sink);

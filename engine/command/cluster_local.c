@@ -3,11 +3,13 @@
  * command/cluster_local.c - the subcommands of CLUSTER that need nothing but the store: which slot
  * a name falls on and what a slot holds. All others are the cluster room's.
  */
+#include "base/assert.h"
 #include "command/handlers.h"
 #include "command/worker.h"
 
 static bool check_enabled(shoal_call *call)
 {
+    SHOAL_ASSERT(call->worker != NULL);
     if (call->worker->settings->cluster) return true;
     shoal_reply_error(&call->reply, SHOAL_ERROR__NO_CLUSTER);
     return false;
@@ -15,12 +17,14 @@ static bool check_enabled(shoal_call *call)
 
 void shoal_command__cluster_keyslot(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc == 3);
     if (!check_enabled(call)) return;
     shoal_reply_integer(&call->reply, shoal_key_slot(call->argv[2]));
 }
 
 void shoal_command__cluster_countkeysinslot(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc == 3);
     int64_t slot;
     if (!check_enabled(call) || !shoal_call__integer(call, 2, &slot)) return;
     if (slot < 0 || slot >= SHOAL_SLOTS) {
@@ -41,6 +45,7 @@ typedef struct names {
 static void visit(void *context, const shoal_item *item)
 {
     names *wanted = context;
+    SHOAL_DEBUG_ASSERT(wanted->room >= 0);
     if (wanted->room == 0) return;
     wanted->room--;
     wanted->found++;
@@ -49,6 +54,7 @@ static void visit(void *context, const shoal_item *item)
 
 void shoal_command__cluster_getkeysinslot(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc == 4);
     int64_t slot, count;
     if (!check_enabled(call) || !shoal_call__integer(call, 2, &slot) ||
         !shoal_call__integer(call, 3, &count))

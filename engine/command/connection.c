@@ -10,6 +10,7 @@
 
 void shoal_command__ping(shoal_call *call)
 {
+    SHOAL_DEBUG_ASSERT(call->argc >= 1);
     if (call->argc > 2) {
         shoal_call__arity(call);
     } else if (call->argc == 2) {
@@ -21,26 +22,31 @@ void shoal_command__ping(shoal_call *call)
 
 void shoal_command__echo(shoal_call *call)
 {
+    SHOAL_DEBUG_ASSERT(call->argc == 2);
     shoal_reply_bulk(&call->reply, call->argv[1]);
 }
 
 void shoal_command__quit(shoal_call *call)
 {
+    SHOAL_ASSERT(call->session != NULL);
     shoal_reply_ok(&call->reply);
     call->session->closing = true;
 }
 
 void shoal_command__reset(shoal_call *call)
 {
+    SHOAL_ASSERT(call->session != NULL);
     shoal_session__reset(call->session);
     shoal_reply_status(&call->reply, "RESET");
 }
 
 void shoal_command__select(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc == 2);
     int64_t db;
     if (!shoal_call__integer(call, 1, &db)) return;
     const shoal_settings *settings = call->worker->settings;
+    SHOAL_ASSERT(settings->databases > 0);
     if (settings->cluster && db != 0) {
         shoal_reply_error(&call->reply, "ERR SELECT is not allowed in cluster mode");
     } else if (db < 0 || db >= settings->databases) {
@@ -54,6 +60,7 @@ void shoal_command__select(shoal_call *call)
 /* READONLY and READWRITE. */
 void shoal_command__readonly(shoal_call *call)
 {
+    SHOAL_ASSERT(call->session != NULL);
     if (!call->worker->settings->cluster) {
         shoal_reply_error(&call->reply, SHOAL_ERROR__NO_CLUSTER);
         return;
@@ -64,6 +71,7 @@ void shoal_command__readonly(shoal_call *call)
 
 void shoal_command__asking(shoal_call *call)
 {
+    SHOAL_ASSERT(call->session != NULL);
     if (call->worker->settings->cluster) {
         shoal_reply_ok(&call->reply);
     } else {
@@ -88,6 +96,7 @@ static bool equal_secret(shoal_slice given, shoal_slice secret)
 /* Checks user and password; the one user is "default". False after writing an error. */
 static bool authenticate(shoal_call *call, shoal_slice user, shoal_slice password)
 {
+    SHOAL_ASSERT(call->session != NULL);
     shoal_slice secret = call->worker->settings->requirepass;
     bool known = shoal_text_equal(user, shoal_text("default"));
     if (!known || (secret.size != 0 && !equal_secret(password, secret))) {
@@ -101,6 +110,7 @@ static bool authenticate(shoal_call *call, shoal_slice user, shoal_slice passwor
 
 void shoal_command__auth(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc >= 2);
     if (call->argc > 3) {
         shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
         return;
@@ -119,6 +129,8 @@ void shoal_command__auth(shoal_call *call)
 
 static void reply_hello(shoal_call *call)
 {
+    SHOAL_ASSERT(call->session->authenticated);
+    SHOAL_ASSERT(call->session->protocol == 2 || call->session->protocol == 3);
     shoal_reply *reply = &call->reply;
     reply->protocol = call->session->protocol;
     shoal_reply_map(reply, 7);
@@ -142,6 +154,7 @@ static void reply_hello(shoal_call *call)
  * after writing an error. */
 static bool take_hello_options(shoal_call *call, shoal_slice *name)
 {
+    SHOAL_ASSERT(name->data == NULL);
     for (uint32_t i = 2; i < call->argc; i++) {
         uint32_t more = call->argc - i - 1;
         if (more >= 2 && shoal_call__word(call, i, "auth")) {
@@ -162,6 +175,7 @@ static bool take_hello_options(shoal_call *call, shoal_slice *name)
 
 void shoal_command__hello(shoal_call *call)
 {
+    SHOAL_ASSERT(call->session != NULL);
     shoal_session *session = call->session;
     int64_t version = session->protocol;
     if (call->argc >= 2) {

@@ -2,10 +2,12 @@
  *
  * command/deadline.c - from the numbers of EXPIRE, SET EX and their kin to wall-clock milliseconds.
  */
+#include "base/assert.h"
 #include "command/deadline.h"
 
 bool shoal_deadline__word(shoal_slice word, shoal_deadline_unit *unit)
 {
+    SHOAL_ASSERT(unit != NULL);
     static const struct {
         const char *word;
         shoal_deadline_unit unit;
@@ -25,6 +27,7 @@ bool shoal_deadline__word(shoal_slice word, shoal_deadline_unit *unit)
 
 bool shoal_deadline__at(int64_t value, shoal_deadline_unit unit, shoal_time now, int64_t *at_ms)
 {
+    SHOAL_ASSERT(now.wall_us >= 0);
     if (unit.seconds) {
         if (value > INT64_MAX / 1000 || value < INT64_MIN / 1000) return false;
         value *= 1000;
@@ -48,6 +51,7 @@ void shoal_deadline__invalid(shoal_call *call)
 bool shoal_deadline__argument(shoal_call *call, uint32_t index, shoal_deadline_unit unit,
                               int64_t *at_ms)
 {
+    SHOAL_ASSERT(index > 0 && index < call->argc);
     int64_t value;
     if (!shoal_call__integer(call, index, &value)) return false;
     if (value > 0 && shoal_deadline__at(value, unit, call->now, at_ms)) return true;

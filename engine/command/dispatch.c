@@ -22,6 +22,7 @@
 /* Bytes of `text` before the first zero, at most `max`: what a C string would show. */
 static int shown(shoal_slice text, size_t max)
 {
+    SHOAL_DEBUG_ASSERT(max <= INT32_MAX);
     size_t size = 0;
     while (size < text.size && size < max && text.data[size] != '\0') size++;
     return (int)size;
@@ -29,6 +30,7 @@ static int shown(shoal_slice text, size_t max)
 
 static void refuse_unknown(const shoal_request *request, shoal_reply *reply)
 {
+    SHOAL_ASSERT(request->argc > 0);
     char quoted[QUOTED_MAX + 4];
     shoal_buffer text = shoal_buffer_make(request->allocator);
     for (uint32_t i = 1; i < request->argc && shoal_buffer_size(&text) < QUOTED_MAX; i++) {
@@ -48,6 +50,8 @@ static void refuse_unknown(const shoal_request *request, shoal_reply *reply)
 
 static void refuse_subcommand(const shoal_entry *entry, shoal_reply *reply)
 {
+    SHOAL_ASSERT(entry->command != NULL && entry->request->argc > 1);
+    SHOAL_ASSERT(entry->command->parent == SHOAL_COMMAND_NONE);
     char parent[SHOAL_LOOKUP__NAME_MAX + 1] = {0};
     for (size_t i = 0; entry->command->name[i] != '\0'; i++) {
         char c = entry->command->name[i];
@@ -60,6 +64,7 @@ static void refuse_subcommand(const shoal_entry *entry, shoal_reply *reply)
 
 static void refuse(const shoal_entry *entry, shoal_reply *reply)
 {
+    SHOAL_ASSERT(entry->fault != SHOAL_FAULT__NONE);
     switch (entry->fault) {
     case SHOAL_FAULT__COMMAND: refuse_unknown(entry->request, reply); return;
     case SHOAL_FAULT__SUBCOMMAND: refuse_subcommand(entry, reply); return;
@@ -74,6 +79,7 @@ static void refuse(const shoal_entry *entry, shoal_reply *reply)
 static bool admit(shoal_session *session, const shoal_entry *entry, const shoal_key *keys,
                   shoal_reply *reply)
 {
+    SHOAL_DEBUG_ASSERT(session->errand == NULL && !session->closing);
     if (__builtin_expect(entry->fault != SHOAL_FAULT__NONE, 0)) {
         refuse(entry, reply);
         return false;
@@ -125,6 +131,7 @@ static uint32_t *places_room(shoal_worker *worker, uint32_t *small, uint32_t cou
     const shoal_allocator *allocator = &worker->env->allocator;
     uint32_t *places = allocator->allocate(allocator->context, count * sizeof(*places),
                                            SHOAL_WORKER__PLACES_ALIGNMENT);
+    SHOAL_ASSERT(count > 0);
     if (places == NULL) return NULL;
     if (worker->places != NULL)
         allocator->release(allocator->context, worker->places,
@@ -138,6 +145,7 @@ static uint32_t *places_room(shoal_worker *worker, uint32_t *small, uint32_t cou
 /* The distinct places of the keys, ascending. Returns how many. */
 static uint32_t sorted_places(const shoal_call *call, uint32_t *places)
 {
+    SHOAL_ASSERT(call->key_count > 1);
     for (uint32_t i = 0; i < call->key_count; i++) places[i] = call->keys[i].place;
     shoal_sort((shoal_sort_array){places, call->key_count, sizeof(*places)}, compare_places, NULL);
     uint32_t count = 1;
@@ -185,6 +193,7 @@ static void run_gated(shoal_session *session, shoal_call *call)
 static void run_elsewhere(shoal_session *session, shoal_call *call)
 {
     shoal_errand *errand = shoal_errand__make(session, call);
+    SHOAL_ASSERT(call->session == NULL && call->worker == NULL);
     if (errand == NULL) {
         shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);
     } else if (call->command->executor == SHOAL_RUN_TOUR) {
@@ -197,6 +206,7 @@ static void run_elsewhere(shoal_session *session, shoal_call *call)
 /* A tour of a node with one worker ends where it begins. */
 static void run_tour(shoal_session *session, shoal_call *call)
 {
+    SHOAL_ASSERT(call->tour == NULL);
     if (call->env->worker_count > 1) {
         run_elsewhere(session, call);
         return;
@@ -213,6 +223,7 @@ static void run_tour(shoal_session *session, shoal_call *call)
 
 static void run(shoal_session *session, shoal_call *call)
 {
+    SHOAL_DEBUG_ASSERT(call->command->executor == SHOAL_RUN_CONTROL || call->command->run != NULL);
     switch (call->command->executor) {
     case SHOAL_RUN_READ:
         if (call->key_count == 0 ||
@@ -236,6 +247,8 @@ static void run(shoal_session *session, shoal_call *call)
 /* Takes the silence that CLIENT REPLY asked for one command further. */
 static void hush(shoal_session *session, shoal_buffer *out, size_t before)
 {
+    SHOAL_ASSERT(session->reply_mode != SHOAL_REPLY__ON);
+    SHOAL_ASSERT(out->end - out->start >= before);
     out->end = out->start + before;
     if (session->reply_mode == SHOAL_REPLY__SKIP) {
         session->reply_mode = SHOAL_REPLY__ON;
@@ -247,6 +260,7 @@ static void hush(shoal_session *session, shoal_buffer *out, size_t before)
 void shoal_session__settle(shoal_session *session, const shoal_command *command, shoal_buffer *out,
                            size_t before)
 {
+    SHOAL_DEBUG_ASSERT(shoal_buffer_size(out) >= before || out->failed);
     size_t written = shoal_buffer_size(out) - before;
     if (written != 0 && __builtin_expect(out->data[out->start + before] == '-', 0)) {
         const char *reply = out->data + out->start + before;
@@ -260,6 +274,7 @@ void shoal_session__settle(shoal_session *session, const shoal_command *command,
 void shoal_session__execute(shoal_session *session, shoal_entry *entry, shoal_buffer *out)
 {
     shoal_worker *worker = session->worker;
+    SHOAL_DEBUG_ASSERT(worker->inside);
     shoal_batch *batch = &worker->batch;
     size_t before = shoal_buffer_size(out);
     shoal_reply reply = {.out = out, .protocol = session->protocol};

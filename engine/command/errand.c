@@ -23,6 +23,7 @@ typedef struct layout {
 
 static layout plan_layout(const shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc > 0);
     layout plan;
     plan.argv = (sizeof(shoal_errand) + 15) & ~(size_t)15;
     plan.keys = plan.argv + call->argc * sizeof(shoal_slice);
@@ -86,6 +87,7 @@ shoal_errand *shoal_errand__make(shoal_session *session, const shoal_call *call)
 
 void shoal_errand__free(shoal_errand *errand)
 {
+    SHOAL_ASSERT(errand->memory >= sizeof(*errand));
     shoal_buffer_free(&errand->reply);
     shoal_buffer_free(&errand->tour.gathered);
     const shoal_allocator *allocator = &errand->origin->env->allocator;
@@ -111,12 +113,15 @@ static void come_home(shoal_op *op, void *runner)
 
 void shoal_errand_finish(shoal_errand *errand)
 {
+    SHOAL_ASSERT(errand->session != NULL && errand->origin != NULL);
+    SHOAL_ASSERT(errand->gate.op.run != come_home);
     errand->gate.op.run = come_home;
     shoal_worker__post(errand->origin, &errand->gate.op);
 }
 
 static shoal_call call_of(shoal_errand *errand, shoal_thread *thread, shoal_buffer *out)
 {
+    SHOAL_ASSERT(errand->origin != NULL);
     shoal_env *env = errand->origin->env;
     return (shoal_call){
         .command = errand->command,
@@ -164,6 +169,8 @@ void shoal_errand__deliver(shoal_session *session, shoal_buffer *out)
 static void run_under_gates(shoal_op *op, void *runner)
 {
     shoal_errand *errand = (shoal_errand *)op;
+    SHOAL_ASSERT(errand->command->executor == SHOAL_RUN_READ ||
+                 errand->command->executor == SHOAL_RUN_GATED);
     shoal_thread *thread = runner;
     shoal_call call = call_of(errand, thread, &errand->reply);
     /* The slot may have gone to another node while the errand waited. */
@@ -189,6 +196,7 @@ void shoal_errand__to_gates(shoal_errand *errand, shoal_thread *thread, const ui
 
 void shoal_errand__to_control(shoal_errand *errand)
 {
+    SHOAL_ASSERT(errand->command->executor == SHOAL_RUN_CONTROL);
     const shoal_env *env = errand->origin->env;
     const shoal_host *host = env->host;
     errand->gate.op.run = NULL;
@@ -212,6 +220,7 @@ static void visit(shoal_op *op, void *runner)
 void shoal_errand__to_tour(shoal_errand *errand)
 {
     shoal_env *env = errand->origin->env;
+    SHOAL_ASSERT(errand->stop <= env->worker_count);
     if (errand->stop == env->worker_count) {
         shoal_errand_finish(errand);
         return;

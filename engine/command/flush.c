@@ -23,6 +23,7 @@ typedef enum progress { DONE, MORE_TO_DO, GATE_TAKEN } progress;
 static void clear_place(shoal_op *op, void *runner)
 {
     const shoal_gate_op *gate = (const shoal_gate_op *)op;
+    SHOAL_ASSERT(gate->count == 1);
     (void)shoal_store_clear_locked(runner, gate->places[0]);
 }
 
@@ -30,6 +31,7 @@ static void clear_place(shoal_op *op, void *runner)
  * whole. A key that comes behind our back came after the flush. */
 static uint32_t next_used(const shoal_store *store, uint32_t place, uint32_t end)
 {
+    SHOAL_DEBUG_ASSERT(place <= end);
     while (place < end) {
         if (SHOAL_PLACE_SLOT(place) == 0 && shoal_store_count(store, SHOAL_PLACE_DB(place)) == 0) {
             place += SHOAL_SLOTS;
@@ -45,6 +47,8 @@ static uint32_t next_used(const shoal_store *store, uint32_t place, uint32_t end
 /* Empties some places from *place on. After GATE_TAKEN, *place is the one whose gate is held. */
 static progress step(shoal_worker *worker, uint32_t *place, uint32_t end)
 {
+    SHOAL_ASSERT(*place <= end);
+    SHOAL_ASSERT(worker->inside);
     shoal_worker__dirty(worker);
     for (uint32_t cleared = 0; cleared < STEP_PLACES; cleared++) {
         *place = next_used(worker->env->store, *place, end);
@@ -62,6 +66,7 @@ static void resume(shoal_op *op, void *runner);
 static void clear_handed_over(shoal_op *op, void *runner)
 {
     shoal_errand *errand = (shoal_errand *)op;
+    SHOAL_ASSERT(errand->place_next < errand->place_end);
     (void)shoal_store_clear_locked(runner, errand->place_next);
     errand->place_next++;
     errand->gate.op.run = resume;
@@ -88,6 +93,7 @@ static void resume(shoal_op *op, void *runner)
     shoal_errand *errand = (shoal_errand *)op;
     shoal_worker *worker = runner;
     progress how = step(worker, &errand->place_next, errand->place_end);
+    SHOAL_ASSERT(worker == errand->origin);
     if (how != DONE) {
         go_on(errand, worker, how);
         return;
@@ -115,6 +121,7 @@ void shoal_command__flush(shoal_call *call)
         return;
     }
     shoal_errand *errand = shoal_errand__make(call->session, call);
+    SHOAL_ASSERT(call->session != NULL && call->worker != NULL);
     if (errand == NULL) {
         shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);
         return;

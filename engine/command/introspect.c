@@ -19,6 +19,10 @@ static const char *const category_names[] = {
 };
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
+_Static_assert(1u << (COUNT_OF(flag_names) - 1) == SHOAL_FLAG_ALLOW_BUSY, "a name for each flag");
+_Static_assert(1u << (COUNT_OF(category_names) - 1) == SHOAL_CATEGORY_CONNECTION,
+               "a name for each category");
+
 /* ---- pieces ---- */
 
 static void reply_bits(shoal_reply *reply, uint32_t bits, const char *const *names, size_t count)
@@ -33,6 +37,7 @@ static void reply_bits(shoal_reply *reply, uint32_t bits, const char *const *nam
 /* The next word of `text` up to `separator`; false at the end. Blanks around it are dropped. */
 static bool next_word(shoal_slice *text, char separator, shoal_slice *word)
 {
+    SHOAL_DEBUG_ASSERT(separator != '\0');
     while (text->size != 0 && text->data[0] == ' ') text->data++, text->size--;
     if (text->size == 0) return false;
     size_t size = 0;
@@ -73,6 +78,7 @@ static void reply_words(shoal_reply *reply, shoal_slice text, char separator, bo
 static void reply_key_spec(shoal_reply *reply, shoal_slice access, int32_t index, int32_t last,
                            int32_t step)
 {
+    SHOAL_ASSERT(index > 0 && step > 0);
     shoal_reply_map(reply, 3);
     shoal_reply_text(reply, "flags");
     reply_words(reply, access, ' ', true);
@@ -100,6 +106,7 @@ static void reply_key_spec(shoal_reply *reply, shoal_slice access, int32_t index
 
 static void reply_key_specs(shoal_reply *reply, const shoal_command *command)
 {
+    SHOAL_ASSERT((command->access[0] == '\0') == (command->key_first == 0));
     shoal_slice specs = shoal_text(command->access);
     size_t count = count_words(specs, ';');
     shoal_reply_set(reply, count);
@@ -115,6 +122,7 @@ static void reply_key_specs(shoal_reply *reply, const shoal_command *command)
 
 static size_t count_subcommands(const shoal_command *command)
 {
+    SHOAL_ASSERT(command->parent == SHOAL_COMMAND_NONE);
     size_t count = 0;
     for (uint32_t id = command->id + 1; id < SHOAL_COMMAND_COUNT; id++) {
         if (shoal_command_row(id)->parent != command->id) break;
@@ -125,6 +133,7 @@ static size_t count_subcommands(const shoal_command *command)
 
 static void reply_name(shoal_reply *reply, const shoal_command *command)
 {
+    SHOAL_ASSERT(command != NULL);
     char name[64];
     shoal_command__full_name(command, name, sizeof(name));
     shoal_reply_text(reply, name);
@@ -135,6 +144,7 @@ static void reply_name(shoal_reply *reply, const shoal_command *command)
 /* All but the subcommands. */
 static void reply_facts(shoal_reply *reply, const shoal_command *command)
 {
+    SHOAL_ASSERT(command->arity != 0);
     shoal_reply_array(reply, 10);
     reply_name(reply, command);
     shoal_reply_integer(reply, command->arity);
@@ -149,6 +159,7 @@ static void reply_facts(shoal_reply *reply, const shoal_command *command)
 
 static void reply_info(shoal_reply *reply, const shoal_command *command)
 {
+    SHOAL_ASSERT(command != NULL);
     size_t count = command->parent == SHOAL_COMMAND_NONE ? count_subcommands(command) : 0;
     reply_facts(reply, command);
     shoal_reply_set(reply, count);
@@ -179,6 +190,7 @@ static const shoal_command *find_named(shoal_slice name)
 
 void shoal_command__command(shoal_call *call)
 {
+    SHOAL_ASSERT(count_commands() > 0);
     shoal_reply_array(&call->reply, count_commands());
     for (uint32_t id = 1; id < SHOAL_COMMAND_COUNT; id++) {
         const shoal_command *row = shoal_command_row(id);
@@ -193,6 +205,7 @@ void shoal_command__command_count(shoal_call *call)
 
 void shoal_command__command_info(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc >= 2);
     if (call->argc == 2) {
         shoal_command__command(call);
         return;
@@ -223,6 +236,7 @@ static const struct {
 
 static void reply_pair(shoal_reply *reply, const char *name, const char *text)
 {
+    SHOAL_ASSERT(name != NULL && text != NULL);
     shoal_reply_text(reply, name);
     shoal_reply_text(reply, text);
 }
@@ -230,6 +244,7 @@ static void reply_pair(shoal_reply *reply, const char *name, const char *text)
 /* Writes the pairs about an old name; returns how many. */
 static size_t reply_deprecation(shoal_reply *reply, shoal_command_id id)
 {
+    SHOAL_ASSERT(id != SHOAL_COMMAND_NONE);
     for (size_t i = 0; i < COUNT_OF(deprecated); i++) {
         if (deprecated[i].id != id) continue;
         shoal_reply_text(reply, "doc_flags");
@@ -245,6 +260,7 @@ static size_t reply_deprecation(shoal_reply *reply, shoal_command_id id)
 /* Writes the pairs that every command has; returns how many. */
 static size_t reply_texts(shoal_reply *reply, const shoal_command *command)
 {
+    SHOAL_ASSERT(command->summary[0] != '\0');
     reply_pair(reply, "summary", command->summary);
     reply_pair(reply, "since", command->since);
     reply_pair(reply, "group", command->group);
@@ -257,6 +273,7 @@ static void reply_docs(shoal_reply *reply, const shoal_command *command)
     reply_name(reply, command);
     shoal_reply_mark mark = shoal_reply_begin(reply);
     size_t pairs = reply_texts(reply, command);
+    SHOAL_ASSERT(command != NULL);
     size_t count = command->parent == SHOAL_COMMAND_NONE ? count_subcommands(command) : 0;
     if (count != 0) {
         shoal_reply_text(reply, "subcommands");
@@ -275,6 +292,7 @@ static void reply_docs(shoal_reply *reply, const shoal_command *command)
 
 void shoal_command__command_docs(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc >= 2);
     size_t found = 0;
     shoal_reply_mark mark = shoal_reply_begin(&call->reply);
     if (call->argc == 2) {
@@ -306,6 +324,7 @@ static uint32_t category_of(shoal_slice name)
 
 void shoal_command__command_list(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc >= 2);
     bool filtered = call->argc == 5 && shoal_call__word(call, 2, "filterby");
     bool by_module = filtered && shoal_call__word(call, 3, "module");
     bool by_category = filtered && shoal_call__word(call, 3, "aclcat");
@@ -335,10 +354,11 @@ void shoal_command__command_list(shoal_call *call)
 /* The command that the arguments from the third on are, or NULL after writing an error. */
 static const shoal_command *find_called(shoal_call *call, int64_t argc)
 {
+    SHOAL_ASSERT(argc >= 1);
     shoal_slice none = {"", 0};
     const shoal_command *command = shoal_command_find(call->argv[2], none);
     if (command != NULL && argc > 1 && shoal_lookup__is_container(command->id))
-        command = shoal_command_find(call->argv[2], call->argv[3]);
+        command = shoal_lookup__sub(command->id, call->argv[3]);
     if (command == NULL) {
         shoal_reply_error(&call->reply, "ERR Invalid command specified");
     } else if (command->key_first == 0) {
@@ -354,6 +374,7 @@ static const shoal_command *find_called(shoal_call *call, int64_t argc)
 /* GETKEYS and GETKEYSANDFLAGS. */
 void shoal_command__command_getkeys(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc >= 3);
     int64_t argc = (int64_t)call->argc - 2;
     const shoal_command *command = find_called(call, argc);
     if (command == NULL) return;

@@ -2,10 +2,12 @@
  *
  * command/key.c - keys whatever their value: existence, removal, names, kinds and sizes.
  */
+#include "base/assert.h"
 #include "command/handlers.h"
 
 void shoal_command__del(shoal_call *call)
 {
+    SHOAL_DEBUG_ASSERT(call->key_count > 0);
     int64_t removed = 0;
     for (uint32_t i = 0; i < call->key_count; i++)
         removed += shoal_store_remove_locked(call->thread, &call->keys[i]);
@@ -15,6 +17,7 @@ void shoal_command__del(shoal_call *call)
 /* EXISTS and TOUCH: a key that is named twice counts twice. */
 void shoal_command__exists(shoal_call *call)
 {
+    SHOAL_DEBUG_ASSERT(call->key_count > 0);
     int64_t found = 0;
     for (uint32_t i = 0; i < call->key_count; i++) found += shoal_call__look(call, i) != NULL;
     shoal_reply_integer(&call->reply, found);
@@ -22,6 +25,7 @@ void shoal_command__exists(shoal_call *call)
 
 void shoal_command__type(shoal_call *call)
 {
+    SHOAL_DEBUG_ASSERT(call->key_count == 1);
     const shoal_item *item = shoal_call__look(call, 0);
     shoal_value_type type = item == NULL ? SHOAL_TYPE_NONE : shoal_item_type(item);
     shoal_reply_status(&call->reply, type == SHOAL_TYPE_STRING ? "string" : "none");
@@ -32,6 +36,7 @@ void shoal_command__type(shoal_call *call)
 /* Puts what `item` is at key `to`. */
 static shoal_err put_copy(shoal_call *call, const shoal_item *item, const shoal_key *to)
 {
+    SHOAL_ASSERT(item != NULL);
     char scratch[SHOAL_INT_TEXT_SIZE];
     shoal_slice value = shoal_item_string(item, scratch);
     return shoal_store_put_locked(call->thread, to, value, shoal_item_expires_ms(item));
@@ -44,6 +49,7 @@ static bool same_key(const shoal_key *a, const shoal_key *b)
 
 void shoal_command__rename(shoal_call *call)
 {
+    SHOAL_ASSERT(call->key_count == 2);
     bool only_if_free = call->command->id == SHOAL_COMMAND_RENAMENX;
     const shoal_item *item = shoal_call__find(call, 0);
     if (item == NULL) {
@@ -69,6 +75,7 @@ void shoal_command__rename(shoal_call *call)
 /* Checks DB of COPY; its key was made for that database when the request was looked up. */
 static bool check_copy_db(shoal_call *call, uint32_t index)
 {
+    SHOAL_ASSERT(index < call->argc);
     int64_t db;
     if (!shoal_call__integer(call, index, &db)) return false;
     const shoal_settings *settings = shoal_call__settings(call);
@@ -81,6 +88,7 @@ static bool check_copy_db(shoal_call *call, uint32_t index)
 
 void shoal_command__copy(shoal_call *call)
 {
+    SHOAL_ASSERT(call->key_count == 2);
     bool replace = false, placed = false;
     for (uint32_t i = 3; i < call->argc; i++) {
         if (shoal_call__word(call, i, "replace")) {
@@ -107,6 +115,7 @@ void shoal_command__copy(shoal_call *call)
 
 void shoal_command__object_encoding(shoal_call *call)
 {
+    SHOAL_ASSERT(call->key_count == 1);
     const shoal_item *item = shoal_store_get(call->thread, &call->keys[0]);
     if (item == NULL) {
         shoal_reply_null(&call->reply);
@@ -117,6 +126,7 @@ void shoal_command__object_encoding(shoal_call *call)
 
 void shoal_command__object_refcount(shoal_call *call)
 {
+    SHOAL_ASSERT(call->key_count == 1);
     const shoal_item *item = shoal_store_get(call->thread, &call->keys[0]);
     if (item == NULL) {
         shoal_reply_null(&call->reply);
@@ -127,6 +137,7 @@ void shoal_command__object_refcount(shoal_call *call)
 
 void shoal_command__memory_usage(shoal_call *call)
 {
+    SHOAL_ASSERT(call->key_count == 1);
     for (uint32_t i = 3; i < call->argc; i++) {
         int64_t samples;
         if (i + 1 == call->argc || !shoal_call__word(call, i, "samples")) {

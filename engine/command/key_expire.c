@@ -2,6 +2,7 @@
  *
  * command/key_expire.c - times to live: EXPIRE and its kin, TTL and its kin, PERSIST.
  */
+#include "base/assert.h"
 #include "command/deadline.h"
 #include "command/handlers.h"
 
@@ -14,6 +15,7 @@ typedef struct conditions {
 
 static bool parse_conditions(shoal_call *call, conditions *wanted)
 {
+    SHOAL_ASSERT(call->argc >= 3);
     for (uint32_t i = 3; i < call->argc; i++) {
         if (shoal_call__word(call, i, "nx")) {
             wanted->none = true;
@@ -46,6 +48,8 @@ static bool parse_conditions(shoal_call *call, conditions *wanted)
 /* No TTL counts as one that never ends. */
 static bool permits(const conditions *wanted, int64_t present_ms, int64_t at_ms)
 {
+    SHOAL_ASSERT(!(wanted->none && wanted->some));
+    SHOAL_ASSERT(!(wanted->later && wanted->sooner));
     bool has = present_ms >= 0;
     if (wanted->none && has) return false;
     if (wanted->some && !has) return false;
@@ -66,6 +70,7 @@ static shoal_deadline_unit unit_of(shoal_command_id id)
 
 void shoal_command__expire(shoal_call *call)
 {
+    SHOAL_ASSERT(call->key_count == 1);
     conditions wanted = {0};
     int64_t value, at_ms;
     if (!parse_conditions(call, &wanted)) return;
@@ -90,6 +95,7 @@ void shoal_command__expire(shoal_call *call)
 
 void shoal_command__persist(shoal_call *call)
 {
+    SHOAL_ASSERT(call->key_count == 1);
     const shoal_item *item = shoal_call__find(call, 0);
     bool timed = item != NULL && shoal_item_expires_ms(item) >= 0;
     if (timed) {
@@ -103,6 +109,7 @@ void shoal_command__persist(shoal_call *call)
 
 void shoal_command__ttl(shoal_call *call)
 {
+    SHOAL_DEBUG_ASSERT(call->key_count == 1);
     shoal_command_id id = call->command->id;
     const shoal_item *item = shoal_call__look(call, 0);
     if (item == NULL) {

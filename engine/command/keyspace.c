@@ -4,6 +4,7 @@
  * without gates, inside the batch. KEYS walks everything in one go, as it is defined to, and its
  * worker serves nobody else meanwhile; SCAN takes bounded steps.
  */
+#include "base/assert.h"
 #include "command/handlers.h"
 
 /* Keys that a bucket of a full table holds. */
@@ -26,6 +27,7 @@ typedef struct walk {
 
 static void visit(void *context, const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT(item != NULL);
     walk *wanted = context;
     shoal_slice name = shoal_item_name(item);
     wanted->visited++;
@@ -42,6 +44,8 @@ static bool matches_all(shoal_slice pattern)
 
 void shoal_command__keys(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc == 2);
+    SHOAL_ASSERT(call->key_count == 0);
     shoal_slice pattern = call->argv[1];
     walk wanted = {.reply = &call->reply, .pattern = pattern, .matching = !matches_all(pattern)};
     shoal_reply_mark mark = shoal_reply_begin(&call->reply);
@@ -58,6 +62,7 @@ void shoal_command__keys(shoal_call *call)
 /* Takes option `index` with its argument. False after writing an error. */
 static bool take_scan_option(shoal_call *call, uint32_t index, walk *wanted, int64_t *count)
 {
+    SHOAL_ASSERT(index < call->argc);
     if (index + 1 == call->argc) {
         shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
         return false;
@@ -81,6 +86,7 @@ static bool take_scan_option(shoal_call *call, uint32_t index, walk *wanted, int
  * many keys, but never for more buckets than that. */
 static void scan_some(shoal_call *call, uint32_t count, uint64_t *cursor, walk *wanted)
 {
+    SHOAL_ASSERT(count >= 1 && count <= SCAN_COUNT_MAX);
     uint32_t buckets = 0;
     do {
         uint32_t missing = count - (uint32_t)wanted->visited;
@@ -100,6 +106,7 @@ static bool parse_cursor(shoal_slice text, uint64_t *cursor)
 
 void shoal_command__scan(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc >= 2);
     uint64_t cursor;
     if (!parse_cursor(call->argv[1], &cursor)) {
         shoal_reply_error(&call->reply, "ERR invalid cursor");
@@ -130,6 +137,7 @@ void shoal_command__scan(shoal_call *call)
 void shoal_command__randomkey(shoal_call *call)
 {
     const shoal_item *item = shoal_store_random(call->thread, call->db);
+    SHOAL_ASSERT(call->argc == 1);
     if (item == NULL) {
         shoal_reply_null(&call->reply);
     } else {
@@ -139,5 +147,6 @@ void shoal_command__randomkey(shoal_call *call)
 
 void shoal_command__dbsize(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc == 1);
     shoal_reply_integer(&call->reply, (int64_t)shoal_store_count(call->store, call->db));
 }

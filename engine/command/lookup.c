@@ -59,6 +59,7 @@ static inline uint64_t lower8(uint64_t word)
 /* Reads 1 to 16 bytes as two words without touching any other byte. */
 static inline shoal_lookup_name fold(shoal_slice name)
 {
+    SHOAL_DEBUG_ASSERT(name.size >= 1 && name.size <= SHOAL_LOOKUP__NAME_MAX);
     const char *data = name.data;
     size_t size = name.size;
     uint64_t head, tail;
@@ -87,6 +88,7 @@ static inline uint32_t bucket_of(uint64_t multiplier, const shoal_lookup_name *n
 /* Tries one multiplier: true when every name has a bucket of its own. */
 static bool place_all(shoal_lookup *lookup, uint32_t count, uint64_t multiplier)
 {
+    SHOAL_ASSERT(multiplier % 2 == 1);
     memset(lookup->at, 0, sizeof(lookup->at));
     for (uint32_t i = 1; i < count; i++) {
         uint16_t *at = &lookup->at[bucket_of(multiplier, &lookup->names[i])];
@@ -120,6 +122,7 @@ void shoal_lookup__make(shoal_lookup *lookup)
 
 const shoal_command *shoal_lookup__find(const shoal_lookup *lookup, shoal_slice name)
 {
+    SHOAL_DEBUG_ASSERT(lookup->multiplier != 0);
     if (name.size == 0 || name.size > SHOAL_LOOKUP__NAME_MAX) return NULL;
     shoal_lookup_name folded = fold(name);
     const shoal_lookup_name *known =
@@ -141,6 +144,7 @@ const shoal_command *shoal_lookup__sub(shoal_command_id parent, shoal_slice name
 
 bool shoal_lookup__is_container(shoal_command_id id)
 {
+    SHOAL_DEBUG_ASSERT(id < SHOAL_COMMAND_COUNT);
     /* Subcommands stand right behind their container. */
     return id + 1 < SHOAL_COMMAND_COUNT && rows[id + 1].parent == id;
 }

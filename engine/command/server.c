@@ -3,10 +3,12 @@
  * command/server.c - small commands about the server, and HELP of every container: made from the
  * rows of the table.
  */
+#include "base/assert.h"
 #include "command/handlers.h"
 
 void shoal_command__time(shoal_call *call)
 {
+    SHOAL_ASSERT(call->now.wall_us >= 0);
     shoal_reply_array(&call->reply, 2);
     shoal_reply_bulk_integer(&call->reply, call->now.wall_us / 1000000);
     shoal_reply_bulk_integer(&call->reply, call->now.wall_us % 1000000);
@@ -15,6 +17,7 @@ void shoal_command__time(shoal_call *call)
 /* Without replication every node is a master that nobody follows, at offset 0. */
 void shoal_command__role(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc == 1);
     shoal_reply_array(&call->reply, 3);
     shoal_reply_text(&call->reply, "master");
     shoal_reply_integer(&call->reply, 0);
@@ -38,6 +41,7 @@ static void reply_line(shoal_call *call, const char *name, const char *behind)
 void shoal_command__help(shoal_call *call)
 {
     shoal_command_id parent = call->command->parent;
+    SHOAL_ASSERT(parent != SHOAL_COMMAND_NONE);
     size_t lines = 1;
     shoal_reply_mark mark = shoal_reply_begin(&call->reply);
     reply_line(call, shoal_command_row(parent)->name,

@@ -25,6 +25,7 @@
 
 static bool is_loopback(const shoal_address *address)
 {
+    SHOAL_ASSERT(address->ip[sizeof(address->ip) - 1] == '\0');
     return memcmp(address->ip, "127.", 4) == 0 || memcmp(address->ip, "::1", 4) == 0 ||
            memcmp(address->ip, "::ffff:127.", 11) == 0;
 }
@@ -33,6 +34,7 @@ static bool is_loopback(const shoal_address *address)
 static const char *refusal(const shoal_worker *worker, const shoal_session_options *options)
 {
     const shoal_settings *settings = worker->settings;
+    SHOAL_ASSERT(settings->clients_max > 0);
     bool open_door =
         settings->protected_mode && !settings->protected_bound && settings->requirepass.size == 0;
     if (open_door && !options->unix_socket && !is_loopback(&options->peer)) {
@@ -47,6 +49,8 @@ static const char *refusal(const shoal_worker *worker, const shoal_session_optio
 
 static shoal_session *make_session(shoal_worker *worker, const shoal_session_options *options)
 {
+    SHOAL_ASSERT(worker->settings != NULL);
+    SHOAL_ASSERT(options->owner != NULL || options->descriptor >= -1);
     shoal_env *env = worker->env;
     const shoal_allocator *allocator = &env->allocator;
     shoal_session *session =
@@ -97,6 +101,7 @@ shoal_err shoal_session_open(shoal_worker *worker, const shoal_session_options *
 /* Runs the batch in order. False when the session parked or closes; `*used` is how far it came. */
 static bool run_batch(shoal_session *session, shoal_buffer *out, size_t *used)
 {
+    SHOAL_DEBUG_ASSERT(session->errand == NULL && !session->closing);
     shoal_batch *batch = &session->worker->batch;
     for (uint32_t i = 0; i < batch->count; i++) {
         shoal_entry *entry = shoal_batch__entry(batch, i);
@@ -112,6 +117,7 @@ static bool run_batch(shoal_session *session, shoal_buffer *out, size_t *used)
 /* Says what is wrong with the protocol; the connection ends behind it. */
 static void complain(shoal_session *session, shoal_buffer *out)
 {
+    SHOAL_ASSERT(!session->closing);
     const shoal_request *bad = session->worker->batch.bad;
     session->closing = true;
     if (bad == NULL || bad->complaint == NULL) return;
@@ -132,6 +138,7 @@ static void complain(shoal_session *session, shoal_buffer *out)
 /* Runs what is complete in `bytes`. Returns how many bytes are done with. */
 static size_t consume(shoal_session *session, shoal_slice bytes, shoal_buffer *out)
 {
+    SHOAL_DEBUG_ASSERT(bytes.size > 0);
     shoal_batch *batch = &session->worker->batch;
     size_t used = 0;
     session->wanted = 0;
@@ -153,6 +160,7 @@ static size_t consume(shoal_session *session, shoal_slice bytes, shoal_buffer *o
 /* A large incomplete request at the start of the stash goes on being parsed where it stopped. */
 static void keep_parser(shoal_session *session)
 {
+    SHOAL_DEBUG_ASSERT(!session->dead);
     size_t left = shoal_buffer_size(&session->stash);
     if (session->parser != NULL || left < PARSER_STASH_MIN || session->errand != NULL) return;
     const shoal_allocator *allocator = &session->worker->env->allocator;
@@ -175,6 +183,7 @@ static void drop_parser(shoal_session *session)
 /* Keeps `in` behind what is stashed already. False when that is too much. */
 static bool stash(shoal_session *session, shoal_slice in)
 {
+    SHOAL_DEBUG_ASSERT(session->stash.allocator != NULL);
     shoal_buffer *kept = &session->stash;
     shoal_worker *worker = session->worker;
     if (shoal_buffer_size(kept) + in.size > worker->settings->query_size_max) {
@@ -192,6 +201,7 @@ static bool stash(shoal_session *session, shoal_slice in)
 /* Runs what can run of the stash with `in` behind it. */
 static void run_input(shoal_session *session, shoal_slice in, shoal_buffer *out)
 {
+    SHOAL_DEBUG_ASSERT(session->errand == NULL && !session->closing);
     shoal_buffer *kept = &session->stash;
     size_t before = shoal_buffer_size(kept);
     if (before == 0) {
@@ -217,6 +227,7 @@ static void run_input(shoal_session *session, shoal_slice in, shoal_buffer *out)
 /* The state in which the feed leaves the session, as the host must know it. */
 static shoal_feed outcome(const shoal_session *session, const shoal_buffer *out)
 {
+    SHOAL_DEBUG_ASSERT(!session->dead);
     if (session->closing || out->failed) return SHOAL_FEED_CLOSE;
     return session->errand != NULL ? SHOAL_FEED_PARKED : SHOAL_FEED_MORE;
 }
@@ -249,11 +260,13 @@ shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buff
 
 void shoal_session_backlog(shoal_session *session, size_t bytes)
 {
+    SHOAL_ASSERT(!session->dead);
     session->backlog = bytes;
 }
 
 void *shoal_session_owner(const shoal_session *session)
 {
+    SHOAL_DEBUG_ASSERT(!session->dead);
     return session->options.owner;
 }
 
@@ -261,12 +274,14 @@ void *shoal_session_owner(const shoal_session *session)
 
 void shoal_session__kill(shoal_session *session)
 {
+    SHOAL_ASSERT(!session->dead);
     session->closing = true;
     shoal_worker__wake(session);
 }
 
 void shoal_session__reset(shoal_session *session)
 {
+    SHOAL_ASSERT(!session->dead);
     session->protocol = 2;
     session->db = 0;
     session->reads_replicas = false;
@@ -299,6 +314,7 @@ static void unlink_all(shoal_session *session)
 
 void shoal_session__free(shoal_session *session)
 {
+    SHOAL_ASSERT(!session->is_ready);
     const shoal_allocator *allocator = &session->worker->env->allocator;
     drop_parser(session);
     shoal_buffer_free(&session->stash);

@@ -3,10 +3,12 @@
  * command/string_many.c - several keys at once: MGET, MSET, MSETNX. They run with the gates of all
  * their keys held, and readers of those slots queue meanwhile, so nobody sees half of an MSET.
  */
+#include "base/assert.h"
 #include "command/handlers.h"
 
 void shoal_command__mget(shoal_call *call)
 {
+    SHOAL_DEBUG_ASSERT(call->key_count == call->argc - 1);
     shoal_reply_array(&call->reply, call->key_count);
     for (uint32_t i = 0; i < call->key_count; i++) {
         const shoal_item *item = shoal_call__look(call, i);
@@ -19,6 +21,7 @@ void shoal_command__mget(shoal_call *call)
  * the error says so. */
 static bool put_all(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc == 1 + 2 * call->key_count);
     for (uint32_t i = 0; i < call->key_count; i++) {
         shoal_err err =
             shoal_store_put_locked(call->thread, &call->keys[i], call->argv[2 + 2 * i], -1);
@@ -31,6 +34,7 @@ static bool put_all(shoal_call *call)
 
 void shoal_command__mset(shoal_call *call)
 {
+    SHOAL_ASSERT(call->key_count > 0);
     if (call->argc % 2 == 0) {
         shoal_call__arity(call);
         return;
@@ -40,6 +44,7 @@ void shoal_command__mset(shoal_call *call)
 
 void shoal_command__msetnx(shoal_call *call)
 {
+    SHOAL_ASSERT(call->key_count > 0);
     if (call->argc % 2 == 0) {
         shoal_call__arity(call);
         return;

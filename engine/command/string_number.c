@@ -2,11 +2,13 @@
  *
  * command/string_number.c - strings that are integers: INCR, DECR, INCRBY, DECRBY.
  */
+#include "base/assert.h"
 #include "command/handlers.h"
 
 /* What the command adds. False after writing an error. */
 static bool delta_of(shoal_call *call, int64_t *delta)
 {
+    SHOAL_DEBUG_ASSERT(call->argc == 2 || call->argc == 3);
     shoal_command_id id = call->command->id;
     if (id == SHOAL_COMMAND_INCR || id == SHOAL_COMMAND_DECR) {
         *delta = id == SHOAL_COMMAND_INCR ? 1 : -1;
@@ -24,6 +26,7 @@ static bool delta_of(shoal_call *call, int64_t *delta)
 
 void shoal_command__incr(shoal_call *call)
 {
+    SHOAL_DEBUG_ASSERT(call->key_count == 1);
     int64_t delta, value = 0, sum;
     if (!delta_of(call, &delta)) return;
     const shoal_item *item;

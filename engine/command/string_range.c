@@ -50,6 +50,7 @@ static void put_patched(shoal_call *call, const shoal_item *item, size_t offset,
 
 void shoal_command__append(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc == 3);
     const shoal_item *item;
     if (!shoal_call__find_string(call, 0, &item)) return;
     size_t size = item == NULL ? 0 : shoal_item_string_size(item);
@@ -69,6 +70,7 @@ void shoal_command__append(shoal_call *call)
 
 void shoal_command__setrange(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc == 4);
     int64_t offset;
     if (!shoal_call__integer(call, 2, &offset)) return;
     if (offset < 0) {
@@ -89,6 +91,8 @@ void shoal_command__setrange(shoal_call *call)
 
 void shoal_command__getrange(shoal_call *call)
 {
+    SHOAL_DEBUG_ASSERT(call->argc == 4);
+    SHOAL_DEBUG_ASSERT(call->key_count == 1);
     int64_t first, last;
     if (!shoal_call__integer(call, 2, &first) || !shoal_call__integer(call, 3, &last)) return;
     const shoal_item *item;

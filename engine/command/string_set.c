@@ -2,6 +2,7 @@
  *
  * command/string_set.c - SET and GETEX with their options, SETEX and PSETEX.
  */
+#include "base/assert.h"
 #include "command/deadline.h"
 #include "command/handlers.h"
 
@@ -19,6 +20,7 @@ typedef struct set_options {
  * different ones make no sense. */
 static bool take_ttl(const shoal_call *call, uint32_t *index, set_options *options)
 {
+    SHOAL_DEBUG_ASSERT(*index < call->argc);
     shoal_deadline_unit unit;
     if (*index + 1 == call->argc || !shoal_deadline__word(call->argv[*index], &unit)) return false;
     bool same = unit.seconds == options->unit.seconds && unit.absolute == options->unit.absolute;
@@ -33,6 +35,7 @@ static bool take_ttl(const shoal_call *call, uint32_t *index, set_options *optio
 /* Takes option `*index`, and its argument. False when it makes no sense. */
 static bool take_set_option(const shoal_call *call, uint32_t *index, set_options *options)
 {
+    SHOAL_DEBUG_ASSERT(*index < call->argc);
     if (shoal_call__word(call, *index, "nx")) {
         options->if_absent = true;
         return !options->if_present;
@@ -54,6 +57,7 @@ static bool take_set_option(const shoal_call *call, uint32_t *index, set_options
 
 static bool parse_set(shoal_call *call, set_options *options)
 {
+    SHOAL_DEBUG_ASSERT(call->argc > 3);
     for (uint32_t i = 3; i < call->argc; i++) {
         if (take_set_option(call, &i, options)) continue;
         shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
@@ -65,6 +69,7 @@ static bool parse_set(shoal_call *call, set_options *options)
 /* Puts `value`; a deadline that has passed leaves no key. */
 static shoal_err put_until(shoal_call *call, shoal_slice value, int64_t at_ms)
 {
+    SHOAL_DEBUG_ASSERT(call->key_count == 1);
     if (at_ms >= 0 && shoal_deadline__past(call, at_ms)) {
         shoal_store_remove_locked(call->thread, &call->keys[0]);
         return 0;
@@ -74,6 +79,9 @@ static shoal_err put_until(shoal_call *call, shoal_slice value, int64_t at_ms)
 
 static void set_with(shoal_call *call, const set_options *options)
 {
+    SHOAL_ASSERT(!(options->if_absent && options->if_present));
+    SHOAL_ASSERT(options->ttl_index < call->argc);
+    SHOAL_ASSERT(options->ttl_index == 0 || !options->keep_ttl);
     int64_t at_ms = -1;
     if (options->ttl_index != 0 &&
         !shoal_deadline__argument(call, options->ttl_index, options->unit, &at_ms))
@@ -102,6 +110,7 @@ static void set_with(shoal_call *call, const set_options *options)
 
 void shoal_command__set(shoal_call *call)
 {
+    SHOAL_DEBUG_ASSERT(call->argc >= 3);
     if (call->argc == 3) {
         shoal_err err = shoal_store_put_locked(call->thread, &call->keys[0], call->argv[2], -1);
         if (shoal_call__stored(call, err)) shoal_reply_ok(&call->reply);
@@ -113,6 +122,7 @@ void shoal_command__set(shoal_call *call)
 
 void shoal_command__setex(shoal_call *call)
 {
+    SHOAL_ASSERT(call->argc == 4);
     shoal_deadline_unit unit = {.seconds = call->command->id == SHOAL_COMMAND_SETEX};
     int64_t at_ms;
     if (!shoal_deadline__argument(call, 2, unit, &at_ms)) return;
@@ -124,6 +134,7 @@ void shoal_command__setex(shoal_call *call)
 
 static bool parse_getex(shoal_call *call, set_options *options)
 {
+    SHOAL_ASSERT(call->argc >= 2);
     for (uint32_t i = 2; i < call->argc; i++) {
         if (shoal_call__word(call, i, "persist") && options->ttl_index == 0) {
             options->persist = true;
@@ -138,6 +149,7 @@ static bool parse_getex(shoal_call *call, set_options *options)
 void shoal_command__getex(shoal_call *call)
 {
     set_options options = {0};
+    SHOAL_ASSERT(!options.persist || options.ttl_index == 0);
     if (!parse_getex(call, &options)) return;
     const shoal_item *item;
     if (!shoal_call__find_string(call, 0, &item)) return;

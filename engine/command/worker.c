@@ -58,6 +58,7 @@ void shoal_worker_free(shoal_worker *worker)
 /* Zeroes the counters when CONFIG RESETSTAT asked for it. */
 static void obey_reset(shoal_worker *worker)
 {
+    SHOAL_DEBUG_ASSERT(worker->inside);
     uint64_t wanted = shoal_load_relaxed(&worker->resets_wanted);
     if (wanted == shoal_load_relaxed(&worker->resets_done)) return;
     for (uint32_t i = 0; i < SHOAL_STAT_COUNT; i++) shoal_store_relaxed(&worker->stats[i], 0);
@@ -71,6 +72,7 @@ static void obey_reset(shoal_worker *worker)
 
 static void drain(shoal_worker *worker)
 {
+    SHOAL_DEBUG_ASSERT(worker->inside);
     shoal_op *op = shoal_inbox_take(&worker->inbox);
     while (op != NULL) {
         shoal_op *next = op->next;
@@ -114,6 +116,7 @@ shoal_session *shoal_worker_ready(shoal_worker *worker)
  * wants to look again. */
 static int64_t sweep_idle(shoal_worker *worker)
 {
+    SHOAL_DEBUG_ASSERT(worker->inside);
     if (worker->settings->timeout_s == 0 || worker->session_count == 0) return SHOAL_NEVER;
     int64_t now = worker->now.mono_us;
     if (now < worker->sweep_at) return worker->sweep_at;
@@ -133,6 +136,7 @@ static int64_t sweep_idle(shoal_worker *worker)
 
 static bool any_volatile(const shoal_worker *worker)
 {
+    SHOAL_ASSERT(worker->settings->databases > 0);
     for (uint32_t db = 0; db < worker->settings->databases; db++) {
         if (shoal_store_count_volatile(worker->env->store, db) != 0) return true;
     }
@@ -143,6 +147,7 @@ static bool any_volatile(const shoal_worker *worker)
 static void rouse_others(shoal_worker *worker)
 {
     const shoal_env *env = worker->env;
+    SHOAL_ASSERT(env->worker_count > 0);
     if (env->worker_count == 1 || !any_volatile(worker)) return;
     for (uint32_t i = 0; i < env->worker_count; i++) {
         shoal_worker *other = env->workers[i];
@@ -156,6 +161,7 @@ static void rouse_others(shoal_worker *worker)
  * that writes afterwards sees that and nudges, one that wrote before is seen by the look. */
 static void maintain(shoal_worker *worker)
 {
+    SHOAL_ASSERT(worker->inside);
     /* pair: worker.resting */
     (void)shoal_exchange_acq_rel(&worker->resting, true);
     int64_t wish = shoal_store_maintain(worker->thread, MAINTAIN_BUDGET_US);
@@ -180,6 +186,7 @@ int64_t shoal_worker_end(shoal_worker *worker)
 
 void shoal_worker__wake(shoal_session *session)
 {
+    SHOAL_ASSERT(!session->dead);
     if (session->is_ready) return;
     shoal_worker *worker = session->worker;
     session->is_ready = true;
@@ -194,6 +201,7 @@ void shoal_worker__wake(shoal_session *session)
 
 void shoal_worker__post(shoal_worker *worker, shoal_op *op)
 {
+    SHOAL_DEBUG_ASSERT(op->run != NULL);
     /* The operation may be gone as soon as it is pushed; the worker outlives its operations. */
     const shoal_host *host = worker->env->host;
     uint32_t actor = 1 + worker->index;
@@ -202,6 +210,7 @@ void shoal_worker__post(shoal_worker *worker, shoal_op *op)
 
 void shoal_worker__dirty(shoal_worker *worker)
 {
+    SHOAL_DEBUG_ASSERT(worker->inside);
     int64_t soon = worker->now.mono_us + MAINTAIN_DELAY_US;
     if (soon >= worker->maintain_at) return;
     worker->maintain_at = soon;
@@ -222,6 +231,7 @@ void shoal_worker__count_error(shoal_worker *worker, shoal_slice text)
         {SHOAL_STAT_ERROR_LOADING, "LOADING"},     {SHOAL_STAT_ERROR_OOM, "OOM"},
         {SHOAL_STAT_ERROR_CROSSSLOT, "CROSSSLOT"}, {SHOAL_STAT_ERROR_CLUSTERDOWN, "CLUSTERDOWN"},
     };
+    SHOAL_ASSERT(text.size > 0);
     size_t size = 0;
     while (size < text.size && text.data[size] != ' ' && text.data[size] != '\r') size++;
     shoal_slice code = {text.data, size};
@@ -243,6 +253,7 @@ static bool counts(const shoal_worker *worker)
 
 uint64_t shoal_stat_sum(const shoal_env *env, shoal_stat stat)
 {
+    SHOAL_ASSERT(stat < SHOAL_STAT_COUNT);
     uint64_t sum = 0;
     for (uint32_t i = 0; i < env->worker_count; i++) {
         const shoal_worker *worker = env->workers[i];
@@ -253,12 +264,14 @@ uint64_t shoal_stat_sum(const shoal_env *env, shoal_stat stat)
 
 void shoal_stat_reset(shoal_env *env)
 {
+    SHOAL_ASSERT(env != NULL);
     for (uint32_t i = 0; i < env->worker_count; i++)
         shoal_bump_relaxed(&env->workers[i]->resets_wanted, 1);
 }
 
 shoal_command_count shoal_command_count_get(const shoal_env *env, shoal_command_id id)
 {
+    SHOAL_ASSERT(id > SHOAL_COMMAND_NONE && id < SHOAL_COMMAND_COUNT);
     shoal_command_count sum = {0};
     for (uint32_t i = 0; i < env->worker_count; i++) {
         const shoal_worker *worker = env->workers[i];

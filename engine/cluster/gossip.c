@@ -10,9 +10,8 @@
 #include "base/assert.h"
 
 /* Flags of an entry that may be taken over for a node that enters the table. */
-#define ADOPTED_FLAGS                                                              \
-    (SHOAL_NODE_MASTER | SHOAL_NODE_REPLICA | SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL | \
-     SHOAL_NODE_NOFAILOVER)
+#define ADOPTED_FLAGS \
+    (SHOAL_NODE_REPLICA | SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL | SHOAL_NODE_NOFAILOVER)
 
 /* ---- telling ---- */
 

@@ -120,7 +120,7 @@ like(cli($shoal_a, 'get', 'hello'), qr/^MOVED 866 127.0.0.1:$redis_a->{port}\n*$
 # ---- a Redis replica of a Redis master ----
 
 my $replica = start_redis();
-is(cli($replica, 'cluster', 'meet', '127.0.0.1', $shoal_a->{port}), 'OK', 'a replica joins by Shoal');
+is(cli($replica, 'cluster', 'meet', '127.0.0.1', $shoal_a->{port}), 'OK', 'a replica joins');
 my ($master_id, $replica_id) = (node_id($redis_a), node_id($replica));
 ok(wait_for(10, sub { cli($replica, 'cluster', 'replicate', $master_id) eq 'OK' }), 'REPLICATE');
 for my $server (@masters) {

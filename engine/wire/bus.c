@@ -332,6 +332,13 @@ static shoal_err refuse(shoal_frame_error *error, const char *what, size_t offse
     return SHOAL_ERR_MALFORMED;
 }
 
+/* A node is one of the two; nobody can act on a node that is said to be both. */
+static bool is_role(uint16_t flags)
+{
+    return (flags & (SHOAL_NODE_MASTER | SHOAL_NODE_REPLICA)) !=
+           (SHOAL_NODE_MASTER | SHOAL_NODE_REPLICA);
+}
+
 /* Copies a checked address; senders may leave anything behind its zero. */
 static void get_address(const char *from, char to[IP_SIZE])
 {
@@ -405,6 +412,9 @@ static shoal_err get_gossip_data(shoal_slice bytes, shoal_frame *frame, shoal_fr
         if (!is_address(entry + GOSSIP_IP))
             return refuse(error, "an address in a gossip entry", at + GOSSIP_IP,
                           (uint8_t)entry[GOSSIP_IP]);
+        uint16_t flags = shoal_bytes_get_be16(entry + GOSSIP_FLAGS);
+        if (!is_role(flags))
+            return refuse(error, "master or replica in a gossip entry", at + GOSSIP_FLAGS, flags);
     }
     return get_extensions(bytes, AT_DATA + size, frame, error);
 }
@@ -484,6 +494,7 @@ static shoal_err get_header(const char *from, shoal_frame *frame, shoal_frame_er
     frame->tls_port = shoal_bytes_get_be16(from + AT_TLS_PORT);
     frame->bus_port = shoal_bytes_get_be16(from + AT_BUS_PORT);
     frame->flags = shoal_bytes_get_be16(from + AT_FLAGS);
+    if (!is_role(frame->flags)) return refuse(error, "master or replica", AT_FLAGS, frame->flags);
     frame->state = (uint8_t)from[AT_STATE];
     memcpy(frame->mflags, from + AT_MFLAGS, sizeof(frame->mflags));
     return SHOAL_ERR_OK;

@@ -93,7 +93,8 @@ typedef struct shoal_gossip {
 /* One frame. For encoding: fill it, with `gossip` and the other variable parts pointing to the
  * caller's memory. For decoding: variable parts stay encoded and are read by index. Names and
  * addresses of a decoded frame are checked: a name is 40 characters of 0-9 a-z, an address is
- * zero padded printable text without blanks, commas, '@' and quotes. */
+ * zero padded printable text without blanks, commas, '@' and quotes, flags never have MASTER and
+ * REPLICA both. */
 typedef struct shoal_frame {
     uint16_t type, port, bus_port, tls_port, flags;
     uint8_t state; /* 0 ok, 1 fail */

@@ -352,6 +352,8 @@ static void names_and_addresses_are_checked(void **state)
         {2256, '-', "a node name in a gossip entry", 2256},
         {2304, '\x80', "an address in a gossip entry", 2304},
         {14, 1, "a gossip count that fits in the frame", 14},
+        {2251, 3, "master or replica", 2250},
+        {2355, 3, "master or replica in a gossip entry", 2354},
     };
     for (size_t i = 0; i < sizeof(spoils) / sizeof(spoils[0]); i++) {
         size_t size;

@@ -179,12 +179,12 @@ sub run_program {
     return ($?, $output);
 }
 
-# What redis-cli prints, without the last newline.
+# What redis-cli prints, without the newlines at its end.
 sub cli {
     my ($server, @words) = @_;
     my $how = ref $words[0] ? shift @words : {};
     my ($status, $output) = run_program($how, 'redis-cli', '-p', $server->{port}, @words);
-    chomp $output;
+    $output =~ s{\n+\z}{};
     return $output;
 }
 

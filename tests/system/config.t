@@ -18,9 +18,9 @@ sub directives {
     my ($server) = @_;
     my @lines = split /\n/, cli($server, 'config', 'get', '*'), -1;
     my %value;
-    while (@lines >= 2) {
+    while (@lines) {
         my ($name, $value) = splice @lines, 0, 2;
-        $value{$name} = $value;
+        $value{$name} = $value // '' if $name ne '';
     }
     return %value;
 }

@@ -49,6 +49,8 @@ my @PLANTS = (
         "void f(int *x)\n{\n    __sync_fetch_and_add(x, 1);\n}\n", qr{bypasses}],
     ['pairs', 'a pair with one side', $STORE, "/* pair: lonely.word */\n",
         qr{lonely\.word is named once only}],
+    ['shared', 'a shared word that the page does not know', $HEADER,
+        "\n/* Two. */\ntypedef struct two {\n    _Atomic int32_t stray;\n} two;\n", qr{stray is not in docs/CONCURRENCY}],
     ['documented', 'a function without a comment', $HEADER, "\nint shoal_bare(void);\n",
         qr{not documented: int shoal_bare}],
     ['documented', 'a type without a comment', $HEADER, "\ntypedef struct bare {\n    int x;\n} bare;\n",

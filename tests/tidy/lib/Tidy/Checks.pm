@@ -14,6 +14,7 @@ my @CHECKS = (
     ['words'      => 'no FIXME, no TODO without a number, no volatile',       \&Tidy::Text::words],
     ['orders'     => 'every atomic operation names its order',                \&Tidy::Text::orders],
     ['pairs'      => 'every pair is named on both sides',                     \&Tidy::Text::pairs],
+    ['shared'     => 'every shared word is in docs/CONCURRENCY.md',            \&Tidy::Text::shared],
     ['documented' => 'every declaration of a header is documented',           \&Tidy::Text::documented],
     ['room_names' => 'names with two underscores stay in their room',         \&Tidy::Text::room_names],
     ['density'    => 'functions assert as much as their room has to',         \&Tidy::Text::density],

@@ -198,6 +198,34 @@ sub pairs
         grep { $count{$_} < 2 } sort keys %count;
 }
 
+# ---- shared words ----
+
+# Every atomic word of the engine and the node stands in the tables of docs/CONCURRENCY.md.
+sub shared
+{
+    my ($tree) = @_;
+    my (%listed, @complaints);
+    for my $row (grep { /^\| / } $tree->lines('docs/CONCURRENCY.md')) {
+        my ($words, $in) = (split /\s*\|\s*/, $row)[1, 2];
+        $listed{$_} .= " $in" for $words =~ /`(\w+)`/g;
+    }
+    for my $path (grep { m{^(engine|node)/} && !m{base/atomic\.h$} } $tree->files) {
+        my ($place) = $path =~ m{([^/]+/[^/]+)$};
+        my $line = 0;
+        for my $code (split /\n/, $tree->code($path)) {
+            $line++;
+            # A member: not a pointer to a word, not a parameter, not a local variable.
+            my ($names) = $code =~ /^\s+(?:_Alignas\([^)]*\) )?_Atomic(?:\([^;]*\)|\s+\w+)\s+(\w[^*()=]*);/
+                or next;
+            for my $name ($names =~ /(\w+)(?:\[[^\]]*\])?/g) {
+                push @complaints, "$path:$line: $name is not in docs/CONCURRENCY.md"
+                    unless ($listed{$name} // '') =~ /(^|[ ,])\Q$place\E($|[ ,])/;
+            }
+        }
+    }
+    return @complaints;
+}
+
 # ---- documentation of headers ----
 
 # Every declaration of a header has a comment above it, or at its end. In the headers inside of rooms,

@@ -10,6 +10,7 @@
 #include "cluster/internal.h"
 
 #include "base/assert.h"
+#include "base/bytes.h"
 
 static const shoal_slotmap no_slots;
 
@@ -73,10 +74,14 @@ void shoal_bus__slots_clear(shoal_cluster *c, bus_node *node)
 
 uint32_t shoal_bus__slot_next(const shoal_slotmap *map, uint32_t slot)
 {
-    while (slot < SHOAL_SLOTS && !shoal_slotmap_has(map, slot)) {
-        slot = map->bits[slot >> 3] >> (slot & 7) ? slot + 1 : (slot | 7) + 1;
+    while (slot < SHOAL_SLOTS) {
+        /* Bit i of the word is slot base + i, because the bytes are read as little-endian. */
+        uint32_t base = slot & ~63u;
+        uint64_t word = shoal_bytes_get_le64(&map->bits[base >> 3]) >> (slot & 63);
+        if (word) return slot + (uint32_t)__builtin_ctzll(word);
+        slot = base + 64;
     }
-    return slot;
+    return SHOAL_SLOTS;
 }
 
 void shoal_bus__slots_claim(shoal_cluster *c, bus_node *sender, uint64_t epoch,

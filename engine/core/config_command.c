@@ -15,6 +15,8 @@
 /* Does one of the patterns ask for `name`? Hidden directives are shown only by their name. */
 static bool asked_for(const shoal_errand *errand, const char *name, bool hidden)
 {
+    SHOAL_ASSERT(errand->argc >= 2);
+    SHOAL_ASSERT(name[0] != '\0');
     for (uint32_t i = 2; i < errand->argc; i++) {
         shoal_slice pattern = errand->argv[i];
         if (shoal_text_is(pattern, name)) return true;
@@ -25,6 +27,8 @@ static bool asked_for(const shoal_errand *errand, const char *name, bool hidden)
 
 void shoal_node__config_get(shoal_node *node, const shoal_errand *errand, shoal_reply *reply)
 {
+    SHOAL_ASSERT(errand->command->id == SHOAL_COMMAND_CONFIG_GET);
+    SHOAL_ASSERT(errand->argc >= 3);
     shoal_buffer value = shoal_buffer_make(&node->allocator);
     shoal_reply_mark mark = shoal_reply_begin(reply);
     size_t pairs = 0;
@@ -67,6 +71,7 @@ typedef struct config_set {
 
 static bool is_loopback(const shoal_address *local)
 {
+    SHOAL_ASSERT(local->ip[sizeof(local->ip) - 1] == '\0');
     return local->ip[0] == '\0' || shoal_text_is(shoal_text(local->ip), "127.0.0.1") ||
            shoal_text_is(shoal_text(local->ip), "::1");
 }
@@ -74,6 +79,8 @@ static bool is_loopback(const shoal_address *local)
 /* May this client change protected directives? */
 static bool permitted(const config_set *set)
 {
+    SHOAL_ASSERT(set->node != NULL);
+    SHOAL_ASSERT(set->errand != NULL);
     int64_t permit =
         shoal_config__number(&set->node->config, SHOAL_DIRECTIVE_ENABLE_PROTECTED_CONFIGS);
 
@@ -84,6 +91,8 @@ static bool permitted(const config_set *set)
 /* NULL, or why `id` cannot be set now at all. */
 static const char *forbidden(const config_set *set, shoal_directive_id id)
 {
+    SHOAL_ASSERT(id < SHOAL_DIRECTIVE_COUNT);
+    SHOAL_ASSERT(set->count < set->room);
     uint32_t flags = shoal_config__row(id)->flags;
 
     if ((flags & SHOAL_CONFIG_IMMUTABLE) != 0) return "can't set immutable config";
@@ -98,6 +107,8 @@ static const char *forbidden(const config_set *set, shoal_directive_id id)
 /* Reads the pair that begins at argument `at`. False when it cannot be taken. */
 static bool read_pair(config_set *set, uint32_t at, shoal_reply *reply)
 {
+    SHOAL_ASSERT(set->count < set->room);
+    SHOAL_ASSERT(at + 1 < set->errand->argc);
     shoal_slice name = set->errand->argv[at];
     shoal_directive_id id = shoal_config__find(name);
     config_change *change = &set->list[set->count];
@@ -133,6 +144,7 @@ static bool read_pair(config_set *set, uint32_t at, shoal_reply *reply)
 /* Takes every value over, or, called a second time, gives all of them back. */
 static void swap_all(config_set *set)
 {
+    SHOAL_ASSERT(set->count == set->room);
     for (uint32_t i = 0; i < set->count; i++) {
         config_change *change = &set->list[i];
         (void)shoal_config__swap(&set->node->config, change->id, &change->value);
@@ -141,6 +153,8 @@ static void swap_all(config_set *set)
 
 static void set_all(config_set *set, shoal_reply *reply)
 {
+    SHOAL_ASSERT(set->count == 0);
+    SHOAL_ASSERT(set->room > 0);
     for (uint32_t i = 0; i < set->room; i++) {
         if (!read_pair(set, 2 + 2 * i, reply)) return;
     }
@@ -155,6 +169,8 @@ static void set_all(config_set *set, shoal_reply *reply)
 
 void shoal_node__config_set(shoal_node *node, const shoal_errand *errand, shoal_reply *reply)
 {
+    SHOAL_ASSERT(errand->command->id == SHOAL_COMMAND_CONFIG_SET);
+    SHOAL_ASSERT(errand->argc >= 2);
     config_set set = {.node = node, .errand = errand, .room = (errand->argc - 2) / 2};
     size_t size = set.room * sizeof(config_change);
 
@@ -178,6 +194,8 @@ void shoal_node__config_set(shoal_node *node, const shoal_errand *errand, shoal_
 
 void shoal_node__config_resetstat(shoal_node *node, shoal_reply *reply)
 {
+    SHOAL_ASSERT(node->store != NULL);
+    SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
     shoal_stat_reset(&node->env);
     shoal_store_stats_reset(node->store);
     node->rates = (shoal_rates){.due_us = node->rates.due_us, .looked_us = node->now.mono_us};

@@ -17,6 +17,7 @@
 /* Answers the first errand that waits, and begins the next one. */
 static void finish(shoal_node *node, const char *wrong)
 {
+    SHOAL_ASSERT(node->rewrite.stage != SHOAL_REWRITE_IDLE);
     shoal_rewrite *rewrite = &node->rewrite;
     shoal_errand *errand = rewrite->first;
     shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
@@ -37,6 +38,7 @@ static void finish(shoal_node *node, const char *wrong)
 /* Begins the rewrite of the first errand that waits, if there is one. */
 static void begin(shoal_node *node)
 {
+    SHOAL_ASSERT(node->rewrite.first == NULL || node->rewrite.last != NULL);
     if (node->rewrite.stage != SHOAL_REWRITE_IDLE || node->rewrite.first == NULL) return;
     node->rewrite.stage = SHOAL_REWRITE_READING;
     node->rewrite.error = SHOAL_ERR_OK;
@@ -45,6 +47,8 @@ static void begin(shoal_node *node)
 
 void shoal_node__config_rewrite(shoal_node *node, shoal_errand *errand)
 {
+    SHOAL_ASSERT(errand->command->id == SHOAL_COMMAND_CONFIG_REWRITE);
+    SHOAL_ASSERT(shoal_buffer_size(&errand->reply) == 0);
     shoal_rewrite *rewrite = &node->rewrite;
 
     errand->gate.op.next = NULL;
@@ -60,6 +64,8 @@ void shoal_node__config_rewrite(shoal_node *node, shoal_errand *errand)
  * because appending is all that a host can do to a file. */
 static void write_new(shoal_node *node, shoal_slice text)
 {
+    SHOAL_ASSERT(node->rewrite.stage == SHOAL_REWRITE_READING);
+    SHOAL_ASSERT(node->rewrite.first != NULL);
     shoal_buffer out = shoal_buffer_make(&node->allocator);
 
     if (shoal_config__rewrite(&node->config, text, &out) == SHOAL_ERR_OK) {
@@ -77,6 +83,8 @@ static void write_new(shoal_node *node, shoal_slice text)
 /* The node was started without a file: there is nothing to rewrite. */
 static void refuse(shoal_node *node)
 {
+    SHOAL_ASSERT(node->rewrite.stage == SHOAL_REWRITE_READING);
+    SHOAL_ASSERT(node->rewrite.first != NULL);
     shoal_errand *errand = node->rewrite.first;
     shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
 
@@ -88,6 +96,8 @@ static void refuse(shoal_node *node)
 
 static void read_done(shoal_node *node, const shoal_event *event)
 {
+    SHOAL_ASSERT(event->op == SHOAL_FILE_READ);
+    SHOAL_ASSERT(event->file == SHOAL_FILE_CONFIG);
     if (event->error == SHOAL_ERR_NOT_FOUND)
         refuse(node);
     else if (event->error != SHOAL_ERR_OK)
@@ -99,6 +109,8 @@ static void read_done(shoal_node *node, const shoal_event *event)
 /* Removing, appending and syncing end in this order; the last one decides. */
 static void write_done(shoal_node *node, const shoal_event *event)
 {
+    SHOAL_ASSERT(event->file == SHOAL_FILE_CONFIG_NEW);
+    SHOAL_ASSERT(event->op != SHOAL_FILE_READ);
     if (event->error != SHOAL_ERR_OK && node->rewrite.error == SHOAL_ERR_OK)
         node->rewrite.error = event->error;
     if (event->op != SHOAL_FILE_SYNC) return;
@@ -113,6 +125,7 @@ static void write_done(shoal_node *node, const shoal_event *event)
 
 void shoal_node__config_file_done(shoal_node *node, const shoal_event *event)
 {
+    SHOAL_ASSERT(event->kind == SHOAL_EVENT_FILE_DONE);
     SHOAL_ASSERT(event->tag == TAG_REWRITE);
     switch (node->rewrite.stage) {
     case SHOAL_REWRITE_READING: read_done(node, event); break;

@@ -29,6 +29,7 @@ typedef struct config_rewriter {
 
 static void append_quoted(shoal_slice text, shoal_buffer *out)
 {
+    SHOAL_ASSERT(text.data != NULL || text.size == 0);
     shoal_buffer_append(out, shoal_text("\""));
     for (size_t i = 0; i < text.size; i++) {
         unsigned char c = (unsigned char)text.data[i];
@@ -51,6 +52,7 @@ static void append_quoted(shoal_slice text, shoal_buffer *out)
 /* May `text` stand in a file without quotes, as several words? */
 static bool is_plain(shoal_slice text)
 {
+    SHOAL_ASSERT(text.data != NULL || text.size == 0);
     for (size_t i = 0; i < text.size; i++) {
         if (text.data[i] < ' ' || text.data[i] > '~') return false;
         if (text.data[i] == '"' || text.data[i] == '\'' || text.data[i] == '\\') return false;
@@ -74,6 +76,7 @@ static void append_size(uint64_t bytes, shoal_buffer *out)
 
 static void append_save_lines(shoal_slice points, shoal_buffer *out)
 {
+    SHOAL_ASSERT(points.data != NULL || points.size == 0);
     shoal_slice seconds, changes;
 
     if (points.size == 0) shoal_text_appendf(out, "save \"\"\n");
@@ -87,6 +90,7 @@ static void append_save_lines(shoal_slice points, shoal_buffer *out)
 
 static void append_limit_lines(shoal_slice limits, shoal_buffer *out)
 {
+    SHOAL_ASSERT(limits.size > 0);
     shoal_slice word;
 
     while (shoal_config__next_word(&limits, &word)) {
@@ -108,6 +112,7 @@ static void append_limit_lines(shoal_slice limits, shoal_buffer *out)
 /* Appends the present value of `id` as the line or lines of a file. */
 static void append_directive(const shoal_config *config, shoal_directive_id id, shoal_buffer *out)
 {
+    SHOAL_ASSERT(id < SHOAL_DIRECTIVE_COUNT);
     const shoal_directive *row = shoal_config__row(id);
     const shoal_config_value *value = &config->values[id];
 
@@ -135,6 +140,8 @@ static void append_directive(const shoal_config *config, shoal_directive_id id, 
 /* Do the words of a line give the present value of `id`? */
 static bool says_present_value(const config_rewriter *rewriter, shoal_directive_id id, int argc)
 {
+    SHOAL_ASSERT(id < SHOAL_DIRECTIVE_COUNT);
+    SHOAL_ASSERT(argc >= 1);
     const shoal_config *config = rewriter->config;
     const shoal_config_value *present = &config->values[id];
     shoal_buffer unused = shoal_buffer_make(config->allocator);
@@ -155,6 +162,7 @@ static bool says_present_value(const config_rewriter *rewriter, shoal_directive_
 /* The directive that a line sets, or SHOAL_DIRECTIVE_COUNT for any other line. */
 static shoal_directive_id directive_of(config_rewriter *rewriter, shoal_slice line, int *argc)
 {
+    SHOAL_ASSERT(line.data != NULL || line.size == 0);
     *argc = 0;
     if (line.size == 0 || line.data[0] == '#') return SHOAL_DIRECTIVE_COUNT;
     shoal_buffer_consume(&rewriter->words, shoal_buffer_size(&rewriter->words));
@@ -187,6 +195,7 @@ static void rewrite_line(config_rewriter *rewriter, shoal_slice line)
 /* Adds the directives that differ from their defaults and are not in the text. */
 static void append_missing(config_rewriter *rewriter)
 {
+    SHOAL_ASSERT(rewriter->out != NULL);
     for (uint32_t id = 0; id < SHOAL_DIRECTIVE_COUNT; id++) {
         if (rewriter->written[id] || shoal_config__is_default(rewriter->config, id)) continue;
         if (!rewriter->signed_already) shoal_text_appendf(rewriter->out, "\n%s\n", SIGNATURE);
@@ -197,6 +206,8 @@ static void append_missing(config_rewriter *rewriter)
 
 shoal_err shoal_config__rewrite(const shoal_config *config, shoal_slice text, shoal_buffer *out)
 {
+    SHOAL_ASSERT(text.data != NULL || text.size == 0);
+    SHOAL_ASSERT(config->allocator != NULL);
     config_rewriter *rewriter =
         shoal_memory_take_zeroed(config->allocator, sizeof(*rewriter), SHOAL_ALIGN_PLAIN);
     bool failed;

@@ -32,6 +32,7 @@ static bool is_letter(char c)
 
 bool shoal_config__next_word(shoal_slice *text, shoal_slice *word)
 {
+    SHOAL_ASSERT(text->data != NULL || text->size == 0);
     while (text->size > 0 && is_blank(text->data[0]))
         *text = (shoal_slice){text->data + 1, text->size - 1};
     if (text->size == 0) return false;
@@ -43,6 +44,7 @@ bool shoal_config__next_word(shoal_slice *text, shoal_slice *word)
 
 static shoal_err refuse(shoal_buffer *complaint, const char *why)
 {
+    SHOAL_ASSERT(why[0] != '\0');
     shoal_buffer_append(complaint, shoal_text(why));
     return SHOAL_ERR_INVALID;
 }
@@ -50,6 +52,7 @@ static shoal_err refuse(shoal_buffer *complaint, const char *why)
 /* Puts a blank between words. */
 static void separate(shoal_buffer *out, size_t before)
 {
+    SHOAL_ASSERT(shoal_buffer_size(out) >= before);
     if (shoal_buffer_size(out) > before) shoal_buffer_append(out, shoal_text(" "));
 }
 
@@ -70,6 +73,7 @@ static shoal_err canonical_words(shoal_slice text, shoal_buffer *out)
 static shoal_err canonical_name(const shoal_directive *row, shoal_slice text, shoal_buffer *out,
                                 shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(row->type == SHOAL_CONFIG_FILE_NAME || row->type == SHOAL_CONFIG_DIR_NAME);
     if (shoal_text_find(text, shoal_text("/")) != SHOAL_TEXT_NONE) {
         shoal_text_appendf(complaint, "%s can't be a path, just a %s", row->name,
                            row->type == SHOAL_CONFIG_FILE_NAME ? "filename" : "dirname");
@@ -154,6 +158,8 @@ static shoal_err canonical_save(shoal_slice text, shoal_buffer *out, shoal_buffe
 static shoal_err canonical_oom(const shoal_directive *row, shoal_slice text, shoal_buffer *out,
                                shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(row->type == SHOAL_CONFIG_OOM_VALUES);
+    SHOAL_ASSERT(row->min < (int64_t)row->max);
     size_t before = shoal_buffer_size(out);
     shoal_slice word;
     int64_t value;
@@ -174,6 +180,7 @@ static shoal_err canonical_oom(const shoal_directive *row, shoal_slice text, sho
 /* True when there is nothing but digits. */
 static bool all_digits(shoal_slice text)
 {
+    SHOAL_ASSERT(text.data != NULL || text.size == 0);
     for (size_t i = 0; i < text.size; i++) {
         if (!is_digit(text.data[i])) return false;
     }
@@ -184,6 +191,7 @@ static bool all_digits(shoal_slice text)
  * beyond 64 bits becomes the greatest number. */
 static bool split_decimal(shoal_slice word, uint64_t *whole, shoal_slice *decimals)
 {
+    SHOAL_ASSERT(word.size == 0 || word.data != NULL);
     size_t point = shoal_text_find(word, shoal_text("."));
     shoal_slice digits = {word.data, point == SHOAL_TEXT_NONE ? word.size : point};
 
@@ -221,6 +229,7 @@ static shoal_err canonical_percentiles(shoal_slice text, shoal_buffer *out, shoa
 
 static shoal_err canonical_events(shoal_slice text, shoal_buffer *out, shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(text.data != NULL || text.size == 0);
     /* The classes that A stands for come first, then the others, as Redis prints them. */
     static const char letters[] = "g$lshzxetdKEmn";
     enum { CLASSES = sizeof(letters) - 1, IN_ALL = 10 };
@@ -256,6 +265,7 @@ typedef struct output_limits {
 /* Index of a class of clients, or OUTPUT_CLASSES. */
 static int output_class(shoal_slice word)
 {
+    SHOAL_ASSERT(word.size > 0);
     if (shoal_text_is(word, "normal")) return 0;
     if (shoal_text_is(word, "slave") || shoal_text_is(word, "replica")) return 1;
     if (shoal_text_is(word, "pubsub")) return 2;
@@ -265,6 +275,7 @@ static int output_class(shoal_slice word)
 /* Reads groups of class, hard, soft and seconds into `limits`. NULL, or what is wrong. */
 static const char *read_limits(shoal_slice text, output_limits *limits)
 {
+    SHOAL_ASSERT(text.data != NULL || text.size == 0);
     shoal_slice word[4];
     size_t count = 0;
 
@@ -307,6 +318,7 @@ static shoal_err canonical_limits(shoal_slice text, shoal_slice present, shoal_b
 shoal_err shoal_config__canonical(const shoal_directive *row, shoal_slice text, shoal_slice present,
                                   shoal_buffer *out, shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(row->type >= SHOAL_CONFIG_TEXT);
     switch (row->type) {
     case SHOAL_CONFIG_TEXT: shoal_buffer_append(out, text); return SHOAL_ERR_OK;
     case SHOAL_CONFIG_WORDS: return canonical_words(text, out);
@@ -346,5 +358,6 @@ static const char *expected(shoal_config_type type)
 
 void shoal_config__expect_special(const shoal_directive *row, shoal_buffer *out)
 {
+    SHOAL_ASSERT(row->type >= SHOAL_CONFIG_TEXT);
     shoal_buffer_append(out, shoal_text(expected(row->type)));
 }

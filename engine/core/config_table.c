@@ -40,6 +40,7 @@ const shoal_directive *shoal_config__row(shoal_directive_id id)
 
 shoal_directive_id shoal_config__find(shoal_slice name)
 {
+    SHOAL_ASSERT(name.data != NULL || name.size == 0);
     if (name.size == 0) return SHOAL_DIRECTIVE_COUNT;
     for (uint32_t i = 0; i < SHOAL_DIRECTIVE_COUNT; i++) {
         if (shoal_text_is(name, TABLE[i].name) || shoal_text_is(name, TABLE[i].alias))
@@ -58,6 +59,7 @@ static uint32_t least(uint32_t a, uint32_t b, uint32_t c)
 /* Edits (one character in, out or changed) that turn `a` into `b`, both short. */
 static uint32_t edits(shoal_slice a, shoal_slice b)
 {
+    SHOAL_ASSERT(a.size <= NAME_SIZE_MAX);
     uint32_t row[NAME_SIZE_MAX + 1];
 
     SHOAL_ASSERT(b.size <= NAME_SIZE_MAX);
@@ -77,6 +79,7 @@ static uint32_t edits(shoal_slice a, shoal_slice b)
 
 const char *shoal_config__nearest(shoal_slice name)
 {
+    SHOAL_ASSERT(name.data != NULL || name.size == 0);
     const char *best = TABLE[0].name;
     uint32_t best_edits = UINT32_MAX;
 

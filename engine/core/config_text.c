@@ -16,6 +16,8 @@
 
 shoal_slice shoal_config__next_line(shoal_slice *text)
 {
+    SHOAL_ASSERT(text->size > 0);
+    SHOAL_ASSERT(text->data != NULL);
     size_t size = shoal_text_find(*text, shoal_text("\n"));
     shoal_slice line = {text->data, size == SHOAL_TEXT_NONE ? text->size : size};
     size_t taken = size == SHOAL_TEXT_NONE ? text->size : size + 1;
@@ -26,6 +28,7 @@ shoal_slice shoal_config__next_line(shoal_slice *text)
 
 shoal_slice shoal_config__trim(shoal_slice line)
 {
+    SHOAL_ASSERT(line.data != NULL || line.size == 0);
     while (line.size > 0 && (line.data[0] == ' ' || line.data[0] == '\t' || line.data[0] == '\r'))
         line = (shoal_slice){line.data + 1, line.size - 1};
     while (line.size > 0 && (line.data[line.size - 1] == ' ' || line.data[line.size - 1] == '\t' ||
@@ -48,6 +51,7 @@ typedef struct config_reader {
 /* Save points of several lines of one text add up; `save ""` begins anew. */
 static shoal_err append_save(config_reader *reader, shoal_config_value *value)
 {
+    SHOAL_ASSERT(reader->id == SHOAL_DIRECTIVE_SAVE);
     const shoal_config *config = reader->config;
     shoal_slice both[2] = {shoal_config__text(config, SHOAL_DIRECTIVE_SAVE),
                            {value->text, value->text_size}};
@@ -67,6 +71,8 @@ static shoal_err append_save(config_reader *reader, shoal_config_value *value)
 /* Carries out the directive whose words have been split. */
 static shoal_err take_directive(config_reader *reader)
 {
+    SHOAL_ASSERT(reader->argc >= 1);
+    SHOAL_ASSERT(shoal_buffer_size(&reader->reason) == 0);
     shoal_config_words words = {reader->argc - 1, reader->argv + 1};
     shoal_config_value value;
     shoal_err error;
@@ -87,6 +93,7 @@ static shoal_err take_directive(config_reader *reader)
 /* Splits and carries out one line. */
 static shoal_err take_line(config_reader *reader, shoal_slice line)
 {
+    SHOAL_ASSERT(line.data != NULL || line.size == 0);
     reader->argc = 0;
     reader->id = SHOAL_DIRECTIVE_COUNT;
     if (line.size == 0 || line.data[0] == '#') return SHOAL_ERR_OK;
@@ -104,6 +111,8 @@ static shoal_err take_line(config_reader *reader, shoal_slice line)
 static void append_expected(const config_reader *reader, const char *origin,
                             shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(origin != NULL);
+    SHOAL_ASSERT(reader->argc != 0);
     shoal_text_appendf(complaint, "(%s) ", origin);
     if (reader->id != SHOAL_DIRECTIVE_COUNT) {
         shoal_text_appendf(complaint, "'%s' takes ", shoal_config__row(reader->id)->name);
@@ -122,6 +131,8 @@ static void append_expected(const config_reader *reader, const char *origin,
 static void complain(const config_reader *reader, const char *origin, uint64_t number,
                      shoal_slice line, shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(number > 0);
+    SHOAL_ASSERT(shoal_buffer_size(&reader->reason) > 0);
     bool secret = reader->id != SHOAL_DIRECTIVE_COUNT &&
                   (shoal_config__row(reader->id)->flags & SHOAL_CONFIG_SENSITIVE) != 0;
     bool cut = line.size > LINE_SHOWN_MAX;
@@ -140,6 +151,8 @@ static void complain(const config_reader *reader, const char *origin, uint64_t n
 shoal_err shoal_config__read(shoal_config *config, shoal_slice text, const char *origin,
                              shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(text.data != NULL || text.size == 0);
+    SHOAL_ASSERT(config->allocator != NULL);
     config_reader *reader =
         shoal_memory_take_zeroed(config->allocator, sizeof(*reader), SHOAL_ALIGN_PLAIN);
     shoal_err error = SHOAL_ERR_OK;

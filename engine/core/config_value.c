@@ -20,6 +20,7 @@ static bool kept_as_text(shoal_config_type type)
 
 bool shoal_config__memory(shoal_slice text, uint64_t *out)
 {
+    SHOAL_ASSERT(text.data != NULL || text.size == 0);
     static const struct {
         char name[4];
         uint64_t factor;
@@ -45,6 +46,7 @@ bool shoal_config__memory(shoal_slice text, uint64_t *out)
 
 static shoal_err out_of_range(const shoal_directive *row, shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(row->type < SHOAL_CONFIG_TEXT);
     if (row->type == SHOAL_CONFIG_OCTAL)
         shoal_text_appendf(complaint, "argument must be between 0 and 777 inclusive");
     else
@@ -55,6 +57,7 @@ static shoal_err out_of_range(const shoal_directive *row, shoal_buffer *complain
 
 static shoal_err refuse(shoal_buffer *complaint, const char *why)
 {
+    SHOAL_ASSERT(why[0] != '\0');
     shoal_buffer_append(complaint, shoal_text(why));
     return SHOAL_ERR_INVALID;
 }
@@ -62,6 +65,7 @@ static shoal_err refuse(shoal_buffer *complaint, const char *why)
 static shoal_err read_int(const shoal_directive *row, shoal_slice text, int64_t *out,
                           shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(row->type == SHOAL_CONFIG_INT || row->type == SHOAL_CONFIG_HZ);
     if (!shoal_text_to_i64(text, out))
         return refuse(complaint, "argument couldn't be parsed into an integer");
     if (*out < row->min || (*out > 0 && (uint64_t)*out > row->max))
@@ -73,6 +77,7 @@ static shoal_err read_int(const shoal_directive *row, shoal_slice text, int64_t 
 static shoal_err read_octal(const shoal_directive *row, shoal_slice text, int64_t *out,
                             shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(row->type == SHOAL_CONFIG_OCTAL);
     uint64_t value = 0;
 
     if (text.size == 0 || text.size > 8)
@@ -90,6 +95,8 @@ static shoal_err read_octal(const shoal_directive *row, shoal_slice text, int64_
 static shoal_err read_memory(const shoal_directive *row, shoal_slice text, int64_t *out,
                              shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(row->type == SHOAL_CONFIG_MEMORY || row->type == SHOAL_CONFIG_MEMORY_PERCENT);
+    SHOAL_ASSERT(row->min >= 0);
     bool percent = row->type == SHOAL_CONFIG_MEMORY_PERCENT;
     uint64_t value;
 
@@ -115,6 +122,7 @@ static shoal_err read_memory(const shoal_directive *row, shoal_slice text, int64
 /* The word at `*at` of a list separated by commas; moves on. Empty at the end. */
 static shoal_slice next_word(const char **at)
 {
+    SHOAL_ASSERT(**at != '\0');
     const char *first = *at;
     size_t size = 0;
 
@@ -135,6 +143,7 @@ static int word_index(const char *words, shoal_slice text)
 /* Word `index` of the list. */
 static shoal_slice word_at(const char *words, int64_t index)
 {
+    SHOAL_ASSERT(index >= 0);
     shoal_slice word = next_word(&words);
 
     while (index-- > 0) word = next_word(&words);
@@ -144,6 +153,7 @@ static shoal_slice word_at(const char *words, int64_t index)
 
 static void append_words(const char *words, shoal_buffer *out)
 {
+    SHOAL_ASSERT(words[0] != '\0');
     for (bool first = true; *words != '\0'; first = false) {
         if (!first) shoal_buffer_append(out, shoal_text(", "));
         shoal_buffer_append(out, next_word(&words));
@@ -152,6 +162,7 @@ static void append_words(const char *words, shoal_buffer *out)
 
 static shoal_err not_a_word(const shoal_directive *row, shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(row->words[0] != '\0');
     shoal_text_appendf(complaint, "argument(s) must be one of the following: ");
     append_words(row->words, complaint);
     return SHOAL_ERR_INVALID;
@@ -160,6 +171,7 @@ static shoal_err not_a_word(const shoal_directive *row, shoal_buffer *complaint)
 static shoal_err read_enum(const shoal_directive *row, shoal_slice text, int64_t *out,
                            shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(row->type == SHOAL_CONFIG_ENUM);
     int index = word_index(row->words, text);
 
     if (index < 0) return not_a_word(row, complaint);
@@ -170,6 +182,7 @@ static shoal_err read_enum(const shoal_directive *row, shoal_slice text, int64_t
 static shoal_err read_enum_set(const shoal_directive *row, shoal_slice text, int64_t *out,
                                shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(row->type == SHOAL_CONFIG_ENUM_SET);
     shoal_slice word;
 
     *out = 0;
@@ -183,6 +196,8 @@ static shoal_err read_enum_set(const shoal_directive *row, shoal_slice text, int
 
 static void show_enum_set(const shoal_directive *row, int64_t set, shoal_buffer *out)
 {
+    SHOAL_ASSERT(row->type == SHOAL_CONFIG_ENUM_SET);
+    SHOAL_ASSERT(set >= 0);
     const char *separator = "";
 
     if (set == 0) shoal_buffer_append(out, word_at(row->words, 0));
@@ -199,6 +214,7 @@ static void show_enum_set(const shoal_directive *row, int64_t set, shoal_buffer 
 static shoal_err read_number(const shoal_directive *row, shoal_slice text, int64_t *out,
                              shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(!kept_as_text(row->type));
     switch (row->type) {
     case SHOAL_CONFIG_BOOL:
         *out = shoal_text_is(text, "yes");
@@ -219,6 +235,7 @@ static shoal_err read_number(const shoal_directive *row, shoal_slice text, int64
 static shoal_err keep_text(const shoal_config *config, const shoal_buffer *canonical,
                            shoal_config_value *out)
 {
+    SHOAL_ASSERT(out->text == NULL);
     shoal_slice text = shoal_buffer_slice(canonical);
 
     if (canonical->failed) return SHOAL_ERR_NO_MEMORY;
@@ -273,6 +290,7 @@ shoal_err shoal_config__parse(const shoal_config *config, shoal_directive_id id,
                               shoal_config_words words, shoal_config_value *out,
                               shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(words.argc <= 0 || words.argv != NULL);
     const shoal_directive *row = shoal_config__row(id);
     shoal_buffer joined = shoal_buffer_make(config->allocator);
     shoal_err error;
@@ -298,6 +316,7 @@ shoal_err shoal_config__parse(const shoal_config *config, shoal_directive_id id,
 
 void shoal_config__drop(const shoal_config *config, shoal_config_value *value)
 {
+    SHOAL_ASSERT((value->text == NULL) == (value->text_size == 0));
     shoal_memory_give(config->allocator, value->text, value->text_size, SHOAL_ALIGN_PLAIN);
     *value = (shoal_config_value){0};
 }
@@ -337,6 +356,7 @@ shoal_err shoal_config__init(shoal_config *config, const shoal_allocator *alloca
 
 void shoal_config__free(shoal_config *config)
 {
+    SHOAL_ASSERT(config->allocator != NULL);
     for (uint32_t i = 0; i < SHOAL_DIRECTIVE_COUNT; i++)
         shoal_config__drop(config, &config->values[i]);
 }
@@ -345,6 +365,7 @@ void shoal_config__free(shoal_config *config)
 
 static void show_octal(int64_t value, shoal_buffer *out)
 {
+    SHOAL_ASSERT(value >= 0);
     char digits[22];
     size_t at = sizeof(digits);
 
@@ -357,6 +378,8 @@ static void show_octal(int64_t value, shoal_buffer *out)
 
 void shoal_config__show(shoal_directive_id id, const shoal_config_value *value, shoal_buffer *out)
 {
+    SHOAL_ASSERT(!kept_as_text(shoal_config__row(id)->type) || value->number == 0);
+    SHOAL_ASSERT(kept_as_text(shoal_config__row(id)->type) || value->text == NULL);
     const shoal_directive *row = shoal_config__row(id);
 
     switch (row->type) {

@@ -18,6 +18,7 @@ typedef struct farewell {
 /* False when the words do not go together. */
 static bool read_farewell(const shoal_errand *errand, farewell *out)
 {
+    SHOAL_ASSERT(errand->argc >= 1);
     *out = (farewell){0};
     for (uint32_t i = 1; i < errand->argc; i++) {
         shoal_slice word = errand->argv[i];
@@ -40,6 +41,7 @@ static bool read_farewell(const shoal_errand *errand, farewell *out)
 
 static void abort_shutdown(shoal_node *node, shoal_reply *reply)
 {
+    SHOAL_ASSERT(node->phase != SHOAL_PHASE_LEFT);
     if (node->phase != SHOAL_PHASE_LEAVING) {
         shoal_reply_error(reply, "ERR No shutdown in progress.");
         return;
@@ -52,6 +54,8 @@ static void abort_shutdown(shoal_node *node, shoal_reply *reply)
 /* A shutdown that is granted sends no reply: the connection closes with the server. */
 static void run_shutdown(shoal_node *node, shoal_errand *errand, shoal_reply *reply)
 {
+    SHOAL_ASSERT(errand->command->id == SHOAL_COMMAND_SHUTDOWN);
+    SHOAL_ASSERT(!errand->close_after);
     farewell asked;
 
     if (!read_farewell(errand, &asked)) {
@@ -77,6 +81,8 @@ static void run_shutdown(shoal_node *node, shoal_errand *errand, shoal_reply *re
 
 static void run_cluster(shoal_node *node, const shoal_errand *errand, shoal_reply *reply)
 {
+    SHOAL_ASSERT(errand->argc >= 2);
+    SHOAL_ASSERT(errand->command->parent == SHOAL_COMMAND_CLUSTER);
     if (shoal_config__number(&node->config, SHOAL_DIRECTIVE_CLUSTER_ENABLED) == 0) {
         shoal_reply_error(reply, "ERR This instance has cluster support disabled");
         return;
@@ -103,6 +109,7 @@ typedef enum verdict { UNKNOWN, FINISHED, KEPT } verdict;
  * only says whether there is a handler. */
 static verdict run(shoal_node *node, shoal_errand *errand, shoal_reply *reply)
 {
+    SHOAL_ASSERT(node == NULL || reply != NULL);
     const shoal_command *command = errand->command;
 
     if (command->parent == SHOAL_COMMAND_CLUSTER) {
@@ -141,6 +148,7 @@ bool shoal_node__handles(shoal_command_id id)
 
 void shoal_node__run_errands(shoal_node *node)
 {
+    SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
     shoal_op *op = shoal_inbox_take(&node->control);
 
     while (op != NULL) {

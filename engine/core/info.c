@@ -5,6 +5,7 @@
  */
 #include "core/info.h"
 
+#include "base/assert.h"
 #include "base/text.h"
 
 /* Between two looks at the counters. */
@@ -12,11 +13,14 @@
 
 void shoal_info__number(shoal_buffer *out, const char *name, uint64_t number)
 {
+    SHOAL_ASSERT(name[0] != '\0');
     shoal_text_appendf(out, "%s:%llu\r\n", name, (unsigned long long)number);
 }
 
 void shoal_info__text(shoal_buffer *out, const char *name, const char *text)
 {
+    SHOAL_ASSERT(name[0] != '\0');
+    SHOAL_ASSERT(text != NULL);
     shoal_text_appendf(out, "%s:%s\r\n", name, text);
 }
 
@@ -56,6 +60,7 @@ static bool section_at(uint32_t index, info_section *out)
 /* Does one of the arguments ask for the section? */
 static bool wanted(const shoal_errand *errand, const info_section *section)
 {
+    SHOAL_ASSERT(errand->argc >= 1);
     if (errand->argc == 1) return section->habit == BY_DEFAULT;
     for (uint32_t i = 1; i < errand->argc; i++) {
         shoal_slice word = errand->argv[i];
@@ -68,6 +73,8 @@ static bool wanted(const shoal_errand *errand, const info_section *section)
 
 void shoal_node__info(shoal_node *node, const shoal_errand *errand, shoal_reply *reply)
 {
+    SHOAL_ASSERT(errand->command->id == SHOAL_COMMAND_INFO);
+    SHOAL_ASSERT(node->store != NULL);
     shoal_buffer text = shoal_buffer_make(&node->allocator);
     info_section section;
 
@@ -100,6 +107,8 @@ static uint64_t rate(uint64_t now, uint64_t before, int64_t elapsed_us)
 
 void shoal_node__look(shoal_node *node)
 {
+    SHOAL_ASSERT(node->rates.due_us == SHOAL_NEVER || node->phase >= SHOAL_PHASE_READY);
+    SHOAL_ASSERT(node->now.mono_us >= node->rates.looked_us);
     shoal_rates *rates = &node->rates;
     int64_t elapsed_us = node->now.mono_us - rates->looked_us;
     shoal_store_stats stats;

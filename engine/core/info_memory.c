@@ -6,11 +6,13 @@
  */
 #include "core/info.h"
 
+#include "base/assert.h"
 #include "base/text.h"
 
 /* Appends "name:number" and "name_human:text", as 1.50M. */
 static void bytes(shoal_buffer *out, const char *name, uint64_t number)
 {
+    SHOAL_ASSERT(name[0] != '\0');
     static const char units[] = "BKMGTPE";
     double value = (double)number;
     int unit = 0;
@@ -33,12 +35,14 @@ static double ratio(uint64_t a, uint64_t b)
 
 static void percent(shoal_buffer *out, const char *name, uint64_t part, uint64_t whole)
 {
+    SHOAL_ASSERT(name[0] != '\0');
     shoal_text_appendf(out, "%s:%.2f%%\r\n", name, 100 * ratio(part, whole));
 }
 
 /* A ratio with the bytes that it means, as fragmentation is shown. */
 static void excess(shoal_buffer *out, const char *name, uint64_t large, uint64_t small)
 {
+    SHOAL_ASSERT(name[0] != '\0');
     shoal_text_appendf(out, "%s_ratio:%.2f\r\n", name, ratio(large, small));
     shoal_text_appendf(out, "%s_bytes:%lld\r\n", name, (long long)(large - small));
 }
@@ -46,6 +50,7 @@ static void excess(shoal_buffer *out, const char *name, uint64_t large, uint64_t
 /* What data takes, by the store's own count. */
 static void used(const shoal_node *node, const shoal_store_stats *stats, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node->store != NULL);
     uint64_t peak = node->rates.memory_peak > stats->bytes ? node->rates.memory_peak : stats->bytes;
     uint64_t overhead = node->memory_startup + stats->bytes_tables + stats->bytes_limbo;
     uint64_t dataset = stats->bytes > overhead ? stats->bytes - overhead : 0;
@@ -83,6 +88,7 @@ static void scripts(shoal_buffer *out)
 
 static void limits(const shoal_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
     const shoal_config_value *policy = &node->config.values[SHOAL_DIRECTIVE_MAXMEMORY_POLICY];
     int64_t maxmemory = shoal_config__number(&node->config, SHOAL_DIRECTIVE_MAXMEMORY);
 
@@ -95,6 +101,7 @@ static void limits(const shoal_node *node, shoal_buffer *out)
 /* What the allocator and the process take beyond what the store asked for. */
 static void fragmentation(const shoal_node *node, uint64_t used_bytes, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node->vitals.allocator_name == NULL || node->vitals.allocator_name[0] != '\0');
     const shoal_vitals *vitals = &node->vitals;
 
     if (vitals->allocator_allocated > 0) {
@@ -127,6 +134,7 @@ static void parts(const shoal_node *node, const shoal_store_stats *stats, shoal_
 
 void shoal_info__memory(const shoal_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node->store != NULL);
     const shoal_vitals *vitals = &node->vitals;
     shoal_store_stats stats;
 
@@ -146,6 +154,7 @@ void shoal_info__memory(const shoal_node *node, shoal_buffer *out)
 
 void shoal_info__keyspace(const shoal_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node->store != NULL);
     const shoal_settings *settings = shoal_load_relaxed(&node->env.settings);
 
     for (uint32_t db = 0; db < settings->databases; db++) {

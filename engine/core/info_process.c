@@ -5,6 +5,7 @@
  */
 #include "core/info.h"
 
+#include "base/assert.h"
 #include "base/text.h"
 
 /* What tools read to learn which commands and fields to expect. */
@@ -23,6 +24,8 @@ static bool clustered(const shoal_node *node)
 static void directive(const shoal_node *node, shoal_buffer *out, const char *name,
                       shoal_directive_id id)
 {
+    SHOAL_ASSERT(id < SHOAL_DIRECTIVE_COUNT);
+    SHOAL_ASSERT(name[0] != '\0');
     shoal_text_appendf(out, "%s:", name);
     shoal_config__show(id, &node->config.values[id], out);
     shoal_text_appendf(out, "\r\n");
@@ -31,11 +34,13 @@ static void directive(const shoal_node *node, shoal_buffer *out, const char *nam
 /* A text that only the host knows; left out when it does not say. */
 static void host_text(shoal_buffer *out, const char *name, const char *text)
 {
+    SHOAL_ASSERT(name[0] != '\0');
     if (text != NULL) shoal_info__text(out, name, text);
 }
 
 static void build_facts(const shoal_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
     shoal_info__text(out, "redis_version", REDIS_VERSION);
     shoal_info__text(out, "shoal_version", SHOAL_VERSION);
     shoal_info__text(out, "redis_git_sha1", "00000000");
@@ -52,6 +57,8 @@ static void build_facts(const shoal_node *node, shoal_buffer *out)
 
 void shoal_info__server(const shoal_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node->now.mono_us >= node->created.mono_us);
+    SHOAL_ASSERT(node->now.wall_us >= 0);
     int64_t uptime_s = (node->now.mono_us - node->created.mono_us) / US_PER_S;
     int64_t hz = shoal_config__number(&node->config, SHOAL_DIRECTIVE_HZ);
 
@@ -76,6 +83,7 @@ void shoal_info__server(const shoal_node *node, shoal_buffer *out)
 /* Snapshots: this version writes none, and none has failed. */
 static void snapshot_facts(const shoal_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node->created.wall_us >= 0);
     shoal_info__number(out, "rdb_changes_since_last_save", 0);
     shoal_info__number(out, "rdb_bgsave_in_progress", 0);
     shoal_info__number(out, "rdb_last_save_time", (uint64_t)(node->created.wall_us / US_PER_S));
@@ -90,6 +98,7 @@ static void snapshot_facts(const shoal_node *node, shoal_buffer *out)
 
 void shoal_info__persistence(const shoal_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
     shoal_info__number(out, "loading", !shoal_node_ready(node));
     shoal_info__number(out, "async_loading", 0);
     shoal_info__number(out, "current_cow_peak", 0);
@@ -115,6 +124,8 @@ void shoal_info__persistence(const shoal_node *node, shoal_buffer *out)
 
 void shoal_info__replication(const shoal_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node->replication_id[0] != '\0');
+    SHOAL_ASSERT(node->replication_id[SHOAL_NODE_NAME_LEN] == '\0');
     int64_t backlog = shoal_config__number(&node->config, SHOAL_DIRECTIVE_REPL_BACKLOG_SIZE);
 
     shoal_info__text(out, "role", "master");
@@ -133,12 +144,14 @@ void shoal_info__replication(const shoal_node *node, shoal_buffer *out)
 /* Microseconds as seconds with six decimals. */
 static void seconds(shoal_buffer *out, const char *name, uint64_t us)
 {
+    SHOAL_ASSERT(name[0] != '\0');
     shoal_text_appendf(out, "%s:%llu.%06llu\r\n", name, (unsigned long long)(us / US_PER_S),
                        (unsigned long long)(us % US_PER_S));
 }
 
 void shoal_info__cpu(const shoal_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node->vitals.cpu_user_us + node->vitals.cpu_system_us > 0);
     seconds(out, "used_cpu_sys", node->vitals.cpu_system_us);
     seconds(out, "used_cpu_user", node->vitals.cpu_user_us);
     seconds(out, "used_cpu_sys_children", 0);

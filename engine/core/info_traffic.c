@@ -5,10 +5,12 @@
  */
 #include "core/info.h"
 
+#include "base/assert.h"
 #include "base/text.h"
 
 void shoal_info__clients(const shoal_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node->env.workers != NULL);
     int64_t most = shoal_config__number(&node->config, SHOAL_DIRECTIVE_MAXCLIENTS);
 
     shoal_info__number(out, "connected_clients", shoal_load_relaxed(&node->env.clients));
@@ -21,17 +23,21 @@ void shoal_info__clients(const shoal_node *node, shoal_buffer *out)
 /* The sum of a counter over all workers. */
 static void counter(const shoal_node *node, shoal_buffer *out, const char *name, shoal_stat stat)
 {
+    SHOAL_ASSERT(stat < SHOAL_STAT_COUNT);
+    SHOAL_ASSERT(name[0] != '\0');
     shoal_info__number(out, name, shoal_stat_sum(&node->env, stat));
 }
 
 /* Bytes a second as kilobytes with two decimals. */
 static void kilobytes(shoal_buffer *out, const char *name, uint64_t bytes_s)
 {
+    SHOAL_ASSERT(name[0] != '\0');
     shoal_text_appendf(out, "%s:%.2f\r\n", name, (double)bytes_s / 1024);
 }
 
 static void traffic(const shoal_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node->env.worker_count > 0);
     counter(node, out, "total_connections_received", SHOAL_STAT_CONNECTIONS_RECEIVED);
     counter(node, out, "total_commands_processed", SHOAL_STAT_COMMANDS);
     shoal_info__number(out, "instantaneous_ops_per_sec", node->rates.commands_s);
@@ -51,6 +57,7 @@ static void traffic(const shoal_node *node, shoal_buffer *out)
 
 static void keys(const shoal_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node->store != NULL);
     shoal_store_stats stats;
 
     shoal_store_stats_get(node->store, &stats);
@@ -91,6 +98,7 @@ static void absent(shoal_buffer *out)
 
 void shoal_info__stats(const shoal_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node->env.workers != NULL);
     traffic(node, out);
     keys(node, out);
     absent(out);
@@ -110,6 +118,7 @@ void shoal_info__stats(const shoal_node *node, shoal_buffer *out)
 /* Time is not measured per command: usec is always 0, kept because parsers count the fields. */
 void shoal_info__commandstats(const shoal_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node->env.workers != NULL);
     for (uint32_t id = SHOAL_COMMAND_NONE + 1; id < SHOAL_COMMAND_COUNT; id++) {
         const shoal_command *command = shoal_command_row(id);
         shoal_command_count count = shoal_command_count_get(&node->env, id);
@@ -127,6 +136,7 @@ void shoal_info__commandstats(const shoal_node *node, shoal_buffer *out)
 
 void shoal_info__errorstats(const shoal_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node->env.workers != NULL);
 #define SHOAL_STAT(id, info_name, doc) {SHOAL_STAT_##id, info_name},
     static const struct {
         shoal_stat stat;

@@ -21,6 +21,7 @@
 
 static uint32_t successors(shoal_phase phase)
 {
+    SHOAL_ASSERT(phase < SHOAL_PHASE_COUNT);
     switch (phase) {
     case SHOAL_PHASE_NEW: return 1u << SHOAL_PHASE_BUILT;
     case SHOAL_PHASE_BUILT: return 1u << SHOAL_PHASE_READING | 1u << SHOAL_PHASE_READY;
@@ -35,6 +36,7 @@ static uint32_t successors(shoal_phase phase)
 /* What holds in every phase. */
 static void check(const shoal_node *node)
 {
+    SHOAL_ASSERT(node->phase < SHOAL_PHASE_COUNT);
     bool built = node->phase != SHOAL_PHASE_NEW && node->phase != SHOAL_PHASE_FAILED;
 
     SHOAL_ASSERT(!built || (node->store != NULL && node->workers != NULL));
@@ -44,6 +46,7 @@ static void check(const shoal_node *node)
 
 void shoal_node__enter_phase(shoal_node *node, shoal_phase next)
 {
+    SHOAL_ASSERT(next < SHOAL_PHASE_COUNT);
     SHOAL_ASSERT(next == SHOAL_PHASE_FAILED || (successors(node->phase) >> next & 1) != 0);
     node->phase = next;
     if (next == SHOAL_PHASE_LEFT) node->wish = SHOAL_WISH_EXIT;
@@ -53,6 +56,8 @@ void shoal_node__enter_phase(shoal_node *node, shoal_phase next)
 
 void shoal_node__log(const shoal_node *node, int level, const char *format, ...)
 {
+    SHOAL_ASSERT(level >= SHOAL_LEVEL_DEBUG);
+    SHOAL_ASSERT(level <= SHOAL_LEVEL_WARNING);
     shoal_buffer text = shoal_buffer_make(&node->allocator);
     va_list arguments;
 
@@ -68,6 +73,8 @@ void shoal_node__log(const shoal_node *node, int level, const char *format, ...)
 
 void shoal_node__fail(shoal_node *node, const char *why, shoal_slice detail)
 {
+    SHOAL_ASSERT(why[0] != '\0');
+    SHOAL_ASSERT(detail.data != NULL || detail.size == 0);
     while (detail.size > 0 && detail.data[detail.size - 1] == '\n') detail.size--;
     shoal_node__log(node, SHOAL_LEVEL_WARNING, "%s%s%.*s", why, detail.size > 0 ? ": " : "",
                     (int)detail.size, detail.data != NULL ? detail.data : "");
@@ -83,6 +90,8 @@ static bool clustered(const shoal_node *node)
 
 static shoal_err build_store(shoal_node *node)
 {
+    SHOAL_ASSERT(node->store == NULL);
+    SHOAL_ASSERT(node->phase == SHOAL_PHASE_NEW);
     shoal_prng stream = shoal_prng_make(node->seed, 0, SHOAL_PURPOSE_STORE);
     int64_t databases = shoal_config__number(&node->config, SHOAL_DIRECTIVE_DATABASES);
     shoal_store_options options = {.allocator = node->allocator,
@@ -98,6 +107,8 @@ static shoal_err build_store(shoal_node *node)
 
 static void fill_env(shoal_node *node)
 {
+    SHOAL_ASSERT(node->store != NULL);
+    SHOAL_ASSERT(node->workers != NULL);
     node->env.allocator = node->allocator;
     node->env.store = node->store;
     node->env.host = &node->host;
@@ -134,6 +145,7 @@ shoal_err shoal_node__build(shoal_node *node)
 /* Says which directives were given that have no effect in this version. */
 static void warn_of_recorded(const shoal_node *node)
 {
+    SHOAL_ASSERT(node->phase == SHOAL_PHASE_BUILT);
     shoal_buffer names = shoal_buffer_make(&node->allocator);
 
     for (uint32_t id = 0; id < SHOAL_DIRECTIVE_COUNT; id++) {
@@ -151,6 +163,8 @@ static void warn_of_recorded(const shoal_node *node)
 
 static void become_ready(shoal_node *node)
 {
+    SHOAL_ASSERT(!shoal_load_relaxed(&node->ready));
+    SHOAL_ASSERT(node->cluster == NULL || !shoal_cluster_saving(node->cluster));
     shoal_trace_record record = {.kind = SHOAL_TRACE_READY};
     shoal_store_stats stats;
 
@@ -168,6 +182,8 @@ static void become_ready(shoal_node *node)
 
 static void start_cluster(shoal_node *node)
 {
+    SHOAL_ASSERT(node->cluster == NULL);
+    SHOAL_ASSERT(clustered(node));
     shoal_cluster_options options = {.allocator = node->allocator,
                                      .host = &node->host,
                                      .seed = {node->seed[0], node->seed[1]},
@@ -197,6 +213,8 @@ void shoal_node__start(shoal_node *node)
 
 static void begin_new(shoal_node *node)
 {
+    SHOAL_ASSERT(node->cluster != NULL);
+    SHOAL_ASSERT(node->phase == SHOAL_PHASE_READING);
     shoal_cluster_init_new(node->cluster, node->now);
     shoal_node__log(node, SHOAL_LEVEL_NOTICE, "No cluster configuration found, I'm %s",
                     shoal_cluster_name(node->cluster));
@@ -205,6 +223,8 @@ static void begin_new(shoal_node *node)
 
 static void load_nodes(shoal_node *node, shoal_slice text)
 {
+    SHOAL_ASSERT(node->cluster != NULL);
+    SHOAL_ASSERT(text.data != NULL || text.size == 0);
     shoal_buffer complaint = shoal_buffer_make(&node->allocator);
     shoal_err error = shoal_cluster_load(node->cluster, text, &complaint);
 
@@ -223,6 +243,7 @@ static void load_nodes(shoal_node *node, shoal_slice text)
 
 void shoal_node__nodes_read(shoal_node *node, const shoal_event *event)
 {
+    SHOAL_ASSERT(event->tag == TAG_NODES_READ);
     SHOAL_ASSERT(node->phase == SHOAL_PHASE_READING);
     if (event->error == SHOAL_ERR_OK) {
         load_nodes(node, event->data);
@@ -236,6 +257,7 @@ void shoal_node__nodes_read(shoal_node *node, const shoal_event *event)
 
 void shoal_node__advance(shoal_node *node)
 {
+    SHOAL_ASSERT(node->phase > SHOAL_PHASE_BUILT);
     bool durable = node->cluster == NULL || !shoal_cluster_saving(node->cluster);
 
     if (node->phase == SHOAL_PHASE_SAVING && durable) become_ready(node);

@@ -27,6 +27,7 @@ shoal_node_options shoal_node_options_default(void)
 /* Forty hexadecimal characters and a zero from the stream of `purpose`. */
 static void draw_id(const shoal_node *node, uint32_t purpose, char out[SHOAL_NODE_NAME_LEN + 1])
 {
+    SHOAL_ASSERT(purpose >= SHOAL_PURPOSE_RUN_ID);
     static const char digits[] = "0123456789abcdef";
     shoal_prng stream = shoal_prng_make(node->seed, 0, purpose);
     unsigned char bytes[SHOAL_NODE_NAME_LEN / 2];
@@ -48,6 +49,8 @@ static bool usable(const shoal_node_options *options)
 
 shoal_err shoal_node_create(const shoal_node_options *options, shoal_node **out)
 {
+    SHOAL_ASSERT(options != NULL);
+    SHOAL_ASSERT(out != NULL);
     shoal_node *node;
     shoal_err error;
 
@@ -76,6 +79,8 @@ shoal_err shoal_node_create(const shoal_node_options *options, shoal_node **out)
 /* Sends home what is still under way, so that closed sessions that wait for it are freed. */
 static void send_everything_home(shoal_node *node)
 {
+    SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
+    SHOAL_ASSERT(node->workers != NULL);
     shoal_op *op = shoal_inbox_take(&node->control);
 
     shoal_node__config_abandon(node);
@@ -94,6 +99,7 @@ static void send_everything_home(shoal_node *node)
 
 void shoal_node_destroy(shoal_node *node)
 {
+    SHOAL_ASSERT(node != NULL);
     shoal_allocator allocator = node->allocator;
     size_t workers_size = node->worker_count * sizeof(struct shoal_worker *);
 
@@ -114,12 +120,15 @@ void shoal_node_destroy(shoal_node *node)
 shoal_err shoal_node_configure(shoal_node *node, shoal_slice text, const char *origin,
                                shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(origin != NULL);
+    SHOAL_ASSERT(text.data != NULL || text.size == 0);
     if (node->phase != SHOAL_PHASE_NEW) return SHOAL_ERR_INVALID;
     return shoal_config__read(&node->config, text, origin, complaint);
 }
 
 shoal_err shoal_node_config_get(const shoal_node *node, const char *directive, shoal_buffer *out)
 {
+    SHOAL_ASSERT(directive != NULL);
     shoal_directive_id id = shoal_config__find(shoal_text(directive));
 
     if (id == SHOAL_DIRECTIVE_COUNT) return SHOAL_ERR_NOT_FOUND;
@@ -144,6 +153,7 @@ void shoal_node_directives(shoal_buffer *out)
 
 void shoal_node_set_vitals(shoal_node *node, const shoal_vitals *vitals)
 {
+    SHOAL_ASSERT(vitals != NULL);
     node->vitals = *vitals;
 }
 
@@ -151,6 +161,8 @@ void shoal_node_set_vitals(shoal_node *node, const shoal_vitals *vitals)
 
 static void file_done(shoal_node *node, const shoal_event *event)
 {
+    SHOAL_ASSERT(event->kind == SHOAL_EVENT_FILE_DONE);
+    SHOAL_ASSERT(event->file > 0 && event->file < SHOAL_FILE_COUNT);
     switch (event->file) {
     case SHOAL_FILE_NODES:
         if (node->phase == SHOAL_PHASE_READING && event->op == SHOAL_FILE_READ) {
@@ -168,6 +180,7 @@ static void file_done(shoal_node *node, const shoal_event *event)
 
 static void dispatch(shoal_node *node, const shoal_event *event)
 {
+    SHOAL_ASSERT(event->kind >= SHOAL_EVENT_START);
     switch (event->kind) {
     case SHOAL_EVENT_START: shoal_node__start(node); return;
     case SHOAL_EVENT_LINK_UP:
@@ -187,6 +200,8 @@ static void dispatch(shoal_node *node, const shoal_event *event)
 /* What every step does, whatever its event was. */
 static void settle(shoal_node *node)
 {
+    SHOAL_ASSERT(node->thread != NULL);
+    SHOAL_ASSERT(node->phase > SHOAL_PHASE_BUILT);
     shoal_node__run_errands(node);
     if (node->cluster != NULL && node->phase >= SHOAL_PHASE_SAVING &&
         shoal_cluster_deadline(node->cluster) <= node->now.mono_us)
@@ -198,6 +213,7 @@ static void settle(shoal_node *node)
 
 static int64_t deadline(const shoal_node *node)
 {
+    SHOAL_ASSERT(node->phase != SHOAL_PHASE_FAILED);
     int64_t earliest = node->rates.due_us;
 
     if (node->cluster != NULL && node->phase >= SHOAL_PHASE_SAVING) {
@@ -209,6 +225,7 @@ static int64_t deadline(const shoal_node *node)
 
 int64_t shoal_node_step(shoal_node *node, const shoal_event *event)
 {
+    SHOAL_ASSERT(event->now.mono_us >= node->now.mono_us);
     SHOAL_ASSERT(event->kind == SHOAL_EVENT_START || node->phase != SHOAL_PHASE_NEW);
     node->now = event->now;
     if (node->phase == SHOAL_PHASE_FAILED || node->phase == SHOAL_PHASE_LEFT) return SHOAL_NEVER;
@@ -238,6 +255,7 @@ bool shoal_node_ready(const shoal_node *node)
 
 const char *shoal_node_name(const shoal_node *node)
 {
+    SHOAL_ASSERT(node != NULL);
     if (!shoal_node_ready(node)) return "";
     return node->cluster != NULL ? shoal_cluster_name(node->cluster) : node->run_id;
 }

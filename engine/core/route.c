@@ -11,11 +11,13 @@
 
 static bool owned(const shoal_node *node, uint32_t slot)
 {
+    SHOAL_ASSERT(slot < SHOAL_SLOTS);
     return (node->owned[slot >> 3] >> (slot & 7) & 1) != 0;
 }
 
 static void set_owned(shoal_node *node, uint32_t slot, bool own)
 {
+    SHOAL_ASSERT(owned(node, slot) != own);
     uint8_t bit = (uint8_t)(1u << (slot & 7));
 
     if (own)
@@ -28,6 +30,7 @@ static void set_owned(shoal_node *node, uint32_t slot, bool own)
 /* Does the route give the slot to this node? */
 static bool is_mine(const shoal_route *route, uint32_t slot)
 {
+    SHOAL_ASSERT(slot < SHOAL_SLOTS);
     uint16_t owner = route->owner[slot];
 
     SHOAL_ASSERT(owner <= route->node_count);
@@ -37,6 +40,7 @@ static bool is_mine(const shoal_route *route, uint32_t slot)
 /* Marks the slots that the route gives (`gain`) or takes away. */
 static void mark(shoal_node *node, const shoal_route *route, bool gain)
 {
+    SHOAL_ASSERT(route->cluster);
     for (uint32_t slot = 0; slot < SHOAL_SLOTS; slot++) {
         bool mine = is_mine(route, slot);
         if (mine == gain && owned(node, slot) != mine) set_owned(node, slot, mine);
@@ -45,6 +49,7 @@ static void mark(shoal_node *node, const shoal_route *route, bool gain)
 
 void shoal_node__publish_route(shoal_node *node)
 {
+    SHOAL_ASSERT(node->thread != NULL);
     uint64_t version = node->cluster != NULL ? shoal_cluster_version(node->cluster) : 0;
     shoal_route *route;
 

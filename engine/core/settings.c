@@ -11,6 +11,7 @@
 
 static shoal_settings read_settings(const shoal_config *config)
 {
+    SHOAL_ASSERT(config->allocator != NULL);
     bool cluster = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_ENABLED) != 0;
     int64_t databases = shoal_config__number(config, SHOAL_DIRECTIVE_DATABASES);
     int64_t bulk = shoal_config__number(config, SHOAL_DIRECTIVE_PROTO_MAX_BULK_LEN);
@@ -31,6 +32,8 @@ static shoal_settings read_settings(const shoal_config *config)
 
 static bool same_settings(const shoal_settings *a, const shoal_settings *b)
 {
+    SHOAL_ASSERT(a != NULL);
+    SHOAL_ASSERT(b != NULL);
     return shoal_text_equal(a->requirepass, b->requirepass) &&
            a->bulk_size_max == b->bulk_size_max && a->query_size_max == b->query_size_max &&
            a->clients_max == b->clients_max && a->databases == b->databases &&
@@ -41,6 +44,8 @@ static bool same_settings(const shoal_settings *a, const shoal_settings *b)
 /* The kept snapshot that equals `settings`, or a new one; NULL without memory. */
 static const shoal_snapshot *snapshot_of(shoal_node *node, const shoal_settings *settings)
 {
+    SHOAL_ASSERT(settings->requirepass.data != NULL || settings->requirepass.size == 0);
+    SHOAL_ASSERT(settings->databases > 0);
     size_t password_size = settings->requirepass.size;
     size_t memory = sizeof(shoal_snapshot) + password_size;
     shoal_snapshot *snapshot;
@@ -74,6 +79,7 @@ void shoal_node__drop_snapshots(shoal_node *node)
 /* Copies a text directive into a zeroed array that has room for it and a zero. */
 static void copy_text(const shoal_config *config, shoal_directive_id id, char *out, size_t room)
 {
+    SHOAL_ASSERT(room > 0);
     shoal_slice text = shoal_config__text(config, id);
 
     SHOAL_ASSERT(text.size < room);
@@ -82,6 +88,7 @@ static void copy_text(const shoal_config *config, shoal_directive_id id, char *o
 
 shoal_cluster_settings shoal_node__cluster_settings(const shoal_node *node)
 {
+    SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
     const shoal_config *config = &node->config;
     int64_t port = shoal_config__number(config, SHOAL_DIRECTIVE_PORT);
     int64_t bus = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_PORT);
@@ -110,6 +117,7 @@ shoal_cluster_settings shoal_node__cluster_settings(const shoal_node *node)
 
 shoal_err shoal_node__apply(shoal_node *node)
 {
+    SHOAL_ASSERT(node->config_seen <= node->config.version);
     shoal_settings settings = read_settings(&node->config);
     const shoal_snapshot *snapshot;
 

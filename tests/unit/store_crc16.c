@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * CRC-16/XMODEM and the hash-tag rule: published vectors, and the sliced form against the one of
+ * the textbook.
+ */
+#include "support/test.h"
+
+#include <string.h>
+
+#include "base/crc16.h"
+
+static shoal_slice text(const char *string)
+{
+    return (shoal_slice){string, strlen(string)};
+}
+
+static void the_check_value_is_the_published_one(void **state)
+{
+    (void)state;
+    assert_int_equal(shoal_crc16(text("123456789")), 0x31C3);
+    assert_int_equal(shoal_crc16(text("")), 0);
+    assert_int_equal(shoal_crc16((shoal_slice){NULL, 0}), 0);
+}
+
+/* Bit by bit. */
+static uint16_t slow_crc16(const unsigned char *bytes, size_t size)
+{
+    uint16_t crc = 0;
+    for (size_t i = 0; i < size; i++) {
+        crc ^= (uint16_t)(bytes[i] << 8);
+        for (int bit = 0; bit < 8; bit++) {
+            crc = (uint16_t)(crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1);
+        }
+    }
+    return crc;
+}
+
+static void any_length_and_alignment_agrees_with_the_textbook(void **state)
+{
+    (void)state;
+    unsigned char bytes[128];
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (unsigned char)(i * 151 + 77);
+    for (size_t start = 0; start < 8; start++) {
+        for (size_t size = 0; start + size <= sizeof bytes; size++) {
+            shoal_slice slice = {(const char *)bytes + start, size};
+            assert_int_equal(shoal_crc16(slice), slow_crc16(bytes + start, size));
+        }
+    }
+}
+
+static void tags_decide_the_slot(void **state)
+{
+    (void)state;
+    assert_int_equal(shoal_crc16_slot(text("foo")), 12182);
+    assert_int_equal(shoal_crc16_slot(text("session:{user:12345}:data")), 1800);
+    assert_int_equal(shoal_crc16_slot(text("user:12345")), 1800);
+    assert_int_equal(shoal_crc16_slot(text("foo{bar}{zap}")), 5061);
+    assert_int_equal(shoal_crc16_slot(text("bar")), 5061);
+}
+
+static void an_empty_tag_is_no_tag(void **state)
+{
+    (void)state;
+    assert_int_equal(shoal_crc16_slot(text("foo{}{bar}")), 8363);
+    assert_int_equal(shoal_crc16_slot(text("{}x")), 10595);
+    assert_int_equal(shoal_crc16_slot(text("")), 0);
+}
+
+static void a_tag_ends_at_the_first_closing_brace(void **state)
+{
+    (void)state;
+    assert_int_equal(shoal_crc16_slot(text("foo{{bar}}")), 4015);
+    assert_int_equal(shoal_crc16_slot(text("foo{{bar}}zap")), 4015);
+    assert_int_equal(shoal_crc16_slot(text("{bar")), shoal_crc16(text("{bar")) & 16383);
+    assert_int_equal(shoal_crc16_slot(text("bar}")), shoal_crc16(text("bar}")) & 16383);
+    assert_int_equal(shoal_crc16_slot(text("}{bar}")), 5061);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_check_value_is_the_published_one),
+        cmocka_unit_test(any_length_and_alignment_agrees_with_the_textbook),
+        cmocka_unit_test(tags_decide_the_slot),
+        cmocka_unit_test(an_empty_tag_is_no_tag),
+        cmocka_unit_test(a_tag_ends_at_the_first_closing_brace),
+    };
+    return cmocka_run_group_tests_name("store_crc16", tests, NULL, NULL);
+}

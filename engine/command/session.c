@@ -98,20 +98,29 @@ shoal_err shoal_session_open(shoal_worker *worker, const shoal_session_options *
 
 /* ---- feeding ---- */
 
-/* Runs the batch in order. False when the session parked or closes; `*used` is how far it came. */
-static bool run_batch(shoal_session *session, shoal_buffer *out, size_t *used)
+/* How a batch ended. */
+typedef enum batch_end {
+    BATCH_DONE,
+    BATCH_STOPPED, /* the session parked or closes */
+    BATCH_OUTDATED /* who the client is has changed, and with it what its next request may be */
+} batch_end;
+
+/* Runs the batch in order; `*used` grows by how far it came. */
+static batch_end run_batch(shoal_session *session, shoal_buffer *out, size_t *used)
 {
     SHOAL_DEBUG_ASSERT(session->errand == NULL && !session->closing);
     shoal_batch *batch = &session->worker->batch;
+    bool authenticated = session->authenticated;
     for (uint32_t i = 0; i < batch->count; i++) {
         shoal_entry *entry = shoal_batch__entry(batch, i);
         shoal_session__execute(session, entry, out);
-        if (session->errand == NULL && !session->closing) continue;
+        bool stopped = session->errand != NULL || session->closing;
+        if (!stopped && session->authenticated == authenticated) continue;
         *used += entry->end;
-        return false;
+        return stopped ? BATCH_STOPPED : BATCH_OUTDATED;
     }
     *used += batch->end;
-    return true;
+    return BATCH_DONE;
 }
 
 /* Says what is wrong with the protocol; the connection ends behind it. */
@@ -146,7 +155,9 @@ static size_t consume(shoal_session *session, shoal_slice bytes, shoal_buffer *o
         shoal_slice rest = {bytes.data + used, bytes.size - used};
         shoal_parse found = shoal_batch__collect(session, rest);
         shoal_worker__count(session->worker, SHOAL_STAT_BATCHES, batch->count != 0);
-        if (!run_batch(session, out, &used)) return used;
+        batch_end ended = run_batch(session, out, &used);
+        if (ended == BATCH_STOPPED) return used;
+        if (ended == BATCH_OUTDATED) continue;
         if (found == SHOAL_PARSE_ERROR) {
             complain(session, out);
             return used;

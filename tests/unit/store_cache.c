@@ -269,7 +269,7 @@ static void options_out_of_range_are_invalid(void **state)
 static void open_without_cookie(void *argument)
 {
     shoal_cache *cache = NULL;
-    (void)shoal_cache_open(argument, &cache);
+    assert_int_equal(shoal_cache_open(argument, &cache), 0);
 }
 
 static void options_without_a_cookie_stop_the_program(void **state)

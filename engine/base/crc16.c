@@ -6,6 +6,8 @@
  */
 #include "base/crc16.h"
 
+#include "base/assert.h"
+
 /* contribution[k][b]: the checksum of byte b followed by k zero bytes. */
 static const uint16_t contribution[8][256] = {
     {
@@ -245,10 +247,14 @@ static shoal_slice hash_tag(shoal_slice name)
     const char *close = ++open;
     while (close < end && *close != '}') close++;
     if (close == end || close == open) return name;
+    SHOAL_ASSERT(close > open);
     return (shoal_slice){open, (size_t)(close - open)};
 }
 
+_Static_assert((SHOAL_SLOTS & (SHOAL_SLOTS - 1)) == 0, "a mask takes the remainder");
+
 uint32_t shoal_crc16_slot(shoal_slice name)
 {
+    SHOAL_ASSERT(name.data != NULL || name.size == 0);
     return shoal_crc16(hash_tag(name)) & (SHOAL_SLOTS - 1u);
 }

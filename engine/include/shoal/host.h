@@ -38,8 +38,9 @@ typedef struct shoal_address {
     uint16_t port;
 } shoal_address;
 
-/* Who can be nudged: 0 is the control actor, 1 + i is worker i. */
+/* Who can be nudged: SHOAL_ACTOR_CONTROL, or 1 + i for worker i. */
 typedef uint32_t shoal_actor;
+/* The control actor of a node. */
 #define SHOAL_ACTOR_CONTROL 0u
 
 /* A file of the node: a role, not a path. The host maps roles to names below its directory:
@@ -109,16 +110,16 @@ typedef enum shoal_event_kind {
 /* One event. Fields not named for its kind are zero. */
 typedef struct shoal_event {
     shoal_event_kind kind;
-    shoal_time now;        /* all kinds: the node's clocks at this moment */
-    shoal_link link;       /* LINK_*: which */
-    bool accepted;         /* LINK_UP: the peer opened it (first event of that link) */
-    shoal_address peer;    /* LINK_UP: the other end, as the transport sees it */
-    shoal_address local;   /* LINK_UP: this end, as the transport sees it */
-    shoal_slice data;      /* LINK_DATA: the bytes. FILE_DONE of a read: the content */
-    shoal_err error;       /* LINK_DOWN, FILE_DONE: why, 0 for success */
-    shoal_file file;       /* FILE_DONE: which (`from` of a rename) */
-    shoal_file_op op;      /* FILE_DONE: what ended */
-    uint64_t tag;          /* FILE_DONE: as submitted */
+    shoal_time now;      /* all kinds: the node's clocks at this moment */
+    shoal_link link;     /* LINK_*: which */
+    bool accepted;       /* LINK_UP: the peer opened it (first event of that link) */
+    shoal_address peer;  /* LINK_UP: the other end, as the transport sees it */
+    shoal_address local; /* LINK_UP: this end, as the transport sees it */
+    shoal_slice data;    /* LINK_DATA: the bytes. FILE_DONE of a read: the content */
+    shoal_err error;     /* LINK_DOWN, FILE_DONE: why, 0 for success */
+    shoal_file file;     /* FILE_DONE: which (`from` of a rename) */
+    shoal_file_op op;    /* FILE_DONE: what ended */
+    uint64_t tag;        /* FILE_DONE: as submitted */
 } shoal_event;
 
 #ifdef __cplusplus

@@ -39,13 +39,13 @@ typedef struct shoal_session shoal_session;
 
 /* How to make a node. Take shoal_node_options_default() and change fields. */
 typedef struct shoal_node_options {
-    uint32_t cookie;            /* set by the default function, checked by create */
-    shoal_allocator allocator;  /* for all memory of the node */
-    shoal_host host;            /* the world; copied */
-    uint64_t seed[2];           /* entropy for node name, run id and every random stream */
-    uint32_t workers;           /* number of workers, 1..128; default 1 */
-    uint64_t process_id;        /* shown as such by INFO; default 1 */
-    shoal_time now;             /* the clocks at creation; uptime counts from here */
+    uint32_t cookie;           /* set by the default function, checked by create */
+    shoal_allocator allocator; /* for all memory of the node */
+    shoal_host host;           /* the world; copied */
+    uint64_t seed[2];          /* entropy for node name, run id and every random stream */
+    uint32_t workers;          /* number of workers, 1..128; default 1 */
+    uint64_t process_id;       /* shown as such by INFO; default 1 */
+    shoal_time now;            /* the clocks at creation; uptime counts from here */
 } shoal_node_options;
 
 /* Defaults as named above; `host` is empty and must be filled. */
@@ -68,8 +68,7 @@ SHOAL_API SHOAL_MUST_USE shoal_err shoal_node_configure(shoal_node *node, shoal_
 /* Appends the current value of one directive as text. 0 or SHOAL_ERR_NOT_FOUND. Before START
  * from the creating thread, afterwards from the control actor's thread. */
 SHOAL_API SHOAL_MUST_USE shoal_err shoal_node_config_get(const shoal_node *node,
-                                                         const char *directive,
-                                                         shoal_buffer *out);
+                                                         const char *directive, shoal_buffer *out);
 
 /* Appends one line for every directive: name, alias or `-`, `active` or `recorded` (accepted and
  * shown, but without effect in this version), default value in quotes, what it means; separated
@@ -84,20 +83,20 @@ SHOAL_API uint64_t shoal_node_config_version(const shoal_node *node);
  * unknown: INFO then leaves the lines out that need it. Texts are borrowed as long as the node
  * lives, NULL is unknown. */
 typedef struct shoal_vitals {
-    uint64_t rss_bytes;            /* resident set of the process */
-    uint64_t allocator_allocated;  /* bytes handed out by the allocator */
-    uint64_t allocator_active;     /* bytes of its pages in use */
-    uint64_t allocator_resident;   /* bytes of its pages in memory */
-    uint64_t memory_total;         /* bytes of the machine */
-    uint64_t cpu_user_us;          /* processor time of the process */
+    uint64_t rss_bytes;           /* resident set of the process */
+    uint64_t allocator_allocated; /* bytes handed out by the allocator */
+    uint64_t allocator_active;    /* bytes of its pages in use */
+    uint64_t allocator_resident;  /* bytes of its pages in memory */
+    uint64_t memory_total;        /* bytes of the machine */
+    uint64_t cpu_user_us;         /* processor time of the process */
     uint64_t cpu_system_us;
-    uint64_t cpu_user_main_us;     /* of the control actor's thread */
+    uint64_t cpu_user_main_us; /* of the control actor's thread */
     uint64_t cpu_system_main_us;
-    const char *allocator_name;    /* "jemalloc-5.3.0" */
-    const char *multiplexing;      /* "epoll" */
-    const char *system;            /* "Linux 6.1.0 x86_64" */
-    const char *executable;        /* absolute path */
-    const char *config_file;       /* absolute path, or "" */
+    const char *allocator_name; /* "jemalloc-5.3.0" */
+    const char *multiplexing;   /* "epoll" */
+    const char *system;         /* "Linux 6.1.0 x86_64" */
+    const char *executable;     /* absolute path */
+    const char *config_file;    /* absolute path, or "" */
 } shoal_vitals;
 
 /* Takes a copy of `vitals`. Optional; between steps, from the control actor's thread. */
@@ -110,8 +109,8 @@ SHOAL_API int64_t shoal_node_step(shoal_node *node, const shoal_event *event);
 /* What a node wants of its host beyond the door; looked at after each step. */
 typedef enum shoal_node_wish {
     SHOAL_WISH_NONE = 0,
-    SHOAL_WISH_EXIT = 1,  /* SHUTDOWN was accepted: close listeners, end the process */
-    SHOAL_WISH_FATAL = 2  /* the node cannot go on; the last LOG record says why */
+    SHOAL_WISH_EXIT = 1, /* SHUTDOWN was accepted: close listeners, end the process */
+    SHOAL_WISH_FATAL = 2 /* the node cannot go on; the last LOG record says why */
 } shoal_node_wish;
 
 /* The present wish. Control actor's thread. */
@@ -143,11 +142,11 @@ SHOAL_API int64_t shoal_worker_end(shoal_worker *worker);
 
 /* What a new connection is. Zero the rest. */
 typedef struct shoal_session_options {
-    shoal_address peer;   /* the client's end */
-    shoal_address local;  /* our end */
-    int32_t descriptor;   /* shown as fd= by CLIENT LIST; -1 when there is none */
-    bool unix_socket;     /* connected through a UNIX socket */
-    void *owner;          /* the host's own, returned by shoal_session_owner */
+    shoal_address peer;  /* the client's end */
+    shoal_address local; /* our end */
+    int32_t descriptor;  /* shown as fd= by CLIENT LIST; -1 when there is none */
+    bool unix_socket;    /* connected through a UNIX socket */
+    void *owner;         /* the host's own, returned by shoal_session_owner */
 } shoal_session_options;
 
 /* Opens a session on `worker`, inside a round. 0, SHOAL_ERR_NO_MEMORY, or SHOAL_ERR_REFUSED
@@ -167,8 +166,7 @@ typedef enum shoal_feed {
 /* Gives the bytes that arrived to the session, which executes every complete command in them
  * and appends the replies to `out`. Bytes of an incomplete command, and those behind a command
  * that parks the session, are kept inside. Inside a round of the session's worker. */
-SHOAL_API shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in,
-                                        shoal_buffer *out);
+SHOAL_API shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buffer *out);
 
 /* Tells how many reply bytes the host still holds for this connection, for the limits and
  * CLIENT LIST. Inside a round. */

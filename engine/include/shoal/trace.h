@@ -50,8 +50,8 @@ typedef struct shoal_trace_record {
 
 /* One fact with its place and time, as the stream holds it. */
 typedef struct shoal_trace_entry {
-    int64_t time_us;            /* world time of the run */
-    uint32_t node;              /* index of the node, or SHOAL_TRACE_WORLD */
+    int64_t time_us; /* world time of the run */
+    uint32_t node;   /* index of the node, or SHOAL_TRACE_WORLD */
     shoal_trace_record record;
 } shoal_trace_entry;
 

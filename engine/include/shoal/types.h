@@ -87,11 +87,11 @@ SHOAL_API shoal_allocator shoal_allocator_default(void);
  * append: the content is then incomplete and the owner must drop it. */
 typedef struct shoal_buffer {
     char *data;
-    size_t start;    /* index of the first byte not yet consumed */
-    size_t end;      /* index after the last byte */
-    size_t capacity; /* bytes allocated at `data` */
+    size_t start;                     /* index of the first byte not yet consumed */
+    size_t end;                       /* index after the last byte */
+    size_t capacity;                  /* bytes allocated at `data` */
     const shoal_allocator *allocator; /* borrowed; outlives the buffer */
-    bool failed;     /* an append found no memory */
+    bool failed;                      /* an append found no memory */
 } shoal_buffer;
 
 /* An empty buffer that will take its memory from `allocator`. Allocates nothing. */

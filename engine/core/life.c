@@ -261,8 +261,6 @@ void shoal_node__advance(shoal_node *node)
     bool durable = node->cluster == NULL || !shoal_cluster_saving(node->cluster);
 
     if (node->phase == SHOAL_PHASE_SAVING && durable) become_ready(node);
-    if (node->phase == SHOAL_PHASE_LEAVING && durable) {
-        shoal_node__log(node, SHOAL_LEVEL_WARNING, "Shoal is now ready to exit, bye bye...");
+    if (node->phase == SHOAL_PHASE_LEAVING && durable)
         shoal_node__enter_phase(node, SHOAL_PHASE_LEFT);
-    }
 }

@@ -66,10 +66,21 @@ static bool reserve_keys(shoal_worker *worker, uint32_t count)
     return true;
 }
 
+static void release_places(shoal_worker *worker)
+{
+    if (worker->places == NULL) return;
+    const shoal_allocator *allocator = &worker->env->allocator;
+    allocator->release(allocator->context, worker->places,
+                       worker->place_capacity * sizeof(uint32_t), SHOAL_WORKER__PLACES_ALIGNMENT);
+    worker->places = NULL;
+    worker->place_capacity = 0;
+}
+
 void shoal_batch__trim(shoal_worker *worker)
 {
     SHOAL_DEBUG_ASSERT(worker->inside);
     if (worker->batch.key_capacity > KEYS_KEPT_MAX) release_keys(worker);
+    if (worker->place_capacity > KEYS_KEPT_MAX) release_places(worker);
 }
 
 void shoal_batch__free(shoal_worker *worker)
@@ -77,6 +88,7 @@ void shoal_batch__free(shoal_worker *worker)
     SHOAL_ASSERT(!worker->inside);
     shoal_batch *batch = &worker->batch;
     release_keys(worker);
+    release_places(worker);
     const shoal_allocator *allocator = &worker->env->allocator;
     for (uint32_t i = 0; i < SHOAL_BATCH__REQUESTS / SHOAL_BATCH__BLOCK; i++) {
         shoal_entry *block = batch->blocks[i];

@@ -22,7 +22,9 @@ static void append_flags(const shoal_session *session, shoal_buffer *out)
 {
     char flags[8];
     size_t count = 0;
-    if (session->errand != NULL) flags[count++] = 'b';
+    /* A tour shows the client that asked for it as what it is apart from that. */
+    const shoal_errand *errand = session->errand;
+    if (errand != NULL && errand->command->executor != SHOAL_RUN_TOUR) flags[count++] = 'b';
     if (session->closing) flags[count++] = 'c';
     if (session->options.unix_socket) flags[count++] = 'U';
     if (session->reads_replicas) flags[count++] = 'r';

@@ -46,10 +46,6 @@ void shoal_worker_free(shoal_worker *worker)
     SHOAL_ASSERT(worker->sessions.first == NULL);
     const shoal_allocator *allocator = &worker->env->allocator;
     shoal_batch__free(worker);
-    if (worker->places != NULL)
-        allocator->release(allocator->context, worker->places,
-                           worker->place_capacity * sizeof(uint32_t),
-                           SHOAL_WORKER__PLACES_ALIGNMENT);
     allocator->release(allocator->context, worker, sizeof(*worker), _Alignof(shoal_worker));
 }
 

@@ -667,7 +667,7 @@ static void replace_or_hold(uint32_t script)
     shoal_thread *thread = world.threads[script];
     shoal_key key = churn_key(0, name);
     if (script == 1) key = shoal_key_make(world.box.store, 0, text_slice("in another slot"));
-    for (uint32_t round = 0; script < 2 && round < 3; round++) {
+    for (uint32_t round = 0; script < 2 && round < 2; round++) {
         shoal_thread_enter(thread, world.box.now);
         assert_int_equal(box_put(thread, &key, text_slice("v"), -1), 0);
         shoal_thread_leave(thread);

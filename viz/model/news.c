@@ -61,7 +61,7 @@ static void tell_plain(const shoal_trace_record *record, char *out, size_t room)
         break;
     case SHOAL_TRACE_NODE_CRASHED: snprintf(out, room, "process CRASHED"); break;
     case SHOAL_TRACE_EXPECT:
-        snprintf(out, room, "expect %.*s: %s", length, text, record->b ? "held" : "VIOLATED");
+        snprintf(out, room, "%.*s: %s", length, text, record->b ? "held" : "VIOLATED");
         break;
     case SHOAL_TRACE_FAULT: snprintf(out, room, "schedule: %.*s", length, text); break;
     case SHOAL_TRACE_FRAME_REFUSED:

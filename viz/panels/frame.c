@@ -4,8 +4,8 @@
  *
  *   title and time
  *   +--------------- map ---------------+ nodes
- *   |                                   |
- *   +------- news ----------------------+ frames in flight
+ *   |                                   | frames in flight
+ *   +---------------------------- news ----------------------+
  *   caption
  *   clients and progress
  *   keys
@@ -18,6 +18,8 @@
 #define MAP_WIDTH_PLAIN 64
 #define MAP_WIDTH_LABELS 70
 #define FOOTER_ROWS 3
+/* A title and four frames in flight keep their room beside the map. */
+#define FLIGHT_ROWS_MIN 6
 
 static void draw_title(shoal_grid *grid, const shoal_model *model, const shoal_panels_state *state)
 {
@@ -82,15 +84,13 @@ void shoal_panels_draw(shoal_grid *grid, const shoal_model *model, const shoal_p
     int right_x = map_width + 1;
     int right_width = grid->width - right_x;
     int node_rows = (int)model->node_count + 1;
-    int most = rows < 20 + 8 ? rows - 6 : rows / 2;
-    if (node_rows > most) node_rows = most;
+    if (node_rows > map_rows - FLIGHT_ROWS_MIN) node_rows = map_rows - FLIGHT_ROWS_MIN;
     shoal_panel_map(grid, (shoal_box){0, 1, map_width, map_rows}, model, state->view);
     shoal_panel_nodes(grid, (shoal_box){right_x, 1, right_width, node_rows}, model, state->view);
-    shoal_panel_flights(grid,
-                        (shoal_box){right_x, 2 + node_rows, right_width, rows - node_rows - 1},
-                        model);
+    shoal_box flights = {right_x, 2 + node_rows, right_width, map_rows - node_rows - 1};
+    shoal_panel_flights(grid, flights, model);
     int news_y = 1 + map_rows;
-    shoal_panel_news(grid, (shoal_box){0, news_y, map_width, 1 + rows - news_y}, model);
+    shoal_panel_news(grid, (shoal_box){0, news_y, grid->width, 1 + rows - news_y}, model);
     draw_footer(grid, model, state);
     if (state->help) {
         shoal_panel_help(grid, (shoal_box){4, 4, grid->width - 8, 7});

@@ -50,10 +50,10 @@ static void draw_node(shoal_pen pen, const shoal_model *model, uint32_t index, b
     pen.role = SHOAL_ROLE_PLAIN;
     if (pen.limit - pen.x < 6) return;
     shoal_pen_write(&pen, " %5u", slots_claimed(model, index));
-    if (pen.limit - pen.x < 24) return;
+    if (pen.limit - pen.x < 18) return;
     uint32_t pfail, fail;
     shoal_model_suspicion(model, index, &pfail, &fail);
-    shoal_pen_write(&pen, " %5" PRIu64 "/%-3" PRIu64, node->current_epoch, node->config_epoch);
+    shoal_pen_write(&pen, " %5" PRIu64 "/%-4" PRIu64, node->current_epoch, node->config_epoch);
     pen.role = pfail ? SHOAL_ROLE_WARN : SHOAL_ROLE_DIM;
     shoal_pen_write(&pen, " %2u", pfail);
     pen.role = fail ? SHOAL_ROLE_BAD : SHOAL_ROLE_DIM;
@@ -65,8 +65,8 @@ static void draw_node(shoal_pen pen, const shoal_model *model, uint32_t index, b
 void shoal_panel_nodes(shoal_grid *grid, shoal_box box, const shoal_model *model, uint32_t view)
 {
     shoal_pen pen = {grid, box.x, box.y, box.x + box.width, SHOAL_ROLE_TITLE};
-    if (box.width >= 40) {
-        shoal_pen_write(&pen, "NODES  state slots epoch/own pf fail");
+    if (box.width >= 36) {
+        shoal_pen_write(&pen, "NODES state slots epoch/own  pf fail");
     } else {
         shoal_pen_write(&pen, "NODES     slots");
     }

@@ -97,6 +97,18 @@ static shoal_err replay(void *context, shoal_node *node)
     return SHOAL_ERR_OK;
 }
 
+static void free_record(config_record *record)
+{
+    while (record->first) {
+        config_text *kept = record->first;
+        record->first = kept->next;
+        free(kept->origin);
+        free(kept->text);
+        free(kept);
+    }
+    shoal_buffer_free(&record->complaint);
+}
+
 /* Says what is wrong with the configuration, in the shape that Redis says it, and ends. */
 _Noreturn static void refuse(const config_record *record, shoal_err error)
 {
@@ -295,5 +307,9 @@ int main(int argc, char **argv)
                                 .configure = replay,
                                 .configure_context = &record,
                                 .config_file = config_file};
-    return serve(&setup);
+    int code = serve(&setup);
+    free_record(&record);
+    shoal_buffer_free(&arguments.options);
+    free(config_file);
+    return code;
 }

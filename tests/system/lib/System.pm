@@ -27,8 +27,10 @@ sub root { return $root }
 
 # The server under test: $SHOAL_SERVER, or that of the build under test.
 sub server_program {
-    return $ENV{SHOAL_SERVER} if $ENV{SHOAL_SERVER};
-    return ($ENV{SHOAL_BUILD} || "$root/build/release") . '/bin/shoal-server';
+    my $program = $ENV{SHOAL_SERVER}
+        || ($ENV{SHOAL_BUILD} || "$root/build/release") . '/bin/shoal-server';
+    die "no $program: ./dev build\n" unless -x $program;
+    return $program;
 }
 
 # A directory that is removed at the end.
@@ -87,6 +89,7 @@ sub start_server {
     my $log       = "$directory/out.log";
     my @command   = (server_program(), @{ $how{file} ? [$how{file}] : [] }, '--port', $port,
         '--dir', $directory, @{ $how{arguments} || [] });
+    my $log_from = (-s $log) || 0;
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
         open STDIN,  '<', '/dev/null';
@@ -95,7 +98,8 @@ sub start_server {
         exec @{ $how{wrapper} || [] }, @command or POSIX::_exit(127);
     }
     $running{$pid} = 1;
-    my $server = { pid => $pid, port => $port, directory => $directory, log => $log };
+    my $server = { pid => $pid, port => $port, directory => $directory, log => $log,
+        log_from => $log_from };
     return $server if defined $how{ready} && !$how{ready};
     wait_for(30, sub { server_log($server) =~ /Ready to accept connections/ || gone($server) });
     die "the server did not get ready:\n" . server_log($server)
@@ -103,9 +107,11 @@ sub start_server {
     return $server;
 }
 
+# What the server has logged since it was started.
 sub server_log {
     my ($server) = @_;
     open my $file, '<', $server->{log} or return '';
+    seek $file, $server->{log_from}, 0;
     local $/;
     return scalar(<$file>) // '';
 }

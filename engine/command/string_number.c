@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/string_number.c - strings that are integers: INCR, DECR, INCRBY, DECRBY.
+ * command/string_number.c - strings that are numbers: INCR, DECR, INCRBY, DECRBY, INCRBYFLOAT.
  */
 #include "base/assert.h"
+#include "command/extended.h"
 #include "command/handlers.h"
 
 /* What the command adds. False after writing an error. */
@@ -42,4 +43,35 @@ void shoal_command__incr(shoal_call *call)
     int64_t at_ms = item == NULL ? -1 : shoal_item_expires_ms(item);
     shoal_err err = shoal_store_put_integer_locked(call->thread, &call->keys[0], sum, at_ms);
     if (shoal_call__stored(call, err)) shoal_reply_integer(&call->reply, sum);
+}
+
+/* Puts `sum` as text and replies with it. */
+static void put_float(shoal_call *call, shoal_extended sum, int64_t at_ms)
+{
+    shoal_buffer text = shoal_buffer_make(&call->env->allocator);
+    shoal_extended__append(sum, &text);
+    shoal_slice digits = shoal_buffer_slice(&text);
+    shoal_err err = SHOAL_ERR_NO_MEMORY;
+    if (!text.failed) err = shoal_store_put_locked(call->thread, &call->keys[0], digits, at_ms);
+    if (shoal_call__stored(call, err)) shoal_reply_bulk(&call->reply, digits);
+    shoal_buffer_free(&text);
+}
+
+void shoal_command__incrbyfloat(shoal_call *call)
+{
+    SHOAL_ASSERT(call->argc == 3);
+    shoal_extended value = {0}, delta, sum;
+    const shoal_item *item;
+    if (!shoal_call__find_string(call, 0, &item)) return;
+    char scratch[SHOAL_INT_TEXT_SIZE];
+    bool valid = shoal_extended__parse(call->argv[2], &delta);
+    if (item != NULL)
+        valid = valid && shoal_extended__parse(shoal_item_string(item, scratch), &value);
+    if (!valid) {
+        shoal_reply_error(&call->reply, "ERR value is not a valid float");
+    } else if (!shoal_extended__add(value, delta, &sum)) {
+        shoal_reply_error(&call->reply, "ERR increment would produce NaN or Infinity");
+    } else {
+        put_float(call, sum, item == NULL ? -1 : shoal_item_expires_ms(item));
+    }
 }

@@ -99,6 +99,26 @@ static void numbers_count(void **state)
                 "+OK~-ERR value is not an integer or out of range~+OK~:6~:9~");
 }
 
+static void fractions_add_up_as_in_long_doubles(void **state)
+{
+    (void)state;
+    client_asks(&c, "SET f 10.50~INCRBYFLOAT f 0.1~INCRBYFLOAT f -5~INCRBYFLOAT f 5.0e3~GET f~",
+                "+OK~$4~10.6~$3~5.6~$22~5005.60000000000000009~$22~5005.60000000000000009~");
+    client_asks(&c, "SET f 0.1 EX 9~INCRBYFLOAT f 0.2~TTL f~INCRBYFLOAT n 3~INCRBYFLOAT n -3~",
+                "+OK~$3~0.3~:9~$1~3~$1~0~");
+    client_asks(&c, "SET f 1e20~INCRBYFLOAT f 1~SET f 1e300~INCRBYFLOAT f 1e-30~STRLEN f~",
+                "+OK~$21~100000000000000000000~+OK~$301~"
+                "10000000000000000000089973240795591938705239442732907479382600823212656465961809"
+                "35755849152083750497190350372508614274835903592556184672983913096260520748646287"
+                "32713564184365329408425510760601678972665293237003055138294762099454029477278188"
+                "9620606179267611627097410650567187386105690089424915104006144~:301~");
+    client_asks(&c, "INCRBYFLOAT x abc~INCRBYFLOAT x 1e5000~INCRBYFLOAT x inf~INCRBYFLOAT x nan~",
+                "-ERR value is not a valid float~-ERR value is not a valid float~"
+                "-ERR increment would produce NaN or Infinity~-ERR value is not a valid float~");
+    client_asks(&c, "SET s abc~INCRBYFLOAT s 1~INCRBYFLOAT s \" 1\"~EXISTS x~",
+                "+OK~-ERR value is not a valid float~-ERR value is not a valid float~:0~");
+}
+
 static void parts_of_strings_are_read_and_written(void **state)
 {
     (void)state;
@@ -168,6 +188,7 @@ int main(void)
         FACT(wrong_options_of_set_are_named),
         FACT(the_get_family_reads_and_changes),
         FACT(numbers_count),
+        FACT(fractions_add_up_as_in_long_doubles),
         FACT(parts_of_strings_are_read_and_written),
         FACT(a_gap_before_setrange_is_zeros),
         FACT(many_keys_go_together),

@@ -184,13 +184,14 @@ static int64_t sweep_slot(shoal_thread *thread, uint32_t place, int64_t units)
         shoal_store_relaxed(&hot->expires_min_ms, INT64_MAX);
         sweep->earliest_ms = INT64_MAX;
     }
-    while (units > 0 && sweep->position < POSITION_END) {
+    /* One step at least: a position of 0 behind this means the end of the slot. */
+    do {
         uint64_t word = shoal_load_relaxed(shoal_store__word(thread->store, place));
         shoal_stretch stretch = shoal_walk__stretch(word, sweep->position);
         units -= COST_BUCKET;
         if (stretch.bucket != NULL) units -= sweep_bucket(thread, place, stretch.bucket);
         sweep->position = stretch.end;
-    }
+    } while (units > 0 && sweep->position < POSITION_END);
     if (sweep->position < POSITION_END) return units;
     sweep->position = 0;
     if (sweep->earliest_ms < shoal_load_relaxed(&hot->expires_min_ms)) {

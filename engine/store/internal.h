@@ -146,6 +146,8 @@ void shoal_limbo__retire(shoal_thread *thread, shoal_corpse kind, uint64_t what,
 void shoal_limbo__collect(shoal_thread *thread, uint32_t budget);
 /* Frees everything; all threads are outside. */
 void shoal_limbo__clear(shoal_thread *thread);
+/* True when so much waits that freeing is worth a look at the other threads. */
+bool shoal_limbo__is_long(const shoal_thread *thread);
 /* True when the thread has retired memory that is not yet free. */
 bool shoal_limbo__waits(const shoal_thread *thread);
 

@@ -18,6 +18,9 @@
 /* Buckets taken apart for one piece of budget: their items cost about as much. */
 #define DISSOLVE_COST 8u
 
+/* Fewer than this are left for later where freeing takes other threads' lines away from them. */
+#define LONG_PIECES 64u
+
 #define CORPSE_MASK ((uint64_t)15)
 
 bool shoal_limbo__reserve(shoal_thread *thread)
@@ -64,6 +67,13 @@ bool shoal_limbo__waits(const shoal_thread *thread)
 {
     const shoal_limbo_block *first = thread->limbo_first;
     return thread->dissolving != 0 || (first != NULL && first->first != first->end);
+}
+
+bool shoal_limbo__is_long(const shoal_thread *thread)
+{
+    const shoal_limbo_block *first = thread->limbo_first;
+    if (first == NULL) return false;
+    return first->next != NULL || first->end - first->first >= LONG_PIECES;
 }
 
 /* ---- freeing ---- */

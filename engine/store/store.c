@@ -148,7 +148,7 @@ void shoal_thread_leave(shoal_thread *thread)
     SHOAL_ASSERT(thread->granted_first == NULL);
     thread->stamp = 0;
     if (!thread->alone) shoal_epoch_leave(&thread->store->epoch, thread->index);
-    shoal_limbo__collect(thread, LEAVE_PIECES);
+    if (thread->alone || shoal_limbo__is_long(thread)) shoal_limbo__collect(thread, LEAVE_PIECES);
 }
 
 shoal_time shoal_thread_now(const shoal_thread *thread)

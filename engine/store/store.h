@@ -55,7 +55,8 @@ shoal_store *shoal_thread_store(const shoal_thread *thread);
 
 /* A batch begins: what is read from now on stays readable until the leave. Not nested. */
 void shoal_thread_enter(shoal_thread *thread, shoal_time now);
-/* The batch ends. Frees what no thread can see any more, a bounded amount. */
+/* The batch ends. Frees what no thread can see any more, a bounded amount; with several threads a
+ * little may stay, for shoal_store_maintain. */
 void shoal_thread_leave(shoal_thread *thread);
 /* The time given to the last enter. */
 shoal_time shoal_thread_now(const shoal_thread *thread);

@@ -19,10 +19,13 @@
 #include "base/hash.h"
 
 #define SLOT_BITS 14u
-/* Attempts at a fair choice before any item will do. */
-#define RANDOM_ATTEMPTS 64u
-/* Slots of which the fuller are preferred, in proportion. */
+/* Attempts at a slot, and in it, before any item will do. */
+#define RANDOM_ATTEMPTS 8u
+#define RANDOM_ATTEMPTS_SLOT 16u
+/* Slots sampled, of which the fuller are preferred in proportion; and how many may be used for
+ * all to be looked at instead. */
 #define RANDOM_SLOTS 5u
+#define RANDOM_SLOTS_ALL 128u
 /* Stretches looked at for any item at all. */
 #define RANDOM_STRETCHES 1024u
 
@@ -149,22 +152,39 @@ static uint32_t nth_used(shoal_db *db, uint32_t rank)
     return 0;
 }
 
-/* A used slot, the fuller the likelier. */
-static uint32_t random_slot(shoal_thread *thread, shoal_db *db, uint32_t used)
+/* Of `count` slots one, each as likely as it has keys. */
+static uint32_t by_keys(shoal_thread *thread, shoal_db *db, const uint32_t *slots, uint32_t count)
 {
-    uint32_t slots[RANDOM_SLOTS];
-    uint64_t upto[RANDOM_SLOTS];
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < RANDOM_SLOTS; i++) {
-        slots[i] = nth_used(db, (uint32_t)shoal_prng_below(&thread->prng, used));
-        sum += shoal_load_relaxed(&db->hots[slots[i]].keys);
-        upto[i] = sum;
-    }
+    for (uint32_t i = 0; i < count; i++) sum += shoal_load_relaxed(&db->hots[slots[i]].keys);
     if (sum == 0) return slots[0];
     uint64_t draw = shoal_prng_below(&thread->prng, sum);
-    uint32_t i = 0;
-    while (upto[i] <= draw) i++;
-    return slots[i];
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t keys = shoal_load_relaxed(&db->hots[slots[i]].keys);
+        if (draw < keys) return slots[i];
+        draw -= keys;
+    }
+    return slots[0];
+}
+
+/* A used slot, the fuller the likelier: exactly so among few, by a sample among many, which a
+ * hash has made alike. */
+static uint32_t random_slot(shoal_thread *thread, shoal_db *db, uint32_t used)
+{
+    uint32_t slots[RANDOM_SLOTS_ALL];
+    uint32_t count = 0;
+    if (used > RANDOM_SLOTS_ALL) {
+        for (; count < RANDOM_SLOTS; count++) {
+            slots[count] = nth_used(db, (uint32_t)shoal_prng_below(&thread->prng, used));
+        }
+        return by_keys(thread, db, slots, count);
+    }
+    uint32_t slot = shoal_map__next(db->used, 0, SHOAL_SLOTS - 1);
+    while (slot < SHOAL_SLOTS && count < used) {
+        slots[count++] = slot;
+        slot = shoal_map__next(db->used, slot + 1, SHOAL_SLOTS - 1);
+    }
+    return count == 0 ? 0 : by_keys(thread, db, slots, count);
 }
 
 /* What a reservoir of one item has seen. */
@@ -218,8 +238,11 @@ const shoal_item *shoal_store_random(shoal_thread *thread, uint32_t db_index)
     }
     if (used == 0) return NULL;
     for (uint32_t i = 0; i < RANDOM_ATTEMPTS; i++) {
-        const shoal_item *item = random_item(thread, db, random_slot(thread, db, used));
-        if (item != NULL) return item;
+        uint32_t slot = random_slot(thread, db, used);
+        for (uint32_t n = 0; n < RANDOM_ATTEMPTS_SLOT; n++) {
+            const shoal_item *item = random_item(thread, db, slot);
+            if (item != NULL) return item;
+        }
     }
     return any_item(thread, db_index);
 }

@@ -671,6 +671,7 @@ static void replace_or_hold(uint32_t script)
         shoal_thread_enter(thread, world.box.now);
         assert_int_equal(box_put(thread, &key, text_slice("v"), -1), 0);
         shoal_thread_leave(thread);
+        shoal_limbo__collect(thread, 10);
     }
     if (script < 2) return;
     shoal_thread_enter(thread, world.box.now);

@@ -13,6 +13,7 @@
 
 void shoal_bus__copy_text(char *to, size_t size, shoal_slice text)
 {
+    SHOAL_ASSERT(text.size == 0 || text.data);
     SHOAL_ASSERT(size > 0);
     size_t length = text.size < size ? text.size : size - 1;
     if (length > 0) memmove(to, text.data, length);
@@ -21,6 +22,8 @@ void shoal_bus__copy_text(char *to, size_t size, shoal_slice text)
 
 shoal_slice shoal_bus__field(const char *field, size_t size)
 {
+    SHOAL_ASSERT(field);
+    SHOAL_ASSERT(size > 0);
     size_t length = 0;
     while (length < size && field[length]) length++;
     return (shoal_slice){field, length};
@@ -29,6 +32,7 @@ shoal_slice shoal_bus__field(const char *field, size_t size)
 /* Four numbers of 0 to 255 without needless zeros, with dots between them. */
 static bool is_ipv4(shoal_slice text)
 {
+    SHOAL_ASSERT(text.size <= IP_SIZE_MAX);
     int parts = 0;
     size_t start = 0;
     for (size_t i = 0; i <= text.size; i++) {
@@ -44,6 +48,7 @@ static bool is_ipv4(shoal_slice text)
 
 static bool is_group(shoal_slice text)
 {
+    SHOAL_ASSERT(text.size <= IP_SIZE_MAX);
     uint64_t ignored;
     return text.size <= 4 && shoal_text_to_hex(text, &ignored);
 }
@@ -51,6 +56,7 @@ static bool is_group(shoal_slice text)
 /* Counts the groups of one side of "::"; an IPv4 tail is two. -1 when there is something else. */
 static int count_groups(shoal_slice text, bool tail)
 {
+    SHOAL_ASSERT(text.size <= IP_SIZE_MAX);
     int groups = 0;
     size_t start = 0;
     if (text.size == 0) return 0;
@@ -69,8 +75,22 @@ static int count_groups(shoal_slice text, bool tail)
     return groups;
 }
 
+/* The part before a zone such as "%eth0"; empty when the zone is not one. */
+static shoal_slice without_zone(shoal_slice text)
+{
+    SHOAL_ASSERT(text.size > 0);
+    size_t percent = shoal_text_find(text, shoal_text("%"));
+    if (percent == SHOAL_TEXT_NONE) return text;
+    shoal_slice zone = {text.data + percent + 1, text.size - percent - 1};
+    bool valid = zone.size > 0 && shoal_bus__is_hostname(zone);
+    return (shoal_slice){text.data, valid ? percent : 0};
+}
+
 static bool is_ipv6(shoal_slice text)
 {
+    SHOAL_ASSERT(text.size > 0);
+    SHOAL_ASSERT(text.size <= IP_SIZE_MAX);
+    text = without_zone(text);
     size_t gap = shoal_text_find(text, shoal_text("::"));
     if (gap == SHOAL_TEXT_NONE) return count_groups(text, true) == IPV6_GROUPS;
     int before = count_groups((shoal_slice){text.data, gap}, false);
@@ -80,12 +100,14 @@ static bool is_ipv6(shoal_slice text)
 
 bool shoal_bus__is_ip(shoal_slice text)
 {
+    SHOAL_ASSERT(text.size == 0 || text.data);
     if (text.size == 0 || text.size > IP_SIZE_MAX) return false;
     return is_ipv4(text) || is_ipv6(text);
 }
 
 bool shoal_bus__is_name(const char name[SHOAL_NODE_NAME_LEN])
 {
+    SHOAL_ASSERT(name);
     for (size_t i = 0; i < SHOAL_NODE_NAME_LEN; i++) {
         char c = name[i];
         if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z'))) return false;
@@ -95,6 +117,7 @@ bool shoal_bus__is_name(const char name[SHOAL_NODE_NAME_LEN])
 
 bool shoal_bus__is_hostname(shoal_slice text)
 {
+    SHOAL_ASSERT(text.size == 0 || text.data);
     if (text.size >= BUS_HOSTNAME_SIZE) return false;
     for (size_t i = 0; i < text.size; i++) {
         char c = shoal_text_lower(text.data[i]);

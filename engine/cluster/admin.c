@@ -8,8 +8,11 @@
 #include "base/assert.h"
 #include "base/text.h"
 
-void shoal_bus__reply_arity(shoal_cluster_call *call)
+/* What the table of commands cannot express about arity, as Redis answers it. */
+static void reply_arity(shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc >= 2);
+    SHOAL_ASSERT(call->reply.out);
     shoal_slice name = call->argv[1];
     shoal_reply_errorf(&call->reply,
                        "ERR unknown subcommand or wrong number of arguments for '%.*s'. "
@@ -19,6 +22,8 @@ void shoal_bus__reply_arity(shoal_cluster_call *call)
 
 static void reply_unknown_node(shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc >= 3);
+    SHOAL_ASSERT(call->reply.out);
     shoal_slice name = call->argv[2];
     shoal_reply_errorf(&call->reply, "ERR Unknown node %.*s", (int)name.size, name.data);
 }
@@ -28,6 +33,8 @@ static void reply_unknown_node(shoal_cluster_call *call)
 /* Reads a port or answers with the error. */
 static bool read_port(shoal_cluster_call *call, uint32_t argument, const char *what, int64_t *port)
 {
+    SHOAL_ASSERT(argument < call->argc);
+    SHOAL_ASSERT(what);
     shoal_slice text = call->argv[argument];
     if (shoal_text_to_i64(text, port)) return true;
     shoal_reply_errorf(&call->reply, "ERR Invalid TCP %s port specified: %.*s", what,
@@ -42,10 +49,8 @@ static bool is_port(int64_t number)
 
 static void command_meet(shoal_cluster *c, shoal_cluster_call *call)
 {
-    if (call->argc > 5) {
-        shoal_bus__reply_arity(call);
-        return;
-    }
+    SHOAL_ASSERT(call->argc >= 4);
+    SHOAL_ASSERT(c->myself);
     int64_t port, bus_port;
     if (!read_port(call, 3, "base", &port)) return;
     bus_port = port + BUS_PORT_OFFSET;
@@ -64,6 +69,8 @@ static void command_meet(shoal_cluster *c, shoal_cluster_call *call)
 
 static void command_forget(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc == 3);
+    SHOAL_ASSERT(c->myself);
     bus_node *node = shoal_bus__node_find_text(c, call->argv[2]);
     if (!node) {
         reply_unknown_node(call);
@@ -81,6 +88,8 @@ static void command_forget(shoal_cluster *c, shoal_cluster_call *call)
 /* A hard reset takes the epochs and the name too. */
 static void reset_identity(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->node_count == 1);
+    SHOAL_ASSERT(c->slots_assigned == 0);
     char name[SHOAL_NODE_NAME_LEN + 1];
     c->current_epoch = 0;
     c->last_vote_epoch = 0;
@@ -95,10 +104,8 @@ static void reset_identity(shoal_cluster *c)
 
 static void command_reset(shoal_cluster *c, shoal_cluster_call *call)
 {
-    if (call->argc > 3) {
-        shoal_bus__reply_arity(call);
-        return;
-    }
+    SHOAL_ASSERT(call->argc >= 2);
+    SHOAL_ASSERT(c->myself);
     bool hard = call->argc == 3 && shoal_text_is(call->argv[2], "hard");
     if (call->argc == 3 && !hard && !shoal_text_is(call->argv[2], "soft")) {
         shoal_reply_error(&call->reply, "ERR syntax error");
@@ -122,11 +129,15 @@ static void command_reset(shoal_cluster *c, shoal_cluster_call *call)
 
 static void command_myid(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(c->myself);
+    SHOAL_ASSERT(call->argc == 2);
     shoal_reply_text(&call->reply, c->myself->name);
 }
 
 static void command_count_failure_reports(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc == 3);
+    SHOAL_ASSERT(c->myself);
     bus_node *node = shoal_bus__node_find_text(c, call->argv[2]);
     if (!node) {
         reply_unknown_node(call);
@@ -139,6 +150,8 @@ static void command_count_failure_reports(shoal_cluster *c, shoal_cluster_call *
 
 static void command_set_config_epoch(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc == 3);
+    SHOAL_ASSERT(c->node_count >= 1);
     int64_t epoch;
     if (!shoal_text_to_i64(call->argv[2], &epoch)) {
         shoal_reply_error(&call->reply, "ERR value is not an integer or out of range");
@@ -164,6 +177,8 @@ static void command_set_config_epoch(shoal_cluster *c, shoal_cluster_call *call)
 
 static void command_bumpepoch(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc == 2);
+    SHOAL_ASSERT(c->myself);
     char text[32] = "STILL ";
     size_t length = 6;
     if (shoal_bus__epoch_bump(c)) {
@@ -177,6 +192,8 @@ static void command_bumpepoch(shoal_cluster *c, shoal_cluster_call *call)
 
 static void command_saveconfig(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc == 2);
+    SHOAL_ASSERT(c->myself);
     c->todo |= BUS_TODO_SAVE;
     shoal_reply_ok(&call->reply);
 }
@@ -185,42 +202,44 @@ static void command_saveconfig(shoal_cluster *c, shoal_cluster_call *call)
 
 static const struct {
     const char *name;
-    uint32_t argc_min;
+    uint32_t argc_min, argc_max;
     void (*run)(shoal_cluster *c, shoal_cluster_call *call);
 } subcommands[] = {
-    {"addslots", 3, shoal_bus__command_addslots},
-    {"addslotsrange", 4, shoal_bus__command_addslotsrange},
-    {"bumpepoch", 2, command_bumpepoch},
-    {"count-failure-reports", 3, command_count_failure_reports},
-    {"delslots", 3, shoal_bus__command_delslots},
-    {"delslotsrange", 4, shoal_bus__command_delslotsrange},
-    {"flushslots", 2, shoal_bus__command_flushslots},
-    {"forget", 3, command_forget},
-    {"info", 2, shoal_bus__command_info},
-    {"links", 2, shoal_bus__command_links},
-    {"meet", 4, command_meet},
-    {"myid", 2, command_myid},
-    {"nodes", 2, shoal_bus__command_nodes},
-    {"replicas", 3, shoal_bus__command_replicas},
-    {"reset", 2, command_reset},
-    {"saveconfig", 2, command_saveconfig},
-    {"set-config-epoch", 3, command_set_config_epoch},
-    {"shards", 2, shoal_bus__command_shards},
-    {"slaves", 3, shoal_bus__command_replicas},
-    {"slots", 2, shoal_bus__command_slots},
+    {"addslots", 3, UINT32_MAX, shoal_bus__command_addslots},
+    {"addslotsrange", 4, UINT32_MAX, shoal_bus__command_addslotsrange},
+    {"bumpepoch", 2, 2, command_bumpepoch},
+    {"count-failure-reports", 3, 3, command_count_failure_reports},
+    {"delslots", 3, UINT32_MAX, shoal_bus__command_delslots},
+    {"delslotsrange", 4, UINT32_MAX, shoal_bus__command_delslotsrange},
+    {"flushslots", 2, 2, shoal_bus__command_flushslots},
+    {"forget", 3, 3, command_forget},
+    {"info", 2, 2, shoal_bus__command_info},
+    {"links", 2, 2, shoal_bus__command_links},
+    {"meet", 4, 5, command_meet},
+    {"myid", 2, 2, command_myid},
+    {"nodes", 2, 2, shoal_bus__command_nodes},
+    {"replicas", 3, 3, shoal_bus__command_replicas},
+    {"reset", 2, 3, command_reset},
+    {"saveconfig", 2, 2, command_saveconfig},
+    {"set-config-epoch", 3, 3, command_set_config_epoch},
+    {"shards", 2, 2, shoal_bus__command_shards},
+    {"slaves", 3, 3, shoal_bus__command_replicas},
+    {"slots", 2, 2, shoal_bus__command_slots},
 };
 
 void shoal_cluster_command(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argv);
+    SHOAL_ASSERT(call->reply.out);
     SHOAL_ASSERT(c->myself);
     SHOAL_ASSERT(call->argc >= 2);
     c->now = call->now;
     for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++) {
         if (!shoal_text_is(call->argv[1], subcommands[i].name)) continue;
-        if (call->argc < subcommands[i].argc_min) break;
+        if (call->argc < subcommands[i].argc_min || call->argc > subcommands[i].argc_max) break;
         subcommands[i].run(c, call);
         shoal_bus__finish(c);
         return;
     }
-    shoal_bus__reply_arity(call);
+    reply_arity(call);
 }

@@ -5,6 +5,7 @@
  */
 #include "cluster/internal.h"
 
+#include "base/assert.h"
 #include "base/text.h"
 
 /* ---- SLOTS ---- */
@@ -12,6 +13,8 @@
 /* Of a node's addresses, those that clients were not told as the endpoint. */
 static void reply_metadata(const shoal_cluster *c, const bus_node *node, shoal_reply *reply)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(reply->out);
     int preferred = c->settings.preferred_endpoint;
     bool ip = preferred != 0 && node->ip[0];
     bool hostname = preferred != 1 && shoal_bus__hostname(node).size > 0;
@@ -28,6 +31,8 @@ static void reply_metadata(const shoal_cluster *c, const bus_node *node, shoal_r
 
 static void reply_node(const shoal_cluster *c, const bus_node *node, shoal_reply *reply)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(node->name[0]);
     shoal_reply_array(reply, 4);
     if (c->settings.preferred_endpoint == 2) {
         shoal_reply_null(reply);
@@ -42,12 +47,18 @@ static void reply_node(const shoal_cluster *c, const bus_node *node, shoal_reply
 /* A replica that clients may be told of: it is not FAIL and has synchronised. */
 static bool is_available_replica(const bus_node *node, const bus_node *master)
 {
+    SHOAL_ASSERT(node);
+    SHOAL_ASSERT(shoal_bus__is(master, SHOAL_NODE_MASTER));
     return node->replica_of == master->index && !shoal_bus__is(node, SHOAL_NODE_FAIL) &&
            node->offset > 0;
 }
 
 static void reply_range(const shoal_cluster *c, uint32_t first, uint32_t last, shoal_reply *reply)
 {
+    SHOAL_ASSERT(first <= last);
+    SHOAL_ASSERT(last < SHOAL_SLOTS);
+    SHOAL_ASSERT(c->owners[first] != BUS_NONE);
+    SHOAL_ASSERT(c->owners[first] == c->owners[last]);
     const bus_node *owner = shoal_bus__owner(c, first);
     shoal_reply_mark mark = shoal_reply_begin(reply);
     size_t count = 3;
@@ -64,6 +75,8 @@ static void reply_range(const shoal_cluster *c, uint32_t first, uint32_t last, s
 
 void shoal_bus__command_slots(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc == 2);
+    SHOAL_ASSERT(c->myself);
     shoal_reply_mark mark = shoal_reply_begin(&call->reply);
     size_t count = 0;
     for (uint32_t first = 0; first < SHOAL_SLOTS;) {
@@ -82,12 +95,16 @@ void shoal_bus__command_slots(shoal_cluster *c, shoal_cluster_call *call)
 
 static void reply_pair(shoal_reply *reply, const char *key, const char *value)
 {
+    SHOAL_ASSERT(key);
+    SHOAL_ASSERT(value);
     shoal_reply_text(reply, key);
     shoal_reply_text(reply, value);
 }
 
 static const char *health(const bus_node *node)
 {
+    SHOAL_ASSERT(node);
+    SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_HANDSHAKE));
     if (shoal_bus__is(node, SHOAL_NODE_FAIL)) return "fail";
     if (shoal_bus__is(node, SHOAL_NODE_REPLICA) && node->offset == 0) return "loading";
     return "online";
@@ -95,6 +112,8 @@ static const char *health(const bus_node *node)
 
 static void reply_shard_node(const shoal_cluster *c, const bus_node *node, shoal_reply *reply)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(reply->out);
     bool hostname = shoal_bus__hostname(node).size > 0;
     shoal_reply_map(reply, hostname ? 8 : 7);
     reply_pair(reply, "id", node->name);
@@ -112,6 +131,8 @@ static void reply_shard_node(const shoal_cluster *c, const bus_node *node, shoal
 /* First and last of each range, flat. */
 static void reply_shard_slots(const bus_node *node, shoal_reply *reply)
 {
+    SHOAL_ASSERT(shoal_bus__is(node, SHOAL_NODE_MASTER));
+    SHOAL_ASSERT(reply->out);
     const shoal_slotmap *slots = shoal_bus__slots_of(node);
     shoal_reply_mark mark = shoal_reply_begin(reply);
     size_t count = 0;
@@ -129,6 +150,8 @@ static void reply_shard_slots(const bus_node *node, shoal_reply *reply)
 
 static void reply_shard(const shoal_cluster *c, const bus_node *master, shoal_reply *reply)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, master));
+    SHOAL_ASSERT(shoal_bus__is(master, SHOAL_NODE_MASTER));
     shoal_reply_map(reply, 2);
     shoal_reply_text(reply, "slots");
     reply_shard_slots(master, reply);
@@ -142,6 +165,8 @@ static void reply_shard(const shoal_cluster *c, const bus_node *master, shoal_re
 
 void shoal_bus__command_shards(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc == 2);
+    SHOAL_ASSERT(c->myself);
     shoal_reply_mark mark = shoal_reply_begin(&call->reply);
     size_t count = 0;
     for (uint32_t i = 0; i < c->node_count; i++) {
@@ -156,6 +181,9 @@ void shoal_bus__command_shards(shoal_cluster *c, shoal_cluster_call *call)
 
 static void reply_link(const shoal_cluster *c, const bus_link *link, shoal_reply *reply)
 {
+    SHOAL_ASSERT(link->node);
+    SHOAL_ASSERT(!link->dead);
+    SHOAL_ASSERT(shoal_bus__knows(c, link->node));
     shoal_reply_map(reply, 6);
     reply_pair(reply, "direction", link->inbound ? "from" : "to");
     reply_pair(reply, "node", link->node->name);
@@ -170,6 +198,8 @@ static void reply_link(const shoal_cluster *c, const bus_link *link, shoal_reply
 
 void shoal_bus__command_links(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc == 2);
+    SHOAL_ASSERT(c->myself);
     shoal_reply_mark mark = shoal_reply_begin(&call->reply);
     size_t count = 0;
     for (uint32_t i = 0; i < c->node_count; i++) {

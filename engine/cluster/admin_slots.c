@@ -6,11 +6,14 @@
  */
 #include "cluster/internal.h"
 
+#include "base/assert.h"
 #include "base/text.h"
 
 /* Reads a slot or answers with the error. */
 static bool read_slot(shoal_cluster_call *call, uint32_t argument, uint32_t *slot)
 {
+    SHOAL_ASSERT(argument >= 2);
+    SHOAL_ASSERT(argument < call->argc);
     int64_t number;
     if (!shoal_text_to_i64(call->argv[argument], &number) || number < 0 || number >= SHOAL_SLOTS) {
         shoal_reply_error(&call->reply, "ERR Invalid or out of range slot");
@@ -24,6 +27,8 @@ static bool read_slot(shoal_cluster_call *call, uint32_t argument, uint32_t *slo
 static bool collect(const shoal_cluster *c, shoal_cluster_call *call, bool add,
                     const uint32_t range[2], shoal_slotmap *set)
 {
+    SHOAL_ASSERT(range[0] <= range[1]);
+    SHOAL_ASSERT(range[1] < SHOAL_SLOTS);
     for (uint32_t slot = range[0]; slot <= range[1]; slot++) {
         bool assigned = c->owners[slot] != BUS_NONE;
         if (assigned == add) {
@@ -42,6 +47,8 @@ static bool collect(const shoal_cluster *c, shoal_cluster_call *call, bool add,
 
 static void apply(shoal_cluster *c, shoal_cluster_call *call, bool add, const shoal_slotmap *set)
 {
+    SHOAL_ASSERT(c->myself);
+    SHOAL_ASSERT(shoal_bus__is(c->myself, SHOAL_NODE_MASTER));
     for (uint32_t slot = shoal_bus__slot_next(set, 0); slot < SHOAL_SLOTS;
          slot = shoal_bus__slot_next(set, slot + 1)) {
         if (shoal_bus__slot_set(c, slot, add ? c->myself : NULL)) continue;
@@ -53,6 +60,8 @@ static void apply(shoal_cluster *c, shoal_cluster_call *call, bool add, const sh
 
 static void change_slots(shoal_cluster *c, shoal_cluster_call *call, bool add)
 {
+    SHOAL_ASSERT(call->argc >= 3);
+    SHOAL_ASSERT(c->myself);
     shoal_slotmap set = {{0}};
     uint32_t slot;
     for (uint32_t i = 2; i < call->argc; i++) {
@@ -68,6 +77,8 @@ static void change_slots(shoal_cluster *c, shoal_cluster_call *call, bool add)
 /* Reads one pair or answers with the error. */
 static bool read_range(shoal_cluster_call *call, uint32_t argument, uint32_t range[2])
 {
+    SHOAL_ASSERT(argument % 2 == 0);
+    SHOAL_ASSERT(argument + 1 < call->argc);
     if (!read_slot(call, argument, &range[0])) return false;
     if (!read_slot(call, argument + 1, &range[1])) return false;
     if (range[0] <= range[1]) return true;
@@ -78,6 +89,8 @@ static bool read_range(shoal_cluster_call *call, uint32_t argument, uint32_t ran
 
 static void change_ranges(shoal_cluster *c, shoal_cluster_call *call, bool add)
 {
+    SHOAL_ASSERT(call->argc >= 4);
+    SHOAL_ASSERT(c->myself);
     if (call->argc % 2 == 1) {
         shoal_reply_errorf(&call->reply,
                            "ERR wrong number of arguments for 'cluster|%sslotsrange' command",
@@ -98,26 +111,36 @@ static void change_ranges(shoal_cluster *c, shoal_cluster_call *call, bool add)
 
 void shoal_bus__command_addslots(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc >= 3);
+    SHOAL_ASSERT(c->myself);
     change_slots(c, call, true);
 }
 
 void shoal_bus__command_delslots(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc >= 3);
+    SHOAL_ASSERT(c->myself);
     change_slots(c, call, false);
 }
 
 void shoal_bus__command_addslotsrange(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc >= 4);
+    SHOAL_ASSERT(c->myself);
     change_ranges(c, call, true);
 }
 
 void shoal_bus__command_delslotsrange(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc >= 4);
+    SHOAL_ASSERT(c->myself);
     change_ranges(c, call, false);
 }
 
 void shoal_bus__command_flushslots(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc == 2);
+    SHOAL_ASSERT(c->myself);
     if (call->keys > 0) {
         shoal_reply_error(&call->reply, "ERR DB must be empty to perform CLUSTER FLUSHSLOTS.");
         return;

@@ -5,6 +5,7 @@
  */
 #include "cluster/internal.h"
 
+#include "base/assert.h"
 #include "base/text.h"
 
 /* ---- lines of nodes ---- */
@@ -19,6 +20,8 @@ static const struct {
 
 static void append_flags(const bus_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(node);
+    SHOAL_ASSERT(out);
     const char *before = "";
     for (size_t i = 0; i < sizeof(flag_words) / sizeof(flag_words[0]); i++) {
         if (!shoal_bus__is(node, flag_words[i].flag)) continue;
@@ -30,6 +33,8 @@ static void append_flags(const bus_node *node, shoal_buffer *out)
 
 void shoal_bus__slot_ranges(const bus_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(out);
+    SHOAL_ASSERT((node->slots == NULL) == (node->slot_count == 0));
     if (!node->slots) return;
     uint32_t first = shoal_bus__slot_next(node->slots, 0);
     while (first < SHOAL_SLOTS) {
@@ -43,6 +48,9 @@ void shoal_bus__slot_ranges(const bus_node *node, shoal_buffer *out)
 
 void shoal_bus__node_line(const shoal_cluster *c, const bus_node *node, shoal_buffer *out)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(out);
+    SHOAL_ASSERT(node->name[SHOAL_NODE_NAME_LEN] == 0);
     const bus_node *master = node->replica_of == BUS_NONE ? NULL : c->nodes[node->replica_of];
     uint64_t epoch = master ? master->config_epoch : node->config_epoch;
     shoal_slice hostname = shoal_bus__hostname(node);
@@ -62,6 +70,8 @@ void shoal_bus__node_line(const shoal_cluster *c, const bus_node *node, shoal_bu
 
 static void reply_text(shoal_cluster_call *call, shoal_buffer *text)
 {
+    SHOAL_ASSERT(call->reply.out);
+    SHOAL_ASSERT(text != call->reply.out);
     if (text->failed) {
         shoal_reply_error(&call->reply, "ERR no memory for the reply");
     } else {
@@ -72,6 +82,8 @@ static void reply_text(shoal_cluster_call *call, shoal_buffer *text)
 
 void shoal_bus__command_nodes(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc == 2);
+    SHOAL_ASSERT(c->node_count >= 1);
     shoal_buffer text = shoal_buffer_make(&c->allocator);
     for (uint32_t i = 0; i < c->node_count; i++) {
         shoal_bus__node_line(c, c->live[i], &text);
@@ -82,6 +94,8 @@ void shoal_bus__command_nodes(shoal_cluster *c, shoal_cluster_call *call)
 
 void shoal_bus__command_replicas(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc == 3);
+    SHOAL_ASSERT(c->myself);
     shoal_slice name = call->argv[2];
     const bus_node *master = shoal_bus__node_find_text(c, name);
     if (!master) {
@@ -107,6 +121,8 @@ void shoal_bus__command_replicas(shoal_cluster *c, shoal_cluster_call *call)
 static void append_counts(const uint64_t counts[SHOAL_FRAME_TYPE_COUNT], const char *way,
                           shoal_buffer *out)
 {
+    SHOAL_ASSERT(way);
+    SHOAL_ASSERT(out);
     uint64_t sum = 0;
     for (uint32_t type = 0; type < SHOAL_FRAME_TYPE_COUNT; type++) {
         if (counts[type] == 0) continue;
@@ -119,6 +135,8 @@ static void append_counts(const uint64_t counts[SHOAL_FRAME_TYPE_COUNT], const c
 
 static void append_slots(const shoal_cluster *c, shoal_buffer *out)
 {
+    SHOAL_ASSERT(out);
+    SHOAL_ASSERT(c->slots_assigned <= SHOAL_SLOTS);
     uint32_t pfail = 0, fail = 0;
     for (uint32_t i = 0; i < c->node_count; i++) {
         const bus_node *node = c->live[i];
@@ -138,6 +156,9 @@ static void append_slots(const shoal_cluster *c, shoal_buffer *out)
 
 void shoal_bus__command_info(shoal_cluster *c, shoal_cluster_call *call)
 {
+    SHOAL_ASSERT(call->argc == 2);
+    SHOAL_ASSERT(c->myself);
+    SHOAL_ASSERT(c->voters <= c->node_count);
     shoal_buffer text = shoal_buffer_make(&c->allocator);
     shoal_text_appendf(&text, "cluster_state:%s\r\n", c->up ? "ok" : "fail");
     append_slots(c, &text);

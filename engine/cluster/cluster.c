@@ -10,6 +10,7 @@
 
 int64_t shoal_bus__wall_ms(const shoal_cluster *c, int64_t moment_us)
 {
+    SHOAL_ASSERT(moment_us >= 0);
     if (moment_us == 0) return 0;
     int64_t wall_us = c->now.wall_us - (c->now.mono_us - moment_us);
     return wall_us > 0 ? wall_us / 1000 : 0;
@@ -17,18 +18,43 @@ int64_t shoal_bus__wall_ms(const shoal_cluster *c, int64_t moment_us)
 
 /* ---- life ---- */
 
+/* Copies settings. What the bus could not carry counts as not given. */
+static void take_settings(shoal_cluster *c, const shoal_cluster_settings *settings)
+{
+    SHOAL_ASSERT(settings->node_timeout_ms >= 0);
+    SHOAL_ASSERT(settings->preferred_endpoint >= 0 && settings->preferred_endpoint <= 2);
+    shoal_cluster_settings *own = &c->settings;
+    *own = *settings;
+    if (own->node_timeout_ms > BUS_TIMEOUT_MS_MAX) own->node_timeout_ms = BUS_TIMEOUT_MS_MAX;
+    shoal_slice ip = shoal_bus__field(own->announce_ip, sizeof(own->announce_ip));
+    if (ip.size > 0 && !shoal_bus__is_ip(ip)) {
+        shoal_bus__log(c, BUS_WARNING, "cluster-announce-ip is no IP address and is not used");
+        ip.size = 0;
+    }
+    shoal_bus__copy_text(own->announce_ip, sizeof(own->announce_ip), ip);
+    shoal_slice hostname = shoal_bus__field(own->announce_hostname, sizeof(own->announce_hostname));
+    if (!shoal_bus__is_hostname(hostname)) {
+        shoal_bus__log(c, BUS_WARNING, "cluster-announce-hostname is no host name and is not used");
+        hostname.size = 0;
+    }
+    shoal_bus__copy_text(own->announce_hostname, sizeof(own->announce_hostname), hostname);
+}
+
 shoal_err shoal_cluster_create(const shoal_cluster_options *options, shoal_cluster **out)
 {
+    SHOAL_ASSERT(out);
+    SHOAL_ASSERT(options->host->link_open && options->host->file_rename);
+    SHOAL_ASSERT(options->now.mono_us >= 0);
     SHOAL_ASSERT(options->host);
     const shoal_allocator *a = &options->allocator;
     shoal_cluster *c = a->allocate_zeroed(a->context, sizeof(*c), 8);
     if (!c) return SHOAL_ERR_NO_MEMORY;
     c->allocator = *a;
     c->host = options->host;
-    c->settings = options->settings;
     c->now = options->now;
     c->frame = shoal_buffer_make(&c->allocator);
     c->text = shoal_buffer_make(&c->allocator);
+    take_settings(c, &options->settings);
     c->random_name = shoal_prng_make(options->seed, 0, BUS_RANDOM_NAME);
     c->random_handshake = shoal_prng_make(options->seed, 0, BUS_RANDOM_HANDSHAKE);
     c->random_gossip = shoal_prng_make(options->seed, 0, BUS_RANDOM_GOSSIP);
@@ -44,6 +70,8 @@ shoal_err shoal_cluster_create(const shoal_cluster_options *options, shoal_clust
 
 void shoal_cluster_destroy(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c);
+    SHOAL_ASSERT(c->held_count <= BUS_HELD_MAX);
     shoal_allocator a = c->allocator;
     shoal_bus__links_free(c);
     shoal_bus__nodes_free(c);
@@ -61,6 +89,8 @@ void shoal_cluster_destroy(shoal_cluster *c)
 
 void shoal_cluster_init_new(shoal_cluster *c, shoal_time now)
 {
+    SHOAL_ASSERT(c->node_count == 0);
+    SHOAL_ASSERT(now.mono_us >= c->now.mono_us);
     SHOAL_ASSERT(!c->myself);
     char name[SHOAL_NODE_NAME_LEN + 1];
     c->now = now;
@@ -76,8 +106,10 @@ void shoal_cluster_init_new(shoal_cluster *c, shoal_time now)
 
 void shoal_cluster_set(shoal_cluster *c, const shoal_cluster_settings *settings, shoal_time now)
 {
+    SHOAL_ASSERT(settings);
+    SHOAL_ASSERT(now.mono_us >= c->now.mono_us);
     c->now = now;
-    c->settings = *settings;
+    take_settings(c, settings);
     if (!c->myself) return;
     shoal_bus__adopt_settings(c);
     c->todo |= BUS_TODO_STATE;
@@ -86,6 +118,8 @@ void shoal_cluster_set(shoal_cluster *c, const shoal_cluster_settings *settings,
 
 void shoal_cluster_event(shoal_cluster *c, const shoal_event *event)
 {
+    SHOAL_ASSERT(event);
+    SHOAL_ASSERT(event->now.mono_us >= c->now.mono_us);
     c->now = event->now;
     if (!c->myself) {
         /* A peer is faster than our disk: it will try again. */
@@ -106,6 +140,8 @@ void shoal_cluster_event(shoal_cluster *c, const shoal_event *event)
 
 void shoal_cluster_tick(shoal_cluster *c, shoal_time now)
 {
+    SHOAL_ASSERT(now.mono_us >= c->now.mono_us);
+    SHOAL_ASSERT(c->cron_us > 0);
     if (!c->myself || now.mono_us < c->cron_us) return;
     c->now = now;
     shoal_bus__cron(c);
@@ -117,6 +153,7 @@ void shoal_cluster_tick(shoal_cluster *c, shoal_time now)
 
 int64_t shoal_cluster_deadline(const shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->cron_us > 0);
     return c->cron_us;
 }
 
@@ -124,40 +161,49 @@ int64_t shoal_cluster_deadline(const shoal_cluster *c)
 
 void shoal_bus__finish(shoal_cluster *c)
 {
-    SHOAL_DEBUG_ASSERT(c->slots_assigned <= SHOAL_SLOTS);
-    SHOAL_DEBUG_ASSERT(c->voters <= c->node_count);
+    SHOAL_ASSERT(c->myself);
+    SHOAL_ASSERT(c->node_count <= c->node_capacity);
+    SHOAL_ASSERT(c->slots_assigned <= SHOAL_SLOTS);
+    SHOAL_ASSERT(c->voters <= c->node_count);
     if (c->todo & BUS_TODO_STATE) shoal_bus__state_update(c);
     shoal_bus__note_changes(c);
     if (c->todo & BUS_TODO_ROUTE) c->version++;
     if (c->todo & BUS_TODO_SAVE) c->save.generation++;
     c->todo = 0;
     shoal_bus__save_start(c);
+    SHOAL_DEBUG_ASSERT(shoal_bus__check(c));
 }
 
 /* ---- looking at it ---- */
 
 uint64_t shoal_cluster_version(const shoal_cluster *c)
 {
+    SHOAL_ASSERT(c);
     return c->version;
 }
 
 const char *shoal_cluster_name(const shoal_cluster *c)
 {
+    SHOAL_ASSERT(c);
     return c->myself ? c->myself->name : "";
 }
 
 bool shoal_cluster_up(const shoal_cluster *c)
 {
+    SHOAL_ASSERT(!c->up || c->myself);
     return c->up;
 }
 
 bool shoal_cluster_saving(const shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->save.durable <= c->save.generation);
     return c->save.generation != c->save.durable;
 }
 
 static uint64_t mix_bytes(uint64_t digest, const void *bytes, size_t size)
 {
+    SHOAL_ASSERT(bytes);
+    SHOAL_ASSERT(size > 0);
     const uint8_t *from = bytes;
     for (size_t i = 0; i < size; i += 8) {
         uint64_t word = 0;
@@ -169,6 +215,7 @@ static uint64_t mix_bytes(uint64_t digest, const void *bytes, size_t size)
 
 static uint64_t digest_node(uint64_t digest, const bus_node *node)
 {
+    SHOAL_ASSERT(node->name[0]);
     uint64_t words[] = {node->index,
                         node->flags,
                         node->replica_of,
@@ -194,6 +241,7 @@ static uint64_t digest_node(uint64_t digest, const bus_node *node)
 
 uint64_t shoal_cluster_digest(const shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->node_count <= c->node_capacity);
     uint64_t words[] = {c->current_epoch, c->last_vote_epoch, c->up,           c->slots_assigned,
                         c->node_count,    c->save.generation, c->save.durable, c->save.phase,
                         c->gossip_round,  c->cron_count,      c->held_count,   c->forgotten_count};

@@ -5,8 +5,11 @@
  */
 #include "cluster/internal.h"
 
+#include "base/assert.h"
+
 static int64_t handshake_timeout_us(const shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->settings.node_timeout_ms >= 0);
     int64_t timeout_ms = c->settings.node_timeout_ms;
     if (timeout_ms < BUS_HANDSHAKE_MS_MIN) timeout_ms = BUS_HANDSHAKE_MS_MIN;
     return timeout_ms * 1000;
@@ -15,6 +18,8 @@ static int64_t handshake_timeout_us(const shoal_cluster *c)
 /* Links and handshakes. Walks backwards because a node may be removed. */
 static void reconnect(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->node_count >= 1);
+    SHOAL_ASSERT(c->myself);
     int64_t handshake_us = handshake_timeout_us(c);
     c->suspects = 0;
     for (uint32_t i = c->node_count; i-- > 0;) {
@@ -33,6 +38,8 @@ static void reconnect(shoal_cluster *c)
 /* Once a second, of a few nodes drawn at random, the one that has been silent longest. */
 static void ping_sampled(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->node_count >= 1);
+    SHOAL_ASSERT(c->cron_count > 0);
     bus_node *oldest = NULL;
     for (int i = 0; i < BUS_CRON_SAMPLE; i++) {
         bus_node *node = c->live[shoal_prng_below(&c->random_sample, c->node_count)];
@@ -47,6 +54,9 @@ static void ping_sampled(shoal_cluster *c)
  * connection may get through where this one does not. */
 static bool link_is_stuck(const shoal_cluster *c, const bus_node *node)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(node != c->myself);
+    SHOAL_ASSERT(!node->link || !node->link->inbound);
     int64_t timeout_us = shoal_bus__timeout_us(c);
     return node->link && node->ping_sent_us &&
            shoal_bus__since(c, node->link->created_us) > timeout_us &&
@@ -56,6 +66,9 @@ static bool link_is_stuck(const shoal_cluster *c, const bus_node *node)
 
 static void watch(shoal_cluster *c, bus_node *node)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(node != c->myself);
+    SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_HANDSHAKE));
     int64_t timeout_us = shoal_bus__timeout_us(c);
     if (link_is_stuck(c, node)) shoal_bus__link_drop(c, node->link);
     if (node->link && !node->ping_sent_us &&
@@ -73,6 +86,8 @@ static void watch(shoal_cluster *c, bus_node *node)
 
 void shoal_bus__cron(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->now.mono_us >= c->cron_us);
+    SHOAL_ASSERT(c->myself);
     uint16_t not_watched = SHOAL_NODE_MYSELF | SHOAL_NODE_NOADDR | SHOAL_NODE_HANDSHAKE;
     reconnect(c);
     if (c->cron_count++ % BUS_CRON_SAMPLE_EVERY == 0) ping_sampled(c);

@@ -13,6 +13,8 @@
 /* The first claimed slot whose owner is newer than the request, or SHOAL_SLOTS. */
 static uint32_t newer_slot(const shoal_cluster *c, const shoal_frame *request)
 {
+    SHOAL_ASSERT(request->slots);
+    SHOAL_ASSERT(request->type == SHOAL_FRAME_AUTH_REQUEST);
     for (uint32_t slot = shoal_bus__slot_next(request->slots, 0); slot < SHOAL_SLOTS;
          slot = shoal_bus__slot_next(request->slots, slot + 1)) {
         const bus_node *owner = shoal_bus__owner(c, slot);
@@ -24,6 +26,9 @@ static uint32_t newer_slot(const shoal_cluster *c, const shoal_frame *request)
 /* 0 when the request deserves a vote, else why not: BUS_WHY_VOTE_*. The order is the protocol's. */
 static uint32_t refusal(const shoal_cluster *c, const bus_node *sender, const shoal_frame *request)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, sender));
+    SHOAL_ASSERT(sender != c->myself);
+    SHOAL_ASSERT(request->type == SHOAL_FRAME_AUTH_REQUEST);
     if (!shoal_bus__votes(c->myself)) return BUS_WHY_VOTE_NOT_VOTER;
     if (request->current_epoch < c->current_epoch) return BUS_WHY_VOTE_OLD_EPOCH;
     if (c->last_vote_epoch == c->current_epoch) return BUS_WHY_VOTE_GIVEN;
@@ -42,6 +47,9 @@ static uint32_t refusal(const shoal_cluster *c, const bus_node *sender, const sh
 /* Keeps the vote until the present opinion, which includes it, is durable. */
 static void hold_vote(shoal_cluster *c, const bus_link *link)
 {
+    SHOAL_ASSERT(c->held_count < BUS_HELD_MAX);
+    SHOAL_ASSERT(!link->dead);
+    SHOAL_ASSERT(c->last_vote_epoch == c->current_epoch);
     bus_held *held = &c->held[c->held_count++];
     held->generation = ++c->save.generation;
     held->link = link->id;
@@ -51,6 +59,8 @@ static void hold_vote(shoal_cluster *c, const bus_link *link)
 
 void shoal_bus__vote(shoal_cluster *c, bus_node *sender, const shoal_frame *request)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, sender));
+    SHOAL_ASSERT(sender != c->myself);
     uint32_t why = refusal(c, sender, request);
     if (why) {
         shoal_bus__why_not(c, why, "%s asks in epoch %llu; here it is %llu, last vote %llu",
@@ -70,6 +80,8 @@ void shoal_bus__vote(shoal_cluster *c, bus_node *sender, const shoal_frame *requ
 
 void shoal_bus__held_release(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->held_count <= BUS_HELD_MAX);
+    SHOAL_ASSERT(c->save.phase == BUS_SAVE_IDLE);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < c->held_count; i++) {
         bus_held held = c->held[i];

@@ -14,6 +14,8 @@
 
 static bool room_for(shoal_cluster *c, bus_reports *reports, uint16_t index)
 {
+    SHOAL_ASSERT(reports->count <= reports->capacity);
+    SHOAL_ASSERT((reports->moments == NULL) == (reports->capacity == 0));
     if (index < reports->capacity) return true;
     const shoal_allocator *a = &c->allocator;
     uint32_t capacity = c->node_capacity;
@@ -31,6 +33,10 @@ static bool room_for(shoal_cluster *c, bus_reports *reports, uint16_t index)
 
 bool shoal_bus__report_add(shoal_cluster *c, bus_node *node, const bus_node *reporter)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(shoal_bus__knows(c, reporter));
+    SHOAL_ASSERT(shoal_bus__votes(reporter));
+    SHOAL_ASSERT(node != c->myself);
     bus_reports *reports = &node->reports;
     if (!room_for(c, reports, reporter->index)) return false;
     int64_t *moment = &reports->moments[reporter->index];
@@ -42,6 +48,9 @@ bool shoal_bus__report_add(shoal_cluster *c, bus_node *node, const bus_node *rep
 
 bool shoal_bus__report_remove(bus_node *node, const bus_node *reporter)
 {
+    SHOAL_ASSERT(node);
+    SHOAL_ASSERT(reporter);
+    SHOAL_ASSERT(node->reports.count <= node->reports.capacity);
     bus_reports *reports = &node->reports;
     if (reporter->index >= reports->capacity || reports->moments[reporter->index] == 0) {
         return false;
@@ -53,6 +62,8 @@ bool shoal_bus__report_remove(bus_node *node, const bus_node *reporter)
 
 uint32_t shoal_bus__report_count(const shoal_cluster *c, bus_node *node)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(node->reports.count <= c->node_count);
     bus_reports *reports = &node->reports;
     int64_t validity_us = BUS_REPORT_TIMEOUTS * shoal_bus__timeout_us(c);
     if (reports->count == 0) return 0;
@@ -74,6 +85,8 @@ uint32_t shoal_bus__report_count(const shoal_cluster *c, bus_node *node)
 
 void shoal_bus__reports_free(shoal_cluster *c, bus_node *node)
 {
+    SHOAL_ASSERT(node);
+    SHOAL_ASSERT((node->reports.moments == NULL) == (node->reports.capacity == 0));
     bus_reports *reports = &node->reports;
     if (reports->moments) {
         c->allocator.release(c->allocator.context, reports->moments,
@@ -86,6 +99,8 @@ void shoal_bus__reports_free(shoal_cluster *c, bus_node *node)
 
 void shoal_bus__set_suspect(shoal_cluster *c, bus_node *node)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL));
     SHOAL_ASSERT(node != c->myself);
     node->flags |= SHOAL_NODE_PFAIL;
     shoal_bus__note_node(c, SHOAL_TRACE_PFAIL, node);
@@ -94,6 +109,8 @@ void shoal_bus__set_suspect(shoal_cluster *c, bus_node *node)
 
 void shoal_bus__set_failed(shoal_cluster *c, bus_node *node, uint32_t reports)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_FAIL));
     SHOAL_ASSERT(node != c->myself);
     node->flags &= (uint16_t)~SHOAL_NODE_PFAIL;
     node->flags |= SHOAL_NODE_FAIL;
@@ -105,6 +122,8 @@ void shoal_bus__set_failed(shoal_cluster *c, bus_node *node, uint32_t reports)
 
 void shoal_bus__fail_if_agreed(shoal_cluster *c, bus_node *node)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(node != c->myself);
     if (!shoal_bus__is(node, SHOAL_NODE_PFAIL) || shoal_bus__is(node, SHOAL_NODE_FAIL)) return;
     uint32_t reports = shoal_bus__report_count(c, node);
     uint32_t needed = shoal_bus__quorum(c);
@@ -117,6 +136,9 @@ void shoal_bus__fail_if_agreed(shoal_cluster *c, bus_node *node)
 
 static void clear_failed(shoal_cluster *c, bus_node *node, const char *because)
 {
+    SHOAL_ASSERT(shoal_bus__is(node, SHOAL_NODE_FAIL));
+    SHOAL_ASSERT(node != c->myself);
+    SHOAL_ASSERT(because);
     shoal_bus__log(c, BUS_NOTICE, "Clear FAIL state for node %s: %s", node->name, because);
     node->flags &= (uint16_t)~SHOAL_NODE_FAIL;
     shoal_bus__note_node(c, SHOAL_TRACE_FAIL_CLEARED, node);
@@ -125,6 +147,9 @@ static void clear_failed(shoal_cluster *c, bus_node *node, const char *because)
 
 void shoal_bus__answered(shoal_cluster *c, bus_node *node)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(node != c->myself);
+    SHOAL_ASSERT(node->ping_sent_us == 0);
     if (shoal_bus__is(node, SHOAL_NODE_PFAIL)) {
         node->flags &= (uint16_t)~SHOAL_NODE_PFAIL;
         shoal_bus__note_node(c, SHOAL_TRACE_PFAIL_CLEARED, node);

@@ -17,6 +17,7 @@
 
 static bool room_for(shoal_cluster *c, uint32_t count)
 {
+    SHOAL_ASSERT(count > 0);
     if (count <= c->gossip_capacity) return true;
     const shoal_allocator *a = &c->allocator;
     uint32_t capacity = c->node_capacity;
@@ -33,6 +34,9 @@ static bool room_for(shoal_cluster *c, uint32_t count)
 
 static void tell_of(const shoal_cluster *c, const bus_node *node, shoal_gossip *entry)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(node != c->myself);
+    SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_HANDSHAKE | SHOAL_NODE_NOADDR));
     memset(entry, 0, sizeof(*entry));
     memcpy(entry->name, node->name, SHOAL_NODE_NAME_LEN);
     memcpy(entry->ip, node->ip, sizeof(entry->ip));
@@ -48,6 +52,8 @@ static void tell_of(const shoal_cluster *c, const bus_node *node, shoal_gossip *
  * worth telling of. */
 static bool worth_telling(const bus_node *node)
 {
+    SHOAL_ASSERT(node);
+    SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_MYSELF));
     if (shoal_bus__is(node, SHOAL_NODE_HANDSHAKE | SHOAL_NODE_NOADDR)) return false;
     return node->link || node->slot_count > 0;
 }
@@ -55,6 +61,9 @@ static bool worth_telling(const bus_node *node)
 /* Draws up to `wanted` healthy nodes. */
 static uint32_t draw_nodes(shoal_cluster *c, const bus_node *receiver, uint32_t wanted)
 {
+    SHOAL_ASSERT(c->node_count > 2);
+    SHOAL_ASSERT(wanted > 0);
+    SHOAL_ASSERT(wanted <= c->gossip_capacity);
     uint32_t count = 0;
     uint32_t fresh = c->node_count - 2;
     for (uint32_t draws = 3 * wanted; draws > 0 && count < wanted && fresh > 0; draws--) {
@@ -76,6 +85,8 @@ static uint32_t draw_nodes(shoal_cluster *c, const bus_node *receiver, uint32_t 
 /* Adds every node that is suspected. */
 static uint32_t add_suspects(shoal_cluster *c, uint32_t count)
 {
+    SHOAL_ASSERT(count <= c->gossip_capacity);
+    SHOAL_ASSERT(c->suspects > 0);
     for (uint32_t i = 0; i < c->node_count; i++) {
         bus_node *node = c->live[i];
         if (!shoal_bus__is(node, SHOAL_NODE_PFAIL)) continue;
@@ -87,6 +98,8 @@ static uint32_t add_suspects(shoal_cluster *c, uint32_t count)
 
 uint16_t shoal_bus__gossip_choose(shoal_cluster *c, const bus_node *receiver)
 {
+    SHOAL_ASSERT(!receiver || shoal_bus__knows(c, receiver));
+    SHOAL_ASSERT(receiver != c->myself);
     if (!room_for(c, c->node_count)) return 0;
     c->gossip_round++;
     uint32_t count = 0;
@@ -105,7 +118,9 @@ uint16_t shoal_bus__gossip_choose(shoal_cluster *c, const bus_node *receiver)
 
 static void read_suspicion(shoal_cluster *c, bus_node *sender, bus_node *node, bool suspected)
 {
-    if (!shoal_bus__votes(sender) || node == c->myself) return;
+    SHOAL_ASSERT(shoal_bus__knows(c, sender));
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    if (!shoal_bus__votes(sender) || node == c->myself || node == sender) return;
     if (!suspected) {
         if (shoal_bus__report_remove(node, sender)) {
             shoal_bus__log(c, BUS_VERBOSE, "Node %s reported node %s is back online.", sender->name,
@@ -128,6 +143,9 @@ static void read_suspicion(shoal_cluster *c, bus_node *sender, bus_node *node, b
 /* Somebody had a pong of a node that we have no quarrel with: as good as one of our own. */
 static void adopt_pong(const shoal_cluster *c, bus_node *node, uint32_t pong_s)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(node != c->myself);
+    SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_FAIL));
     if (node->ping_sent_us || shoal_bus__report_count(c, node) > 0) return;
     int64_t age_us = c->now.wall_us - (int64_t)pong_s * 1000000;
     if (age_us < -BUS_PONG_AHEAD_US) return;
@@ -138,6 +156,9 @@ static void adopt_pong(const shoal_cluster *c, bus_node *node, uint32_t pong_s)
 /* The sender reaches a node that we do not: perhaps it moved. */
 static void correct_address(shoal_cluster *c, bus_node *node, const shoal_gossip *entry)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(node != c->myself);
+    SHOAL_ASSERT(entry->ip[0]);
     bool same = memcmp(node->ip, entry->ip, sizeof(node->ip)) == 0 && node->port == entry->port &&
                 node->bus_port == entry->bus_port;
     if (same) return;
@@ -153,6 +174,8 @@ static void correct_address(shoal_cluster *c, bus_node *node, const shoal_gossip
 
 static void learn_node(shoal_cluster *c, const shoal_gossip *entry)
 {
+    SHOAL_ASSERT(entry->ip[0]);
+    SHOAL_ASSERT(!shoal_bus__node_find(c, entry->name));
     if (shoal_bus__is_forgotten(c, entry->name)) {
         shoal_bus__why_not(c, BUS_WHY_FORGOTTEN, "%.*s", SHOAL_NODE_NAME_LEN, entry->name);
         return;
@@ -171,6 +194,8 @@ static void learn_node(shoal_cluster *c, const shoal_gossip *entry)
 
 static void read_entry(shoal_cluster *c, bus_node *sender, const shoal_gossip *entry)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, sender));
+    SHOAL_ASSERT(sender != c->myself);
     bool suspected = entry->flags & (SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL);
     bool addressless = (entry->flags & SHOAL_NODE_NOADDR) || !entry->ip[0];
     bus_node *node = shoal_bus__node_find(c, entry->name);
@@ -189,6 +214,9 @@ static void read_entry(shoal_cluster *c, bus_node *sender, const shoal_gossip *e
 
 void shoal_bus__gossip_read(shoal_cluster *c, bus_node *sender, const shoal_frame *frame)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, sender));
+    SHOAL_ASSERT(!shoal_bus__is(sender, SHOAL_NODE_HANDSHAKE));
+    SHOAL_ASSERT(frame->type <= SHOAL_FRAME_MEET);
     SHOAL_ASSERT(sender != c->myself);
     for (uint32_t i = 0; i < frame->count; i++) {
         shoal_gossip entry;

@@ -13,6 +13,8 @@
 void *shoal_bus__index_find(const bus_index *index, uint64_t hash, bus_index_match match,
                             const void *key)
 {
+    SHOAL_ASSERT(match);
+    SHOAL_ASSERT(index->count * 2 <= index->capacity);
     if (index->count == 0) return NULL;
     uint32_t mask = index->capacity - 1;
     for (uint32_t at = (uint32_t)hash & mask;; at = (at + 1) & mask) {
@@ -25,6 +27,8 @@ void *shoal_bus__index_find(const bus_index *index, uint64_t hash, bus_index_mat
 /* Puts a value into the first free cell from its place on. */
 static void place(bus_index_cell *cells, uint32_t capacity, uint64_t hash, void *value)
 {
+    SHOAL_ASSERT(value);
+    SHOAL_ASSERT((capacity & (capacity - 1)) == 0);
     uint32_t mask = capacity - 1;
     uint32_t at = (uint32_t)hash & mask;
     while (cells[at].value) at = (at + 1) & mask;
@@ -33,6 +37,8 @@ static void place(bus_index_cell *cells, uint32_t capacity, uint64_t hash, void 
 
 static bool grow(bus_index *index, const shoal_allocator *allocator)
 {
+    SHOAL_ASSERT(index->count <= index->capacity);
+    SHOAL_ASSERT((index->capacity == 0) == (index->cells == NULL));
     uint32_t capacity = index->capacity ? index->capacity * 2 : CELLS_MIN;
     size_t size = capacity * sizeof(bus_index_cell);
     bus_index_cell *cells = allocator->allocate_zeroed(allocator->context, size, 8);
@@ -50,6 +56,7 @@ static bool grow(bus_index *index, const shoal_allocator *allocator)
 bool shoal_bus__index_add(bus_index *index, const shoal_allocator *allocator, uint64_t hash,
                           void *value)
 {
+    SHOAL_ASSERT(index->count * 2 <= index->capacity);
     SHOAL_ASSERT(value);
     if (index->count * 2 >= index->capacity && !grow(index, allocator)) return false;
     place(index->cells, index->capacity, hash, value);
@@ -59,6 +66,8 @@ bool shoal_bus__index_add(bus_index *index, const shoal_allocator *allocator, ui
 
 void shoal_bus__index_remove(bus_index *index, uint64_t hash, const void *value)
 {
+    SHOAL_ASSERT(value);
+    SHOAL_ASSERT(index->cells);
     SHOAL_ASSERT(index->count > 0);
     uint32_t mask = index->capacity - 1;
     uint32_t hole = (uint32_t)hash & mask;
@@ -79,6 +88,7 @@ void shoal_bus__index_remove(bus_index *index, uint64_t hash, const void *value)
 
 void shoal_bus__index_free(bus_index *index, const shoal_allocator *allocator)
 {
+    SHOAL_ASSERT((index->capacity == 0) == (index->cells == NULL));
     if (index->cells) {
         allocator->release(allocator->context, index->cells,
                            index->capacity * sizeof(bus_index_cell), 8);

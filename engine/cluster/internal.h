@@ -28,6 +28,7 @@ static inline int64_t shoal_bus__since(const shoal_cluster *c, int64_t moment_us
     return moment_us == 0 ? INT64_MAX : c->now.mono_us - moment_us;
 }
 
+/* The node timeout in microseconds. */
 static inline int64_t shoal_bus__timeout_us(const shoal_cluster *c)
 {
     return c->settings.node_timeout_ms * 1000;
@@ -36,9 +37,16 @@ static inline int64_t shoal_bus__timeout_us(const shoal_cluster *c)
 /* A stored moment on the wall clock, in milliseconds; 0 for never. */
 int64_t shoal_bus__wall_ms(const shoal_cluster *c, int64_t moment_us);
 
+/* The node has one of the flags. */
 static inline bool shoal_bus__is(const bus_node *node, uint16_t flag)
 {
     return (node->flags & flag) != 0;
+}
+
+/* The node is in the table: it was not removed meanwhile. */
+static inline bool shoal_bus__knows(const shoal_cluster *c, const bus_node *node)
+{
+    return node->index < c->node_capacity && c->nodes[node->index] == node;
 }
 
 /* ---- address.c ---- */
@@ -68,6 +76,7 @@ void shoal_bus__index_free(bus_index *index, const shoal_allocator *allocator);
 
 /* ---- note.c: trace records ---- */
 
+/* A record with its numbers and its text. */
 void shoal_bus__note(shoal_cluster *c, shoal_trace_kind kind, const uint64_t numbers[3],
                      shoal_slice text);
 /* A record whose text is a node's name. */
@@ -224,13 +233,17 @@ void shoal_bus__held_release(shoal_cluster *c);
 
 /* ---- state.c, cron.c, save.c, load.c ---- */
 
+/* Looks whether the cluster is up, and says so when that is news. */
 void shoal_bus__state_update(shoal_cluster *c);
+/* What is due ten times a second. */
 void shoal_bus__cron(shoal_cluster *c);
 /* Starts a save if one is due and none is in flight. */
 void shoal_bus__save_start(shoal_cluster *c);
 void shoal_bus__save_event(shoal_cluster *c, const shoal_event *event);
 /* Ends a step: see the top of this file. */
 void shoal_bus__finish(shoal_cluster *c);
+/* Asserts everything that holds between two steps, and returns true. O(slots + nodes). */
+bool shoal_bus__check(const shoal_cluster *c);
 
 /* ---- admin*.c ---- */
 
@@ -251,7 +264,5 @@ void shoal_bus__command_delslots(shoal_cluster *c, shoal_cluster_call *call);
 void shoal_bus__command_addslotsrange(shoal_cluster *c, shoal_cluster_call *call);
 void shoal_bus__command_delslotsrange(shoal_cluster *c, shoal_cluster_call *call);
 void shoal_bus__command_flushslots(shoal_cluster *c, shoal_cluster_call *call);
-/* The arity the table of commands cannot express: as Redis answers it. */
-void shoal_bus__reply_arity(shoal_cluster_call *call);
 
 #endif

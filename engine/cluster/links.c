@@ -16,6 +16,8 @@
 
 static bool has_id(const void *value, const void *key)
 {
+    SHOAL_ASSERT(value);
+    SHOAL_ASSERT(key);
     const bus_link *link = value;
     const shoal_link *id = key;
     return link->id == *id;
@@ -23,11 +25,15 @@ static bool has_id(const void *value, const void *key)
 
 bus_link *shoal_bus__link_find(const shoal_cluster *c, shoal_link id)
 {
+    SHOAL_ASSERT(id != 0);
     return shoal_bus__index_find(&c->links, shoal_prng_mix(id), has_id, &id);
 }
 
 static bus_link *add_link(shoal_cluster *c, shoal_link id, bus_node *node)
 {
+    SHOAL_ASSERT(id != 0);
+    SHOAL_ASSERT(!shoal_bus__link_find(c, id));
+    SHOAL_ASSERT(!node || shoal_bus__knows(c, node));
     const shoal_allocator *a = &c->allocator;
     bus_link *link = a->allocate_zeroed(a->context, sizeof(bus_link), 8);
     if (!link) return NULL;
@@ -45,6 +51,7 @@ static bus_link *add_link(shoal_cluster *c, shoal_link id, bus_node *node)
 
 static void free_link(shoal_cluster *c, bus_link *link)
 {
+    SHOAL_ASSERT(!link->reading);
     shoal_buffer_free(&link->input);
     c->allocator.release(c->allocator.context, link, sizeof(bus_link), 8);
 }
@@ -52,6 +59,8 @@ static void free_link(shoal_cluster *c, bus_link *link)
 /* Takes the link out of the table and from its node. */
 static void detach(shoal_cluster *c, bus_link *link, shoal_err error)
 {
+    SHOAL_ASSERT(!link->dead);
+    SHOAL_ASSERT(shoal_bus__link_find(c, link->id) == link);
     bus_node *node = link->node;
     if (node && node->link == link) node->link = NULL;
     if (node && node->inbound == link) node->inbound = NULL;
@@ -68,6 +77,7 @@ static void detach(shoal_cluster *c, bus_link *link, shoal_err error)
 
 void shoal_bus__link_drop(shoal_cluster *c, bus_link *link)
 {
+    SHOAL_ASSERT(shoal_bus__link_find(c, link->id) == link);
     SHOAL_ASSERT(!link->dead);
     c->host->link_close(c->host->context, link->id);
     detach(c, link, SHOAL_ERR_CLOSED);
@@ -75,6 +85,7 @@ void shoal_bus__link_drop(shoal_cluster *c, bus_link *link)
 
 void shoal_bus__links_free(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->links.count <= c->links.capacity);
     for (uint32_t i = 0; i < c->links.capacity; i++) {
         if (c->links.cells[i].value) free_link(c, c->links.cells[i].value);
     }
@@ -83,6 +94,9 @@ void shoal_bus__links_free(shoal_cluster *c)
 
 void shoal_bus__link_open(shoal_cluster *c, bus_node *node)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(node != c->myself);
+    SHOAL_ASSERT(node->ip[0]);
     SHOAL_ASSERT(!node->link);
     shoal_address peer = {.port = node->bus_port};
     memcpy(peer.ip, node->ip, sizeof(peer.ip));
@@ -94,6 +108,8 @@ void shoal_bus__link_open(shoal_cluster *c, bus_node *node)
 
 void shoal_bus__link_assign(shoal_cluster *c, bus_link *link, bus_node *node)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(!link->dead);
     SHOAL_ASSERT(link->inbound && !link->node);
     if (node == c->myself) return;
     if (node->inbound) shoal_bus__link_drop(c, node->inbound);
@@ -105,6 +121,8 @@ void shoal_bus__link_assign(shoal_cluster *c, bus_link *link, bus_node *node)
 
 static void note_up(shoal_cluster *c, const bus_link *link)
 {
+    SHOAL_ASSERT(link->up);
+    SHOAL_ASSERT(!link->dead);
     char text[sizeof(link->peer.ip) + 8];
     shoal_slice ip = shoal_bus__field(link->peer.ip, sizeof(link->peer.ip));
     memcpy(text, ip.data, ip.size);
@@ -116,6 +134,8 @@ static void note_up(shoal_cluster *c, const bus_link *link)
 
 static void accepted(shoal_cluster *c, const shoal_event *event)
 {
+    SHOAL_ASSERT(event->kind == SHOAL_EVENT_LINK_UP);
+    SHOAL_ASSERT(event->accepted);
     bus_link *link = NULL;
     if (c->links.count < BUS_LINKS_MAX) link = add_link(c, event->link, NULL);
     if (!link) {
@@ -132,6 +152,10 @@ static void accepted(shoal_cluster *c, const shoal_event *event)
 /* Our own link is up: the first frame. A ping that waited through a reconnection keeps its age. */
 static void connected(shoal_cluster *c, bus_link *link, const shoal_event *event)
 {
+    SHOAL_ASSERT(!link->inbound);
+    SHOAL_ASSERT(!link->up);
+    SHOAL_ASSERT(!event->accepted);
+    SHOAL_ASSERT(link->node->link == link);
     bus_node *node = link->node;
     SHOAL_ASSERT(node);
     link->up = true;
@@ -149,6 +173,8 @@ static void connected(shoal_cluster *c, bus_link *link, const shoal_event *event
 static void break_off(shoal_cluster *c, bus_link *link, uint32_t reason, size_t size,
                       const char *detail)
 {
+    SHOAL_ASSERT(!link->dead);
+    SHOAL_ASSERT(reason != 0);
     shoal_bus__refuse(c, reason, link, size, detail);
     shoal_bus__link_drop(c, link);
 }
@@ -156,6 +182,8 @@ static void break_off(shoal_cluster *c, bus_link *link, uint32_t reason, size_t 
 /* The size of the frame at the start of `bytes`; 0 when it is not known or the link was ended. */
 static size_t frame_size(shoal_cluster *c, bus_link *link, shoal_slice bytes)
 {
+    SHOAL_ASSERT(!link->dead);
+    SHOAL_ASSERT(link->reading);
     size_t size = 0;
     shoal_frame_error error = {0};
     shoal_err result = shoal_frame_size(bytes, &size, &error);
@@ -175,6 +203,8 @@ static size_t frame_size(shoal_cluster *c, bus_link *link, shoal_slice bytes)
 /* Reads every whole frame of `bytes`; returns how many bytes they took. */
 static size_t read_frames(shoal_cluster *c, bus_link *link, shoal_slice bytes)
 {
+    SHOAL_ASSERT(link->reading);
+    SHOAL_ASSERT(bytes.size == 0 || bytes.data);
     size_t used = 0;
     while (!link->dead) {
         shoal_slice rest = {bytes.data + used, bytes.size - used};
@@ -188,6 +218,8 @@ static size_t read_frames(shoal_cluster *c, bus_link *link, shoal_slice bytes)
 
 static void read_link(shoal_cluster *c, bus_link *link, shoal_slice data)
 {
+    SHOAL_ASSERT(!link->reading);
+    SHOAL_ASSERT(!link->dead);
     link->reading = true;
     if (shoal_buffer_size(&link->input) == 0) {
         size_t used = read_frames(c, link, data);
@@ -209,6 +241,8 @@ static void read_link(shoal_cluster *c, bus_link *link, shoal_slice data)
 
 void shoal_bus__link_event(shoal_cluster *c, const shoal_event *event)
 {
+    SHOAL_ASSERT(event->link != 0);
+    SHOAL_ASSERT(c->myself);
     bus_link *link = shoal_bus__link_find(c, event->link);
     if (!link) {
         if (event->kind == SHOAL_EVENT_LINK_UP && event->accepted) accepted(c, event);

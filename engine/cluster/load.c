@@ -39,6 +39,8 @@ typedef struct loader {
 /* Notes the first error. Returns false, for the caller to return. */
 static bool complain(loader *l, const char *expected, shoal_slice found)
 {
+    SHOAL_ASSERT(expected);
+    SHOAL_ASSERT(l->complaint);
     if (l->error) return false;
     l->error = SHOAL_ERR_MALFORMED;
     int shown = found.size > SHOWN_MAX ? SHOWN_MAX : (int)found.size;
@@ -50,6 +52,8 @@ static bool complain(loader *l, const char *expected, shoal_slice found)
 /* Cuts the text before the first `separator` off `*rest`. */
 static shoal_slice cut(shoal_slice *rest, char separator)
 {
+    SHOAL_ASSERT(rest);
+    SHOAL_ASSERT(separator);
     size_t length = 0;
     while (length < rest->size && rest->data[length] != separator) length++;
     shoal_slice head = {rest->data, length};
@@ -62,6 +66,8 @@ static shoal_slice cut(shoal_slice *rest, char separator)
 /* The next word of a line, or an empty slice at its end. */
 static shoal_slice next_word(shoal_slice *rest)
 {
+    SHOAL_ASSERT(rest);
+    SHOAL_ASSERT(rest->size == 0 || rest->data);
     while (rest->size > 0 && rest->data[0] == ' ') {
         rest->data++;
         rest->size--;
@@ -74,6 +80,8 @@ static shoal_slice next_word(shoal_slice *rest)
 /* The node of this name: known from an earlier line (as a master), or new. */
 static bus_node *take_node(loader *l, shoal_slice name)
 {
+    SHOAL_ASSERT(!l->error);
+    SHOAL_ASSERT(l->c);
     if (name.size != SHOAL_NODE_NAME_LEN || !shoal_bus__is_name(name.data)) {
         complain(l, "a node name of 40 characters 0-9 a-z", name);
         return NULL;
@@ -87,6 +95,8 @@ static bus_node *take_node(loader *l, shoal_slice name)
 
 static bool read_port(loader *l, shoal_slice text, uint16_t *port)
 {
+    SHOAL_ASSERT(!l->error);
+    SHOAL_ASSERT(port);
     uint64_t number;
     if (!shoal_text_to_u64(text, &number) || number > UINT16_MAX) {
         return complain(l, "a port number", text);
@@ -98,6 +108,8 @@ static bool read_port(loader *l, shoal_slice text, uint16_t *port)
 /* ip:port[@bus][,hostname[,key=value...]]; the ip may have colons itself. */
 static bool read_address(loader *l, shoal_slice text, bus_node *node)
 {
+    SHOAL_ASSERT(!l->error);
+    SHOAL_ASSERT(shoal_bus__knows(l->c, node));
     shoal_slice rest = text;
     shoal_slice address = cut(&rest, ',');
     shoal_slice hostname = cut(&rest, ',');
@@ -126,13 +138,15 @@ static const struct {
                   {"slave", SHOAL_NODE_REPLICA},
                   {"fail?", SHOAL_NODE_PFAIL},
                   {"fail", SHOAL_NODE_FAIL},
-                  {"handshake", SHOAL_NODE_HANDSHAKE},
+
                   {"noaddr", SHOAL_NODE_NOADDR},
                   {"nofailover", SHOAL_NODE_NOFAILOVER},
                   {"noflags", 0}};
 
 static bool read_flags(loader *l, shoal_slice text, bus_node *node)
 {
+    SHOAL_ASSERT(node->flags == 0);
+    SHOAL_ASSERT(shoal_bus__knows(l->c, node));
     const size_t count = sizeof(flag_words) / sizeof(flag_words[0]);
     shoal_slice rest = text;
     do {
@@ -141,7 +155,7 @@ static bool read_flags(loader *l, shoal_slice text, bus_node *node)
         while (i < count && !shoal_text_is(word, flag_words[i].word)) i++;
         if (i == count) {
             return complain(l,
-                            "flags out of myself master slave fail? fail handshake noaddr "
+                            "flags out of myself master slave fail? fail noaddr "
                             "nofailover noflags",
                             word);
         }
@@ -159,6 +173,8 @@ static bool read_flags(loader *l, shoal_slice text, bus_node *node)
 /* Who this node is. */
 static bool read_myself(loader *l, shoal_slice flags, bus_node *node)
 {
+    SHOAL_ASSERT(!l->error);
+    SHOAL_ASSERT(node->flags != 0);
     if (!shoal_bus__is(node, SHOAL_NODE_MYSELF)) return true;
     if (l->c->myself) return complain(l, "one node with the flag myself", flags);
     if (!shoal_bus__is(node, SHOAL_NODE_MASTER)) {
@@ -172,6 +188,8 @@ static bool read_myself(loader *l, shoal_slice flags, bus_node *node)
 
 static bool read_master(loader *l, shoal_slice text, bus_node *node)
 {
+    SHOAL_ASSERT(!l->error);
+    SHOAL_ASSERT(node->replica_of == BUS_NONE);
     if (text.size == 1 && text.data[0] == '-') return true;
     if (!shoal_bus__is(node, SHOAL_NODE_REPLICA)) return complain(l, "- for a master", text);
     bus_node *master = take_node(l, text);
@@ -185,6 +203,8 @@ static bool read_master(loader *l, shoal_slice text, bus_node *node)
 /* A moment of the former run counts as now. */
 static bool read_moment(loader *l, shoal_slice text, int64_t *moment_us)
 {
+    SHOAL_ASSERT(!l->error);
+    SHOAL_ASSERT(moment_us);
     int64_t number;
     if (!shoal_text_to_i64(text, &number)) return complain(l, "milliseconds", text);
     *moment_us = number ? shoal_bus__stamp(l->c) : 0;
@@ -193,6 +213,8 @@ static bool read_moment(loader *l, shoal_slice text, int64_t *moment_us)
 
 static bool read_slots(loader *l, shoal_slice text, bus_node *node)
 {
+    SHOAL_ASSERT(!l->error);
+    SHOAL_ASSERT(text.size > 0);
     shoal_slice rest = text;
     shoal_slice first_text = cut(&rest, '-');
     uint64_t first, last;
@@ -216,6 +238,9 @@ static bool read_slots(loader *l, shoal_slice text, bus_node *node)
 
 static bool read_node(loader *l, const shoal_slice fields[FIELD_COUNT], shoal_slice slots)
 {
+    SHOAL_ASSERT(!l->error);
+    SHOAL_ASSERT(fields[FIELD_NAME].size > 0);
+    SHOAL_ASSERT(fields[FIELD_LINK].size > 0);
     bus_node *node = take_node(l, fields[FIELD_NAME]);
     if (!node) return false;
     if (node->flags) return complain(l, "one line for each node", fields[FIELD_NAME]);
@@ -238,6 +263,7 @@ static bool read_node(loader *l, const shoal_slice fields[FIELD_COUNT], shoal_sl
 
 static bool read_variables(loader *l, shoal_slice rest)
 {
+    SHOAL_ASSERT(!l->error);
     for (shoal_slice name = next_word(&rest); name.size > 0; name = next_word(&rest)) {
         uint64_t number;
         shoal_slice value = next_word(&rest);
@@ -257,6 +283,8 @@ static bool read_variables(loader *l, shoal_slice rest)
 
 static bool read_line(loader *l, shoal_slice line)
 {
+    SHOAL_ASSERT(!l->error);
+    SHOAL_ASSERT(line.size > 0);
     shoal_slice rest = line;
     shoal_slice fields[FIELD_COUNT];
     fields[FIELD_NAME] = next_word(&rest);
@@ -270,6 +298,8 @@ static bool read_line(loader *l, shoal_slice line)
 
 static void read_lines(loader *l, shoal_slice text)
 {
+    SHOAL_ASSERT(l->line == 0);
+    SHOAL_ASSERT(!l->error);
     while (text.size > 0 && !l->error) {
         shoal_slice line = cut(&text, '\n');
         if (line.size > 0 && line.data[line.size - 1] == '\r') line.size--;
@@ -281,6 +311,8 @@ static void read_lines(loader *l, shoal_slice text)
 /* What no single line can tell. */
 static void check_whole(loader *l)
 {
+    SHOAL_ASSERT(l->c);
+    SHOAL_ASSERT(l->complaint);
     shoal_cluster *c = l->c;
     if (l->error) return;
     if (!c->myself) {
@@ -302,6 +334,8 @@ static void check_whole(loader *l)
 /* Takes everything back. */
 static void unload(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->links.count == 0);
+    SHOAL_ASSERT(c->save.phase == BUS_SAVE_IDLE);
     for (uint32_t slot = 0; slot < SHOAL_SLOTS; slot++) shoal_bus__slot_set(c, slot, NULL);
     shoal_bus__nodes_free(c);
     c->current_epoch = 0;
@@ -311,6 +345,8 @@ static void unload(shoal_cluster *c)
 
 shoal_err shoal_cluster_load(shoal_cluster *c, shoal_slice text, shoal_buffer *complaint)
 {
+    SHOAL_ASSERT(c->node_count == 0);
+    SHOAL_ASSERT(complaint);
     SHOAL_ASSERT(!c->myself);
     if (text.size == 0) return SHOAL_ERR_NOT_FOUND;
     loader l = {.c = c, .complaint = complaint};

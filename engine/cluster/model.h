@@ -27,7 +27,8 @@
 #define BUS_CRON_SAMPLE_EVERY 10 /* crons between two pings of a sampled node */
 #define BUS_CRON_SAMPLE 5        /* nodes looked at for that ping */
 #define BUS_HANDSHAKE_MS_MIN 1000
-#define BUS_REPORT_TIMEOUTS 2 /* a failure report is valid this many node timeouts */
+#define BUS_TIMEOUT_MS_MAX (1ll << 40) /* chosen: 34 years, so that sums cannot overflow */
+#define BUS_REPORT_TIMEOUTS 2          /* a failure report is valid this many node timeouts */
 #define BUS_FAIL_UNDO_TIMEOUTS 2
 #define BUS_VOTE_TIMEOUTS 2 /* between votes for replicas of one master */
 #define BUS_REJOIN_MS_MIN 500
@@ -52,6 +53,7 @@ enum {
     BUS_RANDOM_INDEX               /* hash of the name index */
 };
 
+/* The reasons of cluster/reasons.def, by kind. */
 enum {
 #define SHOAL_REFUSED(name, value, text) BUS_REFUSED_##name = (value),
 #include "cluster/reasons.def"
@@ -81,17 +83,20 @@ enum {
 
 /* ---- a hash index from a 64-bit hash to a pointer; the owner of the pointers compares ---- */
 
+/* One place of an index. */
 typedef struct bus_index_cell {
     uint64_t hash;
     void *value; /* NULL: free */
 } bus_index_cell;
 
+/* Open addressing; zero is an empty index. */
 typedef struct bus_index {
     bus_index_cell *cells;
     uint32_t capacity; /* a power of two, or 0 */
     uint32_t count;
 } bus_index;
 
+/* Whether the value is what the key says. */
 typedef bool (*bus_index_match)(const void *value, const void *key);
 
 /* ---- nodes ---- */
@@ -177,6 +182,7 @@ typedef struct bus_save {
     size_t size;
 } bus_save;
 
+/* The whole opinion. */
 struct shoal_cluster {
     shoal_allocator allocator;
     const shoal_host *host;

@@ -15,6 +15,8 @@
 
 void shoal_bus__random_name(shoal_prng *random, char name[SHOAL_NODE_NAME_LEN + 1])
 {
+    SHOAL_ASSERT(random);
+    SHOAL_ASSERT(name);
     static const char digits[] = "0123456789abcdef";
     uint8_t bytes[SHOAL_NODE_NAME_LEN / 2];
     shoal_prng_fill(random, bytes, sizeof(bytes));
@@ -28,6 +30,7 @@ void shoal_bus__random_name(shoal_prng *random, char name[SHOAL_NODE_NAME_LEN + 
 /* Keyed, because peers choose the names. */
 static uint64_t name_hash(const shoal_cluster *c, const char name[SHOAL_NODE_NAME_LEN])
 {
+    SHOAL_ASSERT(name);
     uint64_t hash = c->index_key;
     for (size_t i = 0; i < SHOAL_NODE_NAME_LEN; i += 8) {
         uint64_t word;
@@ -39,17 +42,22 @@ static uint64_t name_hash(const shoal_cluster *c, const char name[SHOAL_NODE_NAM
 
 static bool has_name(const void *value, const void *key)
 {
+    SHOAL_ASSERT(value);
+    SHOAL_ASSERT(key);
     const bus_node *node = value;
     return memcmp(node->name, key, SHOAL_NODE_NAME_LEN) == 0;
 }
 
 bus_node *shoal_bus__node_find(const shoal_cluster *c, const char name[SHOAL_NODE_NAME_LEN])
 {
+    SHOAL_ASSERT(name);
+    SHOAL_ASSERT(c->names.count == c->node_count);
     return shoal_bus__index_find(&c->names, name_hash(c, name), has_name, name);
 }
 
 bus_node *shoal_bus__node_find_text(const shoal_cluster *c, shoal_slice name)
 {
+    SHOAL_ASSERT(name.size == 0 || name.data);
     return name.size == SHOAL_NODE_NAME_LEN ? shoal_bus__node_find(c, name.data) : NULL;
 }
 
@@ -57,6 +65,8 @@ bus_node *shoal_bus__node_find_text(const shoal_cluster *c, shoal_slice name)
 
 static bool grow_table(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->node_count == c->node_capacity);
+    SHOAL_ASSERT(c->node_capacity < BUS_NODES_MAX);
     uint32_t capacity = c->node_capacity ? c->node_capacity * 2 : CAPACITY_MIN;
     bus_node **nodes = NULL, **live = NULL;
     const shoal_allocator *a = &c->allocator;
@@ -84,6 +94,7 @@ static bool grow_table(shoal_cluster *c)
 /* The smallest free index. */
 static uint16_t free_index(const shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->node_count < c->node_capacity);
     /* Holes are rare (forgotten nodes, handshakes that came to nothing), so the first guess, the
      * number of nodes, is nearly always right. */
     if (!c->nodes[c->node_count]) return (uint16_t)c->node_count;
@@ -95,6 +106,8 @@ static uint16_t free_index(const shoal_cluster *c)
 /* Why there is no room, or a node of zeros. */
 static bus_node *make_node(shoal_cluster *c, uint32_t *why)
 {
+    SHOAL_ASSERT(why);
+    SHOAL_ASSERT(c->node_count <= BUS_NODES_MAX);
     *why = BUS_WHY_TABLE_FULL;
     if (c->node_count >= BUS_NODES_MAX) return NULL;
     *why = BUS_WHY_NO_MEMORY;
@@ -104,6 +117,8 @@ static bus_node *make_node(shoal_cluster *c, uint32_t *why)
 
 bus_node *shoal_bus__node_add(shoal_cluster *c, const char *name, uint16_t flags)
 {
+    SHOAL_ASSERT(!name || shoal_bus__is_name(name));
+    SHOAL_ASSERT(c->node_count == c->names.count);
     uint32_t why;
     bus_node *node = make_node(c, &why);
     if (!node) {
@@ -139,6 +154,8 @@ bus_node *shoal_bus__node_add(shoal_cluster *c, const char *name, uint16_t flags
 /* Nobody is its replica any more, and nothing it reported counts. */
 static void forget_in_others(shoal_cluster *c, const bus_node *node)
 {
+    SHOAL_ASSERT(node != c->myself);
+    SHOAL_ASSERT(!shoal_bus__knows(c, node));
     for (uint32_t i = 0; i < c->node_count; i++) {
         bus_node *other = c->live[i];
         if (other->replica_of == node->index) other->replica_of = BUS_NONE;
@@ -148,6 +165,7 @@ static void forget_in_others(shoal_cluster *c, const bus_node *node)
 
 static void free_node(shoal_cluster *c, bus_node *node)
 {
+    SHOAL_ASSERT(node);
     const shoal_allocator *a = &c->allocator;
     shoal_bus__reports_free(c, node);
     if (node->slots) a->release(a->context, node->slots, sizeof(shoal_slotmap), 8);
@@ -157,6 +175,8 @@ static void free_node(shoal_cluster *c, bus_node *node)
 
 void shoal_bus__node_remove(shoal_cluster *c, bus_node *node, uint32_t reason)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(reason != 0);
     SHOAL_ASSERT(node != c->myself);
     SHOAL_ASSERT(c->live[node->live_at] == node);
     shoal_bus__slots_clear(c, node);
@@ -179,6 +199,8 @@ void shoal_bus__node_remove(shoal_cluster *c, bus_node *node, uint32_t reason)
 
 void shoal_bus__nodes_free(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->node_count <= c->node_capacity);
+    SHOAL_ASSERT((c->nodes == NULL) == (c->live == NULL));
     const shoal_allocator *a = &c->allocator;
     for (uint32_t i = 0; i < c->node_count; i++) free_node(c, c->live[i]);
     if (c->nodes) a->release(a->context, c->nodes, c->node_capacity * sizeof(bus_node *), 8);
@@ -193,6 +215,8 @@ void shoal_bus__nodes_free(shoal_cluster *c)
 
 void shoal_bus__node_rename(shoal_cluster *c, bus_node *node, const char name[SHOAL_NODE_NAME_LEN])
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(shoal_bus__is_name(name));
     char both[2 * SHOAL_NODE_NAME_LEN + 1];
     memcpy(both, node->name, SHOAL_NODE_NAME_LEN);
     both[SHOAL_NODE_NAME_LEN] = ' ';
@@ -210,12 +234,17 @@ void shoal_bus__node_rename(shoal_cluster *c, bus_node *node, const char name[SH
 
 static void leave_master(shoal_cluster *c, bus_node *node)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(node != c->myself);
+    SHOAL_ASSERT(node->replica_of == BUS_NONE || c->nodes[node->replica_of]->replica_count > 0);
     if (node->replica_of != BUS_NONE) c->nodes[node->replica_of]->replica_count--;
     node->replica_of = BUS_NONE;
 }
 
 void shoal_bus__node_make_master(shoal_cluster *c, bus_node *node)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(node->slot_count == 0 || shoal_bus__is(node, SHOAL_NODE_MASTER));
     if (shoal_bus__is(node, SHOAL_NODE_MASTER)) return;
     leave_master(c, node);
     node->flags &= (uint16_t)~SHOAL_NODE_REPLICA;
@@ -226,6 +255,9 @@ void shoal_bus__node_make_master(shoal_cluster *c, bus_node *node)
 
 void shoal_bus__node_make_replica(shoal_cluster *c, bus_node *node, uint16_t master)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(master != node->index);
+    SHOAL_ASSERT(master == BUS_NONE || c->nodes[master]);
     SHOAL_ASSERT(node != c->myself);
     if (!shoal_bus__is(node, SHOAL_NODE_REPLICA)) {
         shoal_bus__slots_clear(c, node);
@@ -243,12 +275,15 @@ void shoal_bus__node_make_replica(shoal_cluster *c, bus_node *node, uint16_t mas
 
 bus_node *shoal_bus__node_speaks_for(const shoal_cluster *c, const bus_node *node)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
     if (shoal_bus__is(node, SHOAL_NODE_MASTER)) return c->nodes[node->index];
     return node->replica_of == BUS_NONE ? NULL : c->nodes[node->replica_of];
 }
 
 void shoal_bus__adopt_settings(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->myself);
+    SHOAL_ASSERT(c->settings.node_timeout_ms >= 0);
     const shoal_cluster_settings *s = &c->settings;
     bus_node *me = c->myself;
     if (s->announce_ip[0]) {
@@ -262,6 +297,8 @@ void shoal_bus__adopt_settings(shoal_cluster *c)
 
 void shoal_bus__set_hostname(shoal_cluster *c, bus_node *node, shoal_slice hostname)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(shoal_bus__is_hostname(hostname));
     if (shoal_text_equal(hostname, shoal_bus__hostname(node))) return;
     const shoal_allocator *a = &c->allocator;
     if (!node->hostname) {
@@ -277,6 +314,8 @@ void shoal_bus__set_hostname(shoal_cluster *c, bus_node *node, shoal_slice hostn
 bool shoal_bus__handshake_in_progress(const shoal_cluster *c, const shoal_address *address,
                                       uint16_t bus_port)
 {
+    SHOAL_ASSERT(address);
+    SHOAL_ASSERT(c->myself);
     for (uint32_t i = 0; i < c->node_count; i++) {
         const bus_node *node = c->live[i];
         if (shoal_bus__is(node, SHOAL_NODE_HANDSHAKE) && node->port == address->port &&
@@ -290,6 +329,8 @@ bool shoal_bus__handshake_in_progress(const shoal_cluster *c, const shoal_addres
 
 bool shoal_bus__handshake_start(shoal_cluster *c, const shoal_address *address, uint16_t bus_port)
 {
+    SHOAL_ASSERT(address->port > 0);
+    SHOAL_ASSERT(bus_port > 0);
     if (!shoal_bus__is_ip(shoal_text(address->ip))) return false;
     if (shoal_bus__handshake_in_progress(c, address, bus_port)) return true;
     bus_node *node = shoal_bus__node_add(c, NULL, SHOAL_NODE_HANDSHAKE | SHOAL_NODE_MEET);
@@ -305,12 +346,16 @@ bool shoal_bus__handshake_start(shoal_cluster *c, const shoal_address *address, 
 
 static bool same_name(const bus_forgotten *entry, const char name[SHOAL_NODE_NAME_LEN])
 {
+    SHOAL_ASSERT(entry);
+    SHOAL_ASSERT(name);
     return memcmp(entry->name, name, SHOAL_NODE_NAME_LEN) == 0;
 }
 
 /* Drops the entries whose time is over, and any of this name. */
 static void drop_entries(shoal_cluster *c, const char name[SHOAL_NODE_NAME_LEN])
 {
+    SHOAL_ASSERT(c->forgotten);
+    SHOAL_ASSERT(c->forgotten_count <= BUS_FORGOTTEN_MAX);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < c->forgotten_count; i++) {
         const bus_forgotten *entry = &c->forgotten[i];
@@ -322,6 +367,8 @@ static void drop_entries(shoal_cluster *c, const char name[SHOAL_NODE_NAME_LEN])
 
 void shoal_bus__forget(shoal_cluster *c, const char name[SHOAL_NODE_NAME_LEN])
 {
+    SHOAL_ASSERT(shoal_bus__is_name(name));
+    SHOAL_ASSERT(c->forgotten_count == 0 || c->forgotten);
     if (!c->forgotten) {
         c->forgotten = c->allocator.allocate_zeroed(c->allocator.context,
                                                     BUS_FORGOTTEN_MAX * sizeof(bus_forgotten), 8);
@@ -339,6 +386,8 @@ void shoal_bus__forget(shoal_cluster *c, const char name[SHOAL_NODE_NAME_LEN])
 
 bool shoal_bus__is_forgotten(const shoal_cluster *c, const char name[SHOAL_NODE_NAME_LEN])
 {
+    SHOAL_ASSERT(c->forgotten_count <= BUS_FORGOTTEN_MAX);
+    SHOAL_ASSERT(c->forgotten_count == 0 || c->forgotten);
     for (uint32_t i = 0; i < c->forgotten_count; i++) {
         const bus_forgotten *entry = &c->forgotten[i];
         if (entry->until_us > c->now.mono_us && same_name(entry, name)) return true;

@@ -6,23 +6,28 @@
  */
 #include "cluster/internal.h"
 
+#include "base/assert.h"
 #include "base/text.h"
 
 void shoal_bus__note(shoal_cluster *c, shoal_trace_kind kind, const uint64_t numbers[3],
                      shoal_slice text)
 {
+    SHOAL_ASSERT(numbers);
+    SHOAL_ASSERT(text.size == 0 || text.data);
     shoal_trace_record record = {kind, numbers[0], numbers[1], numbers[2], text};
     c->host->trace(c->host->context, &record);
 }
 
 void shoal_bus__note_node(shoal_cluster *c, shoal_trace_kind kind, const bus_node *node)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
     shoal_bus__note(c, kind, (uint64_t[3]){0}, shoal_text(node->name));
 }
 
 /* The scratch text, emptied. */
 static shoal_buffer *fresh_text(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->text.allocator);
     shoal_buffer_consume(&c->text, shoal_buffer_size(&c->text));
     c->text.failed = false;
     return &c->text;
@@ -30,6 +35,8 @@ static shoal_buffer *fresh_text(shoal_cluster *c)
 
 void shoal_bus__log(shoal_cluster *c, int level, const char *format, ...)
 {
+    SHOAL_ASSERT(level >= BUS_DEBUG && level <= BUS_WARNING);
+    SHOAL_ASSERT(format);
     shoal_buffer *text = fresh_text(c);
     va_list arguments;
     va_start(arguments, format);
@@ -40,6 +47,8 @@ void shoal_bus__log(shoal_cluster *c, int level, const char *format, ...)
 
 void shoal_bus__why_not(shoal_cluster *c, uint32_t reason, const char *format, ...)
 {
+    SHOAL_ASSERT(reason != 0);
+    SHOAL_ASSERT(format);
     shoal_buffer *text = fresh_text(c);
     va_list arguments;
     va_start(arguments, format);
@@ -51,6 +60,8 @@ void shoal_bus__why_not(shoal_cluster *c, uint32_t reason, const char *format, .
 void shoal_bus__refuse(shoal_cluster *c, uint32_t reason, const bus_link *link, size_t size,
                        const char *detail)
 {
+    SHOAL_ASSERT(reason != 0);
+    SHOAL_ASSERT(detail);
     c->refused++;
     shoal_bus__note(c, SHOAL_TRACE_FRAME_REFUSED, (uint64_t[3]){reason, link->id, size},
                     shoal_text(detail));
@@ -58,6 +69,8 @@ void shoal_bus__refuse(shoal_cluster *c, uint32_t reason, const bus_link *link, 
 
 void shoal_bus__note_known(shoal_cluster *c, const bus_node *node)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(node->name[SHOAL_NODE_NAME_LEN] == 0);
     shoal_buffer *text = fresh_text(c);
     shoal_text_appendf(text, "%s %s", node->name, node->ip);
     shoal_bus__note(c, SHOAL_TRACE_NODE_KNOWN,
@@ -67,6 +80,8 @@ void shoal_bus__note_known(shoal_cluster *c, const bus_node *node)
 
 static void note_slots(shoal_cluster *c, bus_node *node)
 {
+    SHOAL_ASSERT(node->slots_changed);
+    SHOAL_ASSERT(node->slot_count == 0 || shoal_bus__is(node, SHOAL_NODE_MASTER));
     node->slots_changed = false;
     shoal_buffer *text = fresh_text(c);
     shoal_text_appendf(text, "%s", node->name);
@@ -77,6 +92,7 @@ static void note_slots(shoal_cluster *c, bus_node *node)
 
 void shoal_bus__note_changes(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->myself);
     if (c->todo & BUS_TODO_ROUTE) {
         for (uint32_t i = 0; i < c->node_count; i++) {
             if (c->live[i]->slots_changed) note_slots(c, c->live[i]);

@@ -14,6 +14,8 @@
 /* The address under which the sender wants to be reached: announced, or where it comes from. */
 static shoal_slice sender_ip(const bus_link *link, const shoal_frame *frame)
 {
+    SHOAL_ASSERT(link->up);
+    SHOAL_ASSERT(frame);
     shoal_slice announced = shoal_bus__field(frame->ip, sizeof(frame->ip) - 1);
     if (shoal_bus__is_ip(announced)) return announced;
     return shoal_bus__field(link->peer.ip, sizeof(link->peer.ip));
@@ -21,6 +23,8 @@ static shoal_slice sender_ip(const bus_link *link, const shoal_frame *frame)
 
 static void set_address(bus_node *node, const bus_link *link, const shoal_frame *frame)
 {
+    SHOAL_ASSERT(link->up);
+    SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_MYSELF));
     shoal_bus__copy_text(node->ip, sizeof(node->ip), sender_ip(link, frame));
     node->port = frame->port;
     node->bus_port = frame->bus_port;
@@ -29,6 +33,8 @@ static void set_address(bus_node *node, const bus_link *link, const shoal_frame 
 
 static bool has_address(const bus_node *node, const bus_link *link, const shoal_frame *frame)
 {
+    SHOAL_ASSERT(link->up);
+    SHOAL_ASSERT(node);
     return node->port == frame->port && node->bus_port == frame->bus_port &&
            node->tls_port == frame->tls_port &&
            shoal_text_equal(shoal_text(node->ip), sender_ip(link, frame));
@@ -39,6 +45,8 @@ static bool has_address(const bus_node *node, const bus_link *link, const shoal_
 static void update_address(shoal_cluster *c, bus_node *sender, const bus_link *link,
                            const shoal_frame *frame)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, sender));
+    SHOAL_ASSERT(frame->type <= SHOAL_FRAME_MEET);
     if (sender == c->myself || link == sender->link || has_address(sender, link, frame)) return;
     set_address(sender, link, frame);
     if (sender->link) shoal_bus__link_drop(c, sender->link);
@@ -52,11 +60,13 @@ static void update_address(shoal_cluster *c, bus_node *sender, const bus_link *l
 /* Our own address is what whoever meets us connected to. */
 static void learn_own_ip(shoal_cluster *c, const bus_link *link, uint16_t type)
 {
+    SHOAL_ASSERT(link->up);
+    SHOAL_ASSERT(type == SHOAL_FRAME_PING || type == SHOAL_FRAME_MEET);
     bus_node *me = c->myself;
     if (c->settings.announce_ip[0]) return;
     if (type != SHOAL_FRAME_MEET && me->ip[0]) return;
     shoal_slice local = shoal_bus__field(link->local.ip, sizeof(link->local.ip));
-    if (local.size == 0 || shoal_text_equal(local, shoal_text(me->ip))) return;
+    if (!shoal_bus__is_ip(local) || shoal_text_equal(local, shoal_text(me->ip))) return;
     shoal_bus__copy_text(me->ip, sizeof(me->ip), local);
     shoal_bus__log(c, BUS_WARNING, "IP address for this node updated to %s", me->ip);
     shoal_bus__note_known(c, me);
@@ -68,6 +78,8 @@ static void learn_own_ip(shoal_cluster *c, const bus_link *link, uint16_t type)
 /* A stranger wants to be met: shake hands with it under a random name. */
 static void meet_stranger(shoal_cluster *c, const bus_link *link, const shoal_frame *frame)
 {
+    SHOAL_ASSERT(frame->type == SHOAL_FRAME_MEET);
+    SHOAL_ASSERT(!shoal_bus__node_find(c, frame->sender));
     shoal_address address = {.port = frame->port};
     shoal_bus__copy_text(address.ip, sizeof(address.ip), sender_ip(link, frame));
     if (shoal_bus__handshake_in_progress(c, &address, frame->bus_port)) return;
@@ -82,6 +94,8 @@ static void meet_stranger(shoal_cluster *c, const bus_link *link, const shoal_fr
 static void end_handshake(shoal_cluster *c, bus_link *link, bus_node *sender,
                           const shoal_frame *frame)
 {
+    SHOAL_ASSERT(!link->inbound);
+    SHOAL_ASSERT(shoal_bus__is(link->node, SHOAL_NODE_HANDSHAKE));
     bus_node *node = link->node;
     if (sender) {
         shoal_bus__log(c, BUS_VERBOSE, "Handshake: node %s is known already", sender->name);
@@ -99,6 +113,8 @@ static void end_handshake(shoal_cluster *c, bus_link *link, bus_node *sender,
 /* Another node answers at the address. We do not know where ours is now. */
 static void lose_address(shoal_cluster *c, bus_link *link, size_t size)
 {
+    SHOAL_ASSERT(link->node->link == link);
+    SHOAL_ASSERT(!link->inbound);
     bus_node *node = link->node;
     shoal_bus__refuse(c, BUS_REFUSED_OTHER_NODE, link, size, node->name);
     node->flags |= SHOAL_NODE_NOADDR;
@@ -114,6 +130,7 @@ static void lose_address(shoal_cluster *c, bus_link *link, size_t size)
 static bool check_identity(shoal_cluster *c, bus_link *link, bus_node *sender,
                            const shoal_frame *frame, size_t size)
 {
+    SHOAL_ASSERT(!link->dead);
     bus_node *node = link->node;
     SHOAL_ASSERT(!link->inbound && node);
     if (shoal_bus__is(node, SHOAL_NODE_HANDSHAKE)) {
@@ -127,6 +144,8 @@ static bool check_identity(shoal_cluster *c, bus_link *link, bus_node *sender,
 
 static void pong_received(shoal_cluster *c, bus_node *node)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(node != c->myself);
     node->pong_received_us = shoal_bus__stamp(c);
     node->ping_sent_us = 0;
     shoal_bus__answered(c, node);
@@ -135,6 +154,8 @@ static void pong_received(shoal_cluster *c, bus_node *node)
 /* Master or replica, and of whom. */
 static void update_role(shoal_cluster *c, bus_node *sender, const shoal_frame *frame)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, sender));
+    SHOAL_ASSERT(sender != c->myself);
     if (frame->replica_of[0] == 0) {
         shoal_bus__node_make_master(c, sender);
     } else {
@@ -149,6 +170,8 @@ static void update_role(shoal_cluster *c, bus_node *sender, const shoal_frame *f
 /* What the header says of slots: the sender's, or its master's. */
 static void update_slots(shoal_cluster *c, bus_node *sender, const shoal_frame *frame)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, sender));
+    SHOAL_ASSERT(frame->slots);
     const bus_node *subject = shoal_bus__node_speaks_for(c, sender);
     if (!subject) return;
     if (memcmp(shoal_bus__slots_of(subject), frame->slots, sizeof(shoal_slotmap)) == 0) return;
@@ -160,6 +183,8 @@ static void update_slots(shoal_cluster *c, bus_node *sender, const shoal_frame *
 
 static void read_extensions(shoal_cluster *c, bus_node *sender, const shoal_frame *frame)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, sender));
+    SHOAL_ASSERT(frame->extension_count <= 8);
     shoal_slice hostname = {NULL, 0};
     for (uint32_t i = 0; i < frame->extension_count; i++) {
         if (frame->extensions[i].type == SHOAL_EXT_HOSTNAME) {
@@ -172,6 +197,8 @@ static void read_extensions(shoal_cluster *c, bus_node *sender, const shoal_fram
 /* What a node of the cluster says in PING, PONG and MEET alike. */
 static void read_opinion(shoal_cluster *c, bus_node *sender, const shoal_frame *frame)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, sender));
+    SHOAL_ASSERT(!shoal_bus__is(sender, SHOAL_NODE_HANDSHAKE));
     update_role(c, sender, frame);
     update_slots(c, sender, frame);
     if (shoal_bus__is(sender, SHOAL_NODE_MASTER)) shoal_bus__epoch_collision(c, sender);
@@ -182,6 +209,8 @@ static void read_opinion(shoal_cluster *c, bus_node *sender, const shoal_frame *
 static void receive_ping(shoal_cluster *c, bus_link *link, bus_node *sender,
                          const shoal_frame *frame, size_t size)
 {
+    SHOAL_ASSERT(frame->type <= SHOAL_FRAME_MEET);
+    SHOAL_ASSERT(!link->dead);
     bool asks = frame->type != SHOAL_FRAME_PONG;
     if (asks) {
         learn_own_ip(c, link, frame->type);
@@ -203,6 +232,8 @@ static void receive_ping(shoal_cluster *c, bus_link *link, bus_node *sender,
 static void receive_fail(shoal_cluster *c, const bus_node *sender, const bus_link *link,
                          const shoal_frame *frame, size_t size)
 {
+    SHOAL_ASSERT(frame->type == SHOAL_FRAME_FAIL);
+    SHOAL_ASSERT(shoal_bus__knows(c, sender));
     bus_node *failed = shoal_bus__node_find(c, frame->failed_name);
     if (!failed) {
         shoal_bus__refuse(c, BUS_REFUSED_UNKNOWN_NODE, link, size, "FAIL");
@@ -217,6 +248,8 @@ static void receive_fail(shoal_cluster *c, const bus_node *sender, const bus_lin
 static void receive_update(shoal_cluster *c, const bus_link *link, const shoal_frame *frame,
                            size_t size)
 {
+    SHOAL_ASSERT(frame->type == SHOAL_FRAME_UPDATE);
+    SHOAL_ASSERT(frame->update_slots);
     bus_node *owner = shoal_bus__node_find(c, frame->update_name);
     if (!owner) {
         shoal_bus__refuse(c, BUS_REFUSED_UNKNOWN_NODE, link, size, "UPDATE");
@@ -237,6 +270,8 @@ static void receive_update(shoal_cluster *c, const bus_link *link, const shoal_f
 /* The node that sent the frame, if it is one of the cluster. */
 static bus_node *find_sender(const shoal_cluster *c, const bus_link *link, const shoal_frame *frame)
 {
+    SHOAL_ASSERT(!link->dead);
+    SHOAL_ASSERT(link->up);
     bus_node *node = link->node;
     if (node && memcmp(node->name, frame->sender, SHOAL_NODE_NAME_LEN) == 0) return node;
     return shoal_bus__node_find(c, frame->sender);
@@ -245,6 +280,8 @@ static bus_node *find_sender(const shoal_cluster *c, const bus_link *link, const
 /* Epochs only grow. */
 static void read_header(shoal_cluster *c, bus_node *sender, const shoal_frame *frame)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, sender));
+    SHOAL_ASSERT(sender != c->myself);
     sender->data_received_us = shoal_bus__stamp(c);
     if (shoal_bus__is(sender, SHOAL_NODE_HANDSHAKE)) return;
     if (frame->current_epoch > c->current_epoch) c->current_epoch = frame->current_epoch;
@@ -258,6 +295,8 @@ static void read_header(shoal_cluster *c, bus_node *sender, const shoal_frame *f
 static void dispatch(shoal_cluster *c, bus_link *link, bus_node *sender, const shoal_frame *frame,
                      size_t size)
 {
+    SHOAL_ASSERT(!link->dead);
+    SHOAL_ASSERT(frame->type < SHOAL_FRAME_TYPE_COUNT);
     switch (frame->type) {
     case SHOAL_FRAME_PING:
     case SHOAL_FRAME_PONG:
@@ -284,6 +323,8 @@ static void dispatch(shoal_cluster *c, bus_link *link, bus_node *sender, const s
 
 void shoal_bus__receive(shoal_cluster *c, bus_link *link, shoal_slice bytes)
 {
+    SHOAL_ASSERT(link->reading);
+    SHOAL_ASSERT(bytes.size >= SHOAL_FRAME_HEADER_SIZE);
     shoal_frame frame;
     shoal_frame_error error = {0};
     shoal_err result = shoal_frame_decode(bytes, &frame, &error);

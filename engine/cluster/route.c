@@ -9,6 +9,8 @@
 
 const char *shoal_bus__endpoint(const shoal_cluster *c, const bus_node *node)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(c->settings.preferred_endpoint >= 0);
     switch (c->settings.preferred_endpoint) {
     case 1: return shoal_bus__hostname(node).size > 0 ? node->hostname : "?";
     case 2: return "";
@@ -18,11 +20,15 @@ const char *shoal_bus__endpoint(const shoal_cluster *c, const bus_node *node)
 
 uint16_t shoal_cluster_route_size(const shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->voters <= BUS_NODES_MAX);
+    SHOAL_ASSERT(c->voters <= c->node_count);
     return (uint16_t)c->voters;
 }
 
 void shoal_cluster_fill_route(const shoal_cluster *c, shoal_route *route)
 {
+    SHOAL_ASSERT(route->node_count == 0);
+    SHOAL_ASSERT(c->myself);
     uint32_t count = 0;
     route->cluster = true;
     route->up = c->up;

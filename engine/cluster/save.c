@@ -17,6 +17,8 @@
 
 void shoal_cluster_save_text(const shoal_cluster *c, shoal_buffer *out)
 {
+    SHOAL_ASSERT(out);
+    SHOAL_ASSERT(c->node_count <= c->node_capacity);
     for (uint32_t i = 0; i < c->node_count; i++) {
         if (shoal_bus__is(c->live[i], SHOAL_NODE_HANDSHAKE)) continue;
         shoal_bus__node_line(c, c->live[i], out);
@@ -29,6 +31,8 @@ void shoal_cluster_save_text(const shoal_cluster *c, shoal_buffer *out)
 
 static void fail(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->save.error);
+    SHOAL_ASSERT(c->save.waiting == 0);
     bus_save *save = &c->save;
     save->phase = BUS_SAVE_IDLE;
     save->retry_us = c->now.mono_us + BUS_SAVE_RETRY_US;
@@ -39,6 +43,8 @@ static void fail(shoal_cluster *c)
 
 void shoal_bus__save_start(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->myself);
+    SHOAL_ASSERT(c->save.durable <= c->save.generation);
     bus_save *save = &c->save;
     if (save->phase != BUS_SAVE_IDLE || save->generation == save->durable) return;
     if (save->retry_us > c->now.mono_us) return;
@@ -65,6 +71,8 @@ void shoal_bus__save_start(shoal_cluster *c)
 
 static void written(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->save.phase == BUS_SAVE_WRITING);
+    SHOAL_ASSERT(c->save.waiting == 0);
     bus_save *save = &c->save;
     if (save->error) {
         fail(c);
@@ -77,6 +85,8 @@ static void written(shoal_cluster *c)
 
 static void renamed(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->save.phase == BUS_SAVE_RENAMING);
+    SHOAL_ASSERT(c->save.waiting == 0);
     bus_save *save = &c->save;
     if (save->error) {
         fail(c);
@@ -93,6 +103,8 @@ static void renamed(shoal_cluster *c)
 
 void shoal_bus__save_event(shoal_cluster *c, const shoal_event *event)
 {
+    SHOAL_ASSERT(event->kind == SHOAL_EVENT_FILE_DONE);
+    SHOAL_ASSERT(c->myself);
     bus_save *save = &c->save;
     if (event->file != SHOAL_FILE_NODES_NEW || event->tag != save->tag) return;
     SHOAL_ASSERT(save->phase != BUS_SAVE_IDLE);

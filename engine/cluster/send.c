@@ -11,6 +11,8 @@
 /* A frame with its header filled in. */
 static shoal_frame make_frame(const shoal_cluster *c, uint16_t type)
 {
+    SHOAL_ASSERT(c->myself);
+    SHOAL_ASSERT(type < SHOAL_FRAME_TYPE_COUNT);
     const bus_node *me = c->myself;
     shoal_frame frame = {.type = type,
                          .port = me->port,
@@ -30,6 +32,8 @@ static shoal_frame make_frame(const shoal_cluster *c, uint16_t type)
 /* Encodes into the scratch buffer. Empty without memory. */
 static shoal_slice encode(shoal_cluster *c, const shoal_frame *frame)
 {
+    SHOAL_ASSERT(frame->sender[0]);
+    SHOAL_ASSERT(frame->slots);
     shoal_buffer_consume(&c->frame, shoal_buffer_size(&c->frame));
     c->frame.failed = false;
     shoal_frame_encode(frame, &c->frame);
@@ -39,6 +43,8 @@ static shoal_slice encode(shoal_cluster *c, const shoal_frame *frame)
 
 void shoal_bus__send_bytes(shoal_cluster *c, bus_link *link, uint16_t type, shoal_slice frame)
 {
+    SHOAL_ASSERT(!link->dead);
+    SHOAL_ASSERT(!link->node || shoal_bus__knows(c, link->node));
     SHOAL_ASSERT(type < SHOAL_FRAME_TYPE_COUNT);
     if (frame.size == 0 || !link->up) return;
     shoal_slice peer = link->node ? shoal_text(link->node->name) : (shoal_slice){0};
@@ -55,6 +61,9 @@ void shoal_bus__send_bytes(shoal_cluster *c, bus_link *link, uint16_t type, shoa
 
 void shoal_bus__send_ping(shoal_cluster *c, bus_link *link, uint16_t type)
 {
+    SHOAL_ASSERT(type <= SHOAL_FRAME_MEET);
+    SHOAL_ASSERT(!link->dead);
+    SHOAL_ASSERT(link->inbound || link->node);
     if (type == SHOAL_FRAME_PING && !link->inbound && link->node) {
         link->node->ping_sent_us = shoal_bus__stamp(c);
     }
@@ -74,6 +83,8 @@ void shoal_bus__send_ping(shoal_cluster *c, bus_link *link, uint16_t type)
 
 void shoal_bus__send_fail(shoal_cluster *c, const bus_node *node)
 {
+    SHOAL_ASSERT(shoal_bus__is(node, SHOAL_NODE_FAIL));
+    SHOAL_ASSERT(node != c->myself);
     shoal_frame frame = make_frame(c, SHOAL_FRAME_FAIL);
     memcpy(frame.failed_name, node->name, SHOAL_NODE_NAME_LEN);
     shoal_slice bytes = encode(c, &frame);
@@ -86,6 +97,9 @@ void shoal_bus__send_fail(shoal_cluster *c, const bus_node *node)
 
 void shoal_bus__send_update(shoal_cluster *c, bus_link *link, const bus_node *owner)
 {
+    SHOAL_ASSERT(owner->slot_count > 0);
+    SHOAL_ASSERT(link->node);
+    SHOAL_ASSERT(shoal_bus__knows(c, owner));
     shoal_frame frame = make_frame(c, SHOAL_FRAME_UPDATE);
     memcpy(frame.update_name, owner->name, SHOAL_NODE_NAME_LEN);
     frame.update_epoch = owner->config_epoch;
@@ -95,6 +109,8 @@ void shoal_bus__send_update(shoal_cluster *c, bus_link *link, const bus_node *ow
 
 void shoal_bus__encode_ack(shoal_cluster *c, shoal_buffer *out)
 {
+    SHOAL_ASSERT(shoal_bus__votes(c->myself));
+    SHOAL_ASSERT(shoal_buffer_size(out) == 0);
     shoal_frame frame = make_frame(c, SHOAL_FRAME_AUTH_ACK);
     shoal_frame_encode(&frame, out);
 }

@@ -16,6 +16,7 @@ static const shoal_slotmap no_slots;
 
 const shoal_slotmap *shoal_bus__slots_of(const bus_node *node)
 {
+    SHOAL_ASSERT((node->slots == NULL) == (node->slot_count == 0));
     return node->slots ? node->slots : &no_slots;
 }
 
@@ -23,6 +24,8 @@ const shoal_slotmap *shoal_bus__slots_of(const bus_node *node)
 
 static void take_away(shoal_cluster *c, uint32_t slot)
 {
+    SHOAL_ASSERT(slot < SHOAL_SLOTS);
+    SHOAL_ASSERT(c->slots_assigned <= SHOAL_SLOTS);
     bus_node *owner = shoal_bus__owner(c, slot);
     if (!owner) return;
     SHOAL_ASSERT(owner->slot_count > 0);
@@ -39,6 +42,9 @@ static void take_away(shoal_cluster *c, uint32_t slot)
 
 static bool give_to(shoal_cluster *c, uint32_t slot, bus_node *node)
 {
+    SHOAL_ASSERT(c->owners[slot] == BUS_NONE);
+    SHOAL_ASSERT(c->slots_assigned < SHOAL_SLOTS);
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
     if (!node->slots) {
         node->slots = c->allocator.allocate_zeroed(c->allocator.context, sizeof(shoal_slotmap), 8);
         if (!node->slots) return false;
@@ -64,6 +70,7 @@ bool shoal_bus__slot_set(shoal_cluster *c, uint32_t slot, bus_node *node)
 
 void shoal_bus__slots_clear(shoal_cluster *c, bus_node *node)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
     for (uint32_t slot = 0; slot < SHOAL_SLOTS && node->slot_count > 0; slot++) {
         if (c->owners[slot] == node->index) shoal_bus__slot_set(c, slot, NULL);
     }
@@ -74,6 +81,7 @@ void shoal_bus__slots_clear(shoal_cluster *c, bus_node *node)
 
 uint32_t shoal_bus__slot_next(const shoal_slotmap *map, uint32_t slot)
 {
+    SHOAL_ASSERT(map);
     while (slot < SHOAL_SLOTS) {
         /* Bit i of the word is slot base + i, because the bytes are read as little-endian. */
         uint32_t base = slot & ~63u;
@@ -87,6 +95,8 @@ uint32_t shoal_bus__slot_next(const shoal_slotmap *map, uint32_t slot)
 void shoal_bus__slots_claim(shoal_cluster *c, bus_node *sender, uint64_t epoch,
                             const shoal_slotmap *slots)
 {
+    SHOAL_ASSERT(shoal_bus__is(sender, SHOAL_NODE_MASTER));
+    SHOAL_ASSERT(slots);
     SHOAL_ASSERT(sender != c->myself);
     uint32_t lost = 0;
     for (uint32_t slot = shoal_bus__slot_next(slots, 0); slot < SHOAL_SLOTS;
@@ -105,6 +115,9 @@ void shoal_bus__slots_claim(shoal_cluster *c, bus_node *sender, uint64_t epoch,
 void shoal_bus__slots_correct(shoal_cluster *c, bus_node *sender, uint64_t epoch,
                               const shoal_slotmap *slots)
 {
+    SHOAL_ASSERT(shoal_bus__knows(c, sender));
+    SHOAL_ASSERT(slots);
+    SHOAL_ASSERT(sender != c->myself);
     const bus_node *subject = shoal_bus__node_speaks_for(c, sender);
     for (uint32_t slot = shoal_bus__slot_next(slots, 0); slot < SHOAL_SLOTS;
          slot = shoal_bus__slot_next(slots, slot + 1)) {
@@ -124,6 +137,8 @@ void shoal_bus__slots_correct(shoal_cluster *c, bus_node *sender, uint64_t epoch
 
 void shoal_bus__epoch_collision(shoal_cluster *c, const bus_node *sender)
 {
+    SHOAL_ASSERT(shoal_bus__is(sender, SHOAL_NODE_MASTER));
+    SHOAL_ASSERT(sender != c->myself);
     bus_node *me = c->myself;
     if (sender->config_epoch != me->config_epoch) return;
     if (memcmp(sender->name, me->name, SHOAL_NODE_NAME_LEN) <= 0) return;
@@ -135,6 +150,7 @@ void shoal_bus__epoch_collision(shoal_cluster *c, const bus_node *sender)
 
 static uint64_t greatest_epoch(const shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->node_count >= 1);
     uint64_t greatest = c->current_epoch;
     for (uint32_t i = 0; i < c->node_count; i++) {
         if (c->live[i]->config_epoch > greatest) greatest = c->live[i]->config_epoch;
@@ -144,6 +160,7 @@ static uint64_t greatest_epoch(const shoal_cluster *c)
 
 bool shoal_bus__epoch_bump(shoal_cluster *c)
 {
+    SHOAL_ASSERT(shoal_bus__is(c->myself, SHOAL_NODE_MASTER));
     bus_node *me = c->myself;
     if (me->config_epoch != 0 && me->config_epoch == greatest_epoch(c)) return false;
     me->config_epoch = ++c->current_epoch;

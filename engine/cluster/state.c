@@ -7,8 +7,11 @@
  */
 #include "cluster/internal.h"
 
+#include "base/assert.h"
+
 static bool all_slots_covered(const shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->slots_assigned <= SHOAL_SLOTS);
     if (c->slots_assigned < SHOAL_SLOTS) return false;
     for (uint32_t i = 0; i < c->node_count; i++) {
         const bus_node *node = c->live[i];
@@ -19,6 +22,8 @@ static bool all_slots_covered(const shoal_cluster *c)
 
 static bool majority_reachable(const shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->voters <= c->node_count);
+    SHOAL_ASSERT(c->myself);
     uint32_t reachable = 0;
     for (uint32_t i = 0; i < c->node_count; i++) {
         const bus_node *node = c->live[i];
@@ -31,6 +36,7 @@ static bool majority_reachable(const shoal_cluster *c)
 
 static int64_t rejoin_delay_us(const shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->settings.node_timeout_ms >= 0);
     int64_t delay_ms = c->settings.node_timeout_ms;
     if (delay_ms > BUS_REJOIN_MS_MAX) delay_ms = BUS_REJOIN_MS_MAX;
     if (delay_ms < BUS_REJOIN_MS_MIN) delay_ms = BUS_REJOIN_MS_MIN;
@@ -40,6 +46,8 @@ static int64_t rejoin_delay_us(const shoal_cluster *c)
 /* Says why the node does not go up, once per reason and state. */
 static void stay_down(shoal_cluster *c, uint32_t why)
 {
+    SHOAL_ASSERT(why != 0);
+    SHOAL_ASSERT(!c->up);
     if (c->state_why == why) return;
     c->state_why = why;
     shoal_bus__why_not(c, why, "%u of %u slots assigned", c->slots_assigned, SHOAL_SLOTS);
@@ -47,6 +55,7 @@ static void stay_down(shoal_cluster *c, uint32_t why)
 
 static void change_state(shoal_cluster *c, uint32_t reason)
 {
+    SHOAL_ASSERT(c->up == (reason != BUS_STATE_UP));
     c->up = reason == BUS_STATE_UP;
     c->state_why = 0;
     c->todo |= BUS_TODO_ROUTE;
@@ -57,6 +66,8 @@ static void change_state(shoal_cluster *c, uint32_t reason)
 
 void shoal_bus__state_update(shoal_cluster *c)
 {
+    SHOAL_ASSERT(c->myself);
+    SHOAL_ASSERT(shoal_bus__is(c->myself, SHOAL_NODE_MASTER));
     c->todo &= ~(uint32_t)BUS_TODO_STATE;
     if (c->first_state_us == 0) c->first_state_us = shoal_bus__stamp(c);
     if (!c->up && shoal_bus__since(c, c->first_state_us) < BUS_WRITABLE_DELAY_MS * 1000) {

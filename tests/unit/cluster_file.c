@@ -149,7 +149,7 @@ static void a_bad_line_is_named_with_what_was_expected(void **state)
         {ME "\n" LINE("127.0.0.1:7000@17000,a_b", "master", "- 0 0 1 connected"),
          "line 2: expected a host name, found 'a_b'"},
         {ME "\n" LINE("127.0.0.1:7000@17000", "king", "- 0 0 1 connected"),
-         "line 2: expected flags out of myself master slave fail? fail handshake noaddr "
+         "line 2: expected flags out of myself master slave fail? fail noaddr "
          "nofailover noflags, found 'king'"},
         {ME "\n" LINE("127.0.0.1:7000@17000", "master,slave", "- 0 0 1 connected"),
          "line 2: expected master or slave, found 'master,slave'"},

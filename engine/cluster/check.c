@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What holds between any two steps. Builds with the expensive assertions run it at the end of
+ * every step; a release build never calls it. Read it to learn how the parts of the model fit
+ * together.
+ */
+#include "cluster/internal.h"
+
+#include "base/assert.h"
+
+/* Limits that other limits rest on. */
+_Static_assert(BUS_NODES_MAX < BUS_NONE, "every index fits beside the value for none");
+_Static_assert(BUS_NODES_MAX <= SHOAL_SLOTS, "a master for each slot is the most that makes sense");
+_Static_assert(BUS_LINKS_MAX >= 2 * BUS_NODES_MAX, "every node may have both its links");
+_Static_assert(BUS_STRANGER_FRAME_MAX < SHOAL_FRAME_SIZE_MAX, "strangers may send less");
+_Static_assert(BUS_STRANGER_FRAME_MAX > SHOAL_FRAME_HEADER_SIZE, "but a MEET at least");
+_Static_assert(BUS_REJOIN_MS_MIN < BUS_REJOIN_MS_MAX, "the delay has a range");
+_Static_assert(BUS_CRON_US *BUS_CRON_SAMPLE_EVERY == 1000000, "one sampled ping a second");
+_Static_assert(sizeof(shoal_slotmap) * 8 == SHOAL_SLOTS, "a bit for each slot");
+_Static_assert(SHOAL_NODE_NAME_LEN % 8 == 0, "names are hashed in words");
+_Static_assert(sizeof(((bus_node *)0)->ip) == sizeof(((shoal_address *)0)->ip),
+               "addresses are copied whole");
+_Static_assert(sizeof(((bus_node *)0)->ip) == sizeof(((shoal_gossip *)0)->ip),
+               "and into gossip too");
+_Static_assert(sizeof(((bus_node *)0)->ip) == sizeof(((shoal_frame *)0)->ip), "and into frames");
+_Static_assert(BUS_HOSTNAME_SIZE == sizeof(((shoal_cluster_settings *)0)->announce_hostname),
+               "a name that is announced can be kept");
+
+/* ---- nodes ---- */
+
+static void check_role(const shoal_cluster *c, const bus_node *node)
+{
+    bool master = shoal_bus__is(node, SHOAL_NODE_MASTER);
+    bool replica = shoal_bus__is(node, SHOAL_NODE_REPLICA);
+    SHOAL_ASSERT(!(master && replica));
+    SHOAL_ASSERT(master || replica || shoal_bus__is(node, SHOAL_NODE_HANDSHAKE));
+    SHOAL_ASSERT(shoal_bus__is(node, SHOAL_NODE_MYSELF) == (node == c->myself));
+    SHOAL_ASSERT(node->slot_count == 0 || master);
+    SHOAL_ASSERT(node->replica_of == BUS_NONE || replica);
+    if (node->replica_of == BUS_NONE) return;
+    SHOAL_ASSERT(c->nodes[node->replica_of]);
+    SHOAL_ASSERT(node->replica_of != node->index);
+    SHOAL_ASSERT(c->nodes[node->replica_of]->replica_count > 0);
+}
+
+static void check_reports(const shoal_cluster *c, const bus_node *node)
+{
+    const bus_reports *reports = &node->reports;
+    uint32_t count = 0;
+    SHOAL_ASSERT(reports->capacity <= c->node_capacity);
+    SHOAL_ASSERT((reports->moments == NULL) == (reports->capacity == 0));
+    for (uint32_t i = 0; i < reports->capacity; i++) {
+        if (reports->moments[i] == 0) continue;
+        SHOAL_ASSERT(c->nodes[i]);
+        SHOAL_ASSERT(reports->moments[i] >= reports->oldest_us);
+        SHOAL_ASSERT(c->nodes[i] != node);
+        count++;
+    }
+    SHOAL_ASSERT(count == reports->count);
+}
+
+static void check_links_of(const shoal_cluster *c, const bus_node *node)
+{
+    SHOAL_ASSERT(!node->link || node->link->node == node);
+    SHOAL_ASSERT(!node->link || !node->link->inbound);
+    SHOAL_ASSERT(!node->link || !node->link->dead);
+    SHOAL_ASSERT(!node->link || shoal_bus__link_find(c, node->link->id) == node->link);
+    SHOAL_ASSERT(!node->inbound || node->inbound->node == node);
+    SHOAL_ASSERT(!node->inbound || node->inbound->inbound);
+    SHOAL_ASSERT(!node->inbound || !node->inbound->dead);
+    SHOAL_ASSERT(!node->inbound || shoal_bus__link_find(c, node->inbound->id) == node->inbound);
+}
+
+static void check_node(const shoal_cluster *c, uint32_t at)
+{
+    const bus_node *node = c->live[at];
+    SHOAL_ASSERT(node);
+    SHOAL_ASSERT(node->live_at == at);
+    SHOAL_ASSERT(node->index < c->node_capacity);
+    SHOAL_ASSERT(c->nodes[node->index] == node);
+    SHOAL_ASSERT(shoal_bus__is_name(node->name));
+    SHOAL_ASSERT(node->name[SHOAL_NODE_NAME_LEN] == 0);
+    SHOAL_ASSERT(shoal_bus__node_find(c, node->name) == node);
+    SHOAL_ASSERT(node->ip[sizeof(node->ip) - 1] == 0);
+    SHOAL_ASSERT(!node->ip[0] || shoal_bus__is_ip(shoal_bus__field(node->ip, sizeof(node->ip))));
+    SHOAL_ASSERT(shoal_bus__is_hostname(shoal_bus__hostname(node)));
+    SHOAL_ASSERT(node->ping_sent_us <= shoal_bus__stamp(c));
+    SHOAL_ASSERT(node->data_received_us <= shoal_bus__stamp(c));
+    SHOAL_ASSERT(node->created_us > 0);
+    SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_FAIL) || node->fail_us > 0);
+    SHOAL_ASSERT((node->slots == NULL) == (node->slot_count == 0));
+    check_role(c, node);
+    check_reports(c, node);
+    check_links_of(c, node);
+}
+
+/* ---- slots ---- */
+
+static void check_slots(const shoal_cluster *c)
+{
+    uint32_t assigned = 0, owned = 0, voters = 0;
+    for (uint32_t slot = 0; slot < SHOAL_SLOTS; slot++) {
+        const bus_node *owner = shoal_bus__owner(c, slot);
+        if (!owner) continue;
+        SHOAL_ASSERT(owner->slots);
+        SHOAL_ASSERT(shoal_slotmap_has(owner->slots, slot));
+        assigned++;
+    }
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        owned += c->live[i]->slot_count;
+        voters += shoal_bus__votes(c->live[i]);
+    }
+    SHOAL_ASSERT(assigned == c->slots_assigned);
+    SHOAL_ASSERT(owned == assigned);
+    SHOAL_ASSERT(voters == c->voters);
+}
+
+/* ---- the rest ---- */
+
+static void check_save(const shoal_cluster *c)
+{
+    const bus_save *save = &c->save;
+    SHOAL_ASSERT(save->durable <= save->in_flight);
+    SHOAL_ASSERT(save->in_flight <= save->generation);
+    SHOAL_ASSERT(save->phase == BUS_SAVE_IDLE || save->waiting > 0);
+    SHOAL_ASSERT(save->phase == BUS_SAVE_IDLE || save->in_flight > save->durable);
+    SHOAL_ASSERT(c->held_count <= BUS_HELD_MAX);
+    for (uint32_t i = 0; i < c->held_count; i++) {
+        SHOAL_ASSERT(c->held[i].generation > save->durable);
+        SHOAL_ASSERT(c->held[i].generation <= save->generation);
+    }
+}
+
+bool shoal_bus__check(const shoal_cluster *c)
+{
+    SHOAL_ASSERT(c->myself);
+    SHOAL_ASSERT(c->node_count >= 1);
+    SHOAL_ASSERT(c->node_count <= c->node_capacity);
+    SHOAL_ASSERT(c->node_count == c->names.count);
+    SHOAL_ASSERT(c->links.count <= BUS_LINKS_MAX + BUS_NODES_MAX);
+    SHOAL_ASSERT(c->last_vote_epoch <= c->current_epoch);
+    SHOAL_ASSERT(c->forgotten_count <= BUS_FORGOTTEN_MAX);
+    SHOAL_ASSERT(shoal_bus__is(c->myself, SHOAL_NODE_MASTER));
+    SHOAL_ASSERT(!shoal_bus__is(c->myself, SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL));
+    SHOAL_ASSERT(!c->myself->link && !c->myself->inbound);
+    for (uint32_t i = 0; i < c->node_count; i++) check_node(c, i);
+    check_slots(c);
+    check_save(c);
+    return true;
+}

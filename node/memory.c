@@ -60,6 +60,11 @@ const char *shoal_memory_name(void)
         JEMALLOC_VERSION_BUGFIX);
 }
 
+bool shoal_memory_looks_for_leaks(void)
+{
+    return false;
+}
+
 /* One number of jemalloc's statistics tree, 0 when there is none. */
 static uint64_t stat_read(const char *name)
 {
@@ -89,6 +94,11 @@ shoal_allocator shoal_memory_allocator(void)
 const char *shoal_memory_name(void)
 {
     return "libc";
+}
+
+bool shoal_memory_looks_for_leaks(void)
+{
+    return true;
 }
 
 shoal_memory_stats shoal_memory_stats_read(void)

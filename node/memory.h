@@ -15,6 +15,10 @@ shoal_allocator shoal_memory_allocator(void);
 /* Its name and version, for the version line: "jemalloc-5.3.0". Never NULL. */
 const char *shoal_memory_name(void);
 
+/* True in builds that look for leaks at exit: then everything is given back. Elsewhere the data of
+ * a node is left to the system, which frees gigabytes faster than we do item by item. */
+bool shoal_memory_looks_for_leaks(void);
+
 /* What the allocator says of itself, in bytes. */
 typedef struct shoal_memory_stats {
     uint64_t allocated; /* handed out, in size classes */

@@ -405,7 +405,7 @@ void shoal_server__stop(shoal_server *server)
     }
     if (server->options.unixsocket[0] != '\0') unlink(server->options.unixsocket);
     for (uint32_t i = 0; i < server->lane_count; i++) shoal_lane__stop(server->lanes[i]);
-    shoal_node_destroy(server->node);
+    if (shoal_memory_looks_for_leaks()) shoal_node_destroy(server->node);
     for (uint32_t i = 0; i < server->lane_count; i++) shoal_lane__free(server->lanes[i]);
     if (server->signals.descriptor >= 0) close(server->signals.descriptor);
     shoal_control__destroy(server->control, true);

@@ -27,7 +27,7 @@ uint16_t shoal_cluster_route_size(const shoal_cluster *c)
 
 void shoal_cluster_fill_route(const shoal_cluster *c, shoal_route *route)
 {
-    SHOAL_ASSERT(route->node_count == 0);
+    SHOAL_ASSERT(route->node_count == 0 || route->node_count == c->voters);
     SHOAL_ASSERT(c->myself);
     uint32_t count = 0;
     route->cluster = true;

@@ -11,7 +11,9 @@
  * A hint is a class (2 bits) and a unit number modulo 64 (6 bits); 0 is none. The classes have
  * units of 1 s, 16 s, 4 min and 70 min, of which a hint reaches 47 ahead: the further away, the
  * coarser, and never late by more than a unit of the first class (a code that would be 0 is made
- * 1). What is further away than 56 hours is looked at again then.
+ * 1). What is further away than 56 hours is looked at again then. A hint may lie 16 units back;
+ * in a slot whose expires_min_ms has passed longer ago than that, hints only say that there is
+ * something.
  *
  * The hand's rounds: threads take chunks of 64 slots from `sweep_next`, one after the other. Who
  * takes chunk 0 begins a round: he resets `sweep_due_ms`, and every slot looked at in the round
@@ -26,6 +28,8 @@
 #define HINT_UNITS 64u
 #define HINT_AHEAD 48
 #define HINT_CLASSES 4u
+/* How long ago a hint of the first class may lie: one unit less than its 16. */
+#define HINT_BEHIND_MS 15360
 
 /* Work units, about 15 ns each. */
 #define UNITS_PER_US 64u
@@ -96,14 +100,20 @@ static void lower_due(shoal_store *store, int64_t ms)
 void shoal_expire__note(shoal_thread *thread, uint32_t place, shoal_bucket *home,
                         int64_t expires_ms)
 {
+    int64_t now_ms = thread->now_ms;
     shoal_hot *hot = shoal_store__hot(thread->store, place);
+    SHOAL_ASSERT(expires_ms >= 0);
+    uint8_t hint = shoal_expire__hint(expires_ms, now_ms);
+    home->hint = shoal_expire__hint_min(home->hint, hint, now_ms);
+    /* A hint may be of an item long gone. Whatever it now says, the slot must not say later: how
+     * long ago a slot was due is what tells whether its hints can be read. */
+    int64_t due_ms = expires_ms;
+    if (home->hint != hint) due_ms = shoal_expire__hint_time(home->hint, now_ms);
     bool first = shoal_load_relaxed(&hot->keys_volatile) == 0;
-    if (first || expires_ms < shoal_load_relaxed(&hot->expires_min_ms)) {
-        shoal_store_relaxed(&hot->expires_min_ms, expires_ms);
+    if (first || due_ms < shoal_load_relaxed(&hot->expires_min_ms)) {
+        shoal_store_relaxed(&hot->expires_min_ms, due_ms);
     }
-    uint8_t hint = shoal_expire__hint(expires_ms, thread->now_ms);
-    home->hint = shoal_expire__hint_min(home->hint, hint, thread->now_ms);
-    lower_due(thread->store, expires_ms);
+    lower_due(thread->store, due_ms);
 }
 
 /* ---- one bucket ---- */
@@ -157,7 +167,8 @@ static uint32_t sweep_bucket(shoal_thread *thread, uint32_t place, shoal_bucket 
     shoal_sweep *sweep = &thread->sweep;
     if (home->hint == 0) return COST_BUCKET;
     int64_t due_ms = shoal_expire__hint_time(home->hint, now_ms);
-    if (due_ms > now_ms) {
+    bool trusted = now_ms - sweep->due_ms <= HINT_BEHIND_MS;
+    if (due_ms > now_ms && trusted) {
         if (due_ms < sweep->earliest_ms) sweep->earliest_ms = due_ms;
         return COST_BUCKET;
     }
@@ -180,6 +191,7 @@ static int64_t sweep_slot(shoal_thread *thread, uint32_t place, int64_t units)
     shoal_sweep *sweep = &thread->sweep;
     shoal_hot *hot = shoal_store__hot(thread->store, place);
     if (sweep->position == 0) {
+        sweep->due_ms = shoal_load_relaxed(&hot->expires_min_ms);
         /* From here on expires_min_ms collects what is put behind the hand's back. */
         shoal_store_relaxed(&hot->expires_min_ms, INT64_MAX);
         sweep->earliest_ms = INT64_MAX;

@@ -66,6 +66,7 @@ typedef struct shoal_counters {
 typedef struct shoal_sweep {
     uint64_t pending;    /* slots of the chunk still to be looked at */
     uint64_t position;   /* where in the lowest of them the sweep goes on */
+    int64_t due_ms;      /* before when nothing in that slot expires, as the sweep found it */
     int64_t earliest_ms; /* of what the sweep has seen in that slot */
     uint32_t chunk;      /* db * MAP_WORDS + word */
 } shoal_sweep;

@@ -77,17 +77,41 @@ static int64_t op_latency(shoal_disk *disk, shoal_file_op op)
     return costs[op].least_us + more + (disk->mode == SHOAL_DISK_SLOW ? disk->slow_us : 0);
 }
 
-static void start_head(shoal_world *world, uint32_t node, shoal_file file)
+/* Must `op`, the first of its file, wait for an operation of another file? A rename waits for what
+ * was asked of its target before, and everything waits for a rename to its file. */
+static bool must_wait(const shoal_disk *disk, shoal_file file, const shoal_disk_op *op)
+{
+    if (op->op == SHOAL_FILE_RENAME) {
+        const shoal_disk_op *first = disk->files[op->to].head;
+        if (first && first->serial < op->serial) return true;
+    }
+    for (int i = 1; i < SHOAL_FILE_COUNT; i++) {
+        const shoal_disk_op *other = disk->files[i].head;
+        for (; other && other->serial < op->serial; other = other->next) {
+            if (other->op == SHOAL_FILE_RENAME && other->to == file && i != (int)file) return true;
+        }
+    }
+    return false;
+}
+
+/* Starts the first operation of each file that may start now. */
+static void start_heads(shoal_world *world, uint32_t node)
 {
     shoal_disk *disk = &world->nodes[node].disk;
-    int64_t at = world->now_us + op_latency(disk, disk->files[file].head->op);
-    shoal_world__arrange(world, at, SHOAL_OCCURRENCE_DISK, shoal_vnode__reference(world, node),
-                         (uint64_t)file);
+    uint32_t reference = shoal_vnode__reference(world, node);
+    for (int i = 1; i < SHOAL_FILE_COUNT; i++) {
+        shoal_disk_op *op = disk->files[i].head;
+        if (op == NULL || op->started || must_wait(disk, (shoal_file)i, op)) continue;
+        op->started = true;
+        shoal_world__arrange(world, world->now_us + op_latency(disk, op->op), SHOAL_OCCURRENCE_DISK,
+                             reference, (uint64_t)i);
+    }
 }
 
 void shoal_disk__submit(shoal_world *world, uint32_t node, const shoal_disk_request *request)
 {
-    shoal_disk_file *file = &world->nodes[node].disk.files[request->file];
+    shoal_disk *disk = &world->nodes[node].disk;
+    shoal_disk_file *file = &disk->files[request->file];
     SHOAL_ASSERT(request->file > 0 && request->file < SHOAL_FILE_COUNT);
     shoal_disk_op *op = shoal_sim__allocate(sizeof(*op) + request->bytes.size);
     *op = (shoal_disk_op){.op = request->op,
@@ -95,13 +119,13 @@ void shoal_disk__submit(shoal_world *world, uint32_t node, const shoal_disk_requ
                           .tag = request->tag,
                           .size = request->bytes.size};
     if (op->size > 0) memcpy(op->bytes, request->bytes.data, op->size);
-    bool idle = file->head == NULL;
+    op->serial = disk->submitted++;
     if (file->tail)
         file->tail->next = op;
     else
         file->head = op;
     file->tail = op;
-    if (idle) start_head(world, node, request->file);
+    start_heads(world, node);
 }
 
 static void rename_file(shoal_disk *disk, shoal_disk_file *from, shoal_file to)

@@ -2,7 +2,8 @@
  *
  * sim/disk.h - the virtual disk of a node: a few files whose bytes are written first and durable
  * later. Operations of a file take effect one after the other, each after its latency; files do
- * not wait for each other, so their operations interleave as a seed decides. A crash keeps, tears
+ * not wait for each other, so their operations interleave as a seed decides; only a rename keeps its
+ * place among the operations of both its files. A crash keeps, tears
  * or loses what was not synced.
  *
  * Inside the world only; its thread.
@@ -22,7 +23,9 @@ typedef struct shoal_world shoal_world;
 typedef struct shoal_disk_op {
     struct shoal_disk_op *next;
     shoal_file_op op;
-    shoal_file to; /* RENAME */
+    shoal_file to;   /* RENAME */
+    bool started;    /* its end is arranged */
+    uint64_t serial; /* order of submission on this disk */
     uint64_t tag;
     size_t size; /* APPEND */
     char bytes[];
@@ -40,6 +43,7 @@ typedef struct shoal_disk_file {
 
 typedef struct shoal_disk {
     shoal_disk_file files[SHOAL_FILE_COUNT]; /* index: shoal_file */
+    uint64_t submitted;                      /* operations so far */
     shoal_prng latency;
     shoal_prng fate;
     shoal_disk_mode mode;

@@ -55,7 +55,7 @@ struct shoal_world {
     uint64_t event_hash;
     uint64_t same_moment; /* occurrences handled since the time moved: guards progress */
     bool begun, ended, finished;
-    bool open_ended;     /* goes on without schedule lines: somebody drives it by hand */
+    bool vacant;         /* somebody drives it by hand */
     uint32_t lines_left; /* timed lines that have not happened */
 
     shoal_tracer tracer;

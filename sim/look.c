@@ -186,8 +186,7 @@ shoal_host *shoal_world_mount(shoal_world *world, uint32_t index, shoal_world_st
 {
     SHOAL_ASSERT(index < world->node_count && !world->nodes[index].running);
     shoal_vnode *vnode = &world->nodes[index];
-    world->open_ended = true;
-    vnode->mounted = true;
+    SHOAL_ASSERT(world->vacant);
     vnode->stepper = step;
     vnode->stepper_context = context;
     shoal_vnode__start(world, index);

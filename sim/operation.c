@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/crc16.h"
 #include "base/text.h"
 #include "sim/internal.h"
-#include "store/store.h"
 #include "wire/resp.h"
 
 /* Pause before another try, as careful client libraries make it. */
@@ -28,7 +28,7 @@ static uint32_t key_slot(uint32_t key)
 {
     char name[KEY_NAME_SIZE];
     size_t size = key_name(key, name);
-    return shoal_key_slot((shoal_slice){name, size});
+    return shoal_crc16_slot((shoal_slice){name, size});
 }
 
 /* ---- the list of operations ---- */

@@ -167,7 +167,7 @@ static int64_t latency(shoal_world *world, const shoal_connection *connection, u
     }
 #if defined(SHOAL_CANARY) && SHOAL_CANARY
     /* The planted fault: an address decides. Only the canary build has it. */
-    us += (int64_t)(((uintptr_t)connection >> 12) & 3);
+    us += (int64_t)(((uintptr_t)connection >> 12) % 251);
 #endif
     int64_t least = quality->latency_us / 4;
     return us > least ? us : least + 1;
@@ -242,8 +242,8 @@ void shoal_net__occur_syn(shoal_world *world, const shoal_occurrence *occurrence
     shoal_end *opening = &connection->ends[0], *accepting = &connection->ends[1];
     bool nowhere = accepting->port == 0;
     if (opening->state != SHOAL_END_CONNECTING) return;
-    if (!nowhere && (shoal_net__blocked(world, opening->host, accepting->host) ||
-                     shoal_net__blocked(world, accepting->host, opening->host))) {
+    if (nowhere || shoal_net__blocked(world, opening->host, accepting->host) ||
+        shoal_net__blocked(world, accepting->host, opening->host)) {
         syn_lost(world, opener);
         return;
     }

@@ -12,6 +12,10 @@
 #include "sim/internal.h"
 #include "sim/random.h"
 
+/* What it takes to wake an actor. Chosen: the order of a futex call; it must not be zero, or an
+ * actor that nudges itself for ever would keep the time from going on. */
+#define WAKE_US 1
+
 /* ---- the door ---- */
 
 static shoal_world *world_of(void *context)
@@ -25,15 +29,16 @@ static void nudge(void *context, shoal_actor actor)
     shoal_world *world = vnode->world;
     if (vnode->dying || !vnode->running) return;
     uint32_t reference = shoal_vnode__reference(world, vnode->index);
+    int64_t soon = world->now_us + WAKE_US;
     if (actor == SHOAL_ACTOR_CONTROL) {
         if (vnode->nudged) return;
         vnode->nudged = true;
-        shoal_world__arrange(world, world->now_us, SHOAL_OCCURRENCE_NODE_NUDGED, reference, 0);
+        shoal_world__arrange(world, soon, SHOAL_OCCURRENCE_NODE_NUDGED, reference, 0);
         return;
     }
-    if (vnode->round_armed_us <= world->now_us) return;
-    vnode->round_armed_us = world->now_us;
-    shoal_world__arrange(world, world->now_us, SHOAL_OCCURRENCE_NODE_ROUND, reference,
+    if (vnode->round_armed_us <= soon) return;
+    vnode->round_armed_us = soon;
+    shoal_world__arrange(world, soon, SHOAL_OCCURRENCE_NODE_ROUND, reference,
                          ++vnode->round_serial);
 }
 
@@ -342,6 +347,7 @@ static bool create_node(shoal_world *world, shoal_vnode *vnode)
     shoal_buffer complaint = shoal_buffer_make(&world->allocator);
     shoal_err error = shoal_node_configure(vnode->node, (shoal_slice){config->data, config->size},
                                            "shoal.conf", &complaint);
+    if (error == SHOAL_ERR_OK) shoal_judge__made(world, SHOAL_CHECK_CONFIG);
     if (error != SHOAL_ERR_OK) {
         refuse_config(world, vnode, &complaint);
         vnode->dying = true;

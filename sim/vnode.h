@@ -35,8 +35,6 @@ typedef struct shoal_vnode {
     int64_t (*stepper)(void *context, const shoal_event *event); /* instead of it */
     void *stepper_context;
 
-    bool mounted; /* ever: it does not start by itself */
-
     uint32_t incarnation;
     uint32_t starts; /* of its process so far */
     bool running;

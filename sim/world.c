@@ -210,6 +210,7 @@ shoal_err shoal_world_create(const shoal_world_options *options, shoal_world **o
     world->seed[0] = shoal_prng_mix(world->seed_given ^ UINT64_C(0x73686F616C2D7369));
     world->seed[1] = world->seed_given;
     world->schedule_hash = shoal_schedule_hash(options->schedule);
+    world->vacant = options->vacant;
     world->memory.poison = options->poison;
     world->allocator = shoal_sim__allocator(&world->memory);
     world->scratch = shoal_buffer_make(&world->allocator);
@@ -267,9 +268,9 @@ static void begin(shoal_world *world)
         shoal_world__arrange(world, line->at_us, SHOAL_OCCURRENCE_LINE, i, 0);
     }
     for (uint32_t i = 0; i < world->node_count; i++) {
-        if (!world->nodes[i].mounted) shoal_vnode__start(world, i);
+        if (!world->vacant) shoal_vnode__start(world, i);
     }
-    shoal_operator__form(world);
+    if (!world->vacant) shoal_operator__form(world);
     shoal_judge__reachability(world);
 }
 
@@ -302,7 +303,8 @@ bool shoal_world_step(shoal_world *world)
         shoal_occurrence next = shoal_heap__pop(&world->heap);
         handle(world, &next);
     }
-    bool idle = world->lines_left == 0 && world->expect.unjudged == 0 && !world->open_ended;
+    if (world->vacant && !world->ended) return world->heap.count > 0;
+    bool idle = world->lines_left == 0 && world->expect.unjudged == 0;
     if (world->ended || idle || world->heap.count == 0) finish(world);
     return !world->finished;
 }
@@ -311,7 +313,8 @@ bool shoal_world_advance(shoal_world *world, int64_t until_us)
 {
     while (!world->finished) {
         const shoal_occurrence *next = shoal_heap__first(&world->heap);
-        if (world->begun && next && next->time_us > until_us) {
+        bool later = next ? next->time_us > until_us : world->vacant;
+        if (world->begun && later) {
             if (until_us > world->now_us) world->now_us = until_us;
             return true;
         }

@@ -31,10 +31,11 @@ typedef void (*shoal_tracer)(void *context, const shoal_trace_entry *entry);
 typedef struct shoal_world_options {
     uint32_t cookie;                /* set by the default function */
     const shoal_schedule *schedule; /* borrowed; outlives the world */
-    uint64_t seed;                  /* of every random stream; default: set it, or 0 means the
-                                        schedule's own */
+    uint64_t seed;                  /* of every random stream; 0: the schedule's own */
     bool has_seed;                  /* use `seed`, also when it is 0 */
     int poison;                     /* byte that fills the nodes' fresh memory, -1 for none */
+    bool vacant;                    /* no process starts by itself, and the run does not end by
+                                       itself: for shoal_world_mount */
     shoal_tracer tracer;            /* NULL: nobody listens */
     void *tracer_context;
 } shoal_world_options;
@@ -51,7 +52,8 @@ void shoal_world_set_tracer(shoal_world *world, shoal_tracer tracer, void *conte
 /* Lets everything happen up to and including `until_us`, or until the run ends. True while the
  * run goes on. */
 bool shoal_world_advance(shoal_world *world, int64_t until_us);
-/* Lets exactly one thing happen. False when the run has ended. */
+/* Lets exactly one thing happen. False when the run has ended, or, in a vacant world, when
+ * nothing is left to happen. */
 bool shoal_world_step(shoal_world *world);
 /* Lets everything happen until the run ends. */
 void shoal_world_run(shoal_world *world);
@@ -184,7 +186,7 @@ const char *shoal_outcome_name(uint32_t outcome);
 /* What stands in for a node: the contract of shoal_node_step. */
 typedef int64_t (*shoal_world_stepper)(void *context, const shoal_event *event);
 
-/* Starts node `index` (not running) with `step` in place of a real node. Its disk is the one of
+/* Starts node `index` (not running) of a vacant world with `step` in place of a real node. Its disk is the one of
  * its earlier life. Returns its host, which lives as long as the world. START is delivered as the
  * next thing at the present time. */
 shoal_host *shoal_world_mount(shoal_world *world, uint32_t index, shoal_world_stepper step,

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * shoal-sim: the simulator's program. This file reads the command line.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "sim/memory.h"
+#include "sim/program.h"
+
+static const char USAGE[] =
+    "shoal-sim: run a cluster of virtual nodes through a schedule of faults\n"
+    "\n"
+    "  shoal-sim run FILE [--seed N] [--trace FILE] [--narrate] [--text] [--json] [--quiet]\n"
+    "  shoal-sim verify FILE... [--seed N]     run twice under perturbation and compare\n"
+    "  shoal-sim fmt FILE [--write]            print in canonical form, or put it into FILE\n"
+    "  shoal-sim list [FOLDER]                 schedules with their first comment\n"
+    "  shoal-sim words                         the grammar of schedules\n"
+    "  shoal-sim bless TABLE FILE...           write the hashes of these runs to TABLE\n"
+    "  shoal-sim golden TABLE                  run what TABLE names and compare (TAP)\n"
+    "\n"
+    "FILE may be - for standard input. Exit codes: 0 what was expected held, 1 it did not,\n"
+    "2 the arguments or the schedule cannot be used. docs/SIMULATOR.md explains schedules.\n";
+
+typedef int (*command_function)(const shoal_arguments *arguments);
+static const struct {
+    const char *name;
+    command_function function;
+    uint32_t files_min;
+} commands[] = {{"run", shoal_program__run, 1},      {"verify", shoal_program__verify, 1},
+                {"fmt", shoal_program__fmt, 1},      {"list", shoal_program__list, 0},
+                {"words", shoal_program__words, 0},  {"bless", shoal_program__bless, 2},
+                {"golden", shoal_program__golden, 1}};
+
+static int unusable(const char *what, const char *which)
+{
+    fprintf(stderr, "shoal-sim: %s%s%s\n\n%s", what, which ? ": " : "", which ? which : "", USAGE);
+    return SHOAL_EXIT_UNUSABLE;
+}
+
+/* Options without a value. */
+static bool take_flag(shoal_arguments *arguments, const char *option)
+{
+    if (strcmp(option, "--json") == 0)
+        arguments->json = true;
+    else if (strcmp(option, "--narrate") == 0)
+        arguments->narrate = true;
+    else if (strcmp(option, "--text") == 0)
+        arguments->text = true;
+    else if (strcmp(option, "--quiet") == 0)
+        arguments->quiet = true;
+    else if (strcmp(option, "--write") == 0)
+        arguments->write = true;
+    else
+        return false;
+    return true;
+}
+
+/* Options with one. False when the option is unknown or the value is wrong. */
+static bool take_option(shoal_arguments *arguments, const char *option, const char *value)
+{
+    uint64_t number = 0;
+    if (strcmp(option, "--trace") == 0) {
+        arguments->trace_file = value;
+        return true;
+    }
+    if (!shoal_text_to_u64(shoal_text(value), &number)) return false;
+    if (strcmp(option, "--seed") == 0) {
+        arguments->seed = number;
+        arguments->has_seed = true;
+    } else if (strcmp(option, "--poison") == 0 && number < 256) {
+        arguments->poison = (int32_t)number;
+    } else if (strcmp(option, "--stream") == 0 && number < 1024) {
+        arguments->stream = (int32_t)number;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* Reads everything behind the command's name. 0 or an exit code. */
+static int read_arguments(shoal_arguments *arguments, int argc, char **argv)
+{
+    for (int i = 2; i < argc; i++) {
+        if (argv[i][0] != '-' || argv[i][1] == 0) {
+            arguments->files[arguments->file_count++] = argv[i];
+        } else if (!take_flag(arguments, argv[i])) {
+            if (i + 1 == argc) return unusable("unknown option, or its value is missing", argv[i]);
+            if (!take_option(arguments, argv[i], argv[i + 1])) {
+                return unusable("unknown option, or a value that it cannot take", argv[i]);
+            }
+            i++;
+        }
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    shoal_arguments arguments = {.program = argv[0], .poison = -1, .stream = -1};
+    if (argc < 2) return unusable("a command is missing", NULL);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        fputs(USAGE, stdout);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(argv[1], commands[i].name) != 0) continue;
+        arguments.files = shoal_sim__allocate((size_t)argc * sizeof(*arguments.files));
+        int code = read_arguments(&arguments, argc, argv);
+        if (code == 0 && arguments.file_count < commands[i].files_min) {
+            code = unusable("a file is missing", NULL);
+        }
+        if (code == 0) code = commands[i].function(&arguments);
+        shoal_sim__free(arguments.files);
+        return code;
+    }
+    return unusable("unknown command", argv[1]);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/program.h - what the files of the program shoal-sim share: one function for each of its
+ * commands, and the things that several of them do. Here, and only here in sim/, are files, the
+ * clock on the wall and child processes.
+ *
+ * One thread.
+ */
+#ifndef SHOAL_SIM_PROGRAM_H
+#define SHOAL_SIM_PROGRAM_H
+
+#include <stdio.h>
+
+#include "sim/schedule.h"
+#include "sim/world.h"
+
+/* Exit codes. */
+enum { SHOAL_EXIT_HELD = 0, SHOAL_EXIT_VIOLATED = 1, SHOAL_EXIT_UNUSABLE = 2 };
+
+/* What the command line says. */
+typedef struct shoal_arguments {
+    const char *program; /* how it was called */
+    const char **files;  /* what is no option */
+    uint32_t file_count;
+    bool has_seed;
+    uint64_t seed;
+    const char *trace_file; /* --trace, or NULL */
+    bool json;
+    bool narrate;
+    bool text;      /* every trace entry as a line */
+    bool quiet;     /* no report */
+    bool write;     /* fmt: put the result into the file */
+    int32_t poison; /* of the nodes' memory, -1: none */
+    int32_t stream; /* file descriptor for `verify`'s children, -1: none */
+} shoal_arguments;
+
+/* The commands; each returns an exit code. */
+int shoal_program__run(const shoal_arguments *arguments);
+int shoal_program__verify(const shoal_arguments *arguments);
+int shoal_program__fmt(const shoal_arguments *arguments);
+int shoal_program__list(const shoal_arguments *arguments);
+int shoal_program__words(const shoal_arguments *arguments);
+int shoal_program__bless(const shoal_arguments *arguments);
+int shoal_program__golden(const shoal_arguments *arguments);
+
+/* Reads a schedule from a file, `-` for standard input. On a failure says why on standard error,
+ * as FILE:LINE:COLUMN: message, and returns false. */
+bool shoal_program__load(const char *path, shoal_schedule *out);
+/* Reads a whole file; the text, with a zero behind it, or NULL after a complaint. Owned by the
+ * caller (shoal_sim__free). */
+char *shoal_program__read(const char *path, size_t *size);
+/* A world for a schedule by the arguments. */
+shoal_world *shoal_program__world(const shoal_arguments *arguments, const shoal_schedule *schedule);
+
+/* The last lines of a run. */
+typedef struct shoal_report {
+    const char *file;
+    const shoal_arguments *arguments;
+    const shoal_world_result *result;
+    int64_t wall_us;
+} shoal_report;
+void shoal_program__report_text(const shoal_report *report, FILE *out);
+void shoal_program__report_json(const shoal_report *report, FILE *out);
+
+/* ---- listeners ---- */
+
+/* Writes a trace file. */
+typedef struct shoal_recorder {
+    FILE *file;
+    shoal_allocator memory;
+    shoal_buffer buffer;
+    bool failed;
+} shoal_recorder;
+bool shoal_recorder__open(shoal_recorder *recorder, const char *path);
+void shoal_recorder__take(void *context, const shoal_trace_entry *entry);
+/* False when something could not be written. */
+bool shoal_recorder__close(shoal_recorder *recorder);
+
+/* Tells the story of a run in plain words. */
+typedef struct shoal_narrator shoal_narrator;
+shoal_narrator *shoal_narrator__make(FILE *out);
+void shoal_narrator__take(void *context, const shoal_trace_entry *entry);
+void shoal_narrator__free(shoal_narrator *narrator);
+
+/* Streams every entry to a file descriptor, for `verify`: see sim/verify.c. */
+typedef struct shoal_streamer shoal_streamer;
+shoal_streamer *shoal_streamer__make(int descriptor);
+/* Whose events are counted beside the entries. */
+void shoal_streamer__watch(shoal_streamer *streamer, const shoal_world *world);
+void shoal_streamer__take(void *context, const shoal_trace_entry *entry);
+void shoal_streamer__free(shoal_streamer *streamer);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The last lines of a run, for people and for programs: seed, schedule hash, events, simulated
+ * time, wall time, speed, trace hash, verdict, and the command to run it again.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "sim/program.h"
+
+/* How many times faster than the world's time, in tenths. */
+static int64_t speed_tenths(const shoal_report *report)
+{
+    int64_t wall = report->wall_us > 0 ? report->wall_us : 1;
+    return report->result->time_us * 10 / wall;
+}
+
+static void seconds(FILE *out, const char *name, int64_t us)
+{
+    fprintf(out, "%-14s%" PRId64 ".%03" PRId64 " s\n", name, us / 1000000, us / 1000 % 1000);
+}
+
+static void clients_text(const shoal_world_result *result, FILE *out)
+{
+    const shoal_client_totals *t = &result->totals;
+    if (t->operations + t->errors == 0) return;
+    fprintf(out,
+            "operations    %" PRIu64 " ended well, %" PRIu64 " in errors, %" PRIu64
+            " redirections\n",
+            t->operations, t->errors, t->redirections);
+    fprintf(out,
+            "writes        %" PRIu64 " acknowledged; stale reads: %" PRIu64
+            " after a crash, %" PRIu64 " otherwise\n",
+            t->writes_acknowledged, t->reads_stale_crash, t->reads_stale_alive);
+    if (t->audited + t->unread == 0) return;
+    fprintf(out,
+            "audit         %" PRIu64 " keys read, %" PRIu64 " unreadable; lost writes: %" PRIu64
+            " by crashes, %" PRIu64 " otherwise\n",
+            t->audited, t->unread, t->lost_crash, t->lost_alive);
+}
+
+static void checks_text(const shoal_world_result *result, FILE *out)
+{
+    fputs("checks       ", out);
+    for (uint32_t i = 0; i < SHOAL_CHECK_COUNT; i++) {
+        fprintf(out, " %s:%" PRIu64, result->checks[i].id, result->checks[i].made);
+    }
+    fputc('\n', out);
+    for (uint32_t i = 0; i < SHOAL_CHECK_COUNT; i++) {
+        const shoal_check_count *check = &result->checks[i];
+        if (check->violated > 0) {
+            fprintf(out, "VIOLATED      %s, %s: %" PRIu64 " times; first %s\n", check->id,
+                    check->doc, check->violated, check->first);
+        } else if (check->expected && check->made == 0) {
+            fprintf(out, "NEVER JUDGED  %s, %s\n", check->id, check->doc);
+        }
+    }
+}
+
+static void expects_text(const shoal_report *report, FILE *out)
+{
+    const shoal_world_result *result = report->result;
+    if (result->expect_count == 0) return;
+    fprintf(out, "expectations  %u held, %u broken\n",
+            result->expect_count - result->expects_broken, result->expects_broken);
+    for (uint32_t i = 0; i < result->expect_count; i++) {
+        const shoal_expect_result *expect = &result->expects[i];
+        if (expect->held) continue;
+        fprintf(out, "BROKEN        %s:%u: %s\n", report->file, expect->line, expect->words);
+    }
+}
+
+void shoal_program__report_text(const shoal_report *report, FILE *out)
+{
+    const shoal_world_result *result = report->result;
+    int64_t speed = speed_tenths(report);
+    clients_text(result, out);
+    checks_text(result, out);
+    expects_text(report, out);
+    fprintf(out, "seed          %" PRIu64 "\n", result->seed);
+    fprintf(out, "schedule      %016" PRIx64 "  %s\n", result->schedule_hash, report->file);
+    fprintf(out, "events        %" PRIu64 "  (%u nodes, %u clients)\n", result->events,
+            result->nodes, result->clients);
+    seconds(out, "simulated", result->time_us);
+    seconds(out, "wall", report->wall_us);
+    fprintf(out, "speed         %" PRId64 ".%" PRId64 " times real time\n", speed / 10, speed % 10);
+    fprintf(out, "trace hash    %016" PRIx64 "  (%" PRIu64 " records)\n", result->trace_hash,
+            result->trace_records);
+    fprintf(out, "verdict       %s\n", result->violated ? "violated" : "held");
+    fprintf(out, "again         %s run %s --seed %" PRIu64 "\n", report->arguments->program,
+            report->file, result->seed);
+}
+
+/* ---- JSON ---- */
+
+static void json_text(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (const char *c = text; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            fprintf(out, "\\%c", *c);
+        else if ((unsigned char)*c < 0x20)
+            fprintf(out, "\\u%04x", (unsigned)*c);
+        else
+            fputc(*c, out);
+    }
+    fputc('"', out);
+}
+
+static void json_checks(const shoal_world_result *result, FILE *out)
+{
+    fputs("  \"checks\": [", out);
+    for (uint32_t i = 0; i < SHOAL_CHECK_COUNT; i++) {
+        const shoal_check_count *check = &result->checks[i];
+        fprintf(out, "%s\n    {\"id\": \"%s\", \"made\": %" PRIu64 ", \"violated\": %" PRIu64,
+                i ? "," : "", check->id, check->made, check->violated);
+        fputs(", \"first\": ", out);
+        json_text(out, check->first);
+        fputc('}', out);
+    }
+    fputs("\n  ],\n  \"expectations\": [", out);
+    for (uint32_t i = 0; i < result->expect_count; i++) {
+        const shoal_expect_result *expect = &result->expects[i];
+        fprintf(out, "%s\n    {\"line\": %u, \"held\": %s, \"judged_us\": %" PRId64 ", \"words\": ",
+                i ? "," : "", expect->line, expect->held ? "true" : "false", expect->judged_us);
+        json_text(out, expect->words);
+        fputc('}', out);
+    }
+    fputs("\n  ],\n", out);
+}
+
+static void json_clients(const shoal_client_totals *t, FILE *out)
+{
+    fprintf(out,
+            "  \"operations\": %" PRIu64 ", \"errors\": %" PRIu64 ", \"redirections\": %" PRIu64
+            ",\n  \"writes_acknowledged\": %" PRIu64 ", \"stale_reads_crash\": %" PRIu64
+            ", \"stale_reads_alive\": %" PRIu64 ",\n  \"audited\": %" PRIu64
+            ", \"unread\": %" PRIu64 ", \"lost_crash\": %" PRIu64 ", \"lost_alive\": %" PRIu64
+            ",\n",
+            t->operations, t->errors, t->redirections, t->writes_acknowledged, t->reads_stale_crash,
+            t->reads_stale_alive, t->audited, t->unread, t->lost_crash, t->lost_alive);
+}
+
+void shoal_program__report_json(const shoal_report *report, FILE *out)
+{
+    const shoal_world_result *result = report->result;
+    fputs("{\n  \"file\": ", out);
+    json_text(out, report->file);
+    fprintf(out,
+            ",\n  \"seed\": %" PRIu64 ", \"schedule_hash\": \"%016" PRIx64
+            "\",\n  \"events\": %" PRIu64
+            ", \"nodes\": %u, \"clients\": %u,\n  \"simulated_us\": %" PRId64
+            ", \"wall_us\": %" PRId64 ", \"speed_tenths\": %" PRId64 ",\n",
+            result->seed, result->schedule_hash, result->events, result->nodes, result->clients,
+            result->time_us, report->wall_us, speed_tenths(report));
+    fprintf(out, "  \"trace_hash\": \"%016" PRIx64 "\", \"trace_records\": %" PRIu64 ",\n",
+            result->trace_hash, result->trace_records);
+    json_clients(&result->totals, out);
+    json_checks(result, out);
+    fprintf(out, "  \"verdict\": \"%s\"\n}\n", result->violated ? "violated" : "held");
+}

@@ -180,10 +180,8 @@ void shoal_disk__occur(shoal_world *world, const shoal_occurrence *occurrence)
     SHOAL_ASSERT(op != NULL);
     shoal_err error = apply(disk, file, op);
     file->head = op->next;
-    if (file->head == NULL)
-        file->tail = NULL;
-    else
-        start_head(world, node, which);
+    if (file->head == NULL) file->tail = NULL;
+    start_heads(world, node);
     shoal_event event = {
         .kind = SHOAL_EVENT_FILE_DONE, .error = error, .file = which, .op = op->op, .tag = op->tag};
     if (op->op == SHOAL_FILE_READ && error == SHOAL_ERR_OK) {

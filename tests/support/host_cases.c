@@ -428,16 +428,17 @@ static void a_missing_file_is_not_found_and_removing_it_is_no_error(void **state
     assert_memory_equal(one(trial)->content, "now", 3);
 }
 
-/* Replaces the file the safe way: new content in a new file, synced, renamed over the old. */
+/* Replaces the file the safe way: new content in a new file, synced, renamed over the old. A
+ * rename is ordered as an operation of its source, so the target is read when it is done. */
 static void replace_file(shoal_case_actor *actor, const shoal_event *event)
 {
+    if (event->op == SHOAL_FILE_RENAME) shoal_case_read(actor, SHOAL_FILE_NODES, 6);
     if (event->kind != SHOAL_EVENT_START) return;
     shoal_case_append(actor, SHOAL_FILE_NODES, "old", 1);
     shoal_case_append(actor, SHOAL_FILE_NODES_NEW, "new ", 2);
     shoal_case_append(actor, SHOAL_FILE_NODES_NEW, "content", 3);
     shoal_case_sync(actor, SHOAL_FILE_NODES_NEW, 4);
     shoal_case_rename(actor, SHOAL_FILE_NODES, 5);
-    shoal_case_read(actor, SHOAL_FILE_NODES, 6);
 }
 
 static void check_new_content(shoal_case_trial *trial)
@@ -475,7 +476,8 @@ static void synced_and_renamed_bytes_survive_a_crash(void **state)
     shoal_case_start_actor(trial, 0, read_at_start);
     shoal_case_await(trial, two_are_done);
     check_new_content(trial);
-    assert_int_equal(one(trial)->done_errors[1], SHOAL_ERR_NOT_FOUND);
+    int second = one(trial)->done_tags[0] == 2 ? 0 : 1; /* files are not ordered among each other */
+    assert_int_equal(one(trial)->done_errors[second], SHOAL_ERR_NOT_FOUND);
 }
 
 /* ---- R5 ---- */

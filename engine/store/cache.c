@@ -28,6 +28,7 @@ shoal_cache_options shoal_cache_options_default(void)
 
 shoal_err shoal_cache_open(const shoal_cache_options *options, shoal_cache **out)
 {
+    SHOAL_ASSERT(out != NULL);
     SHOAL_ASSERT(options->cookie == COOKIE);
     if (options->allocator.allocate == NULL) return SHOAL_ERR_INVALID;
     const shoal_store_options store_options = {
@@ -47,21 +48,26 @@ void shoal_cache_close(shoal_cache *cache)
 
 shoal_cache_thread *shoal_cache_thread_at(shoal_cache *cache, uint32_t index)
 {
+    SHOAL_ASSERT(cache != NULL);
     return shoal_store_thread(cache, index);
 }
 
 void shoal_cache_enter(shoal_cache_thread *thread, shoal_time now)
 {
+    SHOAL_DEBUG_ASSERT(thread != NULL);
+    SHOAL_DEBUG_ASSERT(now.wall_us >= 0);
     shoal_thread_enter(thread, now);
 }
 
 void shoal_cache_leave(shoal_cache_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT(thread != NULL);
     shoal_thread_leave(thread);
 }
 
 int64_t shoal_cache_maintain(shoal_cache_thread *thread, uint32_t budget_us)
 {
+    SHOAL_DEBUG_ASSERT(thread != NULL);
     return shoal_store_maintain(thread, budget_us);
 }
 
@@ -70,6 +76,8 @@ int64_t shoal_cache_maintain(shoal_cache_thread *thread, uint32_t budget_us)
 /* Describes an item, or none. */
 static void describe(const shoal_item *item, shoal_cache_value *out)
 {
+    SHOAL_DEBUG_ASSERT(out != NULL);
+    SHOAL_DEBUG_ASSERT(item == NULL || shoal_item_type(item) == SHOAL_TYPE_STRING);
     if (item == NULL) {
         *out = (shoal_cache_value){.expires_ms = SHOAL_CACHE_FOREVER};
         return;
@@ -80,11 +88,15 @@ static void describe(const shoal_item *item, shoal_cache_value *out)
 
 static shoal_key make_key(const shoal_cache_thread *thread, shoal_slice key)
 {
+    SHOAL_DEBUG_ASSERT(key.data != NULL || key.size == 0);
+    SHOAL_DEBUG_ASSERT(thread != NULL);
     return shoal_key_make(shoal_thread_store(thread), 0, key);
 }
 
 static shoal_err find(shoal_cache_thread *thread, const shoal_key *key, shoal_cache_value *out)
 {
+    SHOAL_DEBUG_ASSERT(out != NULL);
+    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
     const shoal_item *item = shoal_store_get(thread, key);
     shoal_thread_count_lookup(thread, item != NULL);
     describe(item, out);
@@ -93,6 +105,8 @@ static shoal_err find(shoal_cache_thread *thread, const shoal_key *key, shoal_ca
 
 shoal_err shoal_cache_get(shoal_cache_thread *thread, shoal_slice key, shoal_cache_value *out)
 {
+    SHOAL_DEBUG_ASSERT(thread != NULL);
+    SHOAL_DEBUG_ASSERT(out != NULL);
     shoal_key made = make_key(thread, key);
     return find(thread, &made, out);
 }
@@ -100,6 +114,8 @@ shoal_err shoal_cache_get(shoal_cache_thread *thread, shoal_slice key, shoal_cac
 shoal_err shoal_cache_copy(shoal_cache_thread *thread, shoal_slice key, void *buffer, size_t room,
                            size_t *size)
 {
+    SHOAL_DEBUG_ASSERT(size != NULL);
+    SHOAL_DEBUG_ASSERT(buffer != NULL || room == 0);
     shoal_cache_value value;
     shoal_err error = shoal_cache_get(thread, key, &value);
     *size = value.bytes.size;
@@ -113,6 +129,7 @@ shoal_err shoal_cache_copy(shoal_cache_thread *thread, shoal_slice key, void *bu
 static size_t get_batch(shoal_cache_thread *thread, const shoal_slice *keys, size_t count,
                         shoal_cache_value *values)
 {
+    SHOAL_DEBUG_ASSERT(values != NULL);
     shoal_key made[BATCH_KEYS];
     const shoal_store *store = shoal_thread_store(thread);
     size_t found = 0;
@@ -131,6 +148,8 @@ static size_t get_batch(shoal_cache_thread *thread, const shoal_slice *keys, siz
 size_t shoal_cache_get_many(shoal_cache_thread *thread, const shoal_slice *keys, size_t count,
                             shoal_cache_value *values)
 {
+    SHOAL_DEBUG_ASSERT(keys != NULL || count == 0);
+    SHOAL_DEBUG_ASSERT(values != NULL || count == 0);
     size_t found = 0;
     for (size_t done = 0; done < count;) {
         size_t batch = count - done < BATCH_KEYS ? count - done : BATCH_KEYS;
@@ -156,6 +175,8 @@ typedef struct cache_write {
 static shoal_err run_write(shoal_cache_thread *thread, shoal_slice key, cache_write *write,
                            void (*what)(shoal_op *op, void *runner))
 {
+    SHOAL_DEBUG_ASSERT(what != NULL);
+    SHOAL_DEBUG_ASSERT(key.data != NULL || key.size == 0);
     if (key.size > SHOAL_KEY_SIZE_MAX) return SHOAL_ERR_TOO_LARGE;
     write->key = make_key(thread, key);
     write->gate = (shoal_gate_op){.op = {.run = what}, .places = &write->key.place, .count = 1};
@@ -165,6 +186,8 @@ static shoal_err run_write(shoal_cache_thread *thread, shoal_slice key, cache_wr
 
 static void run_put(shoal_op *op, void *runner)
 {
+    SHOAL_DEBUG_ASSERT(op->run == run_put);
+    SHOAL_DEBUG_ASSERT(runner != NULL);
     cache_write *write = (cache_write *)op;
     write->error = shoal_store_put_locked(runner, &write->key, write->value, write->expires_ms);
 }
@@ -172,6 +195,8 @@ static void run_put(shoal_op *op, void *runner)
 shoal_err shoal_cache_put(shoal_cache_thread *thread, shoal_slice key, shoal_slice value,
                           int64_t expires_ms)
 {
+    SHOAL_DEBUG_ASSERT(thread != NULL);
+    SHOAL_DEBUG_ASSERT(value.data != NULL || value.size == 0);
     if (value.size > SHOAL_VALUE_SIZE_MAX) return SHOAL_ERR_TOO_LARGE;
     cache_write write = {.value = value, .expires_ms = expires_ms};
     return run_write(thread, key, &write, run_put);
@@ -179,6 +204,8 @@ shoal_err shoal_cache_put(shoal_cache_thread *thread, shoal_slice key, shoal_sli
 
 static void run_remove(shoal_op *op, void *runner)
 {
+    SHOAL_DEBUG_ASSERT(op->run == run_remove);
+    SHOAL_DEBUG_ASSERT(runner != NULL);
     cache_write *write = (cache_write *)op;
     bool removed = shoal_store_remove_locked(runner, &write->key);
     write->error = removed ? SHOAL_ERR_OK : SHOAL_ERR_NOT_FOUND;
@@ -186,6 +213,8 @@ static void run_remove(shoal_op *op, void *runner)
 
 shoal_err shoal_cache_remove(shoal_cache_thread *thread, shoal_slice key)
 {
+    SHOAL_DEBUG_ASSERT(thread != NULL);
+    SHOAL_DEBUG_ASSERT(key.data != NULL || key.size == 0);
     cache_write write = {.error = SHOAL_ERR_OK};
     shoal_err error = run_write(thread, key, &write, run_remove);
     return error == SHOAL_ERR_TOO_LARGE ? SHOAL_ERR_NOT_FOUND : error;
@@ -193,12 +222,16 @@ shoal_err shoal_cache_remove(shoal_cache_thread *thread, shoal_slice key)
 
 static void run_expire(shoal_op *op, void *runner)
 {
+    SHOAL_DEBUG_ASSERT(op->run == run_expire);
+    SHOAL_DEBUG_ASSERT(runner != NULL);
     cache_write *write = (cache_write *)op;
     write->error = shoal_store_expire_locked(runner, &write->key, write->expires_ms);
 }
 
 shoal_err shoal_cache_expire(shoal_cache_thread *thread, shoal_slice key, int64_t expires_ms)
 {
+    SHOAL_DEBUG_ASSERT(thread != NULL);
+    SHOAL_DEBUG_ASSERT(key.data != NULL || key.size == 0);
     cache_write write = {.expires_ms = expires_ms};
     shoal_err error = run_write(thread, key, &write, run_expire);
     return error == SHOAL_ERR_TOO_LARGE ? SHOAL_ERR_NOT_FOUND : error;
@@ -206,6 +239,8 @@ shoal_err shoal_cache_expire(shoal_cache_thread *thread, shoal_slice key, int64_
 
 static void run_increment(shoal_op *op, void *runner)
 {
+    SHOAL_DEBUG_ASSERT(op->run == run_increment);
+    SHOAL_DEBUG_ASSERT(runner != NULL);
     cache_write *write = (cache_write *)op;
     int64_t before = 0;
     const shoal_item *item = shoal_store_get_locked(runner, &write->key);
@@ -225,6 +260,8 @@ static void run_increment(shoal_op *op, void *runner)
 shoal_err shoal_cache_increment(shoal_cache_thread *thread, shoal_slice key, int64_t delta,
                                 int64_t *sum)
 {
+    SHOAL_DEBUG_ASSERT(thread != NULL);
+    SHOAL_DEBUG_ASSERT(sum != NULL);
     cache_write write = {.number = delta};
     shoal_err error = run_write(thread, key, &write, run_increment);
     if (error == SHOAL_ERR_OK) *sum = write.number;
@@ -241,6 +278,8 @@ typedef struct scan_pass {
 
 static void pass_on(void *context, const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT(context != NULL);
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
     const scan_pass *pass = context;
     shoal_cache_value value;
     describe(item, &value);
@@ -250,6 +289,8 @@ static void pass_on(void *context, const shoal_item *item)
 void shoal_cache_scan(shoal_cache_thread *thread, uint64_t *cursor, uint32_t count,
                       shoal_cache_visit visit, void *context)
 {
+    SHOAL_ASSERT(cursor != NULL);
+    SHOAL_ASSERT(visit != NULL);
     scan_pass pass = {visit, context};
     const shoal_scan scan = {
         .slot_last = SHOAL_SLOTS - 1,
@@ -260,6 +301,8 @@ void shoal_cache_scan(shoal_cache_thread *thread, uint64_t *cursor, uint32_t cou
 
 void shoal_cache_stats_get(const shoal_cache *cache, shoal_cache_stats *out)
 {
+    SHOAL_ASSERT(cache != NULL);
+    SHOAL_ASSERT(out != NULL);
     shoal_store_stats stats;
     shoal_store_stats_get(cache, &stats);
     *out = (shoal_cache_stats){

@@ -51,11 +51,14 @@
 /* Bits that a class's unit has more than a millisecond: 1.024 s, 16 s, 262 s, 4194 s. */
 static uint32_t class_shift(uint32_t class)
 {
+    SHOAL_DEBUG_ASSERT(class < HINT_CLASSES);
     return 10u + 4u * class;
 }
 
 uint8_t shoal_expire__hint(int64_t expires_ms, int64_t now_ms)
 {
+    SHOAL_DEBUG_ASSERT(now_ms >= 0);
+    SHOAL_DEBUG_ASSERT(expires_ms >= 0);
     if (expires_ms < now_ms) expires_ms = now_ms;
     uint32_t class = 0;
     int64_t now_unit = now_ms >> class_shift(0);
@@ -72,6 +75,7 @@ uint8_t shoal_expire__hint(int64_t expires_ms, int64_t now_ms)
 
 int64_t shoal_expire__hint_time(uint8_t hint, int64_t now_ms)
 {
+    SHOAL_DEBUG_ASSERT(now_ms >= 0);
     SHOAL_ASSERT(hint != 0);
     uint32_t shift = class_shift(hint / HINT_UNITS);
     int64_t now_unit = now_ms >> shift;
@@ -82,6 +86,8 @@ int64_t shoal_expire__hint_time(uint8_t hint, int64_t now_ms)
 
 uint8_t shoal_expire__hint_min(uint8_t a, uint8_t b, int64_t now_ms)
 {
+    SHOAL_DEBUG_ASSERT(now_ms >= 0);
+    SHOAL_DEBUG_ASSERT(a != 0 || b != 0);
     if (a == 0) return b;
     if (b == 0) return a;
     int64_t time_a = shoal_expire__hint_time(a, now_ms);
@@ -91,6 +97,8 @@ uint8_t shoal_expire__hint_min(uint8_t a, uint8_t b, int64_t now_ms)
 /* Lets the hand know that something expires at `ms`. */
 static void lower_due(shoal_store *store, int64_t ms)
 {
+    SHOAL_DEBUG_ASSERT(ms >= 0);
+    SHOAL_DEBUG_ASSERT(store->database_count > 0);
     int64_t due = shoal_load_relaxed(&store->sweep_due_ms);
     while (ms < due) {
         if (shoal_cas_relaxed(&store->sweep_due_ms, &due, ms)) return;
@@ -100,6 +108,8 @@ static void lower_due(shoal_store *store, int64_t ms)
 void shoal_expire__note(shoal_thread *thread, uint32_t place, shoal_bucket *home,
                         int64_t expires_ms)
 {
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT((uintptr_t)home % sizeof *home == 0);
     int64_t now_ms = thread->now_ms;
     shoal_hot *hot = shoal_store__hot(thread->store, place);
     SHOAL_ASSERT(expires_ms >= 0);
@@ -128,6 +138,8 @@ typedef struct gathering {
 
 static void gather(const shoal_bucket *bucket, int64_t now_ms, gathering *out)
 {
+    SHOAL_DEBUG_ASSERT(now_ms >= 0);
+    SHOAL_DEBUG_ASSERT(out->count == 0);
     while (bucket != NULL) {
         uint64_t entry = 0;
         for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
@@ -150,6 +162,7 @@ static void gather(const shoal_bucket *bucket, int64_t now_ms, gathering *out)
 /* Removes one expired item, which the gate keeps in its slot. */
 static void drop_expired(shoal_thread *thread, uint32_t place, const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT(shoal_item__is_expired(item, thread->now_ms));
     shoal_slice name = shoal_item_name(item);
     shoal_key key = {name, shoal_hash(name, thread->store->seed), place};
     shoal_leaf leaf = shoal_table__leaf(thread->store, &key);
@@ -163,6 +176,9 @@ static void drop_expired(shoal_thread *thread, uint32_t place, const shoal_item 
 /* Sweeps the chain of `home`. Returns the units it took. */
 static uint32_t sweep_bucket(shoal_thread *thread, uint32_t place, shoal_bucket *home)
 {
+    SHOAL_DEBUG_ASSERT((uintptr_t)home % sizeof *home == 0);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(thread->sweep.position < POSITION_END);
     int64_t now_ms = thread->now_ms;
     shoal_sweep *sweep = &thread->sweep;
     if (home->hint == 0) return COST_BUCKET;
@@ -188,6 +204,9 @@ static uint32_t sweep_bucket(shoal_thread *thread, uint32_t place, shoal_bucket 
  * left of them. At the end of the slot `position` is 0. */
 static int64_t sweep_slot(shoal_thread *thread, uint32_t place, int64_t units)
 {
+    SHOAL_DEBUG_ASSERT(thread->sweep.position < POSITION_END);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < thread->store->database_count);
     shoal_sweep *sweep = &thread->sweep;
     shoal_hot *hot = shoal_store__hot(thread->store, place);
     if (sweep->position == 0) {
@@ -216,12 +235,16 @@ static int64_t sweep_slot(shoal_thread *thread, uint32_t place, int64_t units)
 
 static uint32_t chunk_place(uint32_t chunk, uint32_t bit)
 {
+    SHOAL_DEBUG_ASSERT(bit < 64);
+    SHOAL_DEBUG_ASSERT(chunk < SHOAL_DATABASES_MAX * MAP_WORDS);
     return SHOAL_PLACE(chunk / MAP_WORDS, chunk % MAP_WORDS * 64 + bit);
 }
 
 /* Begins a round by resetting what is due: true; puts from now on count for the next one. */
 static bool begin_round(shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(thread->sweep.pending == 0);
     shoal_store *store = thread->store;
     if (shoal_load_relaxed(&store->sweep_due_ms) > thread->now_ms) return false;
     if (shoal_load_relaxed(&store->sweep_pause_us) > thread->now.mono_us) return false;
@@ -238,6 +261,8 @@ static bool begin_round(shoal_thread *thread)
 /* Takes the next chunk of the round. False when there is none to take. */
 static bool take_chunk(shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT(thread->sweep.pending == 0);
+    SHOAL_DEBUG_ASSERT(thread->sweep.position == 0);
     shoal_store *store = thread->store;
     uint32_t chunks = store->database_count * MAP_WORDS;
     uint32_t next = shoal_load_relaxed(&store->sweep_next);
@@ -257,6 +282,9 @@ static bool take_chunk(shoal_thread *thread)
 /* Looks at the lowest pending slot of the chunk. Returns what is left of `units`. */
 static int64_t sweep_pending(shoal_thread *thread, int64_t units)
 {
+    SHOAL_DEBUG_ASSERT(thread->sweep.pending != 0);
+    SHOAL_DEBUG_ASSERT(thread->sweep.position < POSITION_END);
+    SHOAL_DEBUG_ASSERT(units > 0);
     shoal_sweep *sweep = &thread->sweep;
     uint32_t place = chunk_place(sweep->chunk, (uint32_t)__builtin_ctzll(sweep->pending));
     shoal_hot *hot = shoal_store__hot(thread->store, place);
@@ -284,6 +312,8 @@ static int64_t sweep_pending(shoal_thread *thread, int64_t units)
 /* Sweeps for `units` of work. */
 static void sweep(shoal_thread *thread, int64_t units)
 {
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(thread->now_ms >= 0);
     while (units > 0) {
         if (thread->sweep.pending == 0) {
             if (!take_chunk(thread)) return;
@@ -297,6 +327,8 @@ static void sweep(shoal_thread *thread, int64_t units)
 /* How long until the hand has something to do. */
 static int64_t sweep_wait(const shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT(thread->now.mono_us >= 0);
+    SHOAL_DEBUG_ASSERT(thread->now.wall_us >= 0);
     const shoal_store *store = thread->store;
     if (!shoal_load_relaxed(&store->active_expire)) return INT64_MAX;
     if (thread->sweep.pending != 0 || shoal_load_relaxed(&store->sweep_next) != 0) return SOON_US;
@@ -310,6 +342,7 @@ static int64_t sweep_wait(const shoal_thread *thread)
 
 int64_t shoal_store_maintain(shoal_thread *thread, uint32_t budget_us)
 {
+    SHOAL_DEBUG_ASSERT(thread->now_ms >= 0);
     SHOAL_ASSERT(thread->stamp != 0);
     shoal_limbo__collect(thread, budget_us * PIECES_PER_US);
     if (shoal_load_relaxed(&thread->store->active_expire)) {
@@ -322,5 +355,7 @@ int64_t shoal_store_maintain(shoal_thread *thread, uint32_t budget_us)
 
 void shoal_store_set_active_expire(shoal_store *store, bool on)
 {
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    SHOAL_DEBUG_ASSERT(store->database_count > 0);
     shoal_store_relaxed(&store->active_expire, on);
 }

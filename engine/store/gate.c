@@ -45,6 +45,8 @@
 /* Takes the gate if it is idle. */
 static bool try_take(const shoal_thread *thread, shoal_hot *hot)
 {
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT((uintptr_t)hot % sizeof *hot == 0);
     uintptr_t idle = GATE_IDLE;
     if (thread->alone) {
         if (shoal_load_relaxed(&hot->gate) != GATE_IDLE) return false;
@@ -58,6 +60,8 @@ static bool try_take(const shoal_thread *thread, shoal_hot *hot)
 /* Takes the gate for `op`, or parks it there: false. */
 static bool take_or_park(const shoal_thread *thread, shoal_hot *hot, shoal_gate_op *op)
 {
+    SHOAL_DEBUG_ASSERT(op->held < op->count);
+    SHOAL_DEBUG_ASSERT(op->op.run != NULL);
     for (;;) {
         if (try_take(thread, hot)) return true;
         uintptr_t seen = shoal_load_relaxed(&hot->gate);
@@ -72,6 +76,8 @@ static bool take_or_park(const shoal_thread *thread, shoal_hot *hot, shoal_gate_
 /* Turns a stack that was taken off a gate around: the oldest first. */
 static shoal_gate_op *oldest_first(uintptr_t newest)
 {
+    SHOAL_DEBUG_ASSERT(newest > GATE_HELD);
+    SHOAL_DEBUG_ASSERT(newest % _Alignof(shoal_gate_op) == 0);
     shoal_op *oldest = NULL;
     shoal_op *op = (shoal_op *)newest;
     while (op != NULL) {
@@ -86,6 +92,8 @@ static shoal_gate_op *oldest_first(uintptr_t newest)
 /* Lets a gate go: to the operation that it returns, or to nobody (NULL). */
 static shoal_gate_op *let_go(const shoal_thread *thread, shoal_hot *hot)
 {
+    SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&hot->gate) != GATE_IDLE);
+    SHOAL_DEBUG_ASSERT((uintptr_t)hot % sizeof *hot == 0);
     shoal_gate_op *next = hot->waiting;
     if (UNLIKELY(next != NULL)) {
         hot->waiting = (shoal_gate_op *)next->op.next;
@@ -109,6 +117,8 @@ static shoal_gate_op *let_go(const shoal_thread *thread, shoal_hot *hot)
 /* Queues an operation that has been given the gate it was parked at. */
 static void grant(shoal_thread *thread, shoal_gate_op *op)
 {
+    SHOAL_DEBUG_ASSERT(op->held < op->count);
+    SHOAL_DEBUG_ASSERT((thread->granted_first == NULL) == (thread->granted_last == NULL));
     op->op.next = NULL;
     if (thread->granted_last != NULL) {
         thread->granted_last->op.next = &op->op;
@@ -122,6 +132,10 @@ static void grant(shoal_thread *thread, shoal_gate_op *op)
 /* Notes that `op` has the gate of its next place. */
 static void hold(const shoal_thread *thread, shoal_gate_op *op)
 {
+    SHOAL_DEBUG_ASSERT(op->held < op->count);
+    SHOAL_DEBUG_ASSERT(
+        shoal_load_relaxed(&shoal_store__hot(thread->store, op->places[op->held])->gate) !=
+        GATE_IDLE);
     shoal_hot *hot = shoal_store__hot(thread->store, op->places[op->held]);
     hot->held_before = op->held == 0 ? 0 : op->places[op->held - 1] + 1;
     op->held++;
@@ -130,6 +144,8 @@ static void hold(const shoal_thread *thread, shoal_gate_op *op)
 /* Lets all gates of a chain go, the last taken first. */
 static void let_all_go(shoal_thread *thread, uint32_t last_place)
 {
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(last_place) < thread->store->database_count);
     uint32_t at = last_place + 1;
     while (at != 0) {
         shoal_hot *hot = shoal_store__hot(thread->store, at - 1);
@@ -142,6 +158,8 @@ static void let_all_go(shoal_thread *thread, uint32_t last_place)
 /* Sets or clears SLOW in all places of a chain (claim G7). */
 static void mark_slow(shoal_thread *thread, uint32_t last_place, bool slow)
 {
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(last_place) < thread->store->database_count);
     for (uint32_t at = last_place + 1; at != 0;) {
         _Atomic uint64_t *word = shoal_store__word(thread->store, at - 1);
         if (slow) {
@@ -156,6 +174,8 @@ static void mark_slow(shoal_thread *thread, uint32_t last_place, bool slow)
 /* Runs an operation that holds all its gates, and lets them go. */
 static void run(shoal_thread *thread, shoal_gate_op *op)
 {
+    SHOAL_DEBUG_ASSERT(op->op.run != NULL);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     SHOAL_ASSERT(op->held == op->count);
     uint32_t last_place = op->places[op->count - 1];
     bool multi = op->multi;
@@ -168,6 +188,8 @@ static void run(shoal_thread *thread, shoal_gate_op *op)
 /* Takes the gates that `op` still lacks, and runs it; or leaves it parked: false. */
 static bool carry_on(shoal_thread *thread, shoal_gate_op *op)
 {
+    SHOAL_DEBUG_ASSERT(op->held <= op->count);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     while (op->held < op->count) {
         shoal_hot *hot = shoal_store__hot(thread->store, op->places[op->held]);
         if (!take_or_park(thread, hot, op)) return false;
@@ -180,6 +202,8 @@ static bool carry_on(shoal_thread *thread, shoal_gate_op *op)
 /* Carries on what was given a gate, unless a frame below does that already (claim G6). */
 static void drain(shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT((thread->granted_first == NULL) == (thread->granted_last == NULL));
     if (LIKELY(thread->granted_first == NULL) || thread->draining) return;
     thread->draining = true;
     while (thread->granted_first != NULL) {
@@ -194,6 +218,8 @@ static void drain(shoal_thread *thread)
 
 static void check(const shoal_thread *thread, const shoal_gate_op *op)
 {
+    SHOAL_DEBUG_ASSERT(op->op.run != NULL);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(op->places[op->count - 1]) < thread->store->database_count);
     SHOAL_ASSERT(thread->stamp != 0);
     SHOAL_ASSERT(op->count > 0 && op->held == 0);
     for (uint32_t i = 1; i < op->count; i++) {
@@ -203,6 +229,8 @@ static void check(const shoal_thread *thread, const shoal_gate_op *op)
 
 bool shoal_gate_try(shoal_thread *thread, shoal_gate_op *op)
 {
+    SHOAL_DEBUG_ASSERT(op->op.run != NULL);
+    SHOAL_DEBUG_ASSERT(op->places != NULL);
     check(thread, op);
     while (op->held < op->count) {
         if (try_take(thread, shoal_store__hot(thread->store, op->places[op->held]))) {
@@ -221,6 +249,8 @@ bool shoal_gate_try(shoal_thread *thread, shoal_gate_op *op)
 
 bool shoal_gate_push(shoal_thread *thread, shoal_gate_op *op)
 {
+    SHOAL_DEBUG_ASSERT(op->op.run != NULL);
+    SHOAL_DEBUG_ASSERT(op->places != NULL);
     check(thread, op);
     bool ran = carry_on(thread, op);
     drain(thread);
@@ -229,6 +259,8 @@ bool shoal_gate_push(shoal_thread *thread, shoal_gate_op *op)
 
 bool shoal_gate__take(shoal_thread *thread, uint32_t place)
 {
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < thread->store->database_count);
     shoal_hot *hot = shoal_store__hot(thread->store, place);
     if (!try_take(thread, hot)) return false;
     hot->held_before = 0;
@@ -237,6 +269,9 @@ bool shoal_gate__take(shoal_thread *thread, uint32_t place)
 
 void shoal_gate__release(shoal_thread *thread, uint32_t place)
 {
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&shoal_store__hot(thread->store, place)->gate) !=
+                       GATE_IDLE);
     let_all_go(thread, place);
     drain(thread);
 }

@@ -27,12 +27,16 @@
 /* Entries that so many buckets hold at a load. */
 static uint32_t entries_at(uint32_t buckets, uint32_t load)
 {
+    SHOAL_DEBUG_ASSERT(buckets - 1u < LEAF_BUCKETS_MAX);
+    SHOAL_DEBUG_ASSERT(load < LOAD_UNIT);
     return buckets * BUCKET_ENTRIES * load / LOAD_UNIT;
 }
 
 /* Buckets that hold so many entries at a load, at least 1. */
 static uint32_t buckets_for(uint32_t keys, uint32_t load)
 {
+    SHOAL_DEBUG_ASSERT(keys <= UINT32_MAX / LOAD_UNIT);
+    SHOAL_DEBUG_ASSERT(load < LOAD_UNIT);
     uint32_t buckets = keys * LOAD_UNIT / (BUCKET_ENTRIES * load) + 1;
     return buckets < LEAF_BUCKETS_MAX ? buckets : LEAF_BUCKETS_MAX;
 }
@@ -41,6 +45,8 @@ static uint32_t buckets_for(uint32_t keys, uint32_t load)
  * it has no neighbour to be unequal with. */
 static uint32_t limit(const shoal_store *store, uint32_t place, uint32_t buckets)
 {
+    SHOAL_DEBUG_ASSERT(buckets - 1u < LEAF_BUCKETS_MAX);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < store->database_count);
     if (buckets == 1) return BUCKET_ENTRIES;
     uint32_t jitter = (uint32_t)shoal_prng_mix(store->seed ^ place) % GROW_JITTER;
     return entries_at(buckets, GROW_LOAD + jitter);
@@ -49,6 +55,7 @@ static uint32_t limit(const shoal_store *store, uint32_t place, uint32_t buckets
 /* As many buckets as fit into the memory that the allocator gives for `buckets` anyway. */
 static uint32_t round_up(const shoal_store *store, uint32_t buckets)
 {
+    SHOAL_DEBUG_ASSERT(buckets - 1u < LEAF_BUCKETS_MAX);
     size_t usable = shoal_store__usable(store, buckets * sizeof(shoal_bucket), SHOAL_ALIGN_LINE);
     size_t fitting = usable / sizeof(shoal_bucket);
     SHOAL_ASSERT(fitting >= buckets);
@@ -68,6 +75,8 @@ typedef struct leaf_builder {
 
 static leaf_builder builder_make(shoal_thread *thread, uint32_t buckets)
 {
+    SHOAL_DEBUG_ASSERT(buckets - 1u < LEAF_BUCKETS_MAX);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     leaf_builder builder = {.buckets = round_up(thread->store, buckets)};
     size_t size = sizeof(shoal_bucket) * builder.buckets;
     builder.leaf = shoal_table__take(thread, size);
@@ -79,6 +88,8 @@ static leaf_builder builder_make(shoal_thread *thread, uint32_t buckets)
 /* Adds an entry under a tag that may differ from the one it carries. */
 static void builder_add(shoal_thread *thread, leaf_builder *builder, uint64_t tag, uint64_t entry)
 {
+    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry));
+    SHOAL_DEBUG_ASSERT(tag >> TAG_BITS == 0);
     if (builder->failed) return;
     shoal_bucket *home = builder->leaf + shoal_tag__bucket(tag, builder->buckets);
     uint64_t moved = shoal_entry__make(tag, shoal_entry__pointer(entry));
@@ -92,6 +103,8 @@ static void builder_add(shoal_thread *thread, leaf_builder *builder, uint64_t ta
 /* Lets the bucket of `tag` have the hint of another that it takes entries from. */
 static void builder_hint(shoal_thread *thread, leaf_builder *builder, uint64_t tag, uint8_t hint)
 {
+    SHOAL_DEBUG_ASSERT(tag >> TAG_BITS == 0);
+    SHOAL_DEBUG_ASSERT(thread->now_ms >= 0);
     if (builder->failed || hint == 0) return;
     shoal_bucket *home = builder->leaf + shoal_tag__bucket(tag, builder->buckets);
     home->hint = shoal_expire__hint_min(home->hint, hint, thread->now_ms);
@@ -100,6 +113,8 @@ static void builder_hint(shoal_thread *thread, leaf_builder *builder, uint64_t t
 /* Gives a leaf back that was never published. */
 static void builder_drop(shoal_thread *thread, leaf_builder *builder)
 {
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(builder->leaf == NULL || builder->buckets - 1u < LEAF_BUCKETS_MAX);
     if (builder->leaf == NULL) return;
     for (uint32_t i = 0; i < builder->buckets; i++) {
         uint64_t entry = shoal_load_relaxed(&builder->leaf[i].entries[BUCKET_ENTRIES - 1]);
@@ -115,6 +130,8 @@ static void builder_drop(shoal_thread *thread, leaf_builder *builder)
 
 static uint64_t builder_word(const leaf_builder *builder)
 {
+    SHOAL_DEBUG_ASSERT(!builder->failed);
+    SHOAL_DEBUG_ASSERT(builder->leaf != NULL || builder->keys == 0);
     return builder->leaf == NULL ? 0 : shoal_word__make(builder->leaf, builder->buckets);
 }
 
@@ -126,6 +143,8 @@ typedef void (*entry_visit)(void *context, uint64_t entry, const shoal_bucket *h
 /* Visits all entries of a leaf. Returns the bytes of its memory. */
 static uint64_t visit_leaf(shoal_thread *thread, uint64_t word, entry_visit visit, void *context)
 {
+    SHOAL_DEBUG_ASSERT((word & (WORD_FLAGS | WORD_DIRECTORY)) == 0);
+    SHOAL_DEBUG_ASSERT(shoal_word__pointer(word) != NULL);
     shoal_bucket *leaf = shoal_word__pointer(word);
     uint32_t buckets = shoal_word__buckets(word);
     uint64_t overflows = 0;
@@ -149,6 +168,8 @@ static uint64_t visit_leaf(shoal_thread *thread, uint64_t word, entry_visit visi
 static void swap_table(shoal_thread *thread, uint32_t place, _Atomic uint64_t *home, uint64_t word,
                        uint64_t bytes_change)
 {
+    SHOAL_ASSERT((word & WORD_FLAGS) == 0);
+    SHOAL_ASSERT(SHOAL_PLACE_DB(place) < thread->store->database_count);
     shoal_table__publish(home, word);
     shoal_bump_relaxed(&shoal_store__hot(thread->store, place)->bytes, bytes_change);
 }
@@ -165,6 +186,8 @@ typedef struct rebuild {
 
 static void rebuild_entry(void *context, uint64_t entry, const shoal_bucket *home)
 {
+    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry));
+    SHOAL_DEBUG_ASSERT((uintptr_t)home % sizeof *home == 0);
     rebuild *to = context;
     uint64_t tag = to->prefix | shoal_entry__tag(entry) >> to->tag_shift;
     builder_add(to->thread, &to->builder, tag, entry);
@@ -174,6 +197,8 @@ static void rebuild_entry(void *context, uint64_t entry, const shoal_bucket *hom
 /* Rebuilds a leaf with another number of buckets. */
 static void resize(shoal_thread *thread, uint32_t place, const shoal_leaf *leaf, uint32_t buckets)
 {
+    SHOAL_ASSERT(buckets - 1u < LEAF_BUCKETS_MAX);
+    SHOAL_ASSERT(leaf->word != 0);
     rebuild to = {.thread = thread, .builder = builder_make(thread, buckets)};
     uint64_t old_bytes = visit_leaf(thread, leaf->word, rebuild_entry, &to);
     if (to.builder.failed) {
@@ -197,6 +222,8 @@ typedef struct split {
 
 static void prefetch_entry(void *context, uint64_t entry, const shoal_bucket *home)
 {
+    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry));
+    SHOAL_DEBUG_ASSERT(context == NULL);
     (void)context;
     (void)home;
     __builtin_prefetch(shoal_entry__pointer(entry));
@@ -205,12 +232,16 @@ static void prefetch_entry(void *context, uint64_t entry, const shoal_bucket *ho
 /* The hash of an item behind the bits that lead to the leaf. */
 static uint64_t item_hash(const split *to, const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT(to->depth < DEPTH_MAX);
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
     uint64_t hash = shoal_hash(shoal_item_name(item), to->thread->store->seed);
     return hash << (to->depth * DIRECTORY_BITS);
 }
 
 static void split_count(void *context, uint64_t entry, const shoal_bucket *home)
 {
+    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry));
+    SHOAL_DEBUG_ASSERT((uintptr_t)home % sizeof *home == 0);
     (void)home;
     split *to = context;
     to->counts[item_hash(to, shoal_entry__pointer(entry)) >> (64 - DIRECTORY_BITS)]++;
@@ -218,6 +249,8 @@ static void split_count(void *context, uint64_t entry, const shoal_bucket *home)
 
 static void split_entry(void *context, uint64_t entry, const shoal_bucket *home)
 {
+    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry));
+    SHOAL_DEBUG_ASSERT((uintptr_t)home % sizeof *home == 0);
     (void)home;
     split *to = context;
     const shoal_item *item = shoal_entry__pointer(entry);
@@ -233,6 +266,8 @@ static void split_entry(void *context, uint64_t entry, const shoal_bucket *home)
 /* Makes the children's leaves for the counted entries, and fills them. False without memory. */
 static bool split_fill(split *to, uint64_t word)
 {
+    SHOAL_DEBUG_ASSERT((word & (WORD_FLAGS | WORD_DIRECTORY)) == 0);
+    SHOAL_DEBUG_ASSERT(to->depth < DEPTH_MAX);
     bool failed = false;
     for (uint32_t i = 0; i < DIRECTORY_SIZE && !failed; i++) {
         if (to->counts[i] == 0) continue;
@@ -248,6 +283,8 @@ static bool split_fill(split *to, uint64_t word)
 /* Puts a directory with sixteen leaves in the place of a leaf. */
 static void split_leaf(shoal_thread *thread, uint32_t place, const shoal_leaf *leaf)
 {
+    SHOAL_ASSERT(leaf->depth < DEPTH_MAX);
+    SHOAL_ASSERT(shoal_word__buckets(leaf->word) == LEAF_BUCKETS_MAX);
     split to = {.thread = thread, .depth = leaf->depth};
     shoal_directory *directory = shoal_table__take(thread, sizeof *directory);
     if (directory == NULL) return;
@@ -275,6 +312,8 @@ static void split_leaf(shoal_thread *thread, uint32_t place, const shoal_leaf *l
 /* Keys below a directory of leaves; UINT32_MAX when there are directories below. */
 static uint32_t branch_keys(const shoal_directory *directory)
 {
+    SHOAL_DEBUG_ASSERT(directory != NULL);
+    SHOAL_DEBUG_ASSERT((uintptr_t)directory % 64 == 0);
     uint32_t keys = 0;
     for (uint32_t i = 0; i < DIRECTORY_SIZE; i++) {
         if (shoal_load_relaxed(&directory->words[i]) & WORD_DIRECTORY) return UINT32_MAX;
@@ -287,6 +326,8 @@ static uint32_t branch_keys(const shoal_directory *directory)
  * A child's number and its tags, cut to size, make tags of the same order. */
 static bool merge(shoal_thread *thread, uint32_t place, const shoal_leaf *leaf)
 {
+    SHOAL_ASSERT(leaf->depth > 0);
+    SHOAL_ASSERT(leaf->above != NULL);
     uint64_t branch = shoal_load_relaxed(leaf->above) & ~WORD_FLAGS;
     shoal_directory *directory = shoal_word__pointer(branch);
     uint32_t keys = branch_keys(directory);
@@ -315,6 +356,8 @@ static bool merge(shoal_thread *thread, uint32_t place, const shoal_leaf *leaf)
 
 void shoal_leaf__grow(shoal_thread *thread, uint32_t place, const shoal_leaf *leaf)
 {
+    SHOAL_DEBUG_ASSERT(leaf->depth <= DEPTH_MAX);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     if (leaf->word == 0) {
         leaf_builder builder = builder_make(thread, 1);
         if (builder.failed) return;
@@ -334,6 +377,8 @@ void shoal_leaf__grow(shoal_thread *thread, uint32_t place, const shoal_leaf *le
 /* Makes a leaf smaller, or nothing of it when it is empty. */
 static void shrink_leaf(shoal_thread *thread, uint32_t place, const shoal_leaf *leaf)
 {
+    SHOAL_ASSERT(leaf->word != 0);
+    SHOAL_ASSERT((leaf->word & WORD_DIRECTORY) == 0);
     if (*leaf->keys == 0) {
         uint64_t bytes = visit_leaf(thread, leaf->word, prefetch_entry, NULL);
         swap_table(thread, place, leaf->home, 0, -bytes);
@@ -346,6 +391,7 @@ static void shrink_leaf(shoal_thread *thread, uint32_t place, const shoal_leaf *
 
 void shoal_leaf__shrink(shoal_thread *thread, const shoal_key *key, const shoal_leaf *leaf)
 {
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     SHOAL_ASSERT(leaf->word != 0);
     if (LIKELY(*leaf->keys > entries_at(shoal_word__buckets(leaf->word), SHRINK_LOAD))) return;
     shrink_leaf(thread, key->place, leaf);

@@ -16,6 +16,7 @@
 #include "base/prng.h"
 #include "store/layout.h"
 
+/* Limits of shoal_store_options. */
 #define SHOAL_DATABASES_MAX 16u
 #define SHOAL_THREADS_MAX 130u
 
@@ -38,6 +39,7 @@ typedef struct shoal_limbo_entry {
     uint64_t stamp;
 } shoal_limbo_entry;
 
+/* With its header, a block of 2 KiB. */
 #define LIMBO_BLOCK_ENTRIES 127u
 
 /* A link of a thread's queue of retired memory. */
@@ -71,6 +73,7 @@ typedef struct shoal_sweep {
     uint32_t chunk;      /* db * MAP_WORDS + word */
 } shoal_sweep;
 
+/* One thread of a store. */
 struct shoal_thread {
     _Alignas(SHOAL_SHARING_SIZE) shoal_store *store;
     shoal_time now;
@@ -91,6 +94,7 @@ struct shoal_thread {
 
 /* ---- the store ---- */
 
+/* The store: what all threads share. */
 struct shoal_store {
     shoal_allocator allocator;
     shoal_thread *threads;
@@ -112,22 +116,26 @@ struct shoal_store {
     _Atomic int64_t sweep_pause_us; /* monotonic: the next round begins no earlier */
 };
 
+/* The database of a place. */
 static inline shoal_db *shoal_store__db(const shoal_store *store, uint32_t place)
 {
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < store->database_count);
     return store->databases[SHOAL_PLACE_DB(place)];
 }
 
+/* The hot line of a place. */
 static inline shoal_hot *shoal_store__hot(const shoal_store *store, uint32_t place)
 {
     return &shoal_store__db(store, place)->hots[SHOAL_PLACE_SLOT(place)];
 }
 
+/* The word of a place. */
 static inline _Atomic uint64_t *shoal_store__word(const shoal_store *store, uint32_t place)
 {
     return &shoal_store__db(store, place)->words[SHOAL_PLACE_SLOT(place)];
 }
 
+/* The allocator's bytes for a request. */
 static inline size_t shoal_store__usable(const shoal_store *store, size_t size, size_t alignment)
 {
     return shoal_memory_usable(&store->allocator, size, alignment);

@@ -12,17 +12,24 @@
 
 shoal_value_type shoal_item_type(const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
+    SHOAL_DEBUG_ASSERT(item != NULL);
     return (shoal_value_type)(item->head & ITEM_TYPE_MASK);
 }
 
 shoal_slice shoal_item_name(const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
+    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) == SHOAL_TYPE_STRING);
     shoal_item_parts parts = shoal_item__parts(item);
     return (shoal_slice){parts.key, parts.key_size};
 }
 
 bool shoal_item_integer(const shoal_item *item, int64_t *value)
 {
+    SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
+    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT(value != NULL);
     if (!(item->head & ITEM_INTEGER)) return false;
     memcpy(value, shoal_item__parts(item).value, sizeof *value);
     return true;
@@ -30,6 +37,8 @@ bool shoal_item_integer(const shoal_item *item, int64_t *value)
 
 shoal_slice shoal_item_string(const shoal_item *item, char scratch[SHOAL_INT_TEXT_SIZE])
 {
+    SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
+    SHOAL_DEBUG_ASSERT(scratch != NULL);
     SHOAL_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
     int64_t integer;
     if (shoal_item_integer(item, &integer)) {
@@ -43,6 +52,8 @@ shoal_slice shoal_item_string(const shoal_item *item, char scratch[SHOAL_INT_TEX
 
 size_t shoal_item_string_size(const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
+    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) == SHOAL_TYPE_STRING);
     char scratch[SHOAL_INT_TEXT_SIZE];
     if (item->head & ITEM_INTEGER) return shoal_item_string(item, scratch).size;
     return shoal_item__parts(item).value_size;
@@ -50,22 +61,30 @@ size_t shoal_item_string_size(const shoal_item *item)
 
 int64_t shoal_item_expires_ms(const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
+    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) == SHOAL_TYPE_STRING);
     return shoal_item__parts(item).expires_ms;
 }
 
 const char *shoal_item_encoding(const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
+    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) == SHOAL_TYPE_STRING);
     if (item->head & ITEM_INTEGER) return "int";
     return shoal_item__parts(item).value_size <= EMBSTR_SIZE_MAX ? "embstr" : "raw";
 }
 
 size_t shoal_item_memory(const shoal_store *store, const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
+    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) == SHOAL_TYPE_STRING);
     return shoal_store__usable(store, shoal_item__size(item), ITEM_ALIGNMENT);
 }
 
 size_t shoal_item__size(const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
+    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) == SHOAL_TYPE_STRING);
     shoal_item_parts parts = shoal_item__parts(item);
     return (size_t)(parts.value - (const char *)item) + parts.value_size;
 }
@@ -74,6 +93,8 @@ size_t shoal_item__size(const shoal_item *item)
 static char *write_header(shoal_item *item, const shoal_item_plan *plan, size_t value_size,
                           uint8_t head)
 {
+    SHOAL_DEBUG_ASSERT((head & ITEM_TYPE_MASK) != 0);
+    SHOAL_DEBUG_ASSERT(value_size <= SHOAL_VALUE_SIZE_MAX);
     if (!(head & ITEM_LONG)) {
         item->head = head;
         item->key_size = (uint8_t)plan->name.size;
@@ -91,6 +112,8 @@ static char *write_header(shoal_item *item, const shoal_item_plan *plan, size_t 
 
 static char *write_expiry(char *at, int64_t expires_ms)
 {
+    SHOAL_DEBUG_ASSERT(expires_ms >= 0);
+    SHOAL_DEBUG_ASSERT(expires_ms <= SHOAL_EXPIRES_MS_MAX);
     uint32_t low = (uint32_t)expires_ms;
     uint16_t high = (uint16_t)((uint64_t)expires_ms >> 32);
     memcpy(at, &low, sizeof low);
@@ -138,6 +161,8 @@ shoal_item *shoal_item__make(shoal_thread *thread, shoal_item_plan *plan)
 
 void shoal_item__free(shoal_thread *thread, shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
     shoal_store *store = thread->store;
     size_t size = shoal_item__size(item);
     shoal_bump_relaxed(&thread->counters.bytes,

@@ -29,11 +29,13 @@
 #include "base/atomic.h"
 #include "store/store.h"
 
+/* What the compiler should expect of a branch. */
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 /* ---- words ---- */
 
+/* The parts of a word, as drawn above. */
 #define WORD_FOREIGN ((uint64_t)1 << 63)
 #define WORD_SLOW ((uint64_t)1 << 62)
 #define WORD_DIRECTORY ((uint64_t)1 << 61)
@@ -54,6 +56,7 @@
 
 _Static_assert(POSITION_BITS == 48, "a walk's cursor has 48 bits for the position");
 
+/* A word that leads to a leaf of so many buckets, or (with WORD_DIRECTORY added) a directory. */
 static inline uint64_t shoal_word__make(const void *pointer, uint32_t buckets)
 {
     uint64_t address = (uint64_t)(uintptr_t)pointer;
@@ -62,11 +65,13 @@ static inline uint64_t shoal_word__make(const void *pointer, uint32_t buckets)
     return address | (uint64_t)(buckets - 1u) << 48;
 }
 
+/* What a word leads to; NULL when to nothing. */
 static inline void *shoal_word__pointer(uint64_t word)
 {
     return (void *)(uintptr_t)(word & WORD_POINTER);
 }
 
+/* The buckets of a leaf. */
 static inline uint32_t shoal_word__buckets(uint64_t word)
 {
     return (uint32_t)(word >> 48 & 0xff) + 1u;
@@ -74,6 +79,7 @@ static inline uint32_t shoal_word__buckets(uint64_t word)
 
 /* ---- buckets ---- */
 
+/* The parts of an entry, as drawn above. */
 #define BUCKET_ENTRIES 7u
 #define ENTRY_CHAIN ((uint64_t)1 << 43)
 #define ENTRY_POINTER (ENTRY_CHAIN - 1)
@@ -89,6 +95,7 @@ typedef struct shoal_bucket {
 
 _Static_assert(sizeof(shoal_bucket) == 64, "a bucket is one line");
 
+/* An entry with a tag that leads to an item (or, with tag 0 and ENTRY_CHAIN added, a bucket). */
 static inline uint64_t shoal_entry__make(uint64_t tag, const void *pointer)
 {
     uint64_t address = (uint64_t)(uintptr_t)pointer;
@@ -96,16 +103,19 @@ static inline uint64_t shoal_entry__make(uint64_t tag, const void *pointer)
     return tag << ENTRY_TAG_SHIFT | address >> 4;
 }
 
+/* What an entry leads to; NULL for a free one. */
 static inline void *shoal_entry__pointer(uint64_t entry)
 {
     return (void *)(uintptr_t)((entry & ENTRY_POINTER) << 4);
 }
 
+/* The tag of an entry. */
 static inline uint64_t shoal_entry__tag(uint64_t entry)
 {
     return entry >> ENTRY_TAG_SHIFT;
 }
 
+/* True for a chain, false for an item and a free entry. */
 static inline bool shoal_entry__is_chain(uint64_t entry)
 {
     return (entry & ENTRY_CHAIN) != 0;
@@ -151,6 +161,7 @@ typedef struct shoal_hot {
 
 _Static_assert(sizeof(shoal_hot) == 64, "a hot line is one line");
 
+/* Words of a bit map of slots. */
 #define MAP_WORDS (SHOAL_SLOTS / 64u)
 
 /* One database: 1.1 MiB of addresses that cost memory only where they are touched. */
@@ -167,10 +178,12 @@ typedef struct shoal_db {
 
 /* ---- items ---- */
 
+/* The bits of an item's head. */
 #define ITEM_TYPE_MASK 0x07u
 #define ITEM_INTEGER 0x08u /* the value is an int64, eight bytes in the machine's order */
 #define ITEM_VOLATILE 0x40u
 #define ITEM_LONG 0x80u
+/* Bytes of an expiry, which follows the header. */
 #define ITEM_EXPIRY_SIZE 6u
 /* Items are aligned so, which frees four bits of their pointers. */
 #define ITEM_ALIGNMENT 16u
@@ -205,6 +218,7 @@ typedef struct shoal_item_parts {
     int64_t expires_ms; /* -1: never */
 } shoal_item_parts;
 
+/* The expiry that stands at `at`, in milliseconds. */
 static inline int64_t shoal_item__read_expiry(const char *at)
 {
     uint32_t low;
@@ -244,6 +258,7 @@ static inline bool shoal_item__is_expired(const shoal_item *item, int64_t now_ms
     return shoal_item__read_expiry((const char *)item + header) <= now_ms;
 }
 
+/* True when the item is called `name`. */
 static inline bool shoal_item__has_name(const shoal_item *item, shoal_slice name)
 {
     shoal_item_parts parts = shoal_item__parts(item);

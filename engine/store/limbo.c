@@ -25,6 +25,8 @@
 
 bool shoal_limbo__reserve(shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT((thread->limbo_first == NULL) == (thread->limbo_last == NULL));
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     const shoal_limbo_block *last = thread->limbo_last;
     if (last != NULL && last->end + RESERVE_PIECES <= LIMBO_BLOCK_ENTRIES) return true;
     if (thread->limbo_spare != NULL) return true;
@@ -36,6 +38,9 @@ bool shoal_limbo__reserve(shoal_thread *thread)
 /* Puts the spare block, or a new one, at the end of the queue. False without memory. */
 static bool append_block(shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT((thread->limbo_first == NULL) == (thread->limbo_last == NULL));
+    SHOAL_DEBUG_ASSERT(thread->limbo_last == NULL ||
+                       thread->limbo_last->end == LIMBO_BLOCK_ENTRIES);
     shoal_limbo_block *block = thread->limbo_spare;
     thread->limbo_spare = NULL;
     if (block == NULL) {
@@ -65,12 +70,17 @@ void shoal_limbo__retire(shoal_thread *thread, shoal_corpse kind, uint64_t what,
 
 bool shoal_limbo__waits(const shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT((thread->limbo_first == NULL) == (thread->limbo_last == NULL));
+    SHOAL_DEBUG_ASSERT(thread->dissolving == 0 || thread->dissolved <= POSITION_END);
     const shoal_limbo_block *first = thread->limbo_first;
     return thread->dissolving != 0 || (first != NULL && first->first != first->end);
 }
 
 bool shoal_limbo__is_long(const shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT((thread->limbo_first == NULL) == (thread->limbo_last == NULL));
+    SHOAL_DEBUG_ASSERT(thread->limbo_first == NULL ||
+                       thread->limbo_first->first <= thread->limbo_first->end);
     const shoal_limbo_block *first = thread->limbo_first;
     if (first == NULL) return false;
     return first->next != NULL || first->end - first->first >= LONG_PIECES;
@@ -80,6 +90,8 @@ bool shoal_limbo__is_long(const shoal_thread *thread)
 
 static void free_item(shoal_thread *thread, shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
     size_t bytes = shoal_item_memory(thread->store, item);
     shoal_bump_relaxed(&thread->counters.bytes_limbo, -(int64_t)bytes);
     shoal_item__free(thread, item);
@@ -87,6 +99,8 @@ static void free_item(shoal_thread *thread, shoal_item *item)
 
 static void free_table(shoal_thread *thread, void *memory, size_t size)
 {
+    SHOAL_DEBUG_ASSERT(size % sizeof(shoal_bucket) == 0);
+    SHOAL_DEBUG_ASSERT((uintptr_t)memory % SHOAL_ALIGN_LINE == 0);
     size_t bytes = shoal_store__usable(thread->store, size, SHOAL_ALIGN_LINE);
     shoal_bump_relaxed(&thread->counters.bytes_limbo, -(int64_t)bytes);
     shoal_table__give(thread, memory, size);
@@ -95,6 +109,8 @@ static void free_table(shoal_thread *thread, void *memory, size_t size)
 /* Frees the items of a chain, if asked to, and its overflow buckets. */
 static void free_chain(shoal_thread *thread, shoal_bucket *home, bool items)
 {
+    SHOAL_DEBUG_ASSERT(home != NULL);
+    SHOAL_DEBUG_ASSERT((uintptr_t)home % sizeof *home == 0);
     shoal_bucket *bucket = home;
     while (bucket != NULL) {
         uint64_t entry = 0;
@@ -111,6 +127,8 @@ static void free_chain(shoal_thread *thread, shoal_bucket *home, bool items)
 
 static void free_leaf(shoal_thread *thread, uint64_t word, bool items)
 {
+    SHOAL_ASSERT((word & WORD_DIRECTORY) == 0);
+    SHOAL_ASSERT(shoal_word__pointer(word) != NULL);
     shoal_bucket *leaf = shoal_word__pointer(word);
     uint32_t buckets = shoal_word__buckets(word);
     for (uint32_t i = 0; i < buckets; i++) free_chain(thread, &leaf[i], items);
@@ -120,6 +138,7 @@ static void free_leaf(shoal_thread *thread, uint64_t word, bool items)
 /* Frees a directory above leaves, and the leaves. */
 static void free_branch(shoal_thread *thread, shoal_directory *directory)
 {
+    SHOAL_ASSERT(directory != NULL);
     for (uint32_t i = 0; i < DIRECTORY_SIZE; i++) {
         uint64_t word = shoal_load_relaxed(&directory->words[i]);
         SHOAL_ASSERT(!(word & WORD_DIRECTORY));
@@ -131,6 +150,8 @@ static void free_branch(shoal_thread *thread, shoal_directory *directory)
 /* Frees the directories of a tree whose leaves are gone. Recursion ends at DEPTH_MAX. */
 static void free_directories(shoal_thread *thread, uint64_t word)
 {
+    SHOAL_DEBUG_ASSERT((word & WORD_FLAGS) == 0);
+    SHOAL_DEBUG_ASSERT((word & WORD_DIRECTORY) == 0 || shoal_word__pointer(word) != NULL);
     if (!(word & WORD_DIRECTORY)) return;
     shoal_directory *directory = shoal_word__pointer(word);
     for (uint32_t i = 0; i < DIRECTORY_SIZE; i++) {
@@ -143,6 +164,8 @@ static void free_directories(shoal_thread *thread, uint64_t word)
  * `*position` behind it. NULL when there is none. */
 static _Atomic uint64_t *next_leaf(uint64_t word, uint64_t *position)
 {
+    SHOAL_DEBUG_ASSERT((word & WORD_DIRECTORY) != 0);
+    SHOAL_DEBUG_ASSERT(*position <= POSITION_END);
     while (*position < POSITION_END) {
         _Atomic uint64_t *home = NULL;
         uint64_t at = word;
@@ -162,6 +185,8 @@ static _Atomic uint64_t *next_leaf(uint64_t word, uint64_t *position)
 /* Takes the thread's tree apart for up to `budget`; returns what is left of the budget. */
 static uint32_t dissolve(shoal_thread *thread, uint32_t budget)
 {
+    SHOAL_ASSERT(thread->dissolving != 0);
+    SHOAL_ASSERT(budget > 0);
     uint64_t word = thread->dissolving;
     if (!(word & WORD_DIRECTORY)) {
         free_leaf(thread, word, true);
@@ -186,6 +211,9 @@ static uint32_t dissolve(shoal_thread *thread, uint32_t budget)
 
 static void free_route(shoal_thread *thread, const shoal_route *route)
 {
+    SHOAL_DEBUG_ASSERT(route != NULL);
+    SHOAL_DEBUG_ASSERT(!shoal_load_relaxed(&thread->store->route) ||
+                       route != shoal_load_relaxed(&thread->store->route));
     uint64_t bytes = shoal_route__bytes(thread->store, route);
     shoal_bump_relaxed(&thread->counters.bytes_limbo, -(int64_t)bytes);
     shoal_route__free(thread, route);
@@ -194,6 +222,8 @@ static void free_route(shoal_thread *thread, const shoal_route *route)
 /* Frees one piece. A tree is only begun. */
 static void free_corpse(shoal_thread *thread, uint64_t what)
 {
+    SHOAL_ASSERT((what & ~CORPSE_MASK) != 0);
+    SHOAL_ASSERT(thread->dissolving == 0);
     shoal_corpse kind = (shoal_corpse)(what & CORPSE_MASK);
     uint64_t word = what & ~CORPSE_MASK;
     switch (kind) {
@@ -212,6 +242,9 @@ static void free_corpse(shoal_thread *thread, uint64_t what)
 /* Takes the oldest piece off the queue, if it may be freed; 0 when there is none. */
 static uint64_t take_oldest(shoal_thread *thread, bool all)
 {
+    SHOAL_DEBUG_ASSERT(thread->dissolving == 0);
+    SHOAL_DEBUG_ASSERT(thread->limbo_first == NULL ||
+                       thread->limbo_first->first <= thread->limbo_first->end);
     shoal_limbo_block *block = thread->limbo_first;
     if (block == NULL || block->first == block->end) return 0;
     const shoal_limbo_entry *entry = &block->entries[block->first];
@@ -237,6 +270,8 @@ static uint64_t take_oldest(shoal_thread *thread, bool all)
 /* The pieces of the queue, up to `budget`. */
 static void collect(shoal_thread *thread, uint32_t budget, bool all)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(all || thread->stamp != 0 || thread->batches > 0);
     while (budget > 0) {
         if (thread->dissolving != 0) {
             budget = dissolve(thread, budget);
@@ -251,6 +286,8 @@ static void collect(shoal_thread *thread, uint32_t budget, bool all)
 
 void shoal_limbo__collect(shoal_thread *thread, uint32_t budget)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->dissolved <= POSITION_END);
     if (!shoal_limbo__waits(thread)) return;
     if (!thread->alone) shoal_epoch_advance(&thread->store->epoch);
     collect(thread, budget, false);
@@ -258,6 +295,8 @@ void shoal_limbo__collect(shoal_thread *thread, uint32_t budget)
 
 void shoal_limbo__clear(shoal_thread *thread)
 {
+    SHOAL_ASSERT(thread->stamp == 0);
+    SHOAL_ASSERT(!thread->draining);
     while (shoal_limbo__waits(thread)) collect(thread, UINT32_MAX, true);
     shoal_allocator *allocator = &thread->store->allocator;
     shoal_memory_give(allocator, thread->limbo_first, sizeof(shoal_limbo_block), SHOAL_ALIGN_PLAIN);

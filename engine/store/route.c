@@ -11,6 +11,7 @@ static const shoal_route standalone = {.cluster = false};
 
 bool shoal_store_owns(const shoal_store *store, uint32_t slot)
 {
+    SHOAL_ASSERT(store->database_count > 0);
     SHOAL_ASSERT(slot < SHOAL_SLOTS);
     /* pair: slot.owned */
     uint64_t word = shoal_load_acquire(&store->databases[0]->words[slot]);
@@ -19,6 +20,7 @@ bool shoal_store_owns(const shoal_store *store, uint32_t slot)
 
 void shoal_store_set_owned(shoal_thread *thread, uint32_t slot, bool owned)
 {
+    SHOAL_ASSERT(thread->store != NULL);
     SHOAL_ASSERT(slot < SHOAL_SLOTS);
     shoal_store *store = thread->store;
     _Atomic uint64_t *word = &store->databases[0]->words[slot];
@@ -40,6 +42,8 @@ static size_t route_size(uint16_t nodes)
 
 shoal_route *shoal_route_make(shoal_store *store, uint16_t nodes)
 {
+    SHOAL_ASSERT(store->thread_count > 0);
+    SHOAL_ASSERT(store->database_count > 0);
     size_t size = route_size(nodes);
     shoal_route *route = shoal_memory_take_zeroed(&store->allocator, size, SHOAL_ALIGN_PLAIN);
     if (route != NULL) route->node_count = nodes;
@@ -48,12 +52,16 @@ shoal_route *shoal_route_make(shoal_store *store, uint16_t nodes)
 
 void shoal_route_drop(shoal_store *store, shoal_route *route)
 {
+    SHOAL_ASSERT(store->thread_count > 0);
+    SHOAL_ASSERT(route == NULL || route != shoal_load_relaxed(&store->route));
     if (route == NULL) return;
     shoal_memory_give(&store->allocator, route, route_size(route->node_count), SHOAL_ALIGN_PLAIN);
 }
 
 uint64_t shoal_route__bytes(const shoal_store *store, const shoal_route *route)
 {
+    SHOAL_ASSERT(route != NULL);
+    SHOAL_ASSERT(route != &standalone);
     return shoal_store__usable(store, route_size(route->node_count), SHOAL_ALIGN_PLAIN);
 }
 
@@ -72,16 +80,21 @@ void shoal_store_publish_route(shoal_thread *thread, shoal_route *route)
 
 const shoal_route *shoal_store_route(const shoal_store *store)
 {
+    SHOAL_ASSERT(store->thread_count > 0);
     return shoal_load_acquire(&store->route); /* pair: route.publish */
 }
 
 void shoal_route__init(shoal_store *store)
 {
+    SHOAL_ASSERT(shoal_load_relaxed(&store->route) == NULL);
+    SHOAL_ASSERT(store->thread_count > 0);
     shoal_store_relaxed(&store->route, &standalone);
 }
 
 void shoal_route__free(shoal_thread *thread, const shoal_route *route)
 {
+    SHOAL_ASSERT(route != NULL);
+    SHOAL_ASSERT(route != &standalone);
     shoal_store *store = thread->store;
     shoal_bump_relaxed(&thread->counters.bytes, -(int64_t)shoal_route__bytes(store, route));
     shoal_memory_give(&store->allocator, (void *)(uintptr_t)route, route_size(route->node_count),
@@ -90,6 +103,8 @@ void shoal_route__free(shoal_thread *thread, const shoal_route *route)
 
 void shoal_route__clear(shoal_store *store)
 {
+    SHOAL_ASSERT(store->threads != NULL);
+    SHOAL_ASSERT(shoal_load_relaxed(&store->route) != NULL);
     const shoal_route *route = shoal_load_relaxed(&store->route);
     if (route != &standalone) shoal_route__free(&store->threads[0], route);
 }

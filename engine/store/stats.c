@@ -13,6 +13,7 @@ static uint64_t at_least_zero(int64_t sum)
 
 uint64_t shoal_store_count(const shoal_store *store, uint32_t db)
 {
+    SHOAL_ASSERT(store->thread_count > 0);
     SHOAL_ASSERT(db < store->database_count);
     int64_t sum = 0;
     for (uint32_t i = 0; i < store->thread_count; i++) {
@@ -23,6 +24,7 @@ uint64_t shoal_store_count(const shoal_store *store, uint32_t db)
 
 uint64_t shoal_store_count_volatile(const shoal_store *store, uint32_t db)
 {
+    SHOAL_ASSERT(store->thread_count > 0);
     SHOAL_ASSERT(db < store->database_count);
     int64_t sum = 0;
     for (uint32_t i = 0; i < store->thread_count; i++) {
@@ -33,11 +35,15 @@ uint64_t shoal_store_count_volatile(const shoal_store *store, uint32_t db)
 
 uint64_t shoal_store_count_slot(const shoal_store *store, uint32_t place)
 {
+    SHOAL_ASSERT(store->thread_count > 0);
+    SHOAL_ASSERT(SHOAL_PLACE_DB(place) < store->database_count);
     return shoal_load_relaxed(&shoal_store__hot(store, place)->keys);
 }
 
 uint64_t shoal_store_bytes_slot(const shoal_store *store, uint32_t place)
 {
+    SHOAL_ASSERT(store->thread_count > 0);
+    SHOAL_ASSERT(SHOAL_PLACE_DB(place) < store->database_count);
     return shoal_load_relaxed(&shoal_store__hot(store, place)->bytes);
 }
 
@@ -48,6 +54,8 @@ typedef struct sums {
 
 static sums fold(const shoal_store *store)
 {
+    SHOAL_ASSERT(store->threads != NULL);
+    SHOAL_ASSERT(store->thread_count > 0);
     sums out = {0};
     for (uint32_t i = 0; i < store->thread_count; i++) {
         const shoal_counters *from = &store->threads[i].counters;
@@ -64,6 +72,8 @@ static sums fold(const shoal_store *store)
 
 void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out)
 {
+    SHOAL_ASSERT(out != NULL);
+    SHOAL_ASSERT(store->thread_count > 0);
     sums now = fold(store);
     *out = (shoal_store_stats){
         .bytes = at_least_zero(now.bytes),
@@ -83,6 +93,8 @@ void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out)
 
 void shoal_store_stats_reset(shoal_store *store)
 {
+    SHOAL_ASSERT(store->threads != NULL);
+    SHOAL_ASSERT(store->thread_count > 0);
     sums now = fold(store);
     shoal_store_relaxed(&store->hits_before, now.hits);
     shoal_store_relaxed(&store->misses_before, now.misses);
@@ -92,6 +104,8 @@ void shoal_store_stats_reset(shoal_store *store)
 
 void shoal_thread_count_lookup(shoal_thread *thread, bool hit)
 {
+    SHOAL_ASSERT(thread->store != NULL);
+    SHOAL_ASSERT(thread->stamp != 0);
     if (hit) {
         shoal_bump_relaxed(&thread->counters.hits, 1);
     } else {

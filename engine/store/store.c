@@ -23,6 +23,8 @@
 
 static bool make_databases(shoal_store *store)
 {
+    SHOAL_ASSERT(store->database_count > 0);
+    SHOAL_ASSERT(store->database_count <= SHOAL_DATABASES_MAX);
     for (uint32_t i = 0; i < store->database_count; i++) {
         void *block = shoal_memory_take_zeroed(&store->allocator, DB_BLOCK_SIZE, SHOAL_ALIGN_PLAIN);
         if (block == NULL) return false;
@@ -35,6 +37,8 @@ static bool make_databases(shoal_store *store)
 
 static bool make_threads(shoal_store *store)
 {
+    SHOAL_ASSERT(store->thread_count > 0);
+    SHOAL_ASSERT(store->thread_count <= SHOAL_THREADS_MAX);
     size_t size = sizeof(shoal_thread) * store->thread_count;
     store->threads = shoal_memory_take_zeroed(&store->allocator, size, SHOAL_SHARING_SIZE);
     if (store->threads == NULL) return false;
@@ -51,6 +55,8 @@ static bool make_threads(shoal_store *store)
 /* Gives back what the two functions above have made of a store. */
 static void unmake(shoal_store *store)
 {
+    SHOAL_ASSERT(store->thread_count > 0);
+    SHOAL_ASSERT(store->database_count <= SHOAL_DATABASES_MAX);
     shoal_allocator allocator = store->allocator;
     if (store->epoch.records != NULL) shoal_epoch_free(&store->epoch, &allocator);
     shoal_memory_give(&allocator, store->threads, sizeof(shoal_thread) * store->thread_count,
@@ -63,6 +69,9 @@ static void unmake(shoal_store *store)
 
 shoal_err shoal_store_create(const shoal_store_options *options, shoal_store **out)
 {
+    SHOAL_ASSERT(options->allocator.allocate != NULL);
+    SHOAL_ASSERT(options->allocator.usable_size != NULL);
+    SHOAL_ASSERT(out != NULL);
     if (options->threads < 1 || options->threads > SHOAL_THREADS_MAX || options->databases < 1 ||
         options->databases > SHOAL_DATABASES_MAX) {
         return SHOAL_ERR_INVALID;
@@ -89,6 +98,8 @@ shoal_err shoal_store_create(const shoal_store_options *options, shoal_store **o
 /* Frees what a database holds through the limbo of one thread, slot by slot. */
 static void empty_database(shoal_thread *thread, uint32_t db)
 {
+    SHOAL_ASSERT(thread->stamp != 0);
+    SHOAL_ASSERT(db < thread->store->database_count);
     _Atomic uint64_t *used = thread->store->databases[db]->used;
     uint32_t slot = shoal_map__next(used, 0, SHOAL_SLOTS - 1);
     while (slot < SHOAL_SLOTS) {
@@ -123,17 +134,22 @@ void shoal_store_destroy(shoal_store *store)
 
 shoal_thread *shoal_store_thread(shoal_store *store, uint32_t index)
 {
+    SHOAL_ASSERT(store->threads != NULL);
     SHOAL_ASSERT(index < store->thread_count);
     return &store->threads[index];
 }
 
 shoal_store *shoal_thread_store(const shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     return thread->store;
 }
 
 void shoal_thread_enter(shoal_thread *thread, shoal_time now)
 {
+    SHOAL_DEBUG_ASSERT(now.wall_us >= 0);
+    SHOAL_DEBUG_ASSERT(now.mono_us >= 0);
     SHOAL_ASSERT(thread->stamp == 0);
     thread->now = now;
     thread->now_ms = shoal_time_wall_ms(now);
@@ -144,6 +160,7 @@ void shoal_thread_enter(shoal_thread *thread, shoal_time now)
 
 void shoal_thread_leave(shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT(!thread->draining);
     SHOAL_ASSERT(thread->stamp != 0);
     SHOAL_ASSERT(thread->granted_first == NULL);
     thread->stamp = 0;
@@ -153,6 +170,7 @@ void shoal_thread_leave(shoal_thread *thread)
 
 shoal_time shoal_thread_now(const shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
     return thread->now;
 }
 
@@ -160,11 +178,14 @@ shoal_time shoal_thread_now(const shoal_thread *thread)
 
 uint32_t shoal_key_slot(shoal_slice name)
 {
+    SHOAL_DEBUG_ASSERT(name.data != NULL || name.size == 0);
     return shoal_crc16_slot(name);
 }
 
 shoal_key shoal_key_make(const shoal_store *store, uint32_t db, shoal_slice name)
 {
+    SHOAL_DEBUG_ASSERT(db < store->database_count);
+    SHOAL_DEBUG_ASSERT(name.data != NULL || name.size == 0);
     return (shoal_key){
         .name = name,
         .hash = shoal_hash(name, store->seed),
@@ -174,6 +195,8 @@ shoal_key shoal_key_make(const shoal_store *store, uint32_t db, shoal_slice name
 
 void shoal_store_prefetch_bucket(const shoal_store *store, const shoal_key *key)
 {
+    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
     uint64_t tag = 0;
     /* pair: leaf.publish */
     uint64_t word = shoal_load_acquire(shoal_store__word(store, key->place));
@@ -182,6 +205,8 @@ void shoal_store_prefetch_bucket(const shoal_store *store, const shoal_key *key)
 
 void shoal_store_prefetch_item(const shoal_store *store, const shoal_key *key)
 {
+    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
     uint64_t tag = 0;
     /* pair: leaf.publish */
     uint64_t word = shoal_load_acquire(shoal_store__word(store, key->place));
@@ -197,12 +222,15 @@ void shoal_store_prefetch_item(const shoal_store *store, const shoal_key *key)
 
 bool shoal_store_place_slow(const shoal_store *store, uint32_t place)
 {
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < store->database_count);
     /* pair: slot.slow */
     return (shoal_load_acquire(shoal_store__word(store, place)) & WORD_SLOW) != 0;
 }
 
 const shoal_item *shoal_store_get(shoal_thread *thread, const shoal_key *key)
 {
+    SHOAL_DEBUG_ASSERT(key->hash == shoal_hash(key->name, thread->store->seed));
     SHOAL_ASSERT(thread->stamp != 0);
     uint64_t tag = 0;
     /* pair: leaf.publish */
@@ -218,6 +246,8 @@ const shoal_item *shoal_store_get(shoal_thread *thread, const shoal_key *key)
 
 static void set_bit(_Atomic uint64_t *map, uint32_t place, bool on)
 {
+    SHOAL_DEBUG_ASSERT(map != NULL);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_SLOT(place) < SHOAL_SLOTS);
     uint32_t slot = SHOAL_PLACE_SLOT(place);
     uint64_t bit = (uint64_t)1 << (slot % 64);
     if (on) {
@@ -229,6 +259,10 @@ static void set_bit(_Atomic uint64_t *map, uint32_t place, bool on)
 
 static void count_keys(shoal_thread *thread, uint32_t place, int32_t change)
 {
+    SHOAL_DEBUG_ASSERT(change != 0);
+    SHOAL_DEBUG_ASSERT(change > 0 ||
+                       shoal_load_relaxed(&shoal_store__hot(thread->store, place)->keys) >=
+                           (uint32_t)-change);
     shoal_hot *hot = shoal_store__hot(thread->store, place);
     uint32_t before = shoal_load_relaxed(&hot->keys);
     uint32_t after = before + (uint32_t)change;
@@ -240,6 +274,10 @@ static void count_keys(shoal_thread *thread, uint32_t place, int32_t change)
 
 static void count_volatile(shoal_thread *thread, uint32_t place, int32_t change)
 {
+    SHOAL_DEBUG_ASSERT(change >= 0 ||
+                       shoal_load_relaxed(&shoal_store__hot(thread->store, place)->keys_volatile) >=
+                           (uint32_t)-change);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     if (change == 0) return;
     shoal_hot *hot = shoal_store__hot(thread->store, place);
     uint32_t before = shoal_load_relaxed(&hot->keys_volatile);
@@ -252,12 +290,15 @@ static void count_volatile(shoal_thread *thread, uint32_t place, int32_t change)
 
 static bool is_volatile(const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
     return (item->head & ITEM_VOLATILE) != 0;
 }
 
 /* Hands an item that is no longer in its slot to the limbo. */
 static void retire_item(shoal_thread *thread, shoal_hot *hot, const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&hot->bytes) >= shoal_item_memory(thread->store, item));
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
     uint64_t bytes = shoal_item_memory(thread->store, item);
     shoal_bump_relaxed(&hot->bytes, -bytes);
     shoal_limbo__retire(thread, CORPSE_ITEM, (uint64_t)(uintptr_t)item, bytes);
@@ -274,6 +315,8 @@ static void check_gate(const shoal_thread *thread, uint32_t place)
 void shoal_store__drop(shoal_thread *thread, const shoal_key *key, const shoal_leaf *leaf,
                        const shoal_spot *spot)
 {
+    SHOAL_DEBUG_ASSERT(spot->index < BUCKET_ENTRIES);
+    SHOAL_DEBUG_ASSERT(leaf->word != 0);
     uint64_t entry = shoal_load_relaxed(&spot->bucket->entries[spot->index]);
     const shoal_item *item = shoal_entry__pointer(entry);
     shoal_table__remove(thread, key, leaf, spot);
@@ -284,6 +327,8 @@ void shoal_store__drop(shoal_thread *thread, const shoal_key *key, const shoal_l
 
 const shoal_item *shoal_store_get_locked(shoal_thread *thread, const shoal_key *key)
 {
+    SHOAL_DEBUG_ASSERT(key->hash == shoal_hash(key->name, thread->store->seed));
+    SHOAL_DEBUG_ASSERT(thread->now_ms >= 0);
     check_gate(thread, key->place);
     shoal_spot spot;
     shoal_leaf leaf = shoal_table__leaf(thread->store, key);
@@ -298,6 +343,8 @@ const shoal_item *shoal_store_get_locked(shoal_thread *thread, const shoal_key *
 static void replace(shoal_thread *thread, const shoal_key *key, const shoal_spot *spot,
                     const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT(spot->index < BUCKET_ENTRIES);
+    SHOAL_DEBUG_ASSERT(shoal_item__has_name(item, key->name));
     _Atomic uint64_t *at = &spot->bucket->entries[spot->index];
     uint64_t entry = shoal_load_relaxed(at);
     const shoal_item *before = shoal_entry__pointer(entry);
@@ -309,6 +356,8 @@ static void replace(shoal_thread *thread, const shoal_key *key, const shoal_spot
 
 static shoal_err put(shoal_thread *thread, const shoal_key *key, shoal_item_plan *plan)
 {
+    SHOAL_DEBUG_ASSERT(key->hash == shoal_hash(key->name, thread->store->seed));
+    SHOAL_DEBUG_ASSERT(plan->name.size == key->name.size);
     check_gate(thread, key->place);
     if (!shoal_limbo__reserve(thread)) return SHOAL_ERR_NO_MEMORY;
     shoal_item *item = shoal_item__make(thread, plan);
@@ -337,6 +386,8 @@ static shoal_err put(shoal_thread *thread, const shoal_key *key, shoal_item_plan
 shoal_err shoal_store_put_locked(shoal_thread *thread, const shoal_key *key, shoal_slice value,
                                  int64_t expires_ms)
 {
+    SHOAL_DEBUG_ASSERT(value.data != NULL || value.size == 0);
+    SHOAL_DEBUG_ASSERT(value.size <= SHOAL_VALUE_SIZE_MAX);
     shoal_item_plan plan = {.name = key->name, .value = value, .expires_ms = expires_ms};
     plan.is_integer =
         value.size <= SHOAL_TEXT_INTEGER_SIZE && shoal_text_to_i64(value, &plan.integer);
@@ -346,6 +397,8 @@ shoal_err shoal_store_put_locked(shoal_thread *thread, const shoal_key *key, sho
 shoal_err shoal_store_put_integer_locked(shoal_thread *thread, const shoal_key *key, int64_t value,
                                          int64_t expires_ms)
 {
+    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     shoal_item_plan plan = {.name = key->name,
                             .is_integer = true,
                             .integer = value,
@@ -355,6 +408,7 @@ shoal_err shoal_store_put_integer_locked(shoal_thread *thread, const shoal_key *
 
 bool shoal_store_remove_locked(shoal_thread *thread, const shoal_key *key)
 {
+    SHOAL_DEBUG_ASSERT(key->hash == shoal_hash(key->name, thread->store->seed));
     if (shoal_store_get_locked(thread, key) == NULL) return false;
     shoal_spot spot;
     shoal_leaf leaf = shoal_table__leaf(thread->store, key);
@@ -366,6 +420,8 @@ bool shoal_store_remove_locked(shoal_thread *thread, const shoal_key *key)
 
 shoal_err shoal_store_expire_locked(shoal_thread *thread, const shoal_key *key, int64_t expires_ms)
 {
+    SHOAL_DEBUG_ASSERT(key->hash == shoal_hash(key->name, thread->store->seed));
+    SHOAL_DEBUG_ASSERT(thread->now_ms >= 0);
     const shoal_item *item = shoal_store_get_locked(thread, key);
     if (item == NULL) return SHOAL_ERR_NOT_FOUND;
     if (expires_ms < 0 && !is_volatile(item)) return SHOAL_ERR_OK;
@@ -381,6 +437,8 @@ shoal_err shoal_store_expire_locked(shoal_thread *thread, const shoal_key *key, 
 
 uint64_t shoal_store_clear_locked(shoal_thread *thread, uint32_t place)
 {
+    SHOAL_ASSERT(SHOAL_PLACE_DB(place) < thread->store->database_count);
+    SHOAL_ASSERT(thread->stamp != 0);
     check_gate(thread, place);
     shoal_hot *hot = shoal_store__hot(thread->store, place);
     uint32_t keys = shoal_load_relaxed(&hot->keys);

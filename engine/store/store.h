@@ -27,6 +27,7 @@ typedef struct shoal_thread shoal_thread;
 /* One stored key with its value. Immutable once published. */
 typedef struct shoal_item shoal_item;
 
+/* A place from its database and slot, and back. */
 #define SHOAL_PLACE(db, slot) (((uint32_t)(db) << 14) | (uint32_t)(slot))
 #define SHOAL_PLACE_SLOT(place) ((place) & (SHOAL_SLOTS - 1u))
 #define SHOAL_PLACE_DB(place) ((place) >> 14)
@@ -37,6 +38,7 @@ typedef struct shoal_item shoal_item;
 /* Latest expiry in wall-clock milliseconds, in the year 10889; later ones are kept as this. */
 #define SHOAL_EXPIRES_MS_MAX (((int64_t)1 << 48) - 1)
 
+/* How to make a store. */
 typedef struct shoal_store_options {
     shoal_allocator allocator; /* copied */
     uint32_t threads;          /* most threads that will register, 1..130 */
@@ -45,6 +47,7 @@ typedef struct shoal_store_options {
     bool owned;                /* every slot starts owned (standalone), or none (cluster) */
 } shoal_store_options;
 
+/* Makes an empty store and its threads. 0, SHOAL_ERR_INVALID or SHOAL_ERR_NO_MEMORY. */
 SHOAL_MUST_USE shoal_err shoal_store_create(const shoal_store_options *options, shoal_store **out);
 /* Every thread must have left. Frees every item. */
 void shoal_store_destroy(shoal_store *store);
@@ -70,6 +73,7 @@ typedef struct shoal_key {
     uint32_t place;
 } shoal_key;
 
+/* Makes a key ready. `name` is borrowed for as long as the key is used. */
 shoal_key shoal_key_make(const shoal_store *store, uint32_t db, shoal_slice name);
 /* The slot of a name: CRC16 of the hash tag, or of the whole name. */
 uint32_t shoal_key_slot(shoal_slice name);
@@ -80,6 +84,7 @@ void shoal_store_prefetch_item(const shoal_store *store, const shoal_key *key);
 
 /* ---- values ---- */
 
+/* What a key holds. The numbers stand in items. */
 typedef enum shoal_value_type {
     SHOAL_TYPE_NONE = 0,
     SHOAL_TYPE_STRING = 1 /* lists, sets, sorted sets, hashes and streams join here */
@@ -88,7 +93,9 @@ typedef enum shoal_value_type {
 /* Room for the decimal text of an int64 with its sign, and a zero. */
 #define SHOAL_INT_TEXT_SIZE 21
 
+/* The type of the value. */
 shoal_value_type shoal_item_type(const shoal_item *item);
+/* The key, borrowed like the item. */
 shoal_slice shoal_item_name(const shoal_item *item);
 /* The value's bytes: inside the item, or written to `scratch` when it is kept as an integer. */
 shoal_slice shoal_item_string(const shoal_item *item, char scratch[SHOAL_INT_TEXT_SIZE]);
@@ -154,6 +161,7 @@ uint64_t shoal_store_clear_locked(shoal_thread *thread, uint32_t place);
 
 /* ---- walking ---- */
 
+/* Called with one item of a walk. */
 typedef void (*shoal_visit)(void *context, const shoal_item *item);
 
 /* What a walk covers. */
@@ -176,12 +184,15 @@ const shoal_item *shoal_store_random(shoal_thread *thread, uint32_t db);
 
 /* ---- counts and memory ---- */
 
+/* Keys of a database, expired ones that nobody has met yet included; of those, the ones with a
+ * TTL; and keys of one place. Any thread. */
 uint64_t shoal_store_count(const shoal_store *store, uint32_t db);
 uint64_t shoal_store_count_volatile(const shoal_store *store, uint32_t db);
 uint64_t shoal_store_count_slot(const shoal_store *store, uint32_t place);
 /* Bytes of the allocator that the keys of a place and their tables take. */
 uint64_t shoal_store_bytes_slot(const shoal_store *store, uint32_t place);
 
+/* Sums over all threads. */
 typedef struct shoal_store_stats {
     uint64_t bytes;        /* of the allocator: items, tables, routes; not the fixed arrays */
     uint64_t bytes_limbo;  /* retired, not yet freed; part of bytes */

@@ -18,6 +18,8 @@
 
 void *shoal_table__take(shoal_thread *thread, size_t size)
 {
+    SHOAL_ASSERT(size > 0);
+    SHOAL_ASSERT(size % sizeof(shoal_bucket) == 0);
     shoal_store *store = thread->store;
     void *memory = shoal_memory_take_zeroed(&store->allocator, size, SHOAL_ALIGN_LINE);
     if (memory == NULL) return NULL;
@@ -29,6 +31,8 @@ void *shoal_table__take(shoal_thread *thread, size_t size)
 
 void shoal_table__give(shoal_thread *thread, void *memory, size_t size)
 {
+    SHOAL_ASSERT(memory != NULL);
+    SHOAL_ASSERT(size % sizeof(shoal_bucket) == 0);
     shoal_store *store = thread->store;
     int64_t bytes = (int64_t)shoal_store__usable(store, size, SHOAL_ALIGN_LINE);
     shoal_bump_relaxed(&thread->counters.bytes, -bytes);
@@ -38,6 +42,7 @@ void shoal_table__give(shoal_thread *thread, void *memory, size_t size)
 
 void shoal_table__publish(_Atomic uint64_t *home, uint64_t word)
 {
+    SHOAL_DEBUG_ASSERT(home != NULL);
     SHOAL_ASSERT((word & WORD_FLAGS) == 0);
     uint64_t before = shoal_load_relaxed(home);
     /* Only the FOREIGN bit changes without the gate. pair: leaf.publish */
@@ -46,6 +51,7 @@ void shoal_table__publish(_Atomic uint64_t *home, uint64_t word)
 
 shoal_leaf shoal_table__leaf(const shoal_store *store, const shoal_key *key)
 {
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
     shoal_hot *hot = shoal_store__hot(store, key->place);
     shoal_leaf leaf = {
         .home = shoal_store__word(store, key->place),
@@ -70,6 +76,8 @@ shoal_leaf shoal_table__leaf(const shoal_store *store, const shoal_key *key)
 
 static shoal_bucket *home_bucket(const shoal_leaf *leaf)
 {
+    SHOAL_DEBUG_ASSERT(leaf->word != 0);
+    SHOAL_DEBUG_ASSERT((leaf->word & (WORD_FLAGS | WORD_DIRECTORY)) == 0);
     shoal_bucket *buckets = shoal_word__pointer(leaf->word);
     uint64_t tag = leaf->hash >> (64 - TAG_BITS);
     return buckets + shoal_tag__bucket(tag, shoal_word__buckets(leaf->word));
@@ -77,6 +85,8 @@ static shoal_bucket *home_bucket(const shoal_leaf *leaf)
 
 shoal_item *shoal_table__locate(const shoal_leaf *leaf, const shoal_key *key, shoal_spot *spot)
 {
+    SHOAL_DEBUG_ASSERT((leaf->word & (WORD_FLAGS | WORD_DIRECTORY)) == 0);
+    SHOAL_DEBUG_ASSERT(leaf->depth <= DEPTH_MAX);
     if (leaf->word == 0) return NULL;
     uint64_t tag = leaf->hash >> (64 - TAG_BITS);
     *spot = (shoal_spot){.home = home_bucket(leaf)};
@@ -98,6 +108,7 @@ shoal_item *shoal_table__locate(const shoal_leaf *leaf, const shoal_key *key, sh
 shoal_err shoal_bucket__put(shoal_thread *thread, shoal_bucket *home, uint64_t entry,
                             uint64_t *bytes)
 {
+    SHOAL_DEBUG_ASSERT((uintptr_t)home % sizeof *home == 0);
     SHOAL_ASSERT(shoal_entry__is_item(entry));
     shoal_bucket *bucket = home;
     uint64_t last = 0;
@@ -125,6 +136,8 @@ shoal_err shoal_bucket__put(shoal_thread *thread, shoal_bucket *home, uint64_t e
 shoal_err shoal_table__add(shoal_thread *thread, const shoal_key *key, const shoal_item *item,
                            shoal_bucket **home)
 {
+    SHOAL_DEBUG_ASSERT(shoal_item__has_name(item, key->name));
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     shoal_leaf leaf = shoal_table__leaf(thread->store, key);
     shoal_leaf__grow(thread, key->place, &leaf);
     leaf = shoal_table__leaf(thread->store, key);
@@ -145,6 +158,9 @@ shoal_err shoal_table__add(shoal_thread *thread, const shoal_key *key, const sho
  * holds at most one item, that item takes the place of the chain (claim T2). */
 static void collapse(shoal_thread *thread, shoal_hot *hot, const shoal_spot *spot)
 {
+    SHOAL_ASSERT(spot->before != NULL);
+    SHOAL_ASSERT(spot->index < BUCKET_ENTRIES);
+    SHOAL_ASSERT((uintptr_t)hot % sizeof *hot == 0);
     uint64_t only = 0;
     uint32_t count = 0;
     for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
@@ -163,6 +179,7 @@ static void collapse(shoal_thread *thread, shoal_hot *hot, const shoal_spot *spo
 void shoal_table__remove(shoal_thread *thread, const shoal_key *key, const shoal_leaf *leaf,
                          const shoal_spot *spot)
 {
+    SHOAL_DEBUG_ASSERT(spot->index < BUCKET_ENTRIES);
     SHOAL_ASSERT(*leaf->keys > 0);
     shoal_hot *hot = shoal_store__hot(thread->store, key->place);
     /* pair: bucket.entry */

@@ -31,6 +31,7 @@
 
 shoal_stretch shoal_walk__stretch(uint64_t word, uint64_t position)
 {
+    SHOAL_DEBUG_ASSERT((word & WORD_DIRECTORY) == 0 || shoal_word__pointer(word) != NULL);
     SHOAL_ASSERT(position < POSITION_END);
     uint32_t bits = POSITION_BITS;
     word &= ~WORD_FLAGS;
@@ -55,6 +56,8 @@ shoal_stretch shoal_walk__stretch(uint64_t word, uint64_t position)
 
 uint32_t shoal_map__next(_Atomic uint64_t *map, uint32_t slot, uint32_t last)
 {
+    SHOAL_DEBUG_ASSERT(map != NULL);
+    SHOAL_DEBUG_ASSERT(last < SHOAL_SLOTS);
     while (slot <= last) {
         uint64_t bits = shoal_load_relaxed(&map[slot / 64]) >> (slot % 64);
         if (bits != 0) {
@@ -70,6 +73,8 @@ uint32_t shoal_map__next(_Atomic uint64_t *map, uint32_t slot, uint32_t last)
 static bool is_behind(const shoal_store *store, const shoal_stretch *stretch, uint64_t position,
                       uint64_t entry)
 {
+    SHOAL_DEBUG_ASSERT(position < POSITION_END);
+    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry));
     uint64_t first = stretch->base + (shoal_entry__tag(entry) << stretch->tag_shift);
     if (first >= position) return true;
     if (first + ((uint64_t)1 << stretch->tag_shift) <= position) return false;
@@ -81,6 +86,8 @@ static bool is_behind(const shoal_store *store, const shoal_stretch *stretch, ui
 static void visit_stretch(const shoal_thread *thread, const shoal_stretch *stretch,
                           uint64_t position, shoal_visit visit, void *context)
 {
+    SHOAL_DEBUG_ASSERT(position < POSITION_END);
+    SHOAL_DEBUG_ASSERT(stretch->base < stretch->end);
     const shoal_bucket *bucket = stretch->bucket;
     while (bucket != NULL) {
         uint64_t entry = 0;
@@ -98,6 +105,7 @@ static void visit_stretch(const shoal_thread *thread, const shoal_stretch *stret
 /* The 48 bits of a position in reverse order. Its own inverse. */
 static uint64_t reverse(uint64_t position)
 {
+    SHOAL_DEBUG_ASSERT(position < POSITION_END);
     uint64_t out = 0;
     for (uint32_t i = 0; i < POSITION_BITS; i++) {
         out = out << 1 | (position >> i & 1);
@@ -108,6 +116,8 @@ static uint64_t reverse(uint64_t position)
 void shoal_store_scan(shoal_thread *thread, const shoal_scan *scan, uint64_t *cursor,
                       shoal_visit visit, void *context)
 {
+    SHOAL_ASSERT(scan->slot_first <= scan->slot_last);
+    SHOAL_ASSERT(scan->count > 0);
     SHOAL_ASSERT(thread->stamp != 0);
     SHOAL_ASSERT(scan->slot_last < SHOAL_SLOTS);
     shoal_db *db = shoal_store__db(thread->store, SHOAL_PLACE(scan->db, 0));
@@ -139,6 +149,8 @@ void shoal_store_scan(shoal_thread *thread, const shoal_scan *scan, uint64_t *cu
 /* The used slot number `rank` of a database. */
 static uint32_t nth_used(shoal_db *db, uint32_t rank)
 {
+    SHOAL_DEBUG_ASSERT(db != NULL);
+    SHOAL_DEBUG_ASSERT(rank < SHOAL_SLOTS);
     for (uint32_t i = 0; i < MAP_WORDS; i++) {
         uint64_t bits = shoal_load_relaxed(&db->used[i]);
         uint32_t count = (uint32_t)__builtin_popcountll(bits);
@@ -155,6 +167,8 @@ static uint32_t nth_used(shoal_db *db, uint32_t rank)
 /* Of `count` slots one, each as likely as it has keys. */
 static uint32_t by_keys(shoal_thread *thread, shoal_db *db, const uint32_t *slots, uint32_t count)
 {
+    SHOAL_DEBUG_ASSERT(count > 0);
+    SHOAL_DEBUG_ASSERT(slots[0] < SHOAL_SLOTS);
     uint64_t sum = 0;
     for (uint32_t i = 0; i < count; i++) sum += shoal_load_relaxed(&db->hots[slots[i]].keys);
     if (sum == 0) return slots[0];
@@ -171,6 +185,8 @@ static uint32_t by_keys(shoal_thread *thread, shoal_db *db, const uint32_t *slot
  * hash has made alike. */
 static uint32_t random_slot(shoal_thread *thread, shoal_db *db, uint32_t used)
 {
+    SHOAL_DEBUG_ASSERT(used > 0);
+    SHOAL_DEBUG_ASSERT(used <= SHOAL_SLOTS);
     uint32_t slots[RANDOM_SLOTS_ALL];
     uint32_t count = 0;
     if (used > RANDOM_SLOTS_ALL) {
@@ -196,6 +212,8 @@ typedef struct choice {
 
 static void choose(void *context, const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT(context != NULL);
     choice *chosen = context;
     chosen->seen++;
     if (shoal_prng_below(&chosen->thread->prng, chosen->seen) == 0) chosen->item = item;
@@ -205,6 +223,8 @@ static void choose(void *context, const shoal_item *item)
  * stretch that is not full may give none. */
 static const shoal_item *random_item(shoal_thread *thread, shoal_db *db, uint32_t slot)
 {
+    SHOAL_DEBUG_ASSERT(slot < SHOAL_SLOTS);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     uint64_t word = shoal_load_acquire(&db->words[slot]); /* pair: leaf.publish */
     uint64_t position = shoal_prng_next(&thread->prng) >> (64 - POSITION_BITS);
     shoal_stretch stretch = shoal_walk__stretch(word, position);
@@ -218,6 +238,8 @@ static const shoal_item *random_item(shoal_thread *thread, shoal_db *db, uint32_
 /* The first live item that a walk meets, within bounds. */
 static const shoal_item *any_item(shoal_thread *thread, uint32_t db)
 {
+    SHOAL_DEBUG_ASSERT(db < thread->store->database_count);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     choice chosen = {.thread = thread};
     uint64_t cursor = 0;
     const shoal_scan scan = {.db = db, .slot_last = SHOAL_SLOTS - 1, .count = 1};
@@ -230,6 +252,7 @@ static const shoal_item *any_item(shoal_thread *thread, uint32_t db)
 
 const shoal_item *shoal_store_random(shoal_thread *thread, uint32_t db_index)
 {
+    SHOAL_ASSERT(db_index < thread->store->database_count);
     SHOAL_ASSERT(thread->stamp != 0);
     shoal_db *db = shoal_store__db(thread->store, SHOAL_PLACE(db_index, 0));
     uint32_t used = 0;
@@ -251,6 +274,8 @@ const shoal_item *shoal_store_random(shoal_thread *thread, uint32_t db_index)
 
 static uint64_t item_digest(const shoal_item *item, uint32_t place)
 {
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < SHOAL_DATABASES_MAX);
     char scratch[SHOAL_INT_TEXT_SIZE];
     uint64_t hash = shoal_hash(shoal_item_name(item), (uint64_t)place + 1);
     hash = shoal_hash(shoal_item_string(item, scratch), hash);
@@ -260,6 +285,8 @@ static uint64_t item_digest(const shoal_item *item, uint32_t place)
 /* The sum over one chain: entries have no order. */
 static uint64_t chain_digest(const shoal_bucket *bucket, uint32_t place)
 {
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < SHOAL_DATABASES_MAX);
+    SHOAL_DEBUG_ASSERT((uintptr_t)bucket % sizeof *bucket == 0);
     uint64_t sum = 0;
     while (bucket != NULL) {
         uint64_t entry = 0;
@@ -274,6 +301,8 @@ static uint64_t chain_digest(const shoal_bucket *bucket, uint32_t place)
 
 static uint64_t slot_digest(const shoal_store *store, uint32_t place)
 {
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < store->database_count);
+    SHOAL_DEBUG_ASSERT(store->threads != NULL);
     uint64_t sum = 0;
     for (uint64_t position = 0; position < POSITION_END;) {
         /* pair: leaf.publish */
@@ -287,6 +316,8 @@ static uint64_t slot_digest(const shoal_store *store, uint32_t place)
 
 uint64_t shoal_store_digest(const shoal_store *store)
 {
+    SHOAL_ASSERT(store->database_count > 0);
+    SHOAL_ASSERT(store->threads != NULL);
     uint64_t sum = 0;
     for (uint32_t db = 0; db < store->database_count; db++) {
         _Atomic uint64_t *used = store->databases[db]->used;

@@ -123,8 +123,8 @@ SHOAL_API SHOAL_MUST_USE shoal_err shoal_cache_increment(shoal_cache_thread *thr
 /* Called for one key by a scan. Both are borrowed until the leave, `value` for the call. */
 typedef void (*shoal_cache_visit)(void *context, shoal_slice key, const shoal_cache_value *value);
 
-/* Visits about `count` keys, perhaps none, from `*cursor` on; 0 begins, and comes back at the end. Keys
- * that are there all the while are visited exactly once, others at most once, whatever is
+/* Visits about `count` keys, perhaps none, from `*cursor` on; 0 begins, and comes back at the end.
+ * Keys that are there all the while are visited exactly once, others at most once, whatever is
  * written meanwhile and by whom. Cursors hold no memory and stay valid for ever. */
 SHOAL_API void shoal_cache_scan(shoal_cache_thread *thread, uint64_t *cursor, uint32_t count,
                                 shoal_cache_visit visit, void *context);

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 /* How long a case may take, in the world's time. */
-#define PATIENCE_US 20000000
+#define PATIENCE_US 120000000
 
 /* Notes the first violation; the case's own thread fails on it. */
 static void complain(shoal_case_actor *actor, const char *what, int64_t detail)

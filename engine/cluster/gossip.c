@@ -128,7 +128,8 @@ static void read_suspicion(shoal_cluster *c, bus_node *sender, bus_node *node, b
         }
         return;
     }
-    if (shoal_bus__report_add(c, node, sender)) {
+    bool news = shoal_bus__report_add(c, node, sender);
+    if (news) {
         uint32_t valid = shoal_bus__report_count(c, node);
         char both[2 * SHOAL_NODE_NAME_LEN + 1];
         memcpy(both, sender->name, SHOAL_NODE_NAME_LEN);
@@ -138,6 +139,10 @@ static void read_suspicion(shoal_cluster *c, bus_node *sender, bus_node *node, b
                         (shoal_slice){both, sizeof(both)});
     }
     shoal_bus__fail_if_agreed(c, node);
+    if (news && shoal_bus__is(node, SHOAL_NODE_PFAIL)) {
+        shoal_bus__why_not(c, BUS_WHY_QUORUM, "%s: %u reports of others, %u masters needed",
+                           node->name, shoal_bus__report_count(c, node), shoal_bus__quorum(c));
+    }
 }
 
 /* Somebody had a pong of a node that we have no quarrel with: as good as one of our own. */

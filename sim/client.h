@@ -23,12 +23,14 @@ typedef struct shoal_world shoal_world;
 /* A client gives an operation at most so many redirections. */
 #define SHOAL_CLIENT_REDIRECTIONS_MAX 16u
 
+/* Where an operation of a client is. */
 typedef enum shoal_operation_state {
     SHOAL_OPERATION_FREE = 0,
     SHOAL_OPERATION_WAITING, /* for a retry */
     SHOAL_OPERATION_SENT     /* given to a connection */
 } shoal_operation_state;
 
+/* One operation of a client, from its first try to its end. */
 typedef struct shoal_operation {
     uint8_t state;
     uint8_t trouble; /* shoal_outcome of the last refusal */
@@ -61,6 +63,7 @@ typedef struct shoal_client_link {
     int64_t served_us; /* when the node sent the bytes that came last */
 } shoal_client_link;
 
+/* One virtual client: its load, its connections, what it believes of the slots. */
 typedef struct shoal_client {
     uint32_t index;
     uint32_t host;
@@ -85,6 +88,7 @@ typedef struct shoal_client {
     bool audit_over;
 } shoal_client;
 
+/* Makes and ends client `index` of the world. */
 void shoal_client__make(shoal_world *world, uint32_t index);
 void shoal_client__free(shoal_world *world, uint32_t index);
 /* Begins, or changes, the load of a client. */
@@ -111,6 +115,7 @@ void shoal_operation__answered(shoal_world *world, shoal_client *client, uint32_
 
 /* ---- connections; sim/client_link.c ---- */
 
+/* What a request on its way is for. */
 enum { SHOAL_PENDING_OPERATION = 1, SHOAL_PENDING_SLOTS, SHOAL_PENDING_IGNORED };
 
 /* Sends a request to a node, connecting first if need be. */
@@ -121,6 +126,7 @@ void shoal_client__hang_up(shoal_world *world, shoal_client *client, uint32_t no
 /* Asks some node for the slot map, unless that is under way. */
 void shoal_client__refresh(shoal_world *world, shoal_client *client);
 
+/* What a client does with what its connections bring. */
 extern const shoal_end_class shoal_client__class;
 
 #endif

@@ -13,6 +13,7 @@
 /* 2023-11-14 22:13:20 UTC: the wall clock at the world's time 0. Chosen: a round number. */
 #define SHOAL_CLOCK_EPOCH_US (INT64_C(1700000000) * 1000000)
 
+/* The two clocks of a node, as functions of the world's time. */
 typedef struct shoal_clock {
     int64_t anchor_us; /* world time at which the bases below were true */
     int64_t mono_base_us;

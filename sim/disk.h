@@ -2,9 +2,9 @@
  *
  * sim/disk.h - the virtual disk of a node: a few files whose bytes are written first and durable
  * later. Operations of a file take effect one after the other, each after its latency; files do
- * not wait for each other, so their operations interleave as a seed decides; only a rename keeps its
- * place among the operations of both its files. A crash keeps, tears
- * or loses what was not synced.
+ * not wait for each other, so their operations interleave as a seed decides; only a rename keeps
+ * its place among the operations of both its files. A crash keeps, tears or loses what was not
+ * synced.
  *
  * Inside the world only; its thread.
  */
@@ -31,6 +31,7 @@ typedef struct shoal_disk_op {
     char bytes[];
 } shoal_disk_op;
 
+/* One file: what it holds, and what of that a loss of power would leave. */
 typedef struct shoal_disk_file {
     bool exists;
     bool durable; /* its name and `synced` bytes survive everything */
@@ -41,6 +42,7 @@ typedef struct shoal_disk_file {
     shoal_disk_op *head, *tail;
 } shoal_disk_file;
 
+/* The disk of one node. */
 typedef struct shoal_disk {
     shoal_disk_file files[SHOAL_FILE_COUNT]; /* index: shoal_file */
     uint64_t submitted;                      /* operations so far */
@@ -50,6 +52,7 @@ typedef struct shoal_disk {
     int64_t slow_us;
 } shoal_disk;
 
+/* Makes an empty disk with the random streams of `node`; frees what one holds. */
 void shoal_disk__make(shoal_disk *disk, const uint64_t seed[2], uint32_t node);
 void shoal_disk__free(shoal_disk *disk);
 

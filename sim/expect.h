@@ -11,6 +11,7 @@
 #include "sim/schedule.h"
 #include "sim/world.h"
 
+/* How far the judgement of an expect line is. */
 typedef enum shoal_wait {
     SHOAL_WAIT_NOT_YET = 0, /* its time has not come */
     SHOAL_WAIT_OPEN,        /* must come true before its deadline */
@@ -18,6 +19,7 @@ typedef enum shoal_wait {
     SHOAL_WAIT_JUDGED
 } shoal_wait;
 
+/* The expect lines of a schedule and what has become of them. */
 typedef struct shoal_expect {
     uint32_t count;
     const shoal_line **lines;
@@ -31,6 +33,7 @@ typedef struct shoal_expect {
     bool auditing;
 } shoal_expect;
 
+/* Collects the expect lines of the world's schedule; gives back what that took. */
 void shoal_expect__make(shoal_world *world);
 void shoal_expect__free(shoal_world *world);
 /* The time of an expect line has come. */

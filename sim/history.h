@@ -14,12 +14,14 @@
 
 typedef struct shoal_world shoal_world;
 
+/* What the client knows of its write. */
 typedef enum shoal_write_state {
     SHOAL_WRITE_OPEN = 0, /* no answer yet, or never: may take effect at any time */
     SHOAL_WRITE_ACKNOWLEDGED,
     SHOAL_WRITE_REFUSED /* the answer says that it did not happen */
 } shoal_write_state;
 
+/* One write, as its client saw it. */
 typedef struct shoal_write {
     int64_t began_us;
     int64_t ended_us; /* INT64_MAX while open */
@@ -31,6 +33,7 @@ typedef struct shoal_write {
     bool lost; /* counted already */
 } shoal_write;
 
+/* All writes of a run, by serial number and by key. */
 typedef struct shoal_history {
     shoal_write *writes; /* [serial - 1] */
     uint32_t write_count, write_capacity;
@@ -38,6 +41,7 @@ typedef struct shoal_history {
     uint32_t key_count;
 } shoal_history;
 
+/* Makes an empty history of so many keys; gives back what one took. */
 void shoal_history__make(shoal_history *history, uint32_t keys);
 void shoal_history__free(shoal_history *history);
 

@@ -41,6 +41,7 @@ typedef struct shoal_numbers {
     uint64_t a, b, c;
 } shoal_numbers;
 
+/* One simulated world: all that a run is made of. */
 struct shoal_world {
     const shoal_schedule *schedule;
     uint64_t seed_given;

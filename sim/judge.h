@@ -46,6 +46,7 @@ typedef struct shoal_subject {
     uint32_t node;
 } shoal_subject;
 
+/* The god's view: every node's opinion of every other, and the checks made on it. */
 typedef struct shoal_judge {
     shoal_view *views; /* per node */
     shoal_subject *subjects;
@@ -60,6 +61,7 @@ typedef struct shoal_judge {
     char first[SHOAL_CHECK_COUNT][256];
 } shoal_judge;
 
+/* Makes and ends the judge of a world. */
 void shoal_judge__make(shoal_world *world);
 void shoal_judge__free(shoal_world *world);
 

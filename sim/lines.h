@@ -48,6 +48,7 @@ extern const char *const shoal_line__fates[3];
 extern const char *const shoal_line__disk_modes[4];
 extern const char *const shoal_line__clock_changes[4];
 
+/* A table of words as what fits at a place. */
 #define SHOAL_FITTING(table) ((shoal_fitting){(table), sizeof(table) / sizeof((table)[0]), NULL})
 
 #endif

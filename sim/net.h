@@ -30,6 +30,7 @@ typedef enum shoal_end_kind {
     SHOAL_END_KINDS
 } shoal_end_kind;
 
+/* What one end of a connection believes of it. */
 typedef enum shoal_end_state {
     SHOAL_END_CLOSED = 0,
     SHOAL_END_CONNECTING,
@@ -100,9 +101,11 @@ typedef struct shoal_way {
     int64_t stalled_until_us;
 } shoal_way;
 
+/* Limits of a net: different qualities of ways, size classes of its pools. */
 #define SHOAL_NET_QUALITIES_MAX 256u
 #define SHOAL_NET_POOLS 12u
 
+/* The network of a world: the ways between hosts, the connections on them. */
 typedef struct shoal_net {
     uint32_t hosts;
     shoal_way *ways; /* [from * hosts + to] */
@@ -127,6 +130,7 @@ typedef struct shoal_end_class {
     void (*down)(shoal_world *world, shoal_port port, shoal_err error);
 } shoal_end_class;
 
+/* Makes a net of so many hosts, all ways open; gives back what one took. */
 void shoal_net__make(shoal_net *net, uint32_t hosts);
 void shoal_net__free(shoal_net *net);
 
@@ -150,6 +154,8 @@ bool shoal_net__find(const shoal_net *net, uint64_t handle, shoal_port *out);
 
 /* ---- faults ---- */
 
+/* Whether nothing passes from one host to another now; and what faults and net lines do to one
+ * direction. */
 bool shoal_net__blocked(const shoal_world *world, uint32_t from, uint32_t to);
 void shoal_net__set_quality(shoal_world *world, uint32_t from, uint32_t to,
                             const shoal_quality *change);

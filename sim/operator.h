@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * sim/operator.h - the virtual operator: somebody at a shell outside the cluster, whom no cut
- * concerns. At time 0 it makes the cluster with the commands that a person would use; later it sends
- * what operate lines say. One command a node at a time; a node that cannot be reached is tried
- * again for a while.
+ * concerns. At time 0 it makes the cluster with the commands that a person would use; later it
+ * sends what operate lines say. One command a node at a time; a node that cannot be reached is
+ * tried again for a while.
  *
  * Inside the world only; its thread.
  */
@@ -32,6 +32,7 @@ typedef struct shoal_desk {
     shoal_buffer in;
 } shoal_desk;
 
+/* The operator: who makes the cluster and types the commands of a schedule. */
 typedef struct shoal_operator {
     shoal_desk *desks; /* per node */
     uint32_t desk_count;
@@ -39,6 +40,7 @@ typedef struct shoal_operator {
     bool introduced;  /* the MEETs are given out */
 } shoal_operator;
 
+/* Makes and ends the operator of a world. */
 void shoal_operator__make(shoal_world *world);
 void shoal_operator__free(shoal_world *world);
 /* Gives out what makes a cluster of the nodes. */
@@ -46,6 +48,7 @@ void shoal_operator__form(shoal_world *world);
 /* Adds a command for a node; `id(n2)` and `ip(n2)` are replaced when it is sent. */
 void shoal_operator__order(shoal_world *world, uint32_t node, shoal_slice text, uint32_t line);
 
+/* What the operator does with what its connections bring. */
 extern const shoal_end_class shoal_operator__class;
 
 #endif

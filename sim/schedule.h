@@ -35,6 +35,7 @@ typedef enum shoal_atom_kind {
     SHOAL_ATOM_OWNER    /* `owner-of(slot 866)`: first is the slot */
 } shoal_atom_kind;
 
+/* One part of a selector: a range, or what one of the functions selects. */
 typedef struct shoal_atom {
     shoal_atom_kind kind;
     uint32_t first;
@@ -83,12 +84,14 @@ typedef struct shoal_load {
     int64_t timeout_us;  /* an operation without an answer is given up after it */
 } shoal_load;
 
+/* What a loss of power leaves of a disk. */
 typedef enum shoal_disk_fate {
     SHOAL_DISK_KEPT = 0, /* everything written survives */
     SHOAL_DISK_TORN,     /* of what was not synced, a random prefix survives */
     SHOAL_DISK_LOST      /* nothing that was not synced survives */
 } shoal_disk_fate;
 
+/* How a disk behaves. */
 typedef enum shoal_disk_mode {
     SHOAL_DISK_OK = 0,
     SHOAL_DISK_FULL,    /* appends fail with NO_SPACE */
@@ -96,6 +99,7 @@ typedef enum shoal_disk_mode {
     SHOAL_DISK_SLOW     /* every operation takes `amount_us` longer */
 } shoal_disk_mode;
 
+/* What a clock line does to the clocks of a node. */
 typedef enum shoal_clock_change {
     SHOAL_CLOCK_STEP = 0, /* the wall clock jumps by amount (microseconds) */
     SHOAL_CLOCK_DRIFT,    /* both clocks run `amount` parts per million fast */
@@ -119,6 +123,7 @@ typedef enum shoal_contract {
     SHOAL_CONTRACT_COUNT
 } shoal_contract;
 
+/* How a measured number is held against the one written. */
 typedef enum shoal_compare {
     SHOAL_COMPARE_AT_MOST = 0,
     SHOAL_COMPARE_AT_LEAST,
@@ -132,6 +137,7 @@ typedef enum shoal_cause {
     SHOAL_CAUSE_ALIVE  /* it has been running ever since: nothing excuses it */
 } shoal_cause;
 
+/* What an expect line states. */
 typedef struct shoal_expectation {
     shoal_contract contract;
     shoal_compare compare;

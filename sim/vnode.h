@@ -23,6 +23,7 @@
 /* Bus ports are this much above client ports. */
 #define SHOAL_BUS_OFFSET 10000u
 
+/* One virtual node: its host, its disk and clocks, and its process when it runs. */
 typedef struct shoal_vnode {
     uint32_t index;
     char label[12];
@@ -58,9 +59,12 @@ typedef struct shoal_vnode {
     shoal_buffer out; /* replies of one round */
 } shoal_vnode;
 
+/* Makes and ends virtual node `index` of the world; its process does not run yet. */
 void shoal_vnode__make(shoal_world *world, uint32_t index);
 void shoal_vnode__free(shoal_world *world, uint32_t index);
 
+/* Index and incarnation of a node in one number, so that what is meant for a dead process does
+ * not reach its successor. */
 uint32_t shoal_vnode__reference(const shoal_world *world, uint32_t index);
 static inline uint32_t shoal_vnode__referred(uint32_t reference)
 {

@@ -40,6 +40,7 @@ typedef struct shoal_world_options {
     void *tracer_context;
 } shoal_world_options;
 
+/* No schedule, the seed of the schedule, nobody listening. */
 shoal_world_options shoal_world_options_default(void);
 
 /* Makes a world at time 0; its first occurrences wait. 0 or SHOAL_ERR_INVALID. */
@@ -84,6 +85,7 @@ typedef struct shoal_world_node {
     uint64_t epoch_current, epoch_config;
 } shoal_world_node;
 
+/* How many nodes the world has, running or not. */
 uint32_t shoal_world_node_count(const shoal_world *world);
 /* Node `index`, from 0 (label n1). */
 void shoal_world_node_get(const shoal_world *world, uint32_t index, shoal_world_node *out);
@@ -141,6 +143,7 @@ typedef struct shoal_client_totals {
     uint64_t lost_crash, lost_alive, audited, unread;
 } shoal_client_totals;
 
+/* What came out of a run so far. */
 typedef struct shoal_world_result {
     uint64_t seed;
     uint64_t schedule_hash;
@@ -158,6 +161,7 @@ typedef struct shoal_world_result {
     bool violated; /* an expectation or a check did not hold, or judged nothing */
 } shoal_world_result;
 
+/* Fills `*out` with the result up to this moment. */
 void shoal_world_result_get(const shoal_world *world, shoal_world_result *out);
 
 /* The hash of all trace entries so far. */
@@ -186,9 +190,9 @@ const char *shoal_outcome_name(uint32_t outcome);
 /* What stands in for a node: the contract of shoal_node_step. */
 typedef int64_t (*shoal_world_stepper)(void *context, const shoal_event *event);
 
-/* Starts node `index` (not running) of a vacant world with `step` in place of a real node. Its disk is the one of
- * its earlier life. Returns its host, which lives as long as the world. START is delivered as the
- * next thing at the present time. */
+/* Starts node `index` (not running) of a vacant world with `step` in place of a real node. Its
+ * disk is the one of its earlier life. Returns its host, which lives as long as the world. START
+ * is delivered as the next thing at the present time. */
 shoal_host *shoal_world_mount(shoal_world *world, uint32_t index, shoal_world_stepper step,
                               void *context);
 /* Ends a running node as a crash of its process does; un-synced bytes are torn. */

@@ -79,6 +79,7 @@ static void go_on(shoal_errand *errand, shoal_worker *worker, progress how)
     if (how == GATE_TAKEN) {
         errand->gate.places = &errand->place_next;
         errand->gate.count = 1;
+        errand->gate.held = 0; /* of the gate before, if this is not the first to be taken */
         errand->gate.op.run = clear_handed_over;
         (void)shoal_gate_push(worker->thread, &errand->gate);
     } else {

@@ -137,6 +137,25 @@ static void a_flush_waits_for_a_held_slot_and_no_other(void **state)
     client_got(&c, "+OK~:0~");
 }
 
+static void round_while_held(void *context)
+{
+    (void)context;
+    command_box_settle(&box);
+    client_got(&c, "");
+}
+
+static void a_flush_may_meet_several_held_slots(void **state)
+{
+    (void)state;
+    client_asks(&c, "MSET a 1 b 2 k 3 z 4~", "+OK~");
+    command_box_hold(&box, "b", flush_while_held, NULL);
+    command_box_hold(&box, "k", round_while_held, NULL);
+    command_box_hold(&box, "z", round_while_held, NULL);
+    command_box_hold(&box, "a", round_while_held, NULL);
+    command_box_settle(&box);
+    client_got(&c, "+OK~:0~");
+}
+
 static void silent_write_while_held(void *context)
 {
     (void)context;
@@ -330,6 +349,7 @@ int main(void)
         FACT(a_session_may_close_while_its_write_waits),
         FACT(a_session_may_close_between_answer_and_feed),
         FACT(a_flush_waits_for_a_held_slot_and_no_other),
+        FACT(a_flush_may_meet_several_held_slots),
         FACT(a_skipped_reply_is_skipped_after_parking_too),
         FACT(control_commands_carry_their_arguments_and_wait),
         FACT(control_may_close_behind_its_reply),

@@ -200,12 +200,11 @@ static void task_done(shoal_world *world, uint32_t node, shoal_slice trouble)
         shoal_world__trace_text(world, SHOAL_TRACE_WORLD, &record);
         if (task->line == 0) shoal_judge__fault(world, SHOAL_CHECK_FORMED, record.text);
     }
-    if (task->line == 0) {
-        shoal_judge__made(world, SHOAL_CHECK_FORMED);
-        who->forming--;
-    }
+    bool set_up = task->line == 0;
     shoal_sim__free(task);
-    if (who->forming == 0 && !who->introduced) introduce(world);
+    if (!set_up) return;
+    shoal_judge__made(world, SHOAL_CHECK_FORMED);
+    if (--who->forming == 0 && !who->introduced) introduce(world);
 }
 
 static void operator_up(shoal_world *world, shoal_port port)

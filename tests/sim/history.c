@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The judge of data: good and bad histories of one key, judged as the rule of a register says.
+ */
+#include "sim_run.h"
+
+#include "sim/internal.h"
+
+#define HEAD                                                                              \
+    "schedule v1\ncluster nodes 2 node_timeout 2s meet none\n1s client c1 rate 1/s keys " \
+    "uniform(4)\n"
+
+typedef struct bench {
+    shoal_schedule schedule;
+    shoal_world *world;
+} bench;
+
+static int open_bench(void **state)
+{
+    static bench all;
+    sim_parse(HEAD, &all.schedule);
+    all.world = sim_world(&all.schedule, -1);
+    *state = &all;
+    return 0;
+}
+
+static int close_bench(void **state)
+{
+    bench *all = *state;
+    shoal_world_destroy(all->world);
+    shoal_schedule_free(&all->schedule);
+    return 0;
+}
+
+/* A write from `began` to `ended` that n1 acknowledged. */
+static uint64_t put(shoal_world *world, uint32_t key, int64_t began, int64_t ended)
+{
+    uint64_t serial = shoal_history__begin(&world->history, key, began);
+    world->now_us = ended;
+    shoal_history__end(world, serial, SHOAL_WRITE_ACKNOWLEDGED, 0);
+    return serial;
+}
+
+static void a_read_of_the_newest_write_is_fresh(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    put(world, 0, 10, 20);
+    uint64_t second = put(world, 0, 30, 40);
+    assert_int_equal(shoal_history__read(world, 0, second, 50), SHOAL_READ_FRESH);
+    assert_int_equal(shoal_history__read(world, 1, 0, 50), SHOAL_READ_FRESH);
+}
+
+static void a_read_that_misses_an_acknowledged_write_is_stale(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    uint64_t first = put(world, 0, 10, 20);
+    put(world, 0, 30, 40);
+    assert_int_equal(shoal_history__read(world, 0, first, 41), SHOAL_READ_STALE_ALIVE);
+    assert_int_equal(shoal_history__read(world, 0, 0, 41), SHOAL_READ_STALE_ALIVE);
+    assert_int_equal(shoal_history__read(world, 0, first, 40), SHOAL_READ_FRESH);
+    world->nodes[0].incarnation++;
+    assert_int_equal(shoal_history__read(world, 0, first, 41), SHOAL_READ_STALE_CRASH);
+}
+
+static void concurrent_writes_may_be_found_in_either_order(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    uint64_t a = shoal_history__begin(&world->history, 0, 10);
+    uint64_t b = shoal_history__begin(&world->history, 0, 11);
+    world->now_us = 20;
+    shoal_history__end(world, b, SHOAL_WRITE_ACKNOWLEDGED, 0);
+    world->now_us = 30;
+    shoal_history__end(world, a, SHOAL_WRITE_ACKNOWLEDGED, 0);
+    assert_int_equal(shoal_history__read(world, 0, a, 40), SHOAL_READ_FRESH);
+    assert_int_equal(shoal_history__read(world, 0, b, 40), SHOAL_READ_FRESH);
+    assert_int_equal(shoal_history__read(world, 0, 0, 40), SHOAL_READ_STALE_ALIVE);
+}
+
+static void an_unanswered_write_may_be_found_at_any_time(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    uint64_t open = shoal_history__begin(&world->history, 0, 10);
+    uint64_t later = put(world, 0, 20, 30);
+    assert_int_equal(shoal_history__read(world, 0, open, 1000), SHOAL_READ_FRESH);
+    assert_int_equal(shoal_history__read(world, 0, later, 1000), SHOAL_READ_FRESH);
+}
+
+static void a_refused_or_foreign_value_is_a_phantom(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    uint64_t refused = shoal_history__begin(&world->history, 0, 10);
+    shoal_history__end(world, refused, SHOAL_WRITE_REFUSED, 0);
+    uint64_t other = put(world, 1, 20, 30);
+    assert_int_equal(shoal_history__read(world, 0, refused, 40), SHOAL_READ_PHANTOM);
+    assert_int_equal(shoal_history__read(world, 0, other, 40), SHOAL_READ_PHANTOM);
+    assert_int_equal(shoal_history__read(world, 0, 99, 40), SHOAL_READ_PHANTOM);
+}
+
+static void an_audit_counts_each_lost_write_once(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    uint64_t first = put(world, 0, 10, 20);
+    put(world, 0, 30, 40);
+    put(world, 0, 50, 60);
+    shoal_history__audit(world, 0, first, 100);
+    shoal_history__audit(world, 0, first, 110);
+    assert_int_equal(world->judge.totals.lost_alive, 2);
+    assert_int_equal(world->judge.totals.lost_crash, 0);
+    shoal_history__audit(world, 0, 0, 120);
+    assert_int_equal(world->judge.totals.lost_alive, 3);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, open_bench, close_bench)
+    const struct CMUnitTest tests[] = {
+        CASE(a_read_of_the_newest_write_is_fresh),
+        CASE(a_read_that_misses_an_acknowledged_write_is_stale),
+        CASE(concurrent_writes_may_be_found_in_either_order),
+        CASE(an_unanswered_write_may_be_found_at_any_time),
+        CASE(a_refused_or_foreign_value_is_a_phantom),
+        CASE(an_audit_counts_each_lost_write_once),
+    };
+    return cmocka_run_group_tests_name("sim_history", tests, NULL, NULL);
+}

@@ -119,7 +119,7 @@ static void a_wrong_word_is_named_with_place_and_neighbours(void **state)
     sim_refused(HEAD "2s crash n1 disk tron\n", 3, 18, "kept, torn or lost; did you mean torn?");
     sim_refused(HEAD "2s expect convrege\n", 3, 11, "did you mean converge?");
     sim_refused(HEAD "2s expect state up on n1\n", 3, 17, "expected fail or ok");
-    sim_refused(HEAD "2s heal * now\n", 3, 11, "found \"now\", expected | or ->");
+    sim_refused(HEAD "2s heal * now\n", 3, 11, "found \"now\", expected the end of the line");
     sim_refused(HEAD "2s end now\n", 3, 8, "expected the end of the line");
 }
 

@@ -1,0 +1,87 @@
+#!/bin/sh
+# The program shoal-sim: exit codes, reports, trace files, and what it says about wrong schedules.
+cd "${SHOAL_ROOT:-$(dirname "$0")/../..}" || exit 1
+sim=${SHOAL_BUILD:-build/release}/bin/shoal-sim
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+count=0
+
+result()
+{
+    count=$((count + 1))
+    if [ "$1" = 0 ]; then echo "ok $count - $2"; else echo "not ok $count - $2"; fi
+}
+
+# exits CODE NAME COMMAND...: the command ends with this code.
+exits()
+{
+    wanted=$1 name=$2
+    shift 2
+    "$@" >"$folder"/out 2>"$folder"/err
+    code=$?
+    [ $code = "$wanted" ]
+    result $? "$name"
+    [ $code = "$wanted" ] || sed 's/^/# /' "$folder"/out "$folder"/err
+}
+
+says()
+{
+    grep -q -e "$1" "$folder"/out "$folder"/err
+    result $? "it says: $1"
+}
+
+head='schedule v1
+cluster nodes 3 node_timeout 2s meet star'
+printf '%s\n4s expect converge\n' "$head" >"$folder"/good
+printf '%s\n4s expect known == 4 on n1\n' "$head" >"$folder"/broken
+printf '%s\n4s expcet converge\n' "$head" >"$folder"/wrong
+
+exits 0 'a run that holds ends with 0' "$sim" run "$folder"/good --seed 9
+for line in '^seed          9$' '^schedule      [0-9a-f]\{16\}  ' '^events        [0-9]' \
+    '^simulated     4.000 s$' '^wall          [0-9.]* s$' '^speed         [0-9.]* times real time$' \
+    '^trace hash    [0-9a-f]\{16\}  ' '^verdict       held$' \
+    "^again         $sim run $folder/good --seed 9\$"; do
+    says "$line"
+done
+hash=$(grep '^trace hash' "$folder"/out)
+eval "$(sed -n 's/^again *//p' "$folder"/out)" >"$folder"/again
+[ "$(grep '^trace hash' "$folder"/again)" = "$hash" ]
+result $? 'the last line runs the same again'
+
+exits 1 'a run that does not hold ends with 1' "$sim" run "$folder"/broken
+says "BROKEN        $folder/broken:3: expect known == 4 on n1: n1 knows 3"
+says '^verdict       violated$'
+exits 2 'a wrong schedule ends with 2' "$sim" run "$folder"/wrong
+says "$folder/wrong:3:4: found \"expcet\", expected .* did you mean expect?"
+exits 2 'a missing file ends with 2' "$sim" run "$folder"/nothing
+exits 2 'an unknown option ends with 2' "$sim" run "$folder"/good --sede 5
+exits 2 'an unknown command ends with 2' "$sim" rnu "$folder"/good
+exits 2 'a seed that is no number ends with 2' "$sim" run "$folder"/good --seed x
+exits 0 'help is no error' "$sim" --help
+exits 0 'the grammar can be asked for' "$sim" words
+says 'T crash SEL'
+exits 0 'scenarios are listed with what they tell' "$sim" list
+says 'flagship.schedule .*The flagship'
+
+exits 0 'a trace is written' "$sim" run "$folder"/good --trace "$folder"/trace
+[ "$(head -c 8 "$folder"/trace)" = SHOALTRC ]
+result $? 'in the format of trace files'
+exits 2 'a trace that cannot be written is an error' "$sim" run "$folder"/good --trace "$folder"/no/trace
+exits 0 'a report can be JSON' "$sim" run "$folder"/good --json
+python3 -c 'import json, sys; r = json.load(open(sys.argv[1])); assert r["verdict"] == "held"' \
+    "$folder"/out
+result $? 'that a parser takes'
+exits 0 'a story can be told' "$sim" run sim/scenarios/flagship.schedule --narrate
+says 'n1 suspects n3'
+says '>> .*loses its power'
+
+exits 0 'the canonical form is printed' "$sim" fmt "$folder"/good
+cp "$folder"/out "$folder"/canonical
+exits 0 'and taken again' "$sim" fmt "$folder"/canonical
+cmp -s "$folder"/out "$folder"/canonical
+result $? 'unchanged'
+for file in sim/scenarios/*.schedule; do
+    "$sim" fmt "$file" | cmp -s - "$file"
+    result $? "$file is in canonical form"
+done
+echo "1..$count"

@@ -20,14 +20,14 @@ bool shoal_route__admit(const shoal_store *store, const shoal_command *command,
                         const shoal_key *keys, uint32_t key_count, shoal_reply *reply)
 {
     SHOAL_ASSERT(key_count > 0);
-    const shoal_route *route = shoal_store_route(store);
-    if (route == NULL) {
-        shoal_reply_error(reply, "CLUSTERDOWN The cluster is down");
-        return false;
-    }
+    /* The slot's word first: a slot that was lost before it was read has another owner in the route
+     * that is read then. One that was gained in between is this node's in that route already. */
     uint32_t slot = SHOAL_PLACE_SLOT(keys[0].place);
     bool owned = shoal_store_owns(store, slot);
-    if (!owned && route->owner[slot] == 0) {
+    const shoal_route *route = shoal_store_route(store);
+    uint32_t owner = route->owner[slot];
+    if (!owned && owner != 0) owned = route->nodes[owner - 1].myself;
+    if (!owned && owner == 0) {
         shoal_reply_error(reply, "CLUSTERDOWN Hash slot not served");
         return false;
     }

@@ -2,8 +2,8 @@
  *
  * core/route.c - carries the cluster's opinion to the data path: which slots the store owns, and
  * who serves the others. A gained slot is marked owned before the new route is out, a lost one
- * loses its mark after it, so that a worker that finds a slot foreign always finds somebody else
- * in the route it then reads.
+ * loses its mark after it, so that a worker that finds a slot foreign finds somebody else in the
+ * route it then reads, or this node if the slot was gained meanwhile.
  */
 #include "core/node.h"
 

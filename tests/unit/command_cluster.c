@@ -20,9 +20,8 @@ static void set_owned(uint32_t slot, bool owned)
 }
 
 /* Two nodes: myself with foo and a, another with bar; every other slot has nobody. */
-static void publish(bool up, bool reads_when_down)
+static shoal_route *make_route(bool up, bool reads_when_down)
 {
-    shoal_thread *control = shoal_store_thread(box.env.store, box.env.worker_count);
     shoal_route *route = shoal_route_make(box.env.store, 2);
     assert_non_null(route);
     route->cluster = true;
@@ -36,6 +35,13 @@ static void publish(bool up, bool reads_when_down)
     route->nodes[1].port = 7001;
     route->owner[12182] = route->owner[15495] = 1;
     route->owner[5061] = 2;
+    return route;
+}
+
+static void publish(bool up, bool reads_when_down)
+{
+    shoal_thread *control = shoal_store_thread(box.env.store, box.env.worker_count);
+    shoal_route *route = make_route(up, reads_when_down);
     shoal_thread_enter(control, box.now);
     shoal_store_publish_route(control, route);
     shoal_thread_leave(control);
@@ -138,7 +144,11 @@ static void lose_slot_while_held(void *context)
     client_send(&c, (shoal_slice){"SET foo 1\r\n", 11});
     client_got(&c, "");
     /* The thread that holds the gate is the one that set_owned would enter with. */
-    shoal_store_set_owned(shoal_store_thread(box.env.store, 1), 12182, false);
+    shoal_thread *control = shoal_store_thread(box.env.store, 1);
+    shoal_route *route = make_route(true, false);
+    route->owner[12182] = 2;
+    shoal_store_publish_route(control, route);
+    shoal_store_set_owned(control, 12182, false);
 }
 
 static void a_write_that_waited_is_redirected_when_its_slot_has_left(void **state)
@@ -146,7 +156,15 @@ static void a_write_that_waited_is_redirected_when_its_slot_has_left(void **stat
     (void)state;
     command_box_hold(&box, "foo", lose_slot_while_held, NULL);
     command_box_settle(&box);
-    client_got(&c, "-MOVED 12182 127.0.0.1:7000~");
+    client_got(&c, "-MOVED 12182 10.0.0.2:7001~");
+}
+
+/* A worker that read the slot's word before the slot was gained, and the route after. */
+static void nobody_is_redirected_to_this_node(void **state)
+{
+    (void)state;
+    set_owned(12182, false);
+    client_asks(&c, "SET foo 1~GET foo~", "+OK~$1~1~");
 }
 
 int main(void)
@@ -161,6 +179,7 @@ int main(void)
         FACT(there_is_one_database),
         FACT(slots_can_be_asked_about),
         FACT(a_write_that_waited_is_redirected_when_its_slot_has_left),
+        FACT(nobody_is_redirected_to_this_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

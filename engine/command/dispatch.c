@@ -176,7 +176,8 @@ static void run_gated(shoal_session *session, shoal_call *call)
     /* Readers need not wait for a command that changes nothing, or one key only. */
     bool writes = (call->command->flags & SHOAL_FLAG_WRITE) != 0;
     now.gate.multi = writes && call->key_count > 1;
-    if (writes) shoal_worker__dirty(worker);
+    /* Also for a read: who holds a gate runs the writes that others hand over meanwhile. */
+    shoal_worker__dirty(worker);
     if (shoal_gate_try(worker->thread, &now.gate)) return;
 
     shoal_errand *errand = shoal_errand__make(session, call);

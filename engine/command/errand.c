@@ -102,6 +102,8 @@ static void come_home(shoal_op *op, void *runner)
     SHOAL_ASSERT(runner == errand->origin);
     shoal_session *session = errand->session;
     SHOAL_ASSERT(session->errand == errand && !session->answered);
+    /* It may have written later than the background work that was asked for when it left. */
+    if ((errand->command->flags & SHOAL_FLAG_WRITE) != 0) shoal_worker__dirty(errand->origin);
     if (session->dead) {
         shoal_errand__free(errand);
         shoal_session__free(session);

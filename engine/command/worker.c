@@ -108,8 +108,8 @@ shoal_session *shoal_worker_ready(shoal_worker *worker)
     return session;
 }
 
-/* Kills sessions that have been idle for too long; parked ones are not idle. Returns when it
- * wants to look again. */
+/* Kills sessions that have been idle for too long, also those that only wait for their client to
+ * read its last replies; parked ones are not idle. Returns when it wants to look again. */
 static int64_t sweep_idle(shoal_worker *worker)
 {
     SHOAL_DEBUG_ASSERT(worker->inside);
@@ -121,13 +121,12 @@ static int64_t sweep_idle(shoal_worker *worker)
     shoal_session *session = worker->sweep_next;
     for (uint32_t seen = 0; seen < SWEEP_SESSIONS && seen < worker->session_count; seen++) {
         if (session == NULL) session = worker->sessions.first;
-        if (session->active_us < oldest && session->errand == NULL && !session->closing)
-            shoal_session__kill(session);
+        if (session->active_us < oldest && session->errand == NULL) shoal_session__kill(session);
         session = session->all.next;
     }
     worker->sweep_next = session;
     worker->sweep_at = now + SWEEP_INTERVAL_US;
-    return worker->ready.first != NULL ? now : worker->sweep_at;
+    return worker->sweep_at;
 }
 
 static bool any_volatile(const shoal_worker *worker)
@@ -177,6 +176,8 @@ int64_t shoal_worker_end(shoal_worker *worker)
     shoal_batch__trim(worker);
     shoal_thread_leave(worker->thread);
     worker->inside = false;
+    /* Killed in this round, behind the host's look for such sessions. */
+    if (worker->ready.first != NULL) return worker->now.mono_us;
     return idle_at < worker->maintain_at ? idle_at : worker->maintain_at;
 }
 

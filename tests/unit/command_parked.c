@@ -339,6 +339,32 @@ static void a_sleeping_worker_is_woken_to_reap(void **state)
     assert_int_equal(shoal_store_count(box.env.store, 0), 0);
 }
 
+static void put_late_while_held(void *context)
+{
+    (void)context;
+    client_send(&c, shoal_text("SET k 1 PX 20\r\n"));
+    client_got(&c, "");
+    /* The background work that the write asked for comes and goes before the write runs. */
+    for (int i = 0; i < 20; i++) {
+        command_box_sleep(&box, 1);
+        if (box.deadlines[0] <= box.now.mono_us) command_box_round(&box, 0);
+    }
+    assert_true(box.deadlines[0] == SHOAL_NEVER);
+}
+
+static void a_write_that_ran_late_is_reaped_in_time(void **state)
+{
+    (void)state;
+    command_box_hold(&box, "k", put_late_while_held, NULL);
+    command_box_settle(&box);
+    client_got(&c, "+OK~");
+    for (int i = 0; i < 500 && shoal_store_count(box.env.store, 0) != 0; i++) {
+        command_box_sleep(&box, 1);
+        if (box.deadlines[0] <= box.now.mono_us) command_box_round(&box, 0);
+    }
+    assert_int_equal(shoal_store_count(box.env.store, 0), 0);
+}
+
 int main(void)
 {
 #define FACT(name) cmocka_unit_test_setup_teardown(name, open_box, close_box)
@@ -360,6 +386,7 @@ int main(void)
         FACT(a_parked_client_can_be_killed),
         FACT(a_session_may_close_while_its_tour_is_on_the_way),
         FACT(a_sleeping_worker_is_woken_to_reap),
+        FACT(a_write_that_ran_late_is_reaped_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

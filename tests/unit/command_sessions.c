@@ -312,6 +312,23 @@ static void idle_connections_are_closed(void **state)
     client_close(&d);
 }
 
+static void a_round_that_killed_a_client_wants_another(void **state)
+{
+    (void)state;
+    command_client d;
+    client_open(&d, &box, 0);
+    shoal_worker *worker = box.workers[0];
+    shoal_worker_begin(worker, box.now);
+    shoal_feed next =
+        shoal_session_feed(c.session, shoal_text("CLIENT KILL ID 2\r\n"), &c.out);
+    assert_int_equal(next, SHOAL_FEED_MORE);
+    assert_true(shoal_worker_end(worker) <= box.now.mono_us);
+    command_box_round(&box, 0);
+    assert_null(d.session);
+    client_got(&c, ":1~");
+    client_close(&d);
+}
+
 static void counters_can_be_set_to_zero(void **state)
 {
     (void)state;
@@ -359,6 +376,7 @@ int main(void)
         FACT(client_info_is_one_line_of_fields),
         FACT(quit_answers_and_closes),
         FACT(idle_connections_are_closed),
+        FACT(a_round_that_killed_a_client_wants_another),
         FACT(counters_can_be_set_to_zero),
         FACT(small_server_commands_answer),
     };

@@ -214,6 +214,12 @@ static bool feed(shoal_connection *connection, shoal_slice bytes)
     shoal_feed verdict = shoal_session_feed(connection->session, bytes, &connection->desk->output);
     connection->parked = verdict == SHOAL_FEED_PARKED;
     if (verdict == SHOAL_FEED_CLOSE) connection->deaf = true;
+    if (bytes.size == 0 && verdict == SHOAL_FEED_CLOSE &&
+        shoal_buffer_size(&connection->desk->output) == 0) {
+        /* Woken only to be closed: it was killed, perhaps because it does not read. */
+        end(connection);
+        return false;
+    }
     return reply(connection);
 }
 

@@ -98,6 +98,13 @@ while ($read < $owed && time < $end) {
     $read += $got;
 }
 is($read, $owed, 'and it gets everything when it reads');
+$slow = connect_to($fresh);
+send_bytes($slow, request('GET', 'slow') x 10_000);
+sleep 0.5;
+my ($slow_id) = cli($fresh, 'client', 'list') =~ /id=(\d+) [^\n]* omem=[1-9]/;
+ok($slow_id, 'a client that owes us reading is listed with what it is owed');
+is(cli($fresh, 'client', 'kill', 'id', $slow_id // 0), '1', 'and can be killed');
+ok(wait_for(5, sub { cli($fresh, 'client', 'list') !~ /omem=[1-9]/ }), 'without reading first');
 is(stop_server($fresh), 0, 'that server ends well');
 send_bytes($socket, request('SET', 'slow', 'x' x 1_000_000));
 read_for($socket, 5);

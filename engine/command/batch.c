@@ -180,6 +180,18 @@ static void look_up(shoal_session *session, shoal_entry *entry)
     shoal_batch__rekey(session, entry);
 }
 
+/* Asks for the gates that writes among the batch's first `count` keys will take. */
+static void prefetch_gates(const shoal_worker *worker, uint32_t count)
+{
+    const shoal_batch *batch = &worker->batch;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const shoal_entry *entry = shoal_batch__entry(batch, i);
+        if (entry->key_count == 0 || entry->command->executor != SHOAL_RUN_GATED) continue;
+        if (entry->key_at >= count) return;
+        shoal_store_prefetch_gate(worker->env->store, &batch->keys[entry->key_at]);
+    }
+}
+
 /* Asks for the memory of the keys: first the buckets of all, then the items of all. A single key
  * gains nothing from it: its command runs at once. */
 static void prefetch(const shoal_worker *worker)
@@ -190,6 +202,7 @@ static void prefetch(const shoal_worker *worker)
     if (count < 2) return;
     const shoal_store *store = worker->env->store;
     for (uint32_t i = 0; i < count; i++) shoal_store_prefetch_bucket(store, &batch->keys[i]);
+    prefetch_gates(worker, count);
     for (uint32_t i = 0; i < count; i++) shoal_store_prefetch_item(store, &batch->keys[i]);
 }
 

@@ -151,6 +151,8 @@ void shoal_table__give(shoal_thread *thread, void *memory, size_t size);
 bool shoal_limbo__reserve(shoal_thread *thread);
 /* Retires what `what` (a word or a pointer) leads to, `bytes` of the allocator in all. */
 void shoal_limbo__retire(shoal_thread *thread, shoal_corpse kind, uint64_t what, uint64_t bytes);
+/* The word under which an item of `size` bytes is retired. */
+uint64_t shoal_limbo__item(const shoal_item *item, size_t size);
 /* Frees what nobody can see any more, at most some `budget` pieces. */
 void shoal_limbo__collect(shoal_thread *thread, uint32_t budget);
 /* Frees everything; all threads are outside. */
@@ -176,8 +178,8 @@ typedef struct shoal_item_plan {
 shoal_item *shoal_item__make(shoal_thread *thread, shoal_item_plan *plan);
 /* Bytes of the allocation that holds an item. */
 size_t shoal_item__size(const shoal_item *item);
-/* Gives an item back at once. */
-void shoal_item__free(shoal_thread *thread, shoal_item *item);
+/* Gives an item of `size` bytes (shoal_item__size) back at once; returns what the allocator got. */
+size_t shoal_item__free(shoal_thread *thread, shoal_item *item, size_t size);
 
 /* ---- table.c and grow.c: under the gate of the place ---- */
 

@@ -159,13 +159,13 @@ shoal_item *shoal_item__make(shoal_thread *thread, shoal_item_plan *plan)
     return item;
 }
 
-void shoal_item__free(shoal_thread *thread, shoal_item *item)
+size_t shoal_item__free(shoal_thread *thread, shoal_item *item, size_t size)
 {
     SHOAL_DEBUG_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
     SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
     shoal_store *store = thread->store;
-    size_t size = shoal_item__size(item);
-    shoal_bump_relaxed(&thread->counters.bytes,
-                       -(int64_t)shoal_store__usable(store, size, ITEM_ALIGNMENT));
+    size_t bytes = shoal_store__usable(store, size, ITEM_ALIGNMENT);
+    shoal_bump_relaxed(&thread->counters.bytes, -(int64_t)bytes);
     shoal_memory_give(&store->allocator, item, size, ITEM_ALIGNMENT);
+    return bytes;
 }

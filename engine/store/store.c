@@ -215,9 +215,18 @@ void shoal_store_prefetch_item(const shoal_store *store, const shoal_key *key)
     for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
         uint64_t entry = shoal_load_relaxed(&bucket->entries[i]);
         if (!shoal_entry__matches(entry, tag)) continue;
-        __builtin_prefetch(shoal_entry__pointer(entry));
+        const char *item = shoal_entry__pointer(entry);
+        __builtin_prefetch(item);
+        __builtin_prefetch(item + SHOAL_ALIGN_LINE);
         return;
     }
+}
+
+void shoal_store_prefetch_gate(const shoal_store *store, const shoal_key *key)
+{
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
+    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
+    __builtin_prefetch(shoal_store__hot(store, key->place), 1);
 }
 
 bool shoal_store_place_slow(const shoal_store *store, uint32_t place)
@@ -301,7 +310,8 @@ static void retire_item(shoal_thread *thread, shoal_hot *hot, const shoal_item *
     SHOAL_DEBUG_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
     uint64_t bytes = shoal_item_memory(thread->store, item);
     shoal_bump_relaxed(&hot->bytes, -bytes);
-    shoal_limbo__retire(thread, CORPSE_ITEM, (uint64_t)(uintptr_t)item, bytes);
+    uint64_t what = shoal_limbo__item(item, shoal_item__size(item));
+    shoal_limbo__retire(thread, CORPSE_ITEM, what, bytes);
 }
 
 static void check_gate(const shoal_thread *thread, uint32_t place)
@@ -367,7 +377,7 @@ static shoal_err put(shoal_thread *thread, const shoal_key *key, shoal_item_plan
     shoal_leaf leaf = shoal_table__leaf(thread->store, key);
     bool exists = shoal_table__locate(&leaf, key, &spot) != NULL;
     if (!exists && shoal_table__add(thread, key, item, &spot.home) != SHOAL_ERR_OK) {
-        shoal_item__free(thread, item);
+        (void)shoal_item__free(thread, item, shoal_item__size(item));
         return SHOAL_ERR_NO_MEMORY;
     }
     if (is_volatile(item)) {

@@ -240,7 +240,7 @@ static void write_directive_row(FILE *page, const directive_row *row)
     code_cell(page, row->name);
     cell(page, type_text(row));
     code_cell(page, row->preset);
-    cell(page, strstr(row->flags, "IMMUTABLE") ? "start only" : "");
+    cell(page, strstr(row->flags, "IMMUTABLE") || strstr(row->flags, "FIXED") ? "start only" : "");
     cell(page, strstr(row->flags, "KEPT")           ? "none; refuses other values"
                : strcmp(row->effect, "ACTIVE") == 0 ? ""
                                                     : "none yet");

@@ -51,7 +51,8 @@ enum {
     SHOAL_CONFIG_SENSITIVE = 4,
     SHOAL_CONFIG_MULTI = 8,
     SHOAL_CONFIG_HIDDEN = 16,
-    SHOAL_CONFIG_KEPT = 32
+    SHOAL_CONFIG_KEPT = 32,
+    SHOAL_CONFIG_FIXED = 64
 };
 
 /* Words of ENUM directives that code looks at, in the order of config.def. */
@@ -83,6 +84,7 @@ typedef struct shoal_config_value {
 typedef struct shoal_config {
     const shoal_allocator *allocator; /* borrowed */
     uint64_t version;                 /* raised by every change of a value */
+    bool saves_read;                  /* a text gave save points: further ones add to them */
     shoal_config_value values[SHOAL_DIRECTIVE_COUNT];
 } shoal_config;
 
@@ -118,6 +120,9 @@ bool shoal_config__swap(shoal_config *config, shoal_directive_id id, shoal_confi
 
 /* Appends a value as CONFIG GET shows it. */
 void shoal_config__show(shoal_directive_id id, const shoal_config_value *value, shoal_buffer *out);
+/* True when `*value` is the present value of `id`. */
+bool shoal_config__is_value(const shoal_config *config, shoal_directive_id id,
+                            const shoal_config_value *value);
 /* True when the present value of `id` is its default. */
 bool shoal_config__is_default(const shoal_config *config, shoal_directive_id id);
 

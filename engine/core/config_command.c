@@ -104,6 +104,17 @@ static const char *forbidden(const config_set *set, shoal_directive_id id)
     return NULL;
 }
 
+/* NULL, or why `id` cannot get this value now. */
+static const char *too_late(const config_set *set, shoal_directive_id id,
+                            const shoal_config_value *value)
+{
+    SHOAL_ASSERT(id < SHOAL_DIRECTIVE_COUNT);
+    SHOAL_ASSERT(set->count < set->room);
+    if ((shoal_config__row(id)->flags & SHOAL_CONFIG_FIXED) == 0) return NULL;
+    bool same = shoal_config__is_value(&set->node->config, id, value);
+    return same ? NULL : "this version can't change it while it runs";
+}
+
 /* Reads the pair that begins at argument `at`. False when it cannot be taken. */
 static bool read_pair(config_set *set, uint32_t at, shoal_reply *reply)
 {
@@ -128,12 +139,14 @@ static bool read_pair(config_set *set, uint32_t at, shoal_reply *reply)
         change->id = id;
         shoal_err error =
             shoal_config__parse(&set->node->config, id, words, &change->value, &set->reason);
-        if (error == SHOAL_ERR_OK) {
+        why = error == SHOAL_ERR_OK ? too_late(set, id, &change->value) : NULL;
+        if (error == SHOAL_ERR_OK && why == NULL) {
             set->count++;
             return true;
         }
-        if (error == SHOAL_ERR_NO_MEMORY)
-            shoal_buffer_append(&set->reason, shoal_text("no memory"));
+        if (error == SHOAL_ERR_OK) shoal_config__drop(&set->node->config, &change->value);
+        if (error == SHOAL_ERR_NO_MEMORY) why = "no memory";
+        if (why != NULL) shoal_buffer_append(&set->reason, shoal_text(why));
     }
     shoal_slice reason = shoal_buffer_slice(&set->reason);
     shoal_reply_errorf(reply, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %.*s",

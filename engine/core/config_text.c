@@ -45,20 +45,19 @@ typedef struct config_reader {
     shoal_slice argv[SHOAL_CONFIG_ARGUMENTS_MAX];
     int argc;
     shoal_directive_id id; /* of the present line, or SHOAL_DIRECTIVE_COUNT */
-    bool saves;            /* a line of this text gave save points */
 } config_reader;
 
-/* Save points of several lines of one text add up; `save ""` begins anew. */
+/* Save points of several lines add up, those of further texts too; `save ""` begins anew. */
 static shoal_err append_save(config_reader *reader, shoal_config_value *value)
 {
     SHOAL_ASSERT(reader->id == SHOAL_DIRECTIVE_SAVE);
-    const shoal_config *config = reader->config;
+    shoal_config *config = reader->config;
     shoal_slice both[2] = {shoal_config__text(config, SHOAL_DIRECTIVE_SAVE),
                            {value->text, value->text_size}};
-    bool adds = reader->saves && value->text_size > 0 && both[0].size > 0;
+    bool adds = config->saves_read && value->text_size > 0 && both[0].size > 0;
     shoal_config_value sum;
 
-    reader->saves = true;
+    config->saves_read = true;
     if (!adds) return SHOAL_ERR_OK;
     shoal_err error = shoal_config__parse(config, SHOAL_DIRECTIVE_SAVE,
                                           (shoal_config_words){2, both}, &sum, &reader->reason);

@@ -184,14 +184,16 @@ static shoal_err read_enum_set(const shoal_directive *row, shoal_slice text, int
 {
     SHOAL_ASSERT(row->type == SHOAL_CONFIG_ENUM_SET);
     shoal_slice word;
+    bool any = false;
 
     *out = 0;
     while (shoal_config__next_word(&text, &word)) {
         int index = word_index(row->words, word);
         if (index < 0) return not_a_word(row, complaint);
         if (index > 0) *out |= (int64_t)1 << (index - 1);
+        any = true;
     }
-    return SHOAL_ERR_OK;
+    return any ? SHOAL_ERR_OK : not_a_word(row, complaint);
 }
 
 static void show_enum_set(const shoal_directive *row, int64_t set, shoal_buffer *out)
@@ -296,7 +298,7 @@ shoal_err shoal_config__parse(const shoal_config *config, shoal_directive_id id,
     shoal_err error;
 
     *out = (shoal_config_value){0};
-    if (words.argc < 1 || (words.argc > 1 && (row->flags & SHOAL_CONFIG_MULTI) == 0))
+    if (words.argc != 1 && (row->flags & SHOAL_CONFIG_MULTI) == 0)
         return refuse(complaint, "wrong number of arguments");
     for (int i = 0; i < words.argc; i++) {
         if (i > 0) shoal_buffer_append(&joined, shoal_text(" "));
@@ -331,6 +333,13 @@ bool shoal_config__swap(shoal_config *config, shoal_directive_id id, shoal_confi
     if (same_value(&former, &config->values[id])) return false;
     config->version++;
     return true;
+}
+
+bool shoal_config__is_value(const shoal_config *config, shoal_directive_id id,
+                            const shoal_config_value *value)
+{
+    SHOAL_ASSERT(id < SHOAL_DIRECTIVE_COUNT);
+    return same_value(value, &config->values[id]);
 }
 
 bool shoal_config__is_default(const shoal_config *config, shoal_directive_id id)

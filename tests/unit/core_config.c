@@ -134,6 +134,21 @@ static void save_points_of_several_lines_add_up(void **state)
     shows("save 900 1\nsave 60 5\n", "save", "900 1 60 5");
     shows("save 900 1\nsave \"\"\n", "save", "");
     shows("save 900 1 60 5\n", "save", "900 1 60 5");
+    shows("save 900 1\nsave\n", "save", "");
+}
+
+static void save_points_of_a_further_text_add_to_those_before(void **state)
+{
+    (void)state;
+    core_world world;
+    core_world_make(&world, 1);
+    shoal_buffer out = shoal_buffer_make(&world.allocator);
+    assert_int_equal(read_text(&world, "save 900 1\n", &out), SHOAL_ERR_OK);
+    assert_int_equal(read_text(&world, "save 100 100\n", &out), SHOAL_ERR_OK);
+    assert_int_equal(shoal_node_config_get(world.node, "save", &out), SHOAL_ERR_OK);
+    test_slice_is(shoal_buffer_slice(&out), "900 1 100 100");
+    shoal_buffer_free(&out);
+    core_world_close(&world);
 }
 
 static void special_values_take_their_canonical_form(void **state)
@@ -170,6 +185,8 @@ static void a_wrong_value_is_named_with_its_line(void **state)
     refuses("proto-max-bulk-len 1\n", "argument must be between 1048576 and");
     refuses("unixsocketperm 888\n", "argument couldn't be parsed as an octal number");
     refuses("save 900\n", "Invalid save parameters");
+    refuses("shutdown-on-sigint\n", "argument(s) must be one of the following");
+    refuses("oom-score-adj-values\n", "wrong number of arguments");
     refuses("dbfilename a/b\n", "dbfilename can't be a path, just a filename");
     refuses("cluster-announce-hostname a_b\n", "Hostnames may only contain alphanumeric");
     refuses("cluster-announce-ip localhost\n", "numeric IPv4 or IPv6 address");
@@ -252,6 +269,7 @@ int main(void)
         cmocka_unit_test(sizes_have_decimal_and_binary_units),
         cmocka_unit_test(comments_quotes_case_and_blanks_are_understood),
         cmocka_unit_test(save_points_of_several_lines_add_up),
+        cmocka_unit_test(save_points_of_a_further_text_add_to_those_before),
         cmocka_unit_test(special_values_take_their_canonical_form),
         cmocka_unit_test(a_wrong_value_is_named_with_its_line),
         cmocka_unit_test(an_unknown_directive_is_answered_with_the_nearest_name),

@@ -262,9 +262,26 @@ static void config_set_says_what_is_wrong(void **state)
     answers(&world, "CONFIG SET daemonize yes",
             "-ERR CONFIG SET failed (possibly related to argument 'daemonize') - can't set "
             "immutable config\r\n");
+    answers(&world, "CONFIG SET bind 127.0.0.1",
+            "-ERR CONFIG SET failed (possibly related to argument 'bind') - this version can't "
+            "change it while it runs\r\n");
     answers(&world, "CONFIG SET dir /tmp",
             "-ERR CONFIG SET failed (possibly related to argument 'dir') - can't set protected "
             "config\r\n");
+    core_world_close(&world);
+}
+
+static void a_fixed_directive_may_be_set_to_the_value_it_has(void **state)
+{
+    (void)state;
+    core_world world;
+    open_started(&world, "bind 127.0.0.1 -::1\nport 7001\n");
+    answers(&world, "CONFIG SET port 7001", "+OK\r\n");
+    answers(&world, "CONFIG SET bind \"127.0.0.1  -::1\"", "+OK\r\n");
+    answers(&world, "CONFIG SET port 7002",
+            "-ERR CONFIG SET failed (possibly related to argument 'port') - this version can't "
+            "change it while it runs\r\n");
+    answers(&world, "CONFIG GET port", "*2\r\n$4\r\nport\r\n$4\r\n7001\r\n");
     core_world_close(&world);
 }
 
@@ -486,6 +503,7 @@ int main(void)
         cmocka_unit_test(config_get_takes_patterns_and_aliases),
         cmocka_unit_test(config_set_changes_all_or_nothing),
         cmocka_unit_test(config_set_says_what_is_wrong),
+        cmocka_unit_test(a_fixed_directive_may_be_set_to_the_value_it_has),
         cmocka_unit_test(protected_directives_change_when_permitted),
         cmocka_unit_test(a_new_password_binds_new_sessions),
         cmocka_unit_test(toggled_settings_take_no_more_memory),

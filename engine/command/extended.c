@@ -2,7 +2,7 @@
  *
  * command/extended.c - the numbers of command/extended.h.
  *
- * A decimal text is digits * 10^n: numerator and denominator as natural numbers, scaled by a power
+ * A hexadecimal text is rounded as it is. A decimal text is digits * 10^n: numerator and denominator as natural numbers, scaled by a power
  * of two so that their quotient has 66 or 67 bits. Those and whether anything remains decide how
  * to round. Sums are formed in 128 bits: the greater mantissa has 62 bits below it, and of the
  * lesser one only whether it reaches further down matters. Text has 17 decimals: below 2^63 the
@@ -23,7 +23,7 @@ typedef unsigned __int128 wide;
 #define EXPONENT_MAX 16320
 
 /* Longest text that is read, as Redis; no number needs more digits. */
-#define TEXT_MAX 5120
+#define TEXT_MAX 5119
 /* Numbers of 10^4940 and more are infinite, below 10^-5000 they are zero. */
 #define DECIMALS_MAX 4940
 #define DECIMALS_MIN (-5000)
@@ -179,11 +179,12 @@ static bool is_digit(shoal_slice text, size_t at)
     return at < text.size && text.data[at] >= '0' && text.data[at] <= '9';
 }
 
-/* Reads the exponent at `at`, which may be absent. False when it is not the end of the text. */
-static bool take_exponent(shoal_slice text, size_t at, decimal *out)
+/* Adds the exponent at `at`, which `letter` begins and which may be absent, to `*power`. False when
+ * it is not the end of the text. */
+static bool take_exponent(shoal_slice text, size_t at, char letter, int64_t *power)
 {
     if (at == text.size) return true;
-    if (shoal_text_lower(text.data[at++]) != 'e') return false;
+    if (shoal_text_lower(text.data[at++]) != letter) return false;
     SHOAL_DEBUG_ASSERT(at <= text.size);
     bool negative = at < text.size && text.data[at] == '-';
     if (negative || (at < text.size && text.data[at] == '+')) at++;
@@ -192,7 +193,7 @@ static bool take_exponent(shoal_slice text, size_t at, decimal *out)
     /* Beyond a million it is far outside the range, whatever follows. */
     for (; is_digit(text, at); at++)
         if (value < 1000000) value = value * 10 + (text.data[at] - '0');
-    out->power += negative ? -value : value;
+    *power += negative ? -value : value;
     return at == text.size;
 }
 
@@ -213,7 +214,7 @@ static bool take_apart(shoal_slice text, decimal *out)
         out->count += out->digits.count != 0;
         out->power -= point;
     }
-    return seen > 0 && take_exponent(text, at, out);
+    return seen > 0 && take_exponent(text, at, 'e', &out->power);
 }
 
 /* digits * 10^power as the nearest number; digits are not zero. */
@@ -242,6 +243,64 @@ static shoal_extended nearest(decimal *from)
     return rounded(quotient, -scale, above->count != 0);
 }
 
+/* ---- hexadecimal ---- */
+
+/* Bits of hexadecimal digits that are kept; below them only whether anything is there counts. */
+#define HEX_BITS 120
+
+/* Digits taken apart: v * 2^exponent, and `more` says that there is something below v. */
+typedef struct hexadecimal {
+    wide v;
+    int64_t exponent;
+    bool more;
+} hexadecimal;
+
+static void take_hex_digit(hexadecimal *parts, int digit, bool behind_point)
+{
+    SHOAL_DEBUG_ASSERT(digit >= 0 && digit < 16);
+    if (wide_bits(parts->v) + 4 <= HEX_BITS) {
+        parts->v = parts->v << 4 | (unsigned)digit;
+        if (behind_point) parts->exponent -= 4;
+    } else {
+        parts->more = parts->more || digit != 0;
+        if (!behind_point) parts->exponent += 4;
+    }
+}
+
+/* Reads what stands behind "0x": digits, a point among them, and an exponent of two if any. */
+static bool take_hex_apart(shoal_slice text, hexadecimal *out)
+{
+    *out = (hexadecimal){0};
+    size_t at = 0, seen = 0;
+    bool point = false;
+    for (; at < text.size; at++) {
+        int digit = shoal_text_hex_digit(text.data[at]);
+        if (text.data[at] == '.' && !point) {
+            point = true;
+            continue;
+        }
+        if (digit < 0) break;
+        seen++;
+        take_hex_digit(out, digit, point);
+    }
+    return seen > 0 && take_exponent(text, at, 'p', &out->exponent);
+}
+
+/* Reads what stands behind "0x". False for what is no number, infinite, or lost as zero. */
+static bool parse_hex(shoal_slice text, shoal_extended *out)
+{
+    hexadecimal parts;
+    if (!take_hex_apart(text, &parts)) return false;
+    /* Beyond these the number is infinite or zero, whatever its digits. */
+    int64_t exponent = parts.exponent;
+    if (exponent > 2 * EXPONENT_MAX) exponent = 2 * EXPONENT_MAX;
+    if (exponent < 2 * EXPONENT_MIN) exponent = 2 * EXPONENT_MIN;
+    *out = rounded(parts.v, (int32_t)exponent, parts.more);
+    return !out->infinite && (out->mantissa != 0 || parts.v == 0);
+}
+
+/* ---- any text ---- */
+
 bool shoal_extended__parse(shoal_slice text, shoal_extended *out)
 {
     decimal parts;
@@ -252,6 +311,11 @@ bool shoal_extended__parse(shoal_slice text, shoal_extended *out)
     if (shoal_text_is(text, "inf") || shoal_text_is(text, "infinity")) {
         *out = (shoal_extended){.infinite = true, .negative = negative};
         return true;
+    }
+    if (text.size > 2 && text.data[0] == '0' && shoal_text_lower(text.data[1]) == 'x') {
+        bool valid = parse_hex((shoal_slice){text.data + 2, text.size - 2}, out);
+        out->negative = negative;
+        return valid;
     }
     if (!take_apart(text, &parts)) return false;
     *out = (shoal_extended){.exponent = EXPONENT_MIN, .negative = negative};

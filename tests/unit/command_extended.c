@@ -47,17 +47,40 @@ static void sums_are_rounded_to_64_bits(void **state)
     sum_is(".5", "+1.", "1.5");
 }
 
+static void hexadecimal_numbers_are_read(void **state)
+{
+    (void)state;
+    sum_is("0x1p3", "0x.8", "8.5");
+    sum_is("-0X1P4", "0x1.8p+1", "-13");
+    sum_is("0x0p99999999", "0x00.00p-5", "0");
+    sum_is("0xffffffffffffffff", "0", "18446744073709551615");
+    sum_is("0x1.fffffffffffffffep63", "0", "18446744073709551615");
+    sum_is("0x1.ffffffffffffffffp63", "0", "18446744073709551616");
+    /* 37 digits: a tie, but for the last one. */
+    sum_is("0x8000000000000000800000000000000000000p-84", "0", "9223372036854775808");
+    sum_is("0x8000000000000000800000000000000000001p-84", "0", "9223372036854775809");
+    sum_is("0x0.000000000000000000000000000000000000000001p168", "1", "2");
+    sum_is("0x1p-16445", "0", "0");
+    sum_is("0x1p16383", "-0x1p16383", "0");
+}
+
 static void what_is_no_number_is_refused(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"",    " 1",    "1 ",  ".",   "-",      "e5",      "1e",
-                                        "1e+", "1.2.3", "abc", "nan", "1e5000", "1e-5000", "--1"};
+    static const char *const wrong[] = {"",          " 1",         "1 ",      ".",       "-",
+                                        "e5",        "1e",         "1e+",     "1.2.3",   "abc",
+                                        "nan",       "1e5000",     "1e-5000", "--1",     "0x",
+                                        "0x.",       "0x1p",       "0xg",     "0x1.2.3", "0x1e+1",
+                                        "0x1p16384", "0x1p-16446", "1p3",     "00x1"};
     shoal_extended value;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         assert_false(shoal_extended__parse(shoal_text(wrong[i]), &value));
     char nines[6000];
     memset(nines, '9', sizeof(nines));
     assert_false(shoal_extended__parse((shoal_slice){nines, sizeof(nines)}, &value));
+    memset(nines, '0', sizeof(nines));
+    assert_true(shoal_extended__parse((shoal_slice){nines, 5119}, &value));
+    assert_false(shoal_extended__parse((shoal_slice){nines, 5120}, &value));
 }
 
 static void sums_that_are_not_finite_are_refused(void **state)
@@ -75,10 +98,14 @@ static void make_number(shoal_prng *prng, char *out, size_t size)
 {
     unsigned long long a = shoal_prng_next(prng), b = shoal_prng_next(prng);
     const char *sign = shoal_prng_below(prng, 2) ? "-" : "";
-    switch (shoal_prng_below(prng, 5)) {
+    switch (shoal_prng_below(prng, 7)) {
     case 0: snprintf(out, size, "%s%llu.%08llu", sign, a >> (b % 64), b % 100000000); return;
     case 1: snprintf(out, size, "%s%llu", sign, a); return;
     case 2: snprintf(out, size, "%s%llu.%llue%d", sign, a % 1000, b, (int)(a % 60) - 30); return;
+    case 4:
+        snprintf(out, size, "%s0x%llx.%llxp%d", sign, a >> (b % 64), b, (int)(a % 200) - 100);
+        return;
+    case 5: snprintf(out, size, "%s0x%llx%llx.%llx", sign, a, b, a ^ b); return;
     case 3: snprintf(out, size, "%s%llu%llu%llu.%llu", sign, a, b, a, b); return;
     default: snprintf(out, size, "%s0.%llu%llue%d", sign, b, a, (int)(b % 400) - 200); return;
     }
@@ -114,6 +141,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_are_rounded_to_64_bits),
+        cmocka_unit_test(hexadecimal_numbers_are_read),
         cmocka_unit_test(what_is_no_number_is_refused),
         cmocka_unit_test(sums_that_are_not_finite_are_refused),
         cmocka_unit_test(sums_are_those_of_the_c_library),

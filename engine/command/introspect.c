@@ -371,6 +371,17 @@ static const shoal_command *find_called(shoal_call *call, int64_t argc)
     return command;
 }
 
+/* What is done to the keys, given all arguments: SET reads the old value only with GET. */
+static shoal_slice access_words(const shoal_call *call, const shoal_command *command)
+{
+    SHOAL_ASSERT(command->key_first > 0);
+    if (command->id != SHOAL_COMMAND_SET) return shoal_text(command->access);
+    for (uint32_t i = 2 + 3; i < call->argc; i++) {
+        if (shoal_call__word(call, i, "get")) return shoal_text("RW access update");
+    }
+    return shoal_text("OW update");
+}
+
 /* GETKEYS and GETKEYSANDFLAGS. */
 void shoal_command__command_getkeys(shoal_call *call)
 {
@@ -379,7 +390,7 @@ void shoal_command__command_getkeys(shoal_call *call)
     const shoal_command *command = find_called(call, argc);
     if (command == NULL) return;
     bool with_flags = call->command->id == SHOAL_COMMAND_COMMAND_GETKEYSANDFLAGS;
-    shoal_slice specs = shoal_text(command->access), access = {"", 0};
+    shoal_slice specs = access_words(call, command), access = {"", 0};
     int64_t last = command->key_last < 0 ? argc + command->key_last : command->key_last;
     size_t found = 0;
     shoal_reply_mark mark = shoal_reply_begin(&call->reply);

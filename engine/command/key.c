@@ -124,6 +124,10 @@ void shoal_command__object_encoding(shoal_call *call)
     }
 }
 
+/* Clients know the integers from 0 on that Redis keeps once for all keys by this many owners. */
+#define SHARED_INTEGERS 10000
+#define SHARED_COUNT INT32_MAX
+
 void shoal_command__object_refcount(shoal_call *call)
 {
     SHOAL_ASSERT(call->key_count == 1);
@@ -131,7 +135,9 @@ void shoal_command__object_refcount(shoal_call *call)
     if (item == NULL) {
         shoal_reply_null(&call->reply);
     } else {
-        shoal_reply_integer(&call->reply, 1);
+        int64_t value;
+        bool shared = shoal_item_integer(item, &value) && value >= 0 && value < SHARED_INTEGERS;
+        shoal_reply_integer(&call->reply, shared ? SHARED_COUNT : 1);
     }
 }
 

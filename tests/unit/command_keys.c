@@ -106,7 +106,9 @@ static void objects_tell_how_they_are_kept(void **state)
 {
     (void)state;
     client_asks(&c, "SET a 1~SET b x~OBJECT ENCODING a~OBJECT ENCODING b~OBJECT REFCOUNT a~",
-                "+OK~+OK~$3~int~$6~embstr~:1~");
+                "+OK~+OK~$3~int~$6~embstr~:2147483647~");
+    client_asks(&c, "SET a 9999~OBJECT REFCOUNT a~INCR a~OBJECT REFCOUNT a~OBJECT REFCOUNT b~",
+                "+OK~:2147483647~:10000~:1~:1~");
     client_asks(&c, "OBJECT ENCODING none~OBJECT REFCOUNT none~OBJECT foo a~OBJECT~",
                 "$-1~$-1~-ERR unknown subcommand 'foo'. Try OBJECT HELP.~"
                 "-ERR wrong number of arguments for 'object' command~");

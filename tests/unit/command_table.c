@@ -230,6 +230,9 @@ static void command_getkeys_finds_keys(void **state)
                 "-ERR Invalid number of arguments specified for command~");
     client_asks(&c, "COMMAND GETKEYSANDFLAGS rename a b~",
                 "*2~*2~$1~a~*3~+RW~+access~+delete~*2~$1~b~*2~+OW~+update~");
+    client_asks(&c, "COMMAND GETKEYSANDFLAGS set a 1~COMMAND GETKEYSANDFLAGS set a get ex 9 GET~",
+                "*1~*2~$1~a~*2~+OW~+update~*1~*2~$1~a~*3~+RW~+access~+update~");
+    client_asks(&c, "COMMAND GETKEYSANDFLAGS set get get ex 9~", "*1~*2~$3~get~*2~+OW~+update~");
 }
 
 int main(void)

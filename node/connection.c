@@ -142,12 +142,13 @@ static void keep_rest(shoal_connection *connection)
     shoal_buffer_consume(output, shoal_buffer_size(output));
 }
 
-static void tell_backlog(shoal_connection *connection)
+/* False when the session does not let so much pile up. */
+static bool tell_backlog(shoal_connection *connection)
 {
     size_t size = shoal_buffer_size(&connection->pending);
-    if (size == connection->backlog_told || connection->session == NULL) return;
+    if (size == connection->backlog_told || connection->session == NULL) return true;
     connection->backlog_told = size;
-    shoal_session_backlog(connection->session, size);
+    return shoal_session_backlog(connection->session, size);
 }
 
 /* ---- what epoll watches for ---- */
@@ -185,7 +186,10 @@ static void settle(shoal_connection *connection)
         return;
     }
     if (!unsent && connection->pending.data) shoal_buffer_free(&connection->pending);
-    tell_backlog(connection);
+    if (!tell_backlog(connection)) {
+        end(connection);
+        return;
+    }
     adjust_watch(connection, false);
 }
 

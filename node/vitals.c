@@ -16,6 +16,11 @@
 /* How old a measurement may be. Chosen. */
 #define AGE_MAX_US 5000
 
+/* What compiled this file; clang gives the gcc that it stands for, as it does in Redis. */
+#define TEXT_OF(number) #number
+#define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
+#define COMPILER_VERSION VERSION_TEXT(__GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__)
+
 void shoal_vitals__init(shoal_vital_signs *signs, const char *config_file)
 {
     struct utsname name;
@@ -31,6 +36,7 @@ void shoal_vitals__init(shoal_vital_signs *signs, const char *config_file)
     }
     signs->vitals.allocator_name = shoal_memory_name();
     signs->vitals.multiplexing = "epoll";
+    signs->vitals.compiler = COMPILER_VERSION;
     signs->vitals.system = signs->system;
     signs->vitals.executable = signs->executable;
     signs->vitals.config_file = config_file ? config_file : "";

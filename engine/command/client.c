@@ -111,7 +111,7 @@ void shoal_command__client_info(shoal_call *call)
 {
     SHOAL_ASSERT(call->session != NULL);
     shoal_buffer line = shoal_buffer_make(&call->env->allocator);
-    shoal_client__line(call->session, &line);
+    shoal_client__line(call, call->session, &line);
     shoal_reply_verbatim(&call->reply, "txt", shoal_buffer_slice(&line));
     shoal_buffer_free(&line);
 }

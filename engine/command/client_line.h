@@ -7,8 +7,9 @@
 
 #include "command/command.h"
 
-/* Appends the line of `session`, with its newline. Its own worker only. */
-void shoal_client__line(const shoal_session *session, shoal_buffer *out);
+/* Appends the line of `session`, with its newline. The client that asks by `call` is shown with its
+ * request as input. Its own worker only. */
+void shoal_client__line(const shoal_call *call, const shoal_session *session, shoal_buffer *out);
 
 /* Appends an address as clients write it: ip:port, an IPv6 address in brackets. */
 void shoal_client__address(const shoal_address *address, shoal_buffer *out);

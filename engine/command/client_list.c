@@ -40,7 +40,18 @@ static void append_field(const char *name, const shoal_buffer *value, shoal_buff
     shoal_buffer_append(out, shoal_buffer_slice(value));
 }
 
-void shoal_client__line(const shoal_session *session, shoal_buffer *out)
+/* Bytes of the call's request, which lay in its client's input when it was read. */
+static size_t request_size(const shoal_call *call)
+{
+    SHOAL_ASSERT(call->argc > 0);
+    char digits[SHOAL_TEXT_INTEGER_SIZE];
+    size_t size = 3 + shoal_text_from_u64(digits, call->argc);
+    for (uint32_t i = 0; i < call->argc; i++)
+        size += 5 + shoal_text_from_u64(digits, call->argv[i].size) + call->argv[i].size;
+    return size;
+}
+
+void shoal_client__line(const shoal_call *call, const shoal_session *session, shoal_buffer *out)
 {
     SHOAL_ASSERT(!session->dead);
     SHOAL_ASSERT(session->worker->inside);
@@ -57,8 +68,10 @@ void shoal_client__line(const shoal_session *session, shoal_buffer *out)
                        (long long)((now - session->active_us) / 1000000));
     append_flags(session, out);
     size_t stash = shoal_buffer_size(&session->stash);
+    uint64_t asker = call->tour != NULL ? call->tour->asker : call->session->id;
+    size_t input = stash + (session->id == asker ? request_size(call) : 0);
     shoal_text_appendf(out, " db=%u sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu",
-                       session->db, stash, session->stash.capacity - stash);
+                       session->db, input, session->stash.capacity - stash);
     shoal_text_appendf(out, " argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%d omem=%zu",
                        session->backlog != 0, session->backlog);
     size_t memory = sizeof(*session) + session->stash.capacity + session->backlog;
@@ -158,7 +171,7 @@ void shoal_command__client_list(shoal_call *call)
     }
     const shoal_session *session = call->worker->sessions.first;
     for (; session != NULL; session = session->all.next) {
-        if (listed(call, &filter, session)) shoal_client__line(session, &tour->gathered);
+        if (listed(call, &filter, session)) shoal_client__line(call, session, &tour->gathered);
     }
 }
 

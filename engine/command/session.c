@@ -20,6 +20,9 @@
 /* An incomplete request that is larger than this gets a parser of its own, which goes on where it
  * stopped; smaller ones are parsed from their start again. Chosen: one read of a host. */
 #define PARSER_STASH_MIN (16u << 10)
+/* Reply bytes that a client may leave unread before it has said who it is. As Redis: nobody gets
+ * memory of the server with error messages alone. */
+#define STRANGER_BACKLOG_MAX 1024u
 
 /* ---- opening ---- */
 
@@ -269,10 +272,11 @@ shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buff
     return outcome(session, out);
 }
 
-void shoal_session_backlog(shoal_session *session, size_t bytes)
+bool shoal_session_backlog(shoal_session *session, size_t bytes)
 {
     SHOAL_ASSERT(!session->dead);
     session->backlog = bytes;
+    return session->authenticated || bytes <= STRANGER_BACKLOG_MAX;
 }
 
 void *shoal_session_owner(const shoal_session *session)

@@ -52,7 +52,7 @@ static void build_facts(const shoal_node *node, shoal_buffer *out)
     shoal_info__text(out, "monotonic_clock", "POSIX clock_gettime");
     host_text(out, "multiplexing_api", node->vitals.multiplexing);
     shoal_info__text(out, "atomicvar_api", "c11-builtin");
-    shoal_info__text(out, "gcc_version", "0.0.0");
+    host_text(out, "gcc_version", node->vitals.compiler);
 }
 
 void shoal_info__server(const shoal_node *node, shoal_buffer *out)

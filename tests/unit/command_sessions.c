@@ -280,12 +280,40 @@ static void client_info_is_one_line_of_fields(void **state)
     client_send(&c, shoal_text("CLIENT INFO\r\n"));
     shoal_slice got = shoal_buffer_slice(&c.out);
     const char *front = "id=1 addr=127.0.0.1:50000 laddr=127.0.0.1:7000 fd=9 name=x age=3 idle=0 "
-                        "flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 "
+                        "flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=26 qbuf-free=0 argv-mem=0 "
                         "multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=";
     const char *back = " events=r cmd=client|info user=default redir=-1 resp=2 lib-name=lib "
                        "lib-ver=1.2\n\r\n";
     assert_true(shoal_text_find(got, shoal_text(front)) == 6);
     assert_true(shoal_text_find(got, shoal_text(back)) == got.size - strlen(back));
+}
+
+static void a_list_shows_the_askers_request_as_input(void **state)
+{
+    (void)state;
+    command_client d;
+    client_open(&d, &box, 0);
+    client_send(&d, shoal_text("PING\r\nGE"));
+    client_got(&d, "+PONG~");
+    client_send(&c, shoal_text("CLIENT LIST ID 1 2\r\n"));
+    shoal_slice got = shoal_buffer_slice(&c.out);
+    assert_true(shoal_text_find(got, shoal_text("qbuf=48 ")) != SHOAL_TEXT_NONE);
+    assert_true(shoal_text_find(got, shoal_text("qbuf=2 ")) != SHOAL_TEXT_NONE);
+    client_close(&d);
+}
+
+static void a_stranger_may_leave_little_unread(void **state)
+{
+    (void)state;
+    command_client d;
+    assert_true(shoal_session_backlog(c.session, 100000));
+    box.settings.requirepass = shoal_text("secret");
+    client_open(&d, &box, 0);
+    assert_true(shoal_session_backlog(d.session, 1024));
+    assert_false(shoal_session_backlog(d.session, 1025));
+    client_asks(&d, "AUTH secret~", "+OK~");
+    assert_true(shoal_session_backlog(d.session, 1025));
+    client_close(&d);
 }
 
 static void quit_answers_and_closes(void **state)
@@ -374,6 +402,8 @@ int main(void)
         FACT(replies_can_be_switched_off),
         FACT(clients_have_names_and_numbers),
         FACT(client_info_is_one_line_of_fields),
+        FACT(a_list_shows_the_askers_request_as_input),
+        FACT(a_stranger_may_leave_little_unread),
         FACT(quit_answers_and_closes),
         FACT(idle_connections_are_closed),
         FACT(a_round_that_killed_a_client_wants_another),

@@ -94,6 +94,7 @@ typedef struct shoal_vitals {
     uint64_t cpu_system_main_us;
     const char *allocator_name; /* "jemalloc-5.3.0" */
     const char *multiplexing;   /* "epoll" */
+    const char *compiler;       /* version of the gcc that it was built with, or stands for */
     const char *system;         /* "Linux 6.1.0 x86_64" */
     const char *executable;     /* absolute path */
     const char *config_file;    /* absolute path, or "" */
@@ -169,8 +170,9 @@ typedef enum shoal_feed {
 SHOAL_API shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buffer *out);
 
 /* Tells how many reply bytes the host still holds for this connection, for the limits and
- * CLIENT LIST. Inside a round. */
-SHOAL_API void shoal_session_backlog(shoal_session *session, size_t bytes);
+ * CLIENT LIST. False when that is more than this client may leave unread: the connection is to be
+ * ended at once, without those bytes. Inside a round. */
+SHOAL_API bool shoal_session_backlog(shoal_session *session, size_t bytes);
 
 /* Ends a session: the connection is gone, or goes. A command of it that is still on its way is
  * carried out, its reply dropped. The pointer is dead afterwards. Inside a round. */

@@ -301,8 +301,11 @@ static int64_t sweep_pending(shoal_thread *thread, int64_t units)
             shoal_gate__release(thread, place);
         }
     }
+    bool any = shoal_load_relaxed(&hot->keys_volatile) > 0;
+    /* Where the last of them has gone, the hand need not see the rest of the slot. */
+    if (!any) sweep->position = 0;
     if (sweep->position > 0) return units;
-    if (shoal_load_relaxed(&hot->keys_volatile) > 0) {
+    if (any) {
         lower_due(thread->store, shoal_load_relaxed(&hot->expires_min_ms));
     }
     sweep->pending &= sweep->pending - 1;

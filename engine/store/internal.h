@@ -87,6 +87,7 @@ struct shoal_thread {
     shoal_limbo_block *limbo_first, *limbo_last, *limbo_spare;
     uint64_t dissolving; /* word of a tree that is being freed, 0 for none */
     uint64_t dissolved;  /* position up to which it has been */
+    uint32_t retired;    /* pieces since the last leave */
     shoal_sweep sweep;
     shoal_prng prng;
     shoal_counters counters;

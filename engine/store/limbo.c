@@ -65,6 +65,7 @@ void shoal_limbo__retire(shoal_thread *thread, shoal_corpse kind, uint64_t what,
     SHOAL_ASSERT((what & CORPSE_MASK) == 0 && what != 0);
     SHOAL_ASSERT(thread->stamp != 0);
     shoal_bump_relaxed(&thread->counters.bytes_limbo, (int64_t)bytes);
+    thread->retired++;
     shoal_limbo_block *last = thread->limbo_last;
     if (UNLIKELY(last == NULL || last->end == LIMBO_BLOCK_ENTRIES)) {
         if (!append_block(thread)) return;

@@ -11,7 +11,8 @@
 #include "base/text.h"
 #include "store/internal.h"
 
-/* Retired pieces that one leave frees at most; a piece is some 50 ns. */
+/* Retired pieces that one leave frees, besides twice as many as its batch has retired, so that they
+ * cannot pile up; a piece is some 50 ns. */
 #define LEAVE_PIECES 1024u
 /* The random stream of a thread that picks keys. */
 #define PURPOSE_RANDOM_KEY 1u
@@ -165,7 +166,9 @@ void shoal_thread_leave(shoal_thread *thread)
     SHOAL_ASSERT(thread->granted_first == NULL);
     thread->stamp = 0;
     if (!thread->alone) shoal_epoch_leave(&thread->store->epoch, thread->index);
-    if (thread->alone || shoal_limbo__is_long(thread)) shoal_limbo__collect(thread, LEAVE_PIECES);
+    uint32_t budget = LEAVE_PIECES + 2 * thread->retired;
+    thread->retired = 0;
+    if (thread->alone || shoal_limbo__is_long(thread)) shoal_limbo__collect(thread, budget);
 }
 
 shoal_time shoal_thread_now(const shoal_thread *thread)

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The store's background work where it meets the foreground: slots that change under the sweeping
+ * hand, and retired memory that comes faster than a fixed budget would free it.
+ */
+#include "support/test.h"
+
+#include <stdio.h>
+
+#include "support/store_box.h"
+
+/* Key number `number` of the one slot that the tag "a" leads to. */
+static shoal_key tagged(const store_box *box, char name[32], uint32_t number)
+{
+    int size = snprintf(name, 32, "{a}%u", (unsigned)number);
+    return shoal_key_make(box->store, 0, (shoal_slice){name, (size_t)size});
+}
+
+/* Puts keys [first, end) into that slot. */
+static void put_tagged(store_box *box, uint32_t first, uint32_t end, int64_t expires_ms)
+{
+    char name[32];
+    for (uint32_t i = first; i < end; i++) {
+        shoal_key key = tagged(box, name, i);
+        assert_int_equal(box_put(box->thread, &key, text_slice("value"), expires_ms), 0);
+    }
+}
+
+/* ---- the hand ---- */
+
+/* Runs the hand for a second in steps of `budget_us`. Returns what it said last. */
+static int64_t sweep_a_second(store_box *box, uint32_t budget_us)
+{
+    int64_t wait_us = 0;
+    for (int i = 0; i < 1000; i++) {
+        wait_us = shoal_store_maintain(box->thread, budget_us);
+        box_turn(box, 1);
+    }
+    return wait_us;
+}
+
+static void the_hand_leaves_a_slot_that_was_emptied_under_it(void **state)
+{
+    (void)state;
+    store_box box;
+    box_open(&box, 1);
+    put_tagged(&box, 0, 3000, box_ms(&box) + 10);
+    box_turn(&box, 20);
+    while (shoal_store_count(box.store, 0) == 3000) (void)shoal_store_maintain(box.thread, 1);
+    assert_true(shoal_store_count(box.store, 0) > 0);
+    char name[32];
+    (void)box_clear(box.thread, tagged(&box, name, 0).place);
+    shoal_key other = shoal_key_make(box.store, 0, text_slice("other"));
+    assert_int_equal(box_put(box.thread, &other, text_slice("1"), box_ms(&box) + 10), 0);
+    assert_true(sweep_a_second(&box, 100) > 1000000);
+    assert_int_equal(shoal_store_count(box.store, 0), 0);
+    box_close(&box);
+}
+
+static void the_hand_leaves_a_slot_whose_last_ttl_it_has_reaped(void **state)
+{
+    (void)state;
+    store_box box;
+    box_open(&box, 1);
+    put_tagged(&box, 0, 3, box_ms(&box) + 10);
+    put_tagged(&box, 3, 3000, -1);
+    box_turn(&box, 20);
+    assert_true(sweep_a_second(&box, 1) > 1000000);
+    assert_int_equal(shoal_store_count(box.store, 0), 2997);
+    box_close(&box);
+}
+
+/* ---- retired memory ---- */
+
+/* Overwrites many keys a turn, and checks that what waits to be freed does not pile up. */
+static void overwrite_turn_by_turn(uint32_t threads)
+{
+    enum { KEYS = 5000, TURNS = 40 };
+    store_box box;
+    box_open(&box, threads);
+    put_tagged(&box, 0, KEYS, -1);
+    uint64_t live = shoal_store_bytes_slot(box.store, shoal_key_slot(text_slice("{a}")));
+    for (int turn = 0; turn < TURNS; turn++) {
+        box_turn(&box, 1);
+        put_tagged(&box, 0, KEYS, -1);
+    }
+    shoal_store_stats stats;
+    shoal_store_stats_get(box.store, &stats);
+    assert_true(stats.bytes_limbo < 8 * live);
+    box_close(&box);
+}
+
+static void limbo_is_bounded_however_much_a_batch_retires(void **state)
+{
+    (void)state;
+    overwrite_turn_by_turn(1);
+    overwrite_turn_by_turn(2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_hand_leaves_a_slot_that_was_emptied_under_it),
+        cmocka_unit_test(the_hand_leaves_a_slot_whose_last_ttl_it_has_reaped),
+        cmocka_unit_test(limbo_is_bounded_however_much_a_batch_retires),
+    };
+    return cmocka_run_group_tests_name("store_background", tests, NULL, NULL);
+}

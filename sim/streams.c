@@ -69,6 +69,17 @@ static void arrange(shoal_world *world, int64_t at_us, uint32_t kind, shoal_port
                          port.connection->generation);
 }
 
+/* Sees that the first block of a pipe is delivered when it arrives, or now if it has waited for
+ * its reader. */
+static void arm(shoal_world *world, shoal_port receiver)
+{
+    shoal_pipe *pipe = &receiver.connection->pipes[receiver.side];
+    if (pipe->armed || pipe->head == NULL || pipe->held_since_us >= 0) return;
+    int64_t at = pipe->head->arrives_us;
+    pipe->armed = true;
+    arrange(world, at > world->now_us ? at : world->now_us, SHOAL_OCCURRENCE_DELIVER, receiver);
+}
+
 /* ---- blocks ---- */
 
 static shoal_block *take_block(shoal_net *net, size_t size)
@@ -338,10 +349,7 @@ static void enqueue(shoal_world *world, shoal_port receiver, shoal_block *block)
         pipe->head = block;
     pipe->tail = block;
     pipe->queued += block->size;
-    if (!pipe->armed && pipe->held_since_us < 0) {
-        pipe->armed = true;
-        arrange(world, pipe->head->arrives_us, SHOAL_OCCURRENCE_DELIVER, receiver);
-    }
+    arm(world, receiver);
 }
 
 /* Writes a MESSAGE record for each bus frame that begins in these bytes. */
@@ -476,10 +484,7 @@ void shoal_stream__release(shoal_world *world, shoal_port receiver, bool at_once
     for (shoal_block *block = pipe->head; block; block = block->next) {
         if (block->arrives_us == INT64_MAX) block->arrives_us = pipe->arrival_last_us;
     }
-    if (pipe->head && !pipe->armed) {
-        pipe->armed = true;
-        arrange(world, pipe->head->arrives_us, SHOAL_OCCURRENCE_DELIVER, receiver);
-    }
+    arm(world, receiver);
 }
 
 /* Bytes for an end that is no more: the host answers with a reset. */
@@ -589,21 +594,14 @@ void shoal_net__occur_deliver(shoal_world *world, const shoal_occurrence *occurr
         }
         if (!hand_over(world, port)) return;
     }
-    if (pipe->head && !pipe->armed) {
-        pipe->armed = true;
-        arrange(world, pipe->head->arrives_us, SHOAL_OCCURRENCE_DELIVER, port);
-    }
+    arm(world, port);
     check_room(world, port);
 }
 
 void shoal_net__reading(shoal_world *world, shoal_port port, bool reading)
 {
     shoal_end *end = &port.connection->ends[port.side];
-    shoal_pipe *pipe = &port.connection->pipes[port.side];
     if (end->reading == reading) return;
     end->reading = reading;
-    if (!reading || pipe->head == NULL || pipe->armed || pipe->held_since_us >= 0) return;
-    pipe->armed = true;
-    int64_t at = pipe->head->arrives_us > world->now_us ? pipe->head->arrives_us : world->now_us;
-    arrange(world, at, SHOAL_OCCURRENCE_DELIVER, port);
+    if (reading) arm(world, port);
 }

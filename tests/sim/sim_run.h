@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/sim/sim_run.h - what the tests of the simulator share: schedules from strings, worlds run to
- * their end.
+ * tests/sim/sim_run.h - what the tests of the simulator share: schedules from strings, worlds that
+ * run to their end.
  */
 #ifndef SHOAL_TESTS_SIM_RUN_H
 #define SHOAL_TESTS_SIM_RUN_H

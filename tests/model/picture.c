@@ -237,6 +237,21 @@ static void frames_of_any_size_stay_inside_their_grid(void **state)
     shoal_model_free(model);
 }
 
+static void news_call_nodes_by_their_labels(void **state)
+{
+    (void)state;
+    shoal_model *model = two_nodes();
+    tell(model, 40, 0,
+         (shoal_trace_record){.kind = SHOAL_TRACE_WHY_NOT, .text = text(NAME_B ": no majority")});
+    const shoal_news *last = &model->news[(model->news_count - 1) % SHOAL_MODEL_NEWS_MAX];
+    assert_string_equal(last->text, "did not: n2: no majority");
+    tell(model, 41, 0,
+         (shoal_trace_record){.kind = SHOAL_TRACE_WHY_NOT, .text = text("x" NAME_B "b abba")});
+    last = &model->news[(model->news_count - 1) % SHOAL_MODEL_NEWS_MAX];
+    assert_string_equal(last->text, "did not: x" NAME_B "b abba");
+    shoal_model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +262,7 @@ int main(void)
         cmocka_unit_test(suspicion_counts_running_nodes_only),
         cmocka_unit_test(a_frame_is_in_flight_until_it_arrives),
         cmocka_unit_test(hostile_records_change_nothing_outside_their_bounds),
+        cmocka_unit_test(news_call_nodes_by_their_labels),
         cmocka_unit_test(the_smallest_frame_shows_both_owners_and_every_row_of_slots),
         cmocka_unit_test(frames_of_any_size_stay_inside_their_grid),
     };

@@ -72,6 +72,33 @@ static void tell_plain(const shoal_trace_record *record, char *out, size_t room)
     }
 }
 
+static bool is_name_digit(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+/* Node names are 40 digits long and say nothing: in sentences they become labels. */
+static void shorten_names(const shoal_model *model, char *text)
+{
+    char *out = text;
+    for (const char *at = text; *at;) {
+        size_t length = 0;
+        while (is_name_digit(at[length])) length++;
+        if (length != SHOAL_NODE_NAME_LEN) {
+            size_t size = length ? length : 1;
+            memmove(out, at, size);
+            out += size;
+            at += size;
+            continue;
+        }
+        char label[24];
+        shoal_news_label(model, (shoal_slice){at, length}, label);
+        at += length;
+        out += strlen(strcpy(out, label)); /* a label is shorter than a name */
+    }
+    *out = 0;
+}
+
 void shoal_news_tell(const shoal_model *model, const shoal_trace_entry *entry, shoal_news *news)
 {
     const shoal_trace_record *record = &entry->record;
@@ -91,5 +118,6 @@ void shoal_news_tell(const shoal_model *model, const shoal_trace_entry *entry, s
         tell_state(record, news->text, sizeof news->text);
     } else {
         tell_plain(record, news->text, sizeof news->text);
+        shorten_names(model, news->text);
     }
 }

@@ -192,6 +192,8 @@ typedef struct shoal_settings {
     bool protected_mode;
     bool protected_bound; /* true when an explicit bind lifts protected mode */
     bool cluster;         /* cluster-enabled */
+    bool debug;           /* enable-debug-command: for everyone, */
+    bool debug_local;     /* or for clients of this machine */
 } shoal_settings;
 
 /* Counters of one worker: rows of stat.def, written by it alone (relaxed), read by any. */

@@ -99,6 +99,12 @@ shoal_err shoal_session_open(shoal_worker *worker, const shoal_session_options *
     return 0;
 }
 
+bool shoal_session__is_local(const shoal_session *session)
+{
+    SHOAL_ASSERT(!session->dead);
+    return session->options.unix_socket || is_loopback(&session->options.peer);
+}
+
 /* ---- feeding ---- */
 
 /* How a batch ended. */

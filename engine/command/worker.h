@@ -147,6 +147,8 @@ void shoal_worker__count_error(shoal_worker *worker, shoal_slice text);
 
 /* ---- session.c ---- */
 
+/* Does its client run on this machine? */
+bool shoal_session__is_local(const shoal_session *session);
 /* Puts back what RESET puts back. */
 void shoal_session__reset(shoal_session *session);
 /* Asks that the session be closed and wakes it. */

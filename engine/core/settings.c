@@ -18,6 +18,7 @@ static shoal_settings read_settings(const shoal_config *config)
     int64_t query = shoal_config__number(config, SHOAL_DIRECTIVE_CLIENT_QUERY_BUFFER_LIMIT);
     int64_t clients = shoal_config__number(config, SHOAL_DIRECTIVE_MAXCLIENTS);
     int64_t timeout = shoal_config__number(config, SHOAL_DIRECTIVE_TIMEOUT);
+    int64_t debug = shoal_config__number(config, SHOAL_DIRECTIVE_ENABLE_DEBUG_COMMAND);
 
     return (shoal_settings){.requirepass = shoal_config__text(config, SHOAL_DIRECTIVE_REQUIREPASS),
                             .bulk_size_max = (uint64_t)bulk,
@@ -27,7 +28,9 @@ static shoal_settings read_settings(const shoal_config *config)
                             .timeout_s = (uint32_t)timeout,
                             .protected_mode =
                                 shoal_config__number(config, SHOAL_DIRECTIVE_PROTECTED_MODE) != 0,
-                            .cluster = cluster};
+                            .cluster = cluster,
+                            .debug = debug == SHOAL_PERMIT_YES,
+                            .debug_local = debug == SHOAL_PERMIT_LOCAL};
 }
 
 static bool same_settings(const shoal_settings *a, const shoal_settings *b)
@@ -38,7 +41,8 @@ static bool same_settings(const shoal_settings *a, const shoal_settings *b)
            a->bulk_size_max == b->bulk_size_max && a->query_size_max == b->query_size_max &&
            a->clients_max == b->clients_max && a->databases == b->databases &&
            a->timeout_s == b->timeout_s && a->protected_mode == b->protected_mode &&
-           a->protected_bound == b->protected_bound && a->cluster == b->cluster;
+           a->protected_bound == b->protected_bound && a->cluster == b->cluster &&
+           a->debug == b->debug && a->debug_local == b->debug_local;
 }
 
 /* The kept snapshot that equals `settings`, or a new one; NULL without memory. */

@@ -235,6 +235,44 @@ static void command_getkeys_finds_keys(void **state)
     client_asks(&c, "COMMAND GETKEYSANDFLAGS set get get ex 9~", "*1~*2~$3~get~*2~+OW~+update~");
 }
 
+static void debug_answers_only_whom_it_is_open_to(void **state)
+{
+    (void)state;
+    static const char refused[] =
+        "-ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", "
+        "you can run it from a local connection, otherwise you need to set this option in the "
+        "configuration file, and then restart the server.~";
+    client_asks(&c, "DEBUG HELP~", refused);
+    box.settings.debug_local = true;
+    client_asks(&c, "DEBUG foo~",
+                "-ERR unknown subcommand or wrong number of arguments for 'foo'. "
+                "Try DEBUG HELP.~");
+    box.settings.debug_local = false;
+    client_asks(&c, "DEBUG PROTOCOL string~", refused);
+}
+
+static void debug_shows_every_kind_of_reply(void **state)
+{
+    (void)state;
+    box.settings.debug = true;
+    client_asks(&c, "DEBUG PROTOCOL string~DEBUG PROTOCOL integer~DEBUG PROTOCOL double~",
+                "$11~Hello World~:12345~$5~3.141~");
+    client_asks(&c, "DEBUG PROTOCOL null~DEBUG PROTOCOL map~DEBUG PROTOCOL bignum~",
+                "$-1~*6~:0~:0~:1~:1~:2~:0~$37~1234567999999999999999999999999999999~");
+    client_asks(&c, "DEBUG PROTOCOL attrib~DEBUG PROTOCOL push~",
+                "$39~Some real reply following the attribute~"
+                "-ERR RESP2 is not supported by this command~");
+    client_send(&c, shoal_text("HELLO 3\r\n"));
+    shoal_buffer_consume(&c.out, shoal_buffer_size(&c.out));
+    client_asks(&c, "DEBUG PROTOCOL array~DEBUG PROTOCOL set~DEBUG PROTOCOL double~",
+                "*3~:0~:1~:2~^3~:0~:1~:2~,3.141~");
+    client_asks(&c, "DEBUG PROTOCOL attrib~DEBUG PROTOCOL bignum~DEBUG PROTOCOL false~",
+                "|1~$14~key-popularity~*2~$7~key:123~:90~$39~Some real reply following the "
+                "attribute~(1234567999999999999999999999999999999~#f~");
+    client_asks(&c, "DEBUG PROTOCOL push~DEBUG PROTOCOL true~",
+                ">2~$16~server-cpu-usage~:42~$40~Some real reply following the push reply~#t~");
+}
+
 int main(void)
 {
 #define FACT(name) cmocka_unit_test_setup_teardown(name, open_box, close_box)
@@ -250,6 +288,8 @@ int main(void)
         FACT(command_count_counts_what_command_lists),
         FACT(command_list_filters),
         FACT(command_getkeys_finds_keys),
+        FACT(debug_answers_only_whom_it_is_open_to),
+        FACT(debug_shows_every_kind_of_reply),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,6 +50,19 @@ static void tell_state(const shoal_trace_record *record, char *out, size_t room)
              record->a ? "ok" : "fail: stops serving", record->c);
 }
 
+/* Why a node decided against something, in the words of its reason. */
+static const char *why_not(uint64_t reason)
+{
+    switch (reason) {
+#define SHOAL_WHY_NOT(name, value, text) \
+    case value:                          \
+        return text;
+#include "cluster/reasons.def"
+#undef SHOAL_WHY_NOT
+    default: return "for a reason that this build does not know";
+    }
+}
+
 static void tell_plain(const shoal_trace_record *record, char *out, size_t room)
 {
     int length = record->text.size < room ? (int)record->text.size : (int)room - 1;
@@ -67,7 +80,9 @@ static void tell_plain(const shoal_trace_record *record, char *out, size_t room)
     case SHOAL_TRACE_FRAME_REFUSED:
         snprintf(out, room, "refused a frame: %.*s", length, text);
         break;
-    case SHOAL_TRACE_WHY_NOT: snprintf(out, room, "did not: %.*s", length, text); break;
+    case SHOAL_TRACE_WHY_NOT:
+        snprintf(out, room, "not yet: %s (%.*s)", why_not(record->a), length, text);
+        break;
     default: snprintf(out, room, "%.*s", length, text); break;
     }
 }

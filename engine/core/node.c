@@ -16,8 +16,8 @@
 #define OPTIONS_COOKIE 0x5E0A1D0Eu
 /* Most workers of a node. */
 #define WORKERS_MAX 128
-/* Work of one background round of the control actor's own store thread. Chosen: as workers. */
-#define MAINTAIN_BUDGET_US 50
+/* Time for freeing what its own store thread retired, a step. Chosen: as workers. */
+#define RECLAIM_BUDGET_US 50
 
 shoal_node_options shoal_node_options_default(void)
 {
@@ -236,7 +236,8 @@ int64_t shoal_node_step(shoal_node *node, const shoal_event *event)
     shoal_thread_enter(node->thread, event->now);
     dispatch(node, event);
     if (node->phase != SHOAL_PHASE_FAILED) settle(node);
-    (void)shoal_store_maintain(node->thread, MAINTAIN_BUDGET_US);
+    /* Expiry is the workers': the next step may be a second away. */
+    shoal_store_reclaim(node->thread, RECLAIM_BUDGET_US);
     shoal_thread_leave(node->thread);
     return node->phase == SHOAL_PHASE_FAILED ? SHOAL_NEVER : deadline(node);
 }

@@ -343,6 +343,12 @@ static int64_t sweep_wait(const shoal_thread *thread)
     return wait_us > SOON_US ? wait_us : SOON_US;
 }
 
+void shoal_store_reclaim(shoal_thread *thread, uint32_t budget_us)
+{
+    SHOAL_ASSERT(thread->stamp != 0);
+    shoal_limbo__collect(thread, budget_us * PIECES_PER_US);
+}
+
 int64_t shoal_store_maintain(shoal_thread *thread, uint32_t budget_us)
 {
     SHOAL_DEBUG_ASSERT(thread->now_ms >= 0);

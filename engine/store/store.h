@@ -215,6 +215,9 @@ void shoal_store_stats_reset(shoal_store *store);
  * Returns how long until it wants to run again, in microseconds, or SHOAL_NEVER (INT64_MAX) when
  * nothing with a TTL and nothing retired is left. */
 int64_t shoal_store_maintain(shoal_thread *thread, uint32_t budget_us);
+/* Frees retired memory only, a bounded amount: for a thread that cannot promise to come back soon,
+ * and so must not begin with slots that others then leave to it. Inside enter and leave. */
+void shoal_store_reclaim(shoal_thread *thread, uint32_t budget_us);
 /* False stops active expiry (DEBUG SET-ACTIVE-EXPIRE 0). */
 void shoal_store_set_active_expire(shoal_store *store, bool on);
 

@@ -5,6 +5,7 @@
 #include "support/core_world.h"
 #include "support/test.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/node.h"
@@ -483,6 +484,31 @@ static void shutdown_waits_until_the_cluster_state_is_durable(void **state)
     core_world_close(&world);
 }
 
+static void expired_keys_go_without_waiting_for_the_control_actor(void **state)
+{
+    (void)state;
+    core_world world;
+    open_started(&world, "");
+    char line[64];
+    for (int i = 0; i < 3000; i++) {
+        snprintf(line, sizeof(line), "SET {a}%d x PX 1500", i);
+        answers(&world, line, "+OK\r\n");
+    }
+    core_world_sleep(&world, 3000000);
+    /* The worker alone, whenever it wants, for a second. */
+    shoal_worker *worker = shoal_node_worker(world.node, 0);
+    int64_t end_us = world.now.mono_us + 1000000;
+    int64_t deadline_us = world.now.mono_us;
+    while (deadline_us < end_us) {
+        int64_t wait_us = deadline_us - world.now.mono_us;
+        if (wait_us > 0) world.now.mono_us += wait_us, world.now.wall_us += wait_us;
+        shoal_worker_begin(worker, world.now);
+        deadline_us = shoal_worker_end(worker);
+    }
+    answers(&world, "DBSIZE", ":0\r\n");
+    core_world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +543,7 @@ int main(void)
         cmocka_unit_test(shutdown_asks_the_host_to_end),
         cmocka_unit_test(shutdown_words_must_go_together),
         cmocka_unit_test(shutdown_waits_until_the_cluster_state_is_durable),
+        cmocka_unit_test(expired_keys_go_without_waiting_for_the_control_actor),
     };
     return cmocka_run_group_tests_name("core_node", tests, NULL, NULL);
 }

@@ -15,6 +15,8 @@ static shoal_settings read_settings(const shoal_config *config)
     bool cluster = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_ENABLED) != 0;
     int64_t databases = shoal_config__number(config, SHOAL_DIRECTIVE_DATABASES);
     int64_t bulk = shoal_config__number(config, SHOAL_DIRECTIVE_PROTO_MAX_BULK_LEN);
+    /* Whatever is allowed, the store takes no longer values. */
+    if (bulk > (int64_t)SHOAL_VALUE_SIZE_MAX) bulk = (int64_t)SHOAL_VALUE_SIZE_MAX;
     int64_t query = shoal_config__number(config, SHOAL_DIRECTIVE_CLIENT_QUERY_BUFFER_LIMIT);
     int64_t clients = shoal_config__number(config, SHOAL_DIRECTIVE_MAXCLIENTS);
     int64_t timeout = shoal_config__number(config, SHOAL_DIRECTIVE_TIMEOUT);

@@ -484,6 +484,16 @@ static void shutdown_waits_until_the_cluster_state_is_durable(void **state)
     core_world_close(&world);
 }
 
+static void no_argument_may_be_longer_than_the_store_takes(void **state)
+{
+    (void)state;
+    core_world world;
+    open_started(&world, "proto-max-bulk-len 1gb\n");
+    answers(&world, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$536870913",
+            "-ERR Protocol error: invalid bulk length\r\n");
+    core_world_close(&world);
+}
+
 static void expired_keys_go_without_waiting_for_the_control_actor(void **state)
 {
     (void)state;
@@ -543,6 +553,7 @@ int main(void)
         cmocka_unit_test(shutdown_asks_the_host_to_end),
         cmocka_unit_test(shutdown_words_must_go_together),
         cmocka_unit_test(shutdown_waits_until_the_cluster_state_is_durable),
+        cmocka_unit_test(no_argument_may_be_longer_than_the_store_takes),
         cmocka_unit_test(expired_keys_go_without_waiting_for_the_control_actor),
     };
     return cmocka_run_group_tests_name("core_node", tests, NULL, NULL);

@@ -9,35 +9,17 @@
 
 /* ---- one reply of each kind ---- */
 
-static void reply_string(shoal_reply *reply)
+/* The numbers 0, 1 and 2, behind a header that counts them. */
+static void reply_three(shoal_reply *reply, void (*header)(shoal_reply *reply, size_t count))
 {
-    shoal_reply_text(reply, "Hello World");
-}
-
-static void reply_integer(shoal_reply *reply)
-{
-    shoal_reply_integer(reply, 12345);
-}
-
-static void reply_double(shoal_reply *reply)
-{
-    shoal_reply_double(reply, 3.141);
-}
-
-static void reply_array(shoal_reply *reply)
-{
-    shoal_reply_array(reply, 3);
-    for (int64_t i = 0; i < 3; i++) shoal_reply_integer(reply, i);
-}
-
-static void reply_set(shoal_reply *reply)
-{
-    shoal_reply_set(reply, 3);
+    SHOAL_ASSERT(header != NULL);
+    header(reply, 3);
     for (int64_t i = 0; i < 3; i++) shoal_reply_integer(reply, i);
 }
 
 static void reply_map(shoal_reply *reply)
 {
+    SHOAL_ASSERT(reply->out != NULL);
     shoal_reply_map(reply, 3);
     for (int64_t i = 0; i < 3; i++) {
         shoal_reply_integer(reply, i);
@@ -48,7 +30,8 @@ static void reply_map(shoal_reply *reply)
 /* RESP2 has no attributes: there the reply comes alone. */
 static void reply_attribute(shoal_reply *reply)
 {
-    if (reply->protocol >= 3) {
+    SHOAL_ASSERT(reply->protocol == 2 || reply->protocol == 3);
+    if (reply->protocol == 3) {
         shoal_buffer_append(reply->out, shoal_text("|1\r\n"));
         shoal_reply_text(reply, "key-popularity");
         shoal_reply_array(reply, 2);
@@ -61,7 +44,8 @@ static void reply_attribute(shoal_reply *reply)
 /* A push is no answer, so an answer comes behind it. */
 static void reply_push(shoal_reply *reply)
 {
-    if (reply->protocol < 3) {
+    SHOAL_ASSERT(reply->protocol == 2 || reply->protocol == 3);
+    if (reply->protocol == 2) {
         shoal_reply_error(reply, "ERR RESP2 is not supported by this command");
         return;
     }
@@ -74,47 +58,66 @@ static void reply_push(shoal_reply *reply)
 static void reply_big_number(shoal_reply *reply)
 {
     static const char number[] = "1234567999999999999999999999999999999";
-    if (reply->protocol >= 3) {
+    SHOAL_ASSERT(reply->protocol == 2 || reply->protocol == 3);
+    if (reply->protocol == 3) {
         shoal_text_appendf(reply->out, "(%s\r\n", number);
     } else {
         shoal_reply_text(reply, number);
     }
 }
 
-static void reply_verbatim(shoal_reply *reply)
-{
-    shoal_reply_verbatim(reply, "txt", shoal_text("This is a verbatim\nstring"));
-}
-
-static void reply_true(shoal_reply *reply)
-{
-    shoal_reply_boolean(reply, true);
-}
-
-static void reply_false(shoal_reply *reply)
-{
-    shoal_reply_boolean(reply, false);
-}
-
-static const struct {
-    const char *name;
-    void (*write)(shoal_reply *reply);
-} kinds[] = {
-    {"string", reply_string},     {"integer", reply_integer},   {"double", reply_double},
-    {"null", shoal_reply_null},   {"array", reply_array},       {"set", reply_set},
-    {"map", reply_map},           {"attrib", reply_attribute},  {"push", reply_push},
-    {"true", reply_true},         {"verbatim", reply_verbatim}, {"false", reply_false},
-    {"bignum", reply_big_number},
+typedef enum kind {
+    STRING,
+    INTEGER,
+    DOUBLE,
+    BIGNUM,
+    EMPTY,
+    ARRAY,
+    SET,
+    MAP,
+    ATTRIB,
+    PUSH,
+    VERBATIM,
+    YES,
+    NO
+} kind;
+static const char *const kind_names[] = {
+    "string", "integer", "double", "bignum",   "null", "array", "set",
+    "map",    "attrib",  "push",   "verbatim", "true", "false",
 };
+_Static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == NO + 1, "a name for each kind");
+
+static void reply_kind(shoal_reply *reply, kind which)
+{
+    SHOAL_ASSERT(which <= NO);
+    switch (which) {
+    case STRING: shoal_reply_text(reply, "Hello World"); return;
+    case INTEGER: shoal_reply_integer(reply, 12345); return;
+    case DOUBLE: shoal_reply_double(reply, 3.141); return;
+    case BIGNUM: reply_big_number(reply); return;
+    case EMPTY: shoal_reply_null(reply); return;
+    case ARRAY: reply_three(reply, shoal_reply_array); return;
+    case SET: reply_three(reply, shoal_reply_set); return;
+    case MAP: reply_map(reply); return;
+    case ATTRIB: reply_attribute(reply); return;
+    case PUSH: reply_push(reply); return;
+    case VERBATIM:
+        shoal_reply_verbatim(reply, "txt", shoal_text("This is a verbatim\nstring"));
+        return;
+    case YES: shoal_reply_boolean(reply, true); return;
+    case NO: shoal_reply_boolean(reply, false); return;
+    }
+    SHOAL_UNREACHABLE();
+}
 
 /* ---- DEBUG ---- */
 
-static void reply_kind(shoal_call *call, shoal_slice name)
+static void reply_named(shoal_call *call, shoal_slice name)
 {
     SHOAL_ASSERT(call->argc == 3);
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        if (!shoal_text_is(name, kinds[i].name)) continue;
-        kinds[i].write(&call->reply);
+    for (kind which = STRING; which <= NO; which++) {
+        if (!shoal_text_is(name, kind_names[which])) continue;
+        reply_kind(&call->reply, which);
         return;
     }
     shoal_reply_error(&call->reply,
@@ -150,6 +153,7 @@ static bool permitted(const shoal_call *call)
 void shoal_command__debug(shoal_call *call)
 {
     SHOAL_ASSERT(call->argc >= 2);
+    SHOAL_ASSERT(call->key_count == 0);
     shoal_slice sub = call->argv[1];
     if (!permitted(call)) {
         shoal_reply_error(&call->reply,
@@ -158,7 +162,7 @@ void shoal_command__debug(shoal_call *call)
                           "need to set this option in the configuration file, and then restart the "
                           "server.");
     } else if (call->argc == 3 && shoal_text_is(sub, "protocol")) {
-        reply_kind(call, call->argv[2]);
+        reply_named(call, call->argv[2]);
     } else if (call->argc == 2 && shoal_text_is(sub, "help")) {
         reply_help(call);
     } else {

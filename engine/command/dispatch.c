@@ -282,7 +282,7 @@ void shoal_session__execute(shoal_session *session, shoal_entry *entry, shoal_bu
     /* A SELECT of the same batch: the places that were computed ahead are another database's. */
     if (__builtin_expect(batch->db != session->db && entry->key_count != 0, 0))
         shoal_batch__rekey(session, entry);
-    const shoal_key *keys = batch->keys + entry->key_at;
+    const shoal_key *keys = entry->key_count != 0 ? batch->keys + entry->key_at : NULL;
 
     if (__builtin_expect(!admit(session, entry, keys, &reply), 0)) {
         if (entry->command != NULL)

@@ -2,11 +2,12 @@
  *
  * command/extended.c - the numbers of command/extended.h.
  *
- * A hexadecimal text is rounded as it is. A decimal text is digits * 10^n: numerator and denominator as natural numbers, scaled by a power
- * of two so that their quotient has 66 or 67 bits. Those and whether anything remains decide how
- * to round. Sums are formed in 128 bits: the greater mantissa has 62 bits below it, and of the
- * lesser one only whether it reaches further down matters. Text has 17 decimals: below 2^63 the
- * mantissa times 10^17 fits in 128 bits; above there is no fraction.
+ * A hexadecimal text is rounded as it stands. A decimal text is digits * 10^n: numerator and
+ * denominator as natural numbers, scaled by a power of two so that their quotient has 66 or 67
+ * bits. Those and whether anything remains decide how to round. Sums are formed in 128 bits: the
+ * greater mantissa has 62 bits below it, and of the lesser one only whether it reaches further
+ * down matters. Text has 17 decimals: below 2^63 the mantissa times 10^17 fits in 128 bits; above
+ * there is no fraction.
  */
 #include "command/extended.h"
 
@@ -270,6 +271,8 @@ static void take_hex_digit(hexadecimal *parts, int digit, bool behind_point)
 /* Reads what stands behind "0x": digits, a point among them, and an exponent of two if any. */
 static bool take_hex_apart(shoal_slice text, hexadecimal *out)
 {
+    SHOAL_ASSERT(text.size > 0);
+    SHOAL_ASSERT(text.data != NULL);
     *out = (hexadecimal){0};
     size_t at = 0, seen = 0;
     bool point = false;
@@ -290,7 +293,9 @@ static bool take_hex_apart(shoal_slice text, hexadecimal *out)
 static bool parse_hex(shoal_slice text, shoal_extended *out)
 {
     hexadecimal parts;
+    SHOAL_ASSERT(text.size > 0 && text.size < TEXT_MAX);
     if (!take_hex_apart(text, &parts)) return false;
+    SHOAL_ASSERT(!parts.more || wide_bits(parts.v) > 64);
     /* Beyond these the number is infinite or zero, whatever its digits. */
     int64_t exponent = parts.exponent;
     if (exponent > 2 * EXPONENT_MAX) exponent = 2 * EXPONENT_MAX;

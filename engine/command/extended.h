@@ -19,8 +19,9 @@ typedef struct shoal_extended {
 } shoal_extended;
 
 /* Reads the whole of `text`: decimal digits with an optional sign, point and exponent, the same in
- * hexadecimal behind 0x with an exponent of two (0x1.8p3), or an infinity; rounded to nearest, ties to even. False for anything else and for what is too large
- * or too small to be told from infinity or zero. */
+ * hexadecimal behind 0x with an exponent of two (0x1.8p3), or an infinity; rounded to nearest, ties
+ * to even. False for anything else and for what is too large or too small to be told from infinity
+ * or zero. */
 bool shoal_extended__parse(shoal_slice text, shoal_extended *out);
 
 /* The sum, rounded to nearest, ties to even. False when it is not finite. */

@@ -347,8 +347,7 @@ static void a_round_that_killed_a_client_wants_another(void **state)
     client_open(&d, &box, 0);
     shoal_worker *worker = box.workers[0];
     shoal_worker_begin(worker, box.now);
-    shoal_feed next =
-        shoal_session_feed(c.session, shoal_text("CLIENT KILL ID 2\r\n"), &c.out);
+    shoal_feed next = shoal_session_feed(c.session, shoal_text("CLIENT KILL ID 2\r\n"), &c.out);
     assert_int_equal(next, SHOAL_FEED_MORE);
     assert_true(shoal_worker_end(worker) <= box.now.mono_us);
     command_box_round(&box, 0);

@@ -53,7 +53,7 @@ succeeds("cc -std=c11 -Wall -Wextra -Werror \$($flags pkg-config --cflags shoal)
 like(succeeds("$run '$work/consumer'", 'and runs'), qr/^all is well$/m, 'and says so');
 is(`$flags pkg-config --modversion shoal`, version() . "\n", 'pkg-config tells the version');
 
-succeeds("cmake -S '$here/consumer' -B '$work/build' -DCMAKE_PREFIX_PATH='$prefix' "
+succeeds("cmake -G Ninja -S '$here/consumer' -B '$work/build' -DCMAKE_PREFIX_PATH='$prefix' "
     . "&& cmake --build '$work/build'", 'a project builds with find_package');
 for my $kind (qw(shared static)) {
     like(succeeds("'$work/build/consumer-$kind'", "its program with the $kind library runs"),

@@ -34,7 +34,8 @@ uint64_t shoal_history__begin(shoal_history *history, uint32_t key, int64_t now_
     return history->write_count;
 }
 
-void shoal_history__end(shoal_world *world, uint64_t serial, shoal_write_state state, uint32_t node)
+void shoal_history__end(shoal_world *world, uint64_t serial, shoal_write_state state, uint32_t node,
+                        int64_t served_us)
 {
     shoal_write *write = &world->history.writes[serial - 1];
     SHOAL_ASSERT(write->state == SHOAL_WRITE_OPEN);
@@ -42,7 +43,10 @@ void shoal_history__end(shoal_world *world, uint64_t serial, shoal_write_state s
     write->node = node;
     if (state != SHOAL_WRITE_ACKNOWLEDGED) return;
     write->ended_us = world->now_us;
-    write->incarnation = world->nodes[node].incarnation;
+    /* The process may have died while its answer was on the way. */
+    const shoal_vnode *vnode = &world->nodes[node];
+    write->incarnation =
+        vnode->incarnation - (vnode->incarnation > 0 && served_us <= vnode->died_us);
 }
 
 /* Did the process that acknowledged die since? */

@@ -47,9 +47,10 @@ void shoal_history__free(shoal_history *history);
 
 /* A write begins; its serial number, from 1. */
 uint64_t shoal_history__begin(shoal_history *history, uint32_t key, int64_t now_us);
-/* It ended: acknowledged by a node, or refused. An open one stays open. */
-void shoal_history__end(shoal_world *world, uint64_t serial, shoal_write_state state,
-                        uint32_t node);
+/* It ended: refused, or acknowledged by a node at `served_us`; the client learns of it now. An open
+ * one stays open. */
+void shoal_history__end(shoal_world *world, uint64_t serial, shoal_write_state state, uint32_t node,
+                        int64_t served_us);
 
 /* What a read that began at `began_us` and found the value `serial` (0: none) means. */
 typedef enum shoal_read_verdict {

@@ -150,8 +150,8 @@ static void tell_node(const shoal_narrator *narrator, const shoal_trace_entry *e
     fprintf(out, "%.*s%s%s", (int)(hole - verb), verb, label(narrator, entry->record.text, who),
             hole + 2);
     if (entry->record.kind == SHOAL_TRACE_FAIL) {
-        fprintf(out, " (%" PRIu64 " of %" PRIu64 " votes needed)", entry->record.a,
-                entry->record.b);
+        bool counted = entry->record.a >= entry->record.b;
+        fputs(counted ? ": a majority has reported it" : ", as it was told", out);
     }
     fputc('\n', out);
 }

@@ -158,13 +158,16 @@ static void trace_operation(shoal_world *world, const shoal_client *client,
 }
 
 /* What is known now of a write. */
-static void settle_write(shoal_world *world, const shoal_operation *operation, uint32_t outcome)
+static void settle_write(shoal_world *world, const shoal_client *client,
+                         const shoal_operation *operation, uint32_t outcome)
 {
+    int64_t served_us = client->links[operation->node].served_us;
     if (outcome == SHOAL_OUTCOME_OK) {
-        shoal_history__end(world, operation->serial, SHOAL_WRITE_ACKNOWLEDGED, operation->node);
+        shoal_history__end(world, operation->serial, SHOAL_WRITE_ACKNOWLEDGED, operation->node,
+                           served_us);
         world->judge.totals.writes_acknowledged++;
     } else if (outcome != SHOAL_OUTCOME_BROKEN && outcome != SHOAL_OUTCOME_TIMEOUT) {
-        shoal_history__end(world, operation->serial, SHOAL_WRITE_REFUSED, operation->node);
+        shoal_history__end(world, operation->serial, SHOAL_WRITE_REFUSED, operation->node, 0);
     }
 }
 
@@ -174,7 +177,7 @@ void shoal_operation__finish(shoal_world *world, shoal_client *client, uint32_t 
     const shoal_operation *operation = &client->operations[index];
     bool good = outcome <= SHOAL_OUTCOME_MISS;
     SHOAL_ASSERT(operation->state != SHOAL_OPERATION_FREE);
-    if (operation->write) settle_write(world, operation, outcome);
+    if (operation->write) settle_write(world, client, operation, outcome);
     if (client->auditor) {
         if (good)
             world->judge.totals.audited++;

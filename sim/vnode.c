@@ -302,6 +302,7 @@ void shoal_vnode__make(shoal_world *world, uint32_t index)
     shoal_prng clocks = shoal_prng_make(world->seed, index, SHOAL_PURPOSE_CLOCK);
     vnode->index = index;
     vnode->world = world;
+    vnode->died_us = -1;
     vnode->host = make_host(vnode);
     vnode->tick_armed_us = vnode->round_armed_us = INT64_MAX;
     vnode->out = shoal_buffer_make(&world->allocator);
@@ -408,6 +409,7 @@ void shoal_vnode__crash(shoal_world *world, uint32_t index, bool power, shoal_di
     vnode->running = vnode->ready = vnode->paused = vnode->dying = false;
     vnode->deferred_count = 0;
     vnode->incarnation++;
+    vnode->died_us = world->now_us;
     if (power)
         shoal_net__power_lost(world, index);
     else

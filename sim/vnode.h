@@ -45,6 +45,7 @@ typedef struct shoal_vnode {
     bool stepping; /* inside step: R1 and R5 are checked by it */
     bool nudged;   /* a NUDGED is arranged */
     int64_t ready_at_us;
+    int64_t died_us; /* when its last process died, -1: none did */
 
     int64_t tick_at_us;    /* the deadline of its last step in world time */
     int64_t tick_armed_us; /* when the present TICK occurrence is due, INT64_MAX: none */

@@ -37,7 +37,7 @@ static uint64_t put(shoal_world *world, uint32_t key, int64_t began, int64_t end
 {
     uint64_t serial = shoal_history__begin(&world->history, key, began);
     world->now_us = ended;
-    shoal_history__end(world, serial, SHOAL_WRITE_ACKNOWLEDGED, 0);
+    shoal_history__end(world, serial, SHOAL_WRITE_ACKNOWLEDGED, 0, world->now_us);
     return serial;
 }
 
@@ -62,15 +62,26 @@ static void a_read_that_misses_an_acknowledged_write_is_stale(void **state)
     assert_int_equal(shoal_history__read(world, 0, first, 41), SHOAL_READ_STALE_CRASH);
 }
 
+static void an_answer_that_outlives_its_process_is_lost_by_the_crash(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    uint64_t serial = shoal_history__begin(&world->history, 0, 10);
+    world->nodes[0].incarnation++;
+    world->nodes[0].died_us = 20;
+    world->now_us = 25;
+    shoal_history__end(world, serial, SHOAL_WRITE_ACKNOWLEDGED, 0, 15);
+    assert_int_equal(shoal_history__read(world, 0, 0, 30), SHOAL_READ_STALE_CRASH);
+}
+
 static void concurrent_writes_may_be_found_in_either_order(void **state)
 {
     shoal_world *world = ((bench *)*state)->world;
     uint64_t a = shoal_history__begin(&world->history, 0, 10);
     uint64_t b = shoal_history__begin(&world->history, 0, 11);
     world->now_us = 20;
-    shoal_history__end(world, b, SHOAL_WRITE_ACKNOWLEDGED, 0);
+    shoal_history__end(world, b, SHOAL_WRITE_ACKNOWLEDGED, 0, world->now_us);
     world->now_us = 30;
-    shoal_history__end(world, a, SHOAL_WRITE_ACKNOWLEDGED, 0);
+    shoal_history__end(world, a, SHOAL_WRITE_ACKNOWLEDGED, 0, world->now_us);
     assert_int_equal(shoal_history__read(world, 0, a, 40), SHOAL_READ_FRESH);
     assert_int_equal(shoal_history__read(world, 0, b, 40), SHOAL_READ_FRESH);
     assert_int_equal(shoal_history__read(world, 0, 0, 40), SHOAL_READ_STALE_ALIVE);
@@ -89,7 +100,7 @@ static void a_refused_or_foreign_value_is_a_phantom(void **state)
 {
     shoal_world *world = ((bench *)*state)->world;
     uint64_t refused = shoal_history__begin(&world->history, 0, 10);
-    shoal_history__end(world, refused, SHOAL_WRITE_REFUSED, 0);
+    shoal_history__end(world, refused, SHOAL_WRITE_REFUSED, 0, 0);
     uint64_t other = put(world, 1, 20, 30);
     assert_int_equal(shoal_history__read(world, 0, refused, 40), SHOAL_READ_PHANTOM);
     assert_int_equal(shoal_history__read(world, 0, other, 40), SHOAL_READ_PHANTOM);
@@ -116,6 +127,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_read_of_the_newest_write_is_fresh),
         CASE(a_read_that_misses_an_acknowledged_write_is_stale),
+        CASE(an_answer_that_outlives_its_process_is_lost_by_the_crash),
         CASE(concurrent_writes_may_be_found_in_either_order),
         CASE(an_unanswered_write_may_be_found_at_any_time),
         CASE(a_refused_or_foreign_value_is_a_phantom),

@@ -6,6 +6,7 @@
  *          feed                errand made                errand home, worker_ready, feed
  *   open -------> running ---------------------> parked -------------------------------> running
  *                    | QUIT, error, kill           | close
+ *                    |   much output: parked without an errand until the client has read
  *                    v                             v
  *                 closing -> closed              dead until the errand comes home
  */
@@ -23,6 +24,11 @@
 /* Reply bytes that a client may leave unread before it has said who it is. As Redis: nobody gets
  * memory of the server with error messages alone. */
 #define STRANGER_BACKLOG_MAX 1024u
+/* Reply bytes after which a feed stops: what is left of the input waits in the stash, so that a
+ * few bytes of input cannot make gigabytes of output. Chosen: many rounds of small replies. */
+#define OUTPUT_STEP ((size_t)1 << 20)
+/* Unsent reply bytes from which on the rest of the input waits until the client has read. */
+#define OUTPUT_BACKLOG_MAX ((size_t)8 << 20)
 
 /* ---- opening ---- */
 
@@ -111,6 +117,7 @@ bool shoal_session__is_local(const shoal_session *session)
 typedef enum batch_end {
     BATCH_DONE,
     BATCH_STOPPED, /* the session parked or closes */
+    BATCH_FULL,    /* enough output for one feed */
     BATCH_OUTDATED /* who the client is has changed, and with it what its next request may be */
 } batch_end;
 
@@ -124,9 +131,10 @@ static batch_end run_batch(shoal_session *session, shoal_buffer *out, size_t *us
         shoal_entry *entry = shoal_batch__entry(batch, i);
         shoal_session__execute(session, entry, out);
         bool stopped = session->errand != NULL || session->closing;
-        if (!stopped && session->authenticated == authenticated) continue;
+        bool full = shoal_buffer_size(out) >= session->output_end;
+        if (!stopped && !full && session->authenticated == authenticated) continue;
         *used += entry->end;
-        return stopped ? BATCH_STOPPED : BATCH_OUTDATED;
+        return stopped ? BATCH_STOPPED : full ? BATCH_FULL : BATCH_OUTDATED;
     }
     *used += batch->end;
     return BATCH_DONE;
@@ -166,6 +174,10 @@ static size_t consume(shoal_session *session, shoal_slice bytes, shoal_buffer *o
         shoal_worker__count(session->worker, SHOAL_STAT_BATCHES, batch->count != 0);
         batch_end ended = run_batch(session, out, &used);
         if (ended == BATCH_STOPPED) return used;
+        if (ended == BATCH_FULL) {
+            session->yielded = used < bytes.size;
+            return used;
+        }
         if (ended == BATCH_OUTDATED) continue;
         if (found == SHOAL_PARSE_ERROR) {
             complain(session, out);
@@ -182,7 +194,8 @@ static void keep_parser(shoal_session *session)
 {
     SHOAL_DEBUG_ASSERT(!session->dead);
     size_t left = shoal_buffer_size(&session->stash);
-    if (session->parser != NULL || left < PARSER_STASH_MIN || session->errand != NULL) return;
+    if (session->parser != NULL || left < PARSER_STASH_MIN) return;
+    if (session->errand != NULL || session->yielded) return;
     const shoal_allocator *allocator = &session->worker->env->allocator;
     session->parser = allocator->allocate_zeroed(allocator->context, sizeof(shoal_request),
                                                  _Alignof(shoal_request));
@@ -249,7 +262,14 @@ static shoal_feed outcome(const shoal_session *session, const shoal_buffer *out)
 {
     SHOAL_DEBUG_ASSERT(!session->dead);
     if (session->closing || out->failed) return SHOAL_FEED_CLOSE;
-    return session->errand != NULL ? SHOAL_FEED_PARKED : SHOAL_FEED_MORE;
+    return session->errand != NULL || session->yielded ? SHOAL_FEED_PARKED : SHOAL_FEED_MORE;
+}
+
+/* A session that stopped for its output goes on in the next round, or when the client has read. */
+static void resume_later(shoal_session *session)
+{
+    SHOAL_DEBUG_ASSERT(!session->dead);
+    if (session->yielded && session->backlog < OUTPUT_BACKLOG_MAX) shoal_worker__wake(session);
 }
 
 shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buffer *out)
@@ -257,6 +277,8 @@ shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buff
     shoal_worker *worker = session->worker;
     SHOAL_ASSERT(worker->inside && !session->dead);
     size_t before = shoal_buffer_size(out);
+    session->output_end = before + OUTPUT_STEP;
+    session->yielded = false;
     session->active_us = worker->now.mono_us;
     if (in.size != 0) {
         shoal_worker__count(worker, SHOAL_STAT_NET_INPUT, in.size);
@@ -275,6 +297,7 @@ shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buff
         shoal_worker__count(worker, SHOAL_STAT_NET_OUTPUT, written);
         shoal_worker__count(worker, SHOAL_STAT_WRITES, 1);
     }
+    resume_later(session);
     return outcome(session, out);
 }
 
@@ -282,6 +305,7 @@ bool shoal_session_backlog(shoal_session *session, size_t bytes)
 {
     SHOAL_ASSERT(!session->dead);
     session->backlog = bytes;
+    resume_later(session);
     return session->authenticated || bytes <= STRANGER_BACKLOG_MAX;
 }
 

@@ -316,6 +316,43 @@ static void a_stranger_may_leave_little_unread(void **state)
     client_close(&d);
 }
 
+static void few_bytes_of_input_do_not_make_endless_output(void **state)
+{
+    (void)state;
+    enum { VALUE = 100000, GETS = 300, REPLY = VALUE + 11 /* $100000~ and ~ */ };
+    char *value = malloc(VALUE);
+    memset(value, 'v', VALUE);
+    client_send(&c, shoal_text("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000\r\n"));
+    client_send(&c, (shoal_slice){value, VALUE});
+    client_send(&c, shoal_text("\r\n"));
+    client_got(&c, "+OK~");
+    char gets[GETS * 7];
+    for (int i = 0; i < GETS; i++) memcpy(gets + i * 7, "GET k\r\n", 7);
+    shoal_worker *worker = box.workers[0];
+    shoal_worker_begin(worker, box.now);
+    /* One feed stops after a step of output, and wants to go on by itself. */
+    shoal_feed next = shoal_session_feed(c.session, (shoal_slice){gets, sizeof gets}, &c.out);
+    assert_int_equal(next, SHOAL_FEED_PARKED);
+    assert_in_range(shoal_buffer_size(&c.out), 1 << 20, (1 << 20) + REPLY);
+    /* While the client does not read, it does not. */
+    assert_true(shoal_session_backlog(c.session, 20 << 20));
+    assert_ptr_equal(shoal_worker_ready(worker), c.session);
+    next = shoal_session_feed(c.session, (shoal_slice){NULL, 0}, &c.out);
+    assert_int_equal(next, SHOAL_FEED_PARKED);
+    size_t kept = shoal_buffer_size(&c.out);
+    assert_null(shoal_worker_ready(worker));
+    assert_int_equal(shoal_buffer_size(&c.out), kept);
+    /* Once it has read, the rest comes, and every reply once. */
+    assert_true(shoal_session_backlog(c.session, 0));
+    while (shoal_worker_ready(worker) != NULL)
+        next = shoal_session_feed(c.session, (shoal_slice){NULL, 0}, &c.out);
+    (void)shoal_worker_end(worker);
+    assert_int_equal(next, SHOAL_FEED_MORE);
+    assert_int_equal(shoal_buffer_size(&c.out), (size_t)GETS * REPLY);
+    shoal_buffer_consume(&c.out, shoal_buffer_size(&c.out));
+    free(value);
+}
+
 static void quit_answers_and_closes(void **state)
 {
     (void)state;
@@ -403,6 +440,7 @@ int main(void)
         FACT(client_info_is_one_line_of_fields),
         FACT(a_list_shows_the_askers_request_as_input),
         FACT(a_stranger_may_leave_little_unread),
+        FACT(few_bytes_of_input_do_not_make_endless_output),
         FACT(quit_answers_and_closes),
         FACT(idle_connections_are_closed),
         FACT(a_round_that_killed_a_client_wants_another),

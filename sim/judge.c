@@ -191,13 +191,13 @@ static void hear_slots(shoal_world *world, uint32_t node, const shoal_trace_reco
     view->map ^= opinion->ranges ^ hash;
     opinion->slots = (uint16_t)record->a;
     opinion->ranges = hash;
+    view->changed = true;
     if (subject != view->self) return;
     if (record->a == 0) memset(&set, 0, sizeof(set));
     view->own = set;
     view->own_count = (uint32_t)record->a;
     view->own_changed_us = world->now_us;
     view->epoch_config = record->b;
-    view->changed = true;
 }
 
 static void hear_epoch(shoal_world *world, uint32_t node, const shoal_trace_record *record)
@@ -306,6 +306,8 @@ static bool overlap(const shoal_slotmap *a, const shoal_slotmap *b)
     return false;
 }
 
+static void find_majority(shoal_world *world, uint32_t node);
+
 static void check_claims(shoal_world *world, uint32_t node)
 {
     const shoal_view *view = &world->judge.views[node];
@@ -326,7 +328,6 @@ void shoal_judge__settle(shoal_world *world)
     shoal_judge *judge = &world->judge;
     if (judge->settled == judge->version) return;
     judge->settled = judge->version;
-    bool own_changed = false;
     for (uint32_t i = 0; i < world->node_count; i++) {
         shoal_view *view = &judge->views[i];
         shoal_judge__made(world, SHOAL_CHECK_SLOTS_TOTAL);
@@ -335,10 +336,9 @@ void shoal_judge__settle(shoal_world *world)
         }
         if (!view->changed) continue;
         view->changed = false;
-        own_changed = true;
         check_claims(world, i);
+        find_majority(world, i);
     }
-    if (own_changed) shoal_judge__reachability(world);
 }
 
 /* ---- checks on service ---- */
@@ -387,22 +387,32 @@ bool shoal_judge__together(const shoal_world *world, uint32_t a, uint32_t b)
            !shoal_net__blocked(world, a, b) && !shoal_net__blocked(world, b, a);
 }
 
+/* Does a node reach a majority of the masters in its own map? One that maps no slots has nothing to
+ * lose. */
+static bool has_majority(const shoal_world *world, uint32_t node)
+{
+    const shoal_judge *judge = &world->judge;
+    const shoal_view *view = &judge->views[node];
+    uint32_t voters = 0, reached = 0;
+    for (uint32_t i = 0; i < view->capacity && i < judge->subject_count; i++) {
+        uint32_t other = judge->subjects[i].node;
+        if (view->of[i].slots == 0) continue;
+        voters++;
+        reached += other == node || shoal_judge__together(world, node, other);
+    }
+    return voters == 0 || (reached >= voters / 2 + 1 && !world->nodes[node].paused);
+}
+
+static void find_majority(shoal_world *world, uint32_t node)
+{
+    shoal_view *view = &world->judge.views[node];
+    if (has_majority(world, node))
+        view->minority_since_us = -1;
+    else if (view->minority_since_us < 0)
+        view->minority_since_us = world->now_us;
+}
+
 void shoal_judge__reachability(shoal_world *world)
 {
-    uint32_t voters = 0;
-    for (uint32_t i = 0; i < world->node_count; i++) {
-        if (i < world->schedule->masters && world->schedule->meet != SHOAL_MEET_NONE) voters++;
-    }
-    for (uint32_t i = 0; i < world->node_count; i++) {
-        shoal_view *view = &world->judge.views[i];
-        uint32_t reached = 0;
-        for (uint32_t j = 0; j < world->schedule->masters; j++) {
-            reached += i == j || shoal_judge__together(world, i, j);
-        }
-        bool majority = reached >= voters / 2 + 1 && !world->nodes[i].paused;
-        if (majority)
-            view->minority_since_us = -1;
-        else if (view->minority_since_us < 0)
-            view->minority_since_us = world->now_us;
-    }
+    for (uint32_t i = 0; i < world->node_count; i++) find_majority(world, i);
 }

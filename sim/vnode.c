@@ -441,6 +441,8 @@ void shoal_vnode__resume(shoal_world *world, uint32_t index)
     if (!vnode->paused) return;
     vnode->paused = false;
     world->paused_count--;
+    /* What it has missed it can only notice from now on. */
+    world->judge.views[index].minority_since_us = -1;
     for (uint32_t i = 0; i < vnode->deferred_count; i++) {
         const shoal_occurrence *late = &vnode->deferred[i];
         shoal_world__arrange(world, world->now_us, late->kind, late->subject, late->detail);

@@ -123,9 +123,9 @@ struct shoal_session {
     shoal_command_id last; /* of the command that ran last */
     uint64_t id;
     int64_t opened_us, active_us; /* monotonic */
-    size_t backlog;        /* reply bytes that the host still holds */
-    size_t output_end;     /* of the host's buffer, where this feed stops */
-    bool yielded;          /* it stopped there; the rest of the input is in the stash */
+    size_t backlog;               /* reply bytes that the host still holds */
+    size_t output_end;            /* of the host's buffer, where this feed stops */
+    bool yielded;                 /* it stopped there; the rest of the input is in the stash */
     shoal_buffer name, library_name, library_version;
     shoal_session_options options;
     shoal_session_link all, waiting; /* worker->sessions, worker->ready */

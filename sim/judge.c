@@ -21,9 +21,12 @@ void shoal_judge__make(shoal_world *world)
     judge->table_size = 64;
     while (judge->table_size < world->node_count * 8) judge->table_size *= 2;
     judge->table = shoal_sim__allocate(judge->table_size * sizeof(*judge->table));
+    size_t pairs = (size_t)world->node_count * world->node_count;
+    judge->apart_since_us = shoal_sim__allocate(pairs * sizeof(*judge->apart_since_us));
+    judge->island = shoal_sim__allocate(world->node_count * sizeof(*judge->island));
+    judge->queue = shoal_sim__allocate(world->node_count * sizeof(*judge->queue));
     for (uint32_t i = 0; i < world->node_count; i++) {
         judge->views[i].self = UINT32_MAX;
-        judge->views[i].minority_since_us = -1;
     }
 }
 
@@ -36,6 +39,9 @@ void shoal_judge__free(shoal_world *world)
     shoal_sim__free(judge->views);
     shoal_sim__free(judge->subjects);
     shoal_sim__free(judge->table);
+    shoal_sim__free(judge->apart_since_us);
+    shoal_sim__free(judge->island);
+    shoal_sim__free(judge->queue);
 }
 
 /* ---- counting ---- */
@@ -221,7 +227,7 @@ static void forget_view(shoal_view *view)
     shoal_opinion *of = view->of;
     uint32_t capacity = view->capacity, self = view->self;
     if (of) memset(of, 0, capacity * sizeof(*of));
-    *view = (shoal_view){.of = of, .capacity = capacity, .self = self, .minority_since_us = -1};
+    *view = (shoal_view){.of = of, .capacity = capacity, .self = self};
 }
 
 /* Records about one other node. */
@@ -306,8 +312,6 @@ static bool overlap(const shoal_slotmap *a, const shoal_slotmap *b)
     return false;
 }
 
-static void find_majority(shoal_world *world, uint32_t node);
-
 static void check_claims(shoal_world *world, uint32_t node)
 {
     const shoal_view *view = &world->judge.views[node];
@@ -337,7 +341,6 @@ void shoal_judge__settle(shoal_world *world)
         if (!view->changed) continue;
         view->changed = false;
         check_claims(world, i);
-        find_majority(world, i);
     }
 }
 
@@ -354,9 +357,28 @@ void shoal_judge__read(shoal_world *world, uint32_t key, bool phantom)
 
 /* True bound of the protocol: an idle link is pinged after NT/2, and the suspicion comes NT after
  * that; steps of the 100 ms clock come on top. */
-static int64_t minority_bound_us(const shoal_world *world)
+static int64_t suspicion_bound_us(const shoal_world *world)
 {
     return world->schedule->node_timeout_us * 3 / 2 + 300000;
+}
+
+/* May a node still believe at `now_us` that it reaches a majority of the masters in its own map? It
+ * may of each master that it was in contact with not longer ago than the bound. Counts in `*lost`
+ * those that it cannot believe in. */
+static bool may_believe(const shoal_world *world, uint32_t node, int64_t now_us, uint32_t *lost)
+{
+    const shoal_judge *judge = &world->judge;
+    const shoal_view *view = &judge->views[node];
+    uint32_t voters = 0;
+    *lost = 0;
+    for (uint32_t i = 0; i < view->capacity && i < judge->subject_count; i++) {
+        int64_t since =
+            judge->apart_since_us[(size_t)node * world->node_count + judge->subjects[i].node];
+        if (view->of[i].slots == 0) continue;
+        voters++;
+        *lost += since >= 0 && now_us - since > suspicion_bound_us(world);
+    }
+    return voters == 0 || voters - *lost >= voters / 2 + 1;
 }
 
 void shoal_judge__served(shoal_world *world, const shoal_service *service)
@@ -370,9 +392,11 @@ void shoal_judge__served(shoal_world *world, const shoal_service *service)
         fault_of(world, SHOAL_CHECK_OWNER_SERVES, service->node,
                  "served a slot that it does not claim");
     }
-    if (!service->write || view->minority_since_us < 0) return;
-    shoal_judge__made(world, SHOAL_CHECK_MINORITY);
-    if (service->served_us - view->minority_since_us > minority_bound_us(world)) {
+    if (!service->write) return;
+    uint32_t lost = 0;
+    bool right = may_believe(world, service->node, service->served_us, &lost);
+    if (lost > 0) shoal_judge__made(world, SHOAL_CHECK_MINORITY);
+    if (!right) {
         fault_of(world, SHOAL_CHECK_MINORITY, service->node,
                  "still acknowledged a write in the minority");
     }
@@ -387,32 +411,61 @@ bool shoal_judge__together(const shoal_world *world, uint32_t a, uint32_t b)
            !shoal_net__blocked(world, a, b) && !shoal_net__blocked(world, b, a);
 }
 
-/* Does a node reach a majority of the masters in its own map? One that maps no slots has nothing to
- * lose. */
-static bool has_majority(const shoal_world *world, uint32_t node)
+static int64_t *apart(const shoal_world *world, uint32_t node, uint32_t other)
 {
-    const shoal_judge *judge = &world->judge;
-    const shoal_view *view = &judge->views[node];
-    uint32_t voters = 0, reached = 0;
-    for (uint32_t i = 0; i < view->capacity && i < judge->subject_count; i++) {
-        uint32_t other = judge->subjects[i].node;
-        if (view->of[i].slots == 0) continue;
-        voters++;
-        reached += other == node || shoal_judge__together(world, node, other);
-    }
-    return voters == 0 || (reached >= voters / 2 + 1 && !world->nodes[node].paused);
+    return &world->judge.apart_since_us[(size_t)node * world->node_count + other];
 }
 
-static void find_majority(shoal_world *world, uint32_t node)
+/* Gives every node the number of the island that it is on: those that reach each other, if only
+ * through others, since what one hears of a node it tells the rest. */
+static void find_islands(shoal_world *world)
 {
-    shoal_view *view = &world->judge.views[node];
-    if (has_majority(world, node))
-        view->minority_since_us = -1;
-    else if (view->minority_since_us < 0)
-        view->minority_since_us = world->now_us;
+    uint32_t *island = world->judge.island, *queue = world->judge.queue;
+    for (uint32_t i = 0; i < world->node_count; i++) island[i] = UINT32_MAX;
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        if (island[i] != UINT32_MAX) continue;
+        uint32_t first = 0, last = 0;
+        island[i] = i;
+        queue[last++] = i;
+        while (first < last) {
+            uint32_t at = queue[first++];
+            for (uint32_t j = 0; j < world->node_count; j++) {
+                if (island[j] != UINT32_MAX || !shoal_judge__together(world, at, j)) continue;
+                island[j] = i;
+                queue[last++] = j;
+            }
+        }
+    }
 }
 
 void shoal_judge__reachability(shoal_world *world)
 {
-    for (uint32_t i = 0; i < world->node_count; i++) find_majority(world, i);
+    find_islands(world);
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        for (uint32_t j = 0; j < world->node_count; j++) {
+            int64_t *since = apart(world, i, j);
+            if (world->judge.island[i] == world->judge.island[j])
+                *since = -1;
+            else if (*since < 0)
+                *since = world->now_us;
+        }
+    }
+}
+
+void shoal_judge__contact(shoal_world *world, uint32_t node, uint32_t other)
+{
+    if (*apart(world, node, other) < 0) return;
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        int64_t *since = apart(world, i, other);
+        if (world->judge.island[i] == world->judge.island[node] && *since >= 0)
+            *since = world->now_us;
+    }
+}
+
+void shoal_judge__woke(shoal_world *world, uint32_t node)
+{
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        int64_t *since = apart(world, node, i);
+        if (*since >= 0) *since = world->now_us;
+    }
 }

@@ -36,8 +36,7 @@ typedef struct shoal_view {
     shoal_slotmap own; /* slots that it claims */
     uint32_t own_count;
     int64_t own_changed_us;
-    bool changed;              /* since the last shoal_judge__settle */
-    int64_t minority_since_us; /* when it lost the majority, -1: it has it */
+    bool changed; /* since the last shoal_judge__settle */
 } shoal_view;
 
 /* A name that some node has, or had in an earlier life. */
@@ -53,8 +52,12 @@ typedef struct shoal_judge {
     uint32_t subject_count, subject_capacity;
     uint32_t *table;     /* hash of names: subject + 1 */
     uint32_t table_size; /* power of two */
-    uint64_t version;    /* rises when an opinion changes */
-    uint64_t settled;    /* version at the last settle */
+    /* [observer * nodes + other]: since when they have had no contact, -1: they reach each other */
+    int64_t *apart_since_us;
+    uint32_t *island; /* per node: those with equal numbers reach each other */
+    uint32_t *queue;  /* room to find them */
+    uint64_t version; /* rises when an opinion changes */
+    uint64_t settled; /* version at the last settle */
     shoal_client_totals totals;
     uint64_t made[SHOAL_CHECK_COUNT];
     uint64_t violated[SHOAL_CHECK_COUNT];
@@ -88,8 +91,12 @@ void shoal_judge__served(shoal_world *world, const shoal_service *service);
 /* A read came back. */
 void shoal_judge__read(shoal_world *world, uint32_t key, bool phantom);
 
-/* Who can reach whom has changed: finds out who has lost the majority. */
+/* Who can reach whom has changed: notes who has lost contact with whom. */
 void shoal_judge__reachability(shoal_world *world);
+/* A node has heard from another one, if only old bytes; its island will know. */
+void shoal_judge__contact(shoal_world *world, uint32_t node, uint32_t other);
+/* A process starts or goes on: what it has missed, it can only notice from now on. */
+void shoal_judge__woke(shoal_world *world, uint32_t node);
 /* Can the two reach each other, both running? */
 bool shoal_judge__together(const shoal_world *world, uint32_t a, uint32_t b);
 

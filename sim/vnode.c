@@ -178,6 +178,7 @@ void shoal_vnode__step(shoal_world *world, uint32_t index, shoal_event *event)
     if (vnode->ready) return;
     vnode->ready = vnode->stepper || shoal_node_ready(vnode->node);
     vnode->ready_at_us = world->now_us;
+    if (vnode->ready) shoal_judge__woke(world, index);
 }
 
 void shoal_vnode__occur_start(shoal_world *world, const shoal_occurrence *occurrence)
@@ -241,6 +242,8 @@ static void link_up(shoal_world *world, shoal_port port)
 static void link_data(shoal_world *world, shoal_port port, shoal_slice bytes, int64_t sent_us)
 {
     (void)sent_us;
+    shoal_judge__contact(world, port.connection->ends[port.side].host,
+                         port.connection->ends[1 - port.side].host);
     shoal_event event = {.kind = SHOAL_EVENT_LINK_DATA,
                          .link = shoal_net__handle(port),
                          .data = bytes};
@@ -441,8 +444,7 @@ void shoal_vnode__resume(shoal_world *world, uint32_t index)
     if (!vnode->paused) return;
     vnode->paused = false;
     world->paused_count--;
-    /* What it has missed it can only notice from now on. */
-    world->judge.views[index].minority_since_us = -1;
+    shoal_judge__woke(world, index);
     for (uint32_t i = 0; i < vnode->deferred_count; i++) {
         const shoal_occurrence *late = &vnode->deferred[i];
         shoal_world__arrange(world, world->now_us, late->kind, late->subject, late->detail);

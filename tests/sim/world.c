@@ -158,6 +158,24 @@ static void a_check_that_was_never_made_is_an_error(void **state)
     assert_true(result.violated);
 }
 
+static void a_minority_that_goes_on_writing_is_found(void **state)
+{
+    (void)state;
+    /* n1 is told to wait five times as long as the schedule says. */
+    static const char base[] = "schedule v1\nseed 6\ncluster nodes 3 node_timeout 1s meet star\n"
+                               "config * cluster-require-full-coverage no\n";
+    static const char rest[] = "3s client c1 rate 300/s keys uniform(50)\n"
+                               "5s cut n1 c1 | n2 n3\n12s end\n";
+    char text[1024];
+    snprintf(text, sizeof(text), "%s%s", base, rest);
+    shoal_world_result right = sim_run(text, -1);
+    assert_false(right.violated);
+    snprintf(text, sizeof(text), "%sconfig n1 cluster-node-timeout 5000\n%s", base, rest);
+    shoal_world_result wrong = sim_run(text, -1);
+    assert_true(wrong.checks[SHOAL_CHECK_MINORITY].violated > 0);
+    assert_true(wrong.violated);
+}
+
 static void a_wrong_directive_violates_the_run(void **state)
 {
     (void)state;
@@ -278,6 +296,7 @@ int main(void)
         cmocka_unit_test(what_does_not_hold_is_found),
         cmocka_unit_test(what_holds_is_not_complained_of),
         cmocka_unit_test(a_check_that_was_never_made_is_an_error),
+        cmocka_unit_test(a_minority_that_goes_on_writing_is_found),
         cmocka_unit_test(a_wrong_directive_violates_the_run),
         cmocka_unit_test(the_node_file_survives_a_crash_at_any_moment),
         cmocka_unit_test(many_seeds_hold_what_one_does),

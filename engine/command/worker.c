@@ -176,8 +176,9 @@ int64_t shoal_worker_end(shoal_worker *worker)
     shoal_batch__trim(worker);
     shoal_thread_leave(worker->thread);
     worker->inside = false;
-    /* Killed in this round, behind the host's look for such sessions. */
-    if (worker->ready.first != NULL) return worker->now.mono_us;
+    /* Killed in this round, behind the host's look for such sessions; or others' operations. */
+    if (worker->ready.first != NULL || shoal_thread_busy(worker->thread))
+        return worker->now.mono_us;
     return idle_at < worker->maintain_at ? idle_at : worker->maintain_at;
 }
 

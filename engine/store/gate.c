@@ -34,6 +34,9 @@
  *       the entry, hence sees SLOW set or already cleared in every slot of the operation: all
  *       later reads of that reader queue, or see the other writes. A reader that saw none of
  *       the writes is ordered before the operation.
+ *       It runs a bounded number a batch; the rest, with the gates it was given, is carried on in
+ *       the thread's next batch. So a gate that many threads push to faster than one can run
+ *       takes nobody out of his own work for good, nor keeps him from leaving the epoch.
  *   G8  The memory of an operation is not touched after it has begun to run: the gates to let go
  *       are linked through the hot lines (held_before).
  */
@@ -41,6 +44,9 @@
 
 #define GATE_IDLE ((uintptr_t)0)
 #define GATE_HELD ((uintptr_t)1)
+
+/* Operations given to a thread that it runs in one batch: a millisecond or so. */
+#define BATCH_GRANTS 2048u
 
 /* Takes the gate if it is idle. */
 static bool try_take(const shoal_thread *thread, shoal_hot *hot)
@@ -206,7 +212,7 @@ static void drain(shoal_thread *thread)
     SHOAL_DEBUG_ASSERT((thread->granted_first == NULL) == (thread->granted_last == NULL));
     if (LIKELY(thread->granted_first == NULL) || thread->draining) return;
     thread->draining = true;
-    while (thread->granted_first != NULL) {
+    for (; thread->granted_first != NULL && thread->grants_left > 0; thread->grants_left--) {
         shoal_gate_op *op = thread->granted_first;
         thread->granted_first = (shoal_gate_op *)op->op.next;
         if (thread->granted_first == NULL) thread->granted_last = NULL;
@@ -274,4 +280,18 @@ void shoal_gate__release(shoal_thread *thread, uint32_t place)
                        GATE_IDLE);
     let_all_go(thread, place);
     drain(thread);
+}
+
+void shoal_gate__begin(shoal_thread *thread)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(!thread->draining);
+    thread->grants_left = BATCH_GRANTS;
+    drain(thread);
+}
+
+bool shoal_thread_busy(const shoal_thread *thread)
+{
+    SHOAL_DEBUG_ASSERT((thread->granted_first == NULL) == (thread->granted_last == NULL));
+    return thread->granted_first != NULL;
 }

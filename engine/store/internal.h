@@ -84,6 +84,7 @@ struct shoal_thread {
     bool alone;    /* the only thread of the store: no locked instructions */
     bool draining; /* a frame below runs granted operations */
     shoal_gate_op *granted_first, *granted_last; /* were given a gate, wait to go on */
+    uint32_t grants_left;                        /* of them, how many this batch may still run */
     shoal_limbo_block *limbo_first, *limbo_last, *limbo_spare;
     uint64_t dissolving; /* word of a tree that is being freed, 0 for none */
     uint64_t dissolved;  /* position up to which it has been */
@@ -259,6 +260,9 @@ uint64_t shoal_route__bytes(const shoal_store *store, const shoal_route *route);
 void shoal_route__free(shoal_thread *thread, const shoal_route *route);
 
 /* ---- gate.c ---- */
+
+/* At the beginning of a batch: runs what the one before was given and left. */
+void shoal_gate__begin(shoal_thread *thread);
 
 /* Takes the gate of one place for background work, if it is free. */
 bool shoal_gate__take(shoal_thread *thread, uint32_t place);

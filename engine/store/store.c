@@ -157,13 +157,13 @@ void shoal_thread_enter(shoal_thread *thread, shoal_time now)
     thread->batches++;
     thread->stamp =
         thread->alone ? thread->batches : shoal_epoch_enter(&thread->store->epoch, thread->index);
+    shoal_gate__begin(thread);
 }
 
 void shoal_thread_leave(shoal_thread *thread)
 {
     SHOAL_DEBUG_ASSERT(!thread->draining);
     SHOAL_ASSERT(thread->stamp != 0);
-    SHOAL_ASSERT(thread->granted_first == NULL);
     thread->stamp = 0;
     if (!thread->alone) shoal_epoch_leave(&thread->store->epoch, thread->index);
     uint32_t budget = LEAVE_PIECES + 2 * thread->retired;

@@ -97,12 +97,65 @@ static void limbo_is_bounded_however_much_a_batch_retires(void **state)
     overwrite_turn_by_turn(2);
 }
 
+/* ---- gates ---- */
+
+/* An operation that another thread pushes again whenever it has run, as a crowd of clients would. */
+typedef struct tireless {
+    shoal_gate_op gate;
+    uint32_t place;
+    shoal_thread *pusher;
+    uint32_t runs, runs_max;
+} tireless;
+
+static void run_tireless(shoal_op *op, void *runner)
+{
+    tireless *again = (tireless *)op;
+    assert_ptr_not_equal(runner, again->pusher);
+    if (++again->runs == again->runs_max) return;
+    again->gate = (shoal_gate_op){{.run = run_tireless}, &again->place, 1, 0, false};
+    assert_false(shoal_gate_push(again->pusher, &again->gate));
+}
+
+/* Holds the gate while the other thread pushes for the first time. */
+typedef struct first_push {
+    shoal_gate_op gate;
+    tireless *pushed;
+} first_push;
+
+static void run_first_push(shoal_op *op, void *runner)
+{
+    (void)runner;
+    tireless *pushed = ((first_push *)op)->pushed;
+    assert_false(shoal_gate_push(pushed->pusher, &pushed->gate));
+}
+
+static void a_thread_gets_out_of_a_gate_that_others_keep_busy(void **state)
+{
+    (void)state;
+    store_box box;
+    box_open(&box, 2);
+    shoal_thread *pusher = shoal_store_thread(box.store, 1);
+    shoal_thread_enter(pusher, box.now);
+    tireless crowd = {.pusher = pusher, .runs_max = 100000};
+    crowd.gate = (shoal_gate_op){{.run = run_tireless}, &crowd.place, 1, 0, false};
+    first_push first = {{{.run = run_first_push}, &crowd.place, 1, 0, false}, &crowd};
+    assert_true(shoal_gate_try(box.thread, &first.gate));
+    assert_true(crowd.runs < 10000);
+    uint32_t batches = 0;
+    for (; shoal_thread_busy(box.thread); batches++) box_turn(&box, 1);
+    assert_int_equal(crowd.runs, crowd.runs_max);
+    assert_true(batches > 10);
+    shoal_thread_leave(pusher);
+    box_close(&box);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_hand_leaves_a_slot_that_was_emptied_under_it),
         cmocka_unit_test(the_hand_leaves_a_slot_whose_last_ttl_it_has_reaped),
         cmocka_unit_test(limbo_is_bounded_however_much_a_batch_retires),
+        cmocka_unit_test(a_thread_gets_out_of_a_gate_that_others_keep_busy),
     };
     return cmocka_run_group_tests_name("store_background", tests, NULL, NULL);
 }

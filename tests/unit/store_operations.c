@@ -261,6 +261,7 @@ static void an_operation_pushed_from_within_runs_behind_its_pusher(void **state)
     }
     /* G6: ten thousand of them need no deeper a stack than two. */
     assert_true(shoal_gate_push(box.thread, &ops[0].gate));
+    while (shoal_thread_busy(box.thread)) box_turn(&box, 1);
     assert_int_equal(ran, DEPTH);
     for (uint32_t i = 0; i < DEPTH; i++) assert_int_equal(order[i], i);
     box_close(&box);

@@ -99,7 +99,8 @@ static void limbo_is_bounded_however_much_a_batch_retires(void **state)
 
 /* ---- gates ---- */
 
-/* An operation that another thread pushes again whenever it has run, as a crowd of clients would. */
+/* An operation that another thread pushes again whenever it has run, as a crowd of clients would
+ * do. */
 typedef struct tireless {
     shoal_gate_op gate;
     uint32_t place;

@@ -32,6 +32,9 @@ done <"$folder/list"
 grep -q 'C n3  FAIL ' tests/viz/golden/failed.txt && grep -q 'ccccc' tests/viz/golden/failed.txt
 result $? 'the golden frame of the failure shows the failed node and its slots'
 
+cmp tests/viz/golden/failed.txt docs/flagship.txt
+result $? 'the frame that the documents show is the golden one'
+
 # ---- one picture from both sources ----
 
 "$bin/shoal-sim" run $flagship --trace "$folder/trace" --quiet >/dev/null

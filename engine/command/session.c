@@ -176,6 +176,7 @@ static size_t consume(shoal_session *session, shoal_slice bytes, shoal_buffer *o
         if (ended == BATCH_STOPPED) return used;
         if (ended == BATCH_FULL) {
             session->yielded = used < bytes.size;
+            session->yielded_round = session->worker->rounds;
             return used;
         }
         if (ended == BATCH_OUTDATED) continue;

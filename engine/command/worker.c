@@ -82,6 +82,7 @@ void shoal_worker_begin(shoal_worker *worker, shoal_time now)
     SHOAL_ASSERT(!worker->inside);
     shoal_thread_enter(worker->thread, now);
     worker->inside = true;
+    worker->rounds++;
     worker->now = now;
     /* pair: env.settings */
     worker->settings = shoal_load_acquire(&worker->env->settings);
@@ -97,6 +98,9 @@ shoal_session *shoal_worker_ready(shoal_worker *worker)
     SHOAL_ASSERT(worker->inside);
     shoal_session *session = worker->ready.first;
     if (session == NULL) return NULL;
+    /* What stopped in this round to let others have their turn stands behind all who had been woken
+     * before. */
+    if (session->yielded && session->yielded_round == worker->rounds) return NULL;
     worker->ready.first = session->waiting.next;
     if (worker->ready.first != NULL) {
         worker->ready.first->waiting.previous = NULL;
@@ -176,7 +180,7 @@ int64_t shoal_worker_end(shoal_worker *worker)
     shoal_batch__trim(worker);
     shoal_thread_leave(worker->thread);
     worker->inside = false;
-    /* Killed in this round, behind the host's look for such sessions; or others' operations. */
+    /* Sessions that were killed or yielded behind the host's look for such; or others' operations. */
     if (worker->ready.first != NULL || shoal_thread_busy(worker->thread))
         return worker->now.mono_us;
     return idle_at < worker->maintain_at ? idle_at : worker->maintain_at;

@@ -80,6 +80,7 @@ struct shoal_worker {
     shoal_time now;
     const shoal_settings *settings; /* of this round */
     bool inside;                    /* between begin and end */
+    uint64_t rounds;                /* begun so far */
     int64_t maintain_at;            /* when the store wants its background work, mono us */
     int64_t sweep_at;               /* when idle sessions are looked for, mono us */
     shoal_session *sweep_next;
@@ -126,6 +127,7 @@ struct shoal_session {
     size_t backlog;               /* reply bytes that the host still holds */
     size_t output_end;            /* of the host's buffer, where this feed stops */
     bool yielded;                 /* it stopped there; the rest of the input is in the stash */
+    uint64_t yielded_round;       /* of the worker; it goes on in a later one */
     shoal_buffer name, library_name, library_version;
     shoal_session_options options;
     shoal_session_link all, waiting; /* worker->sessions, worker->ready */

@@ -107,9 +107,12 @@ void command_box_round(command_box *box, uint32_t worker)
 
 void command_box_settle(command_box *box)
 {
-    while (box->nudged >> 1 != 0) {
+    for (bool more = true; more;) {
+        more = false;
         for (uint32_t i = 0; i < box->env.worker_count; i++) {
-            if (box->nudged >> (1 + i) & 1) command_box_round(box, i);
+            if (!(box->nudged >> (1 + i) & 1) && box->deadlines[i] > box->now.mono_us) continue;
+            command_box_round(box, i);
+            more = true;
         }
     }
 }

@@ -51,7 +51,8 @@ void command_box_close(command_box *box);
 void command_box_sleep(command_box *box, int64_t milliseconds);
 /* Runs one round of a worker without input. */
 void command_box_round(command_box *box, uint32_t worker);
-/* Runs rounds of nudged workers until none is. The control actor is left alone. */
+/* Runs rounds of nudged workers, and of those that want one now, until there are none. The control
+ * actor is left alone. */
 void command_box_settle(command_box *box);
 
 /* Connects a client to a worker. */

@@ -102,16 +102,29 @@ void shoal_batch__free(shoal_worker *worker)
 
 /* ---- looking up ---- */
 
-/* COPY ... DB n puts its second key elsewhere. Whether n is well formed is the handler's to say. */
-static void rekey_copy(shoal_session *session, const shoal_request *request, shoal_key *keys)
+/* Puts `key` into the database that `number` names. Whether it exists is the handler's to say. */
+static void put_elsewhere(shoal_session *session, shoal_slice number, shoal_key *key)
 {
-    SHOAL_ASSERT(request->argc > 3);
+    int64_t db;
+    if (!shoal_text_to_i64(number, &db)) return;
+    SHOAL_DEBUG_ASSERT(session->worker->settings->databases > 0);
+    if (db < 0 || db >= session->worker->settings->databases) return;
+    *key = shoal_key_make(session->worker->env->store, (uint32_t)db, key->name);
+}
+
+/* COPY ... DB n puts its second key elsewhere, MOVE has a second one only in this way. */
+static void rekey_elsewhere(shoal_session *session, const shoal_entry *entry, shoal_key *keys)
+{
+    const shoal_request *request = entry->request;
+    SHOAL_DEBUG_ASSERT(entry->key_count == 2);
+    if (entry->command->id == SHOAL_COMMAND_MOVE) {
+        keys[1] = keys[0];
+        put_elsewhere(session, request->argv[2], &keys[1]);
+        return;
+    }
     for (uint32_t i = 3; i + 1 < request->argc; i++) {
-        int64_t db;
         if (!shoal_text_is(request->argv[i], "db")) continue;
-        if (!shoal_text_to_i64(request->argv[i + 1], &db)) return;
-        if (db < 0 || db >= session->worker->settings->databases) return;
-        keys[1] = shoal_key_make(session->worker->env->store, (uint32_t)db, keys[1].name);
+        put_elsewhere(session, request->argv[i + 1], &keys[1]);
         return;
     }
 }
@@ -129,7 +142,8 @@ void shoal_batch__rekey(shoal_session *session, shoal_entry *entry)
         keys[i] = shoal_key_make(store, session->db, request->argv[at]);
         at += (uint32_t)command->key_step;
     }
-    if (command->id == SHOAL_COMMAND_COPY && request->argc > 3) rekey_copy(session, request, keys);
+    if (command->id == SHOAL_COMMAND_COPY || command->id == SHOAL_COMMAND_MOVE)
+        rekey_elsewhere(session, entry, keys);
 }
 
 /* How many keys the arguments of a command of the right arity hold. */
@@ -138,6 +152,7 @@ static uint32_t count_keys(const shoal_command *command, uint32_t argc)
     if (command->key_first == 0) return 0;
     int64_t last = command->key_last < 0 ? (int64_t)argc + command->key_last : command->key_last;
     SHOAL_DEBUG_ASSERT(command->key_step > 0 && last < argc);
+    if (command->id == SHOAL_COMMAND_MOVE) return 2;
     return (uint32_t)((last - command->key_first) / command->key_step + 1);
 }
 

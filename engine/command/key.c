@@ -72,8 +72,9 @@ void shoal_command__rename(shoal_call *call)
     }
 }
 
-/* Checks DB of COPY; its key was made for that database when the request was looked up. */
-static bool check_copy_db(shoal_call *call, uint32_t index)
+/* Checks the database that COPY or MOVE names; the second key was made for it when the request was
+ * looked up. */
+static bool check_other_db(shoal_call *call, uint32_t index)
 {
     SHOAL_ASSERT(index < call->argc);
     int64_t db;
@@ -94,7 +95,7 @@ void shoal_command__copy(shoal_call *call)
         if (shoal_call__word(call, i, "replace")) {
             replace = true;
         } else if (!placed && i + 1 < call->argc && shoal_call__word(call, i, "db")) {
-            if (!check_copy_db(call, ++i)) return;
+            if (!check_other_db(call, ++i)) return;
             placed = true;
         } else {
             shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
@@ -108,6 +109,27 @@ void shoal_command__copy(shoal_call *call)
     const shoal_item *item = shoal_call__find(call, 0);
     bool possible = item != NULL && (replace || shoal_call__find(call, 1) == NULL);
     if (possible && !shoal_call__stored(call, put_copy(call, item, &call->keys[1]))) return;
+    shoal_reply_integer(&call->reply, possible);
+}
+
+void shoal_command__move(shoal_call *call)
+{
+    SHOAL_ASSERT(call->key_count == 2);
+    if (shoal_call__settings(call)->cluster) {
+        shoal_reply_error(&call->reply, "ERR MOVE is not allowed in cluster mode");
+        return;
+    }
+    if (!check_other_db(call, 2)) return;
+    if (same_key(&call->keys[0], &call->keys[1])) {
+        shoal_reply_error(&call->reply, "ERR source and destination objects are the same");
+        return;
+    }
+    const shoal_item *item = shoal_call__find(call, 0);
+    bool possible = item != NULL && shoal_call__find(call, 1) == NULL;
+    if (possible) {
+        if (!shoal_call__stored(call, put_copy(call, item, &call->keys[1]))) return;
+        shoal_store_remove_locked(call->thread, &call->keys[0]);
+    }
     shoal_reply_integer(&call->reply, possible);
 }
 

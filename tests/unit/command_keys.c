@@ -149,6 +149,17 @@ static int mark_names(shoal_slice *rest, int *seen, int room)
     return count;
 }
 
+static void move_takes_a_value_to_another_database(void **state)
+{
+    (void)state;
+    client_asks(&c, "MOVE m 1~SET m v EX 100~MOVE m 1~GET m~MOVE m 1~SELECT 1~GET m~TTL m~",
+                ":0~+OK~:1~$-1~:0~+OK~$1~v~:100~");
+    client_asks(&c, "SELECT 0~SET m w~MOVE m 1~GET m~", "+OK~+OK~:0~$1~w~");
+    client_asks(&c, "MOVE m 0~MOVE m 99~MOVE m -1~MOVE m x~",
+                "-ERR source and destination objects are the same~-ERR DB index is out of range~"
+                "-ERR DB index is out of range~-ERR value is not an integer or out of range~");
+}
+
 static void scan_visits_every_key_once(void **state)
 {
     (void)state;
@@ -236,6 +247,7 @@ int main(void)
         FACT(an_idle_worker_still_reaps_what_expired),
         FACT(a_name_can_be_changed),
         FACT(objects_tell_how_they_are_kept),
+        FACT(move_takes_a_value_to_another_database),
         FACT(scan_visits_every_key_once),
         FACT(keys_lists_what_matches),
         FACT(scan_filters_and_complains),

@@ -85,7 +85,7 @@ typedef struct shoal_host {
     /* Reads the whole file; FILE_DONE carries the bytes, or SHOAL_ERR_NOT_FOUND. */
     void (*file_read)(void *context, shoal_file file, uint64_t tag);
     /* Replaces `to` by `from` in one step and makes the names durable. Ordered as an operation
-     * of `from`. */
+     * of both files. */
     void (*file_rename)(void *context, shoal_file from, shoal_file to, uint64_t tag);
     /* Removes the file; one that is not there is no error. */
     void (*file_remove)(void *context, shoal_file file, uint64_t tag);

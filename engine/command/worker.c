@@ -180,7 +180,7 @@ int64_t shoal_worker_end(shoal_worker *worker)
     shoal_batch__trim(worker);
     shoal_thread_leave(worker->thread);
     worker->inside = false;
-    /* Sessions that were killed or yielded behind the host's look for such; or others' operations. */
+    /* Sessions that were killed or yielded behind the host's look for such; or others' work. */
     if (worker->ready.first != NULL || shoal_thread_busy(worker->thread))
         return worker->now.mono_us;
     return idle_at < worker->maintain_at ? idle_at : worker->maintain_at;

@@ -238,6 +238,8 @@ int64_t shoal_node_step(shoal_node *node, const shoal_event *event)
     if (node->phase != SHOAL_PHASE_FAILED) settle(node);
     /* Expiry is the workers': the next step may be a second away. */
     shoal_store_reclaim(node->thread, RECLAIM_BUDGET_US);
+    /* The control actor takes no gate, so nobody can have handed it work that must go on soon. */
+    SHOAL_ASSERT(!shoal_thread_busy(node->thread));
     shoal_thread_leave(node->thread);
     return node->phase == SHOAL_PHASE_FAILED ? SHOAL_NEVER : deadline(node);
 }

@@ -354,13 +354,15 @@ static shoal_err start_lanes(shoal_server *server)
     return SHOAL_ERR_OK;
 }
 
-/* Threads that serve clients when the configuration leaves it to us: beyond four, one node
- * rarely has the network for more. Chosen. */
+/* Threads that serve clients when the configuration leaves it to us: one for two processors,
+ * because the kernel's half of a request wants to run too. Measured on two processors with the
+ * clients on the same machine, pipeline 1: one thread takes 6.3 us of CPU a GET, two take 8.3,
+ * since each wakes up for fewer connections. At most four: chosen. */
 static uint32_t lane_count(const shoal_server_options *options)
 {
     if (options->worker_threads > 0) return options->worker_threads;
-    uint32_t processors = shoal_process__processors();
-    return processors < 4 ? processors : 4;
+    uint32_t half = shoal_process__processors() / 2;
+    return half < 1 ? 1 : half < 4 ? half : 4;
 }
 
 static shoal_err start_parts(shoal_server *server, const shoal_server_setup *setup)

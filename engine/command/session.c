@@ -299,6 +299,8 @@ shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buff
         shoal_worker__count(worker, SHOAL_STAT_WRITES, 1);
     }
     resume_later(session);
+    /* What this session read it has copied; the next one may see newer things. */
+    shoal_thread_refresh(worker->thread);
     return outcome(session, out);
 }
 

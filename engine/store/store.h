@@ -61,6 +61,9 @@ void shoal_thread_enter(shoal_thread *thread, shoal_time now);
 /* The batch ends. Frees what no thread can see any more, a bounded amount; with several threads a
  * little may stay, for shoal_store_maintain. */
 void shoal_thread_leave(shoal_thread *thread);
+/* Between two pieces of work of one batch, when nothing that was read before is needed any more: a
+ * leave and an enter at the same time, if so much was retired that memory is worth having back. */
+void shoal_thread_refresh(shoal_thread *thread);
 /* True when operations that were handed over to the thread are left for its next batch, which must
  * then come soon: nobody else runs them. */
 bool shoal_thread_busy(const shoal_thread *thread);

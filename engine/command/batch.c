@@ -11,6 +11,9 @@
 #include "base/text.h"
 #include "command/worker.h"
 
+/* Reply bytes a key of the last feed from which on whole values are asked for ahead. Chosen: two
+ * lines come with the item anyway, a third look at every key costs more than a few more. */
+#define LARGE_VALUE 256u
 /* Keys that a worker keeps room for; more is given back after the round. Chosen. */
 #define KEYS_KEPT_MAX 4096u
 
@@ -219,6 +222,8 @@ static void prefetch(const shoal_worker *worker)
     for (uint32_t i = 0; i < count; i++) shoal_store_prefetch_bucket(store, &batch->keys[i]);
     prefetch_gates(worker, count);
     for (uint32_t i = 0; i < count; i++) shoal_store_prefetch_item(store, &batch->keys[i]);
+    if (batch->output_a_key < LARGE_VALUE) return;
+    for (uint32_t i = 0; i < count; i++) shoal_store_prefetch_value(store, &batch->keys[i]);
 }
 
 /* ---- collecting ---- */

@@ -294,6 +294,8 @@ shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buff
         }
     }
     size_t written = shoal_buffer_size(out) - before;
+    shoal_batch *batch = &worker->batch;
+    if (batch->key_count != 0) batch->output_a_key = written / batch->key_count;
     if (written != 0) {
         shoal_worker__count(worker, SHOAL_STAT_NET_OUTPUT, written);
         shoal_worker__count(worker, SHOAL_STAT_WRITES, 1);

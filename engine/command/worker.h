@@ -48,6 +48,7 @@ typedef struct shoal_batch {
     uint32_t db; /* of the keys' places */
     shoal_key *keys;
     uint32_t key_count, key_capacity;
+    uint64_t output_a_key;    /* reply bytes for each key, in the feed before */
     size_t end;               /* bytes of the input that are done when all requests are */
     uint64_t wanted;          /* bytes of input without which another look finds nothing */
     const shoal_request *bad; /* the parser that found an error */

@@ -17,6 +17,8 @@
 /* Retired pieces from which on a refresh is one: what is freed three refreshes later is then still
  * in the caches. Measured: a SET at pipeline 64 takes half the CPU. */
 #define REFRESH_PIECES 48u
+/* Bytes of a value that are asked for ahead; the processor sees by itself where it goes on. */
+#define PREFETCH_VALUE_MAX ((size_t)2048)
 /* The random stream of a thread that picks keys. */
 #define PURPOSE_RANDOM_KEY 1u
 
@@ -219,7 +221,8 @@ void shoal_store_prefetch_bucket(const shoal_store *store, const shoal_key *key)
     __builtin_prefetch(shoal_table__home(word, key->hash, &tag));
 }
 
-void shoal_store_prefetch_item(const shoal_store *store, const shoal_key *key)
+/* The first item under the key's tag, most likely the key's own, or NULL. */
+static const shoal_item *glimpse(const shoal_store *store, const shoal_key *key)
 {
     SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
@@ -227,15 +230,35 @@ void shoal_store_prefetch_item(const shoal_store *store, const shoal_key *key)
     /* pair: leaf.publish */
     uint64_t word = shoal_load_acquire(shoal_store__word(store, key->place));
     const shoal_bucket *bucket = shoal_table__home(word, key->hash, &tag);
-    if (bucket == NULL) return;
+    if (bucket == NULL) return NULL;
     for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
-        uint64_t entry = shoal_load_relaxed(&bucket->entries[i]);
-        if (!shoal_entry__matches(entry, tag)) continue;
-        const char *item = shoal_entry__pointer(entry);
-        __builtin_prefetch(item);
-        __builtin_prefetch(item + SHOAL_ALIGN_LINE);
-        return;
+        /* pair: bucket.entry */
+        uint64_t entry = shoal_load_acquire(&bucket->entries[i]);
+        if (shoal_entry__matches(entry, tag)) return shoal_entry__pointer(entry);
     }
+    return NULL;
+}
+
+void shoal_store_prefetch_item(const shoal_store *store, const shoal_key *key)
+{
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
+    const char *item = (const char *)glimpse(store, key);
+    if (item == NULL) return;
+    __builtin_prefetch(item);
+    __builtin_prefetch(item + SHOAL_ALIGN_LINE);
+}
+
+void shoal_store_prefetch_value(const shoal_store *store, const shoal_key *key)
+{
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
+    const shoal_item *item = glimpse(store, key);
+    if (item == NULL) return;
+    size_t size = shoal_item__size(item);
+    if (size > PREFETCH_VALUE_MAX) size = PREFETCH_VALUE_MAX;
+    for (size_t at = 2 * SHOAL_ALIGN_LINE; at < size; at += SHOAL_ALIGN_LINE)
+        __builtin_prefetch((const char *)item + at);
 }
 
 void shoal_store_prefetch_gate(const shoal_store *store, const shoal_key *key)

@@ -87,6 +87,8 @@ uint32_t shoal_key_slot(shoal_slice name);
 /* Hints for a batch: first all keys at stage 0 (bucket), then all at stage 1 (item). */
 void shoal_store_prefetch_bucket(const shoal_store *store, const shoal_key *key);
 void shoal_store_prefetch_item(const shoal_store *store, const shoal_key *key);
+/* Stage 2, where values are large: the rest of the item. Inside enter and leave. */
+void shoal_store_prefetch_value(const shoal_store *store, const shoal_key *key);
 /* The same for what a write needs besides: the slot's gate and counts. With stage 0. */
 void shoal_store_prefetch_gate(const shoal_store *store, const shoal_key *key);
 

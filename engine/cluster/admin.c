@@ -123,7 +123,7 @@ static void command_reset(shoal_cluster *c, shoal_cluster_call *call)
         if (c->live[i] != c->myself) shoal_bus__node_remove(c, c->live[i], BUS_FORGOTTEN_RESET);
     }
     if (hard) reset_identity(c);
-    c->todo |= BUS_TODO_STATE | BUS_TODO_SAVE | BUS_TODO_ROUTE;
+    c->due |= BUS_DUE_STATE | BUS_DUE_SAVE | BUS_DUE_ROUTE;
     shoal_reply_ok(&call->reply);
 }
 
@@ -168,7 +168,7 @@ static void command_set_config_epoch(shoal_cluster *c, shoal_cluster_call *call)
     } else {
         c->myself->config_epoch = (uint64_t)epoch;
         if (c->current_epoch < (uint64_t)epoch) c->current_epoch = (uint64_t)epoch;
-        c->todo |= BUS_TODO_SAVE;
+        c->due |= BUS_DUE_SAVE;
         shoal_bus__log(c, BUS_WARNING, "configEpoch set to %llu via CLUSTER SET-CONFIG-EPOCH",
                        (unsigned long long)epoch);
         shoal_reply_ok(&call->reply);
@@ -194,7 +194,7 @@ static void command_saveconfig(shoal_cluster *c, shoal_cluster_call *call)
 {
     SHOAL_ASSERT(call->argc == 2);
     SHOAL_ASSERT(c->myself);
-    c->todo |= BUS_TODO_SAVE;
+    c->due |= BUS_DUE_SAVE;
     shoal_reply_ok(&call->reply);
 }
 

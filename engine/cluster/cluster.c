@@ -112,7 +112,7 @@ void shoal_cluster_set(shoal_cluster *c, const shoal_cluster_settings *settings,
     take_settings(c, settings);
     if (!c->myself) return;
     shoal_bus__adopt_settings(c);
-    c->todo |= BUS_TODO_STATE;
+    c->due |= BUS_DUE_STATE;
     shoal_bus__finish(c);
 }
 
@@ -165,11 +165,11 @@ void shoal_bus__finish(shoal_cluster *c)
     SHOAL_ASSERT(c->node_count <= c->node_capacity);
     SHOAL_ASSERT(c->slots_assigned <= SHOAL_SLOTS);
     SHOAL_ASSERT(c->voters <= c->node_count);
-    if (c->todo & BUS_TODO_STATE) shoal_bus__state_update(c);
+    if (c->due & BUS_DUE_STATE) shoal_bus__state_update(c);
     shoal_bus__note_changes(c);
-    if (c->todo & BUS_TODO_ROUTE) c->version++;
-    if (c->todo & BUS_TODO_SAVE) c->save.generation++;
-    c->todo = 0;
+    if (c->due & BUS_DUE_ROUTE) c->version++;
+    if (c->due & BUS_DUE_SAVE) c->save.generation++;
+    c->due = 0;
     shoal_bus__save_start(c);
     SHOAL_DEBUG_ASSERT(shoal_bus__check(c));
 }

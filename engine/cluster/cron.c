@@ -94,5 +94,5 @@ void shoal_bus__cron(shoal_cluster *c)
     for (uint32_t i = 0; i < c->node_count; i++) {
         if (!shoal_bus__is(c->live[i], not_watched)) watch(c, c->live[i]);
     }
-    if (!c->up) c->todo |= BUS_TODO_STATE;
+    if (!c->up) c->due |= BUS_DUE_STATE;
 }

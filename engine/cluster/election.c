@@ -72,7 +72,7 @@ void shoal_bus__vote(shoal_cluster *c, bus_node *sender, const shoal_frame *requ
     SHOAL_ASSERT(c->last_vote_epoch < c->current_epoch);
     c->last_vote_epoch = c->current_epoch;
     c->nodes[sender->replica_of]->voted_us = shoal_bus__stamp(c);
-    c->todo |= BUS_TODO_SAVE;
+    c->due |= BUS_DUE_SAVE;
     if (sender->link) hold_vote(c, sender->link);
     shoal_bus__log(c, BUS_WARNING, "Failover auth granted to %s for epoch %llu", sender->name,
                    (unsigned long long)c->current_epoch);

@@ -104,7 +104,7 @@ void shoal_bus__set_suspect(shoal_cluster *c, bus_node *node)
     SHOAL_ASSERT(node != c->myself);
     node->flags |= SHOAL_NODE_PFAIL;
     shoal_bus__note_node(c, SHOAL_TRACE_PFAIL, node);
-    c->todo |= BUS_TODO_STATE;
+    c->due |= BUS_DUE_STATE;
 }
 
 void shoal_bus__set_failed(shoal_cluster *c, bus_node *node, uint32_t reports)
@@ -117,7 +117,7 @@ void shoal_bus__set_failed(shoal_cluster *c, bus_node *node, uint32_t reports)
     node->fail_us = shoal_bus__stamp(c);
     shoal_bus__note(c, SHOAL_TRACE_FAIL, (uint64_t[3]){reports, shoal_bus__quorum(c)},
                     shoal_text(node->name));
-    c->todo |= BUS_TODO_STATE | BUS_TODO_SAVE;
+    c->due |= BUS_DUE_STATE | BUS_DUE_SAVE;
 }
 
 void shoal_bus__fail_if_agreed(shoal_cluster *c, bus_node *node)
@@ -142,7 +142,7 @@ static void clear_failed(shoal_cluster *c, bus_node *node, const char *because)
     shoal_bus__log(c, BUS_NOTICE, "Clear FAIL state for node %s: %s", node->name, because);
     node->flags &= (uint16_t)~SHOAL_NODE_FAIL;
     shoal_bus__note_node(c, SHOAL_TRACE_FAIL_CLEARED, node);
-    c->todo |= BUS_TODO_STATE | BUS_TODO_SAVE;
+    c->due |= BUS_DUE_STATE | BUS_DUE_SAVE;
 }
 
 void shoal_bus__answered(shoal_cluster *c, bus_node *node)
@@ -153,7 +153,7 @@ void shoal_bus__answered(shoal_cluster *c, bus_node *node)
     if (shoal_bus__is(node, SHOAL_NODE_PFAIL)) {
         node->flags &= (uint16_t)~SHOAL_NODE_PFAIL;
         shoal_bus__note_node(c, SHOAL_TRACE_PFAIL_CLEARED, node);
-        c->todo |= BUS_TODO_STATE | BUS_TODO_SAVE;
+        c->due |= BUS_DUE_STATE | BUS_DUE_SAVE;
         return;
     }
     if (!shoal_bus__is(node, SHOAL_NODE_FAIL)) return;

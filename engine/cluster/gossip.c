@@ -174,7 +174,7 @@ static void correct_address(shoal_cluster *c, bus_node *node, const shoal_gossip
     node->tls_port = entry->tls_port;
     node->flags &= (uint16_t)~SHOAL_NODE_NOADDR;
     shoal_bus__note_known(c, node);
-    c->todo |= BUS_TODO_SAVE | BUS_TODO_ROUTE;
+    c->due |= BUS_DUE_SAVE | BUS_DUE_ROUTE;
 }
 
 static void learn_node(shoal_cluster *c, const shoal_gossip *entry)
@@ -194,7 +194,7 @@ static void learn_node(shoal_cluster *c, const shoal_gossip *entry)
     node->bus_port = entry->bus_port;
     node->tls_port = entry->tls_port;
     shoal_bus__note_known(c, node);
-    c->todo |= BUS_TODO_SAVE;
+    c->due |= BUS_DUE_SAVE;
 }
 
 static void read_entry(shoal_cluster *c, bus_node *sender, const shoal_gossip *entry)

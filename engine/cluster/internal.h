@@ -4,7 +4,7 @@
  * that they work on stand in model.h.
  *
  * How a step goes: a public function of cluster.h sets `now`, does its work, which only marks what
- * has to follow (`todo`), and ends with shoal_bus__finish, which updates the cluster state, writes
+ * has to follow (`due`), and ends with shoal_bus__finish, which updates the cluster state, writes
  * the trace records that sum up changes, and starts a save.
  */
 #ifndef SHOAL_CLUSTER_INTERNAL_H

@@ -340,7 +340,7 @@ static void unload(shoal_cluster *c)
     shoal_bus__nodes_free(c);
     c->current_epoch = 0;
     c->last_vote_epoch = 0;
-    c->todo = 0;
+    c->due = 0;
 }
 
 shoal_err shoal_cluster_load(shoal_cluster *c, shoal_slice text, shoal_buffer *complaint)

@@ -76,9 +76,9 @@ enum { BUS_DEBUG = 0, BUS_VERBOSE = 1, BUS_NOTICE = 2, BUS_WARNING = 3 };
 
 /* What must follow a change, at the end of the step. */
 enum {
-    BUS_TODO_STATE = 1, /* the cluster state may be another */
-    BUS_TODO_SAVE = 2,  /* nodes.conf is out of date */
-    BUS_TODO_ROUTE = 4  /* owners, endpoints or the state changed for clients */
+    BUS_DUE_STATE = 1, /* the cluster state may be another */
+    BUS_DUE_SAVE = 2,  /* nodes.conf is out of date */
+    BUS_DUE_ROUTE = 4  /* owners, endpoints or the state changed for clients */
 };
 
 /* ---- a hash index from a 64-bit hash to a pointer; the owner of the pointers compares ---- */
@@ -213,7 +213,7 @@ struct shoal_cluster {
     uint32_t state_why;     /* last WHY_NOT about the state; 0 none */
     int64_t first_state_us; /* first look at the state */
     int64_t minority_us;    /* last look that saw a minority */
-    uint32_t todo;          /* BUS_TODO_* */
+    uint32_t due;           /* BUS_DUE_* */
     uint64_t version;
 
     uint64_t gossip_round;

@@ -194,7 +194,7 @@ void shoal_bus__node_remove(shoal_cluster *c, bus_node *node, uint32_t reason)
     c->live[c->node_count] = NULL;
     forget_in_others(c, node);
     free_node(c, node);
-    c->todo |= BUS_TODO_STATE | BUS_TODO_SAVE | BUS_TODO_ROUTE;
+    c->due |= BUS_DUE_STATE | BUS_DUE_SAVE | BUS_DUE_ROUTE;
 }
 
 void shoal_bus__nodes_free(shoal_cluster *c)
@@ -229,7 +229,7 @@ void shoal_bus__node_rename(shoal_cluster *c, bus_node *node, const char name[SH
     SHOAL_ASSERT(added);
     shoal_bus__note(c, SHOAL_TRACE_NODE_RENAMED, (uint64_t[3]){0},
                     (shoal_slice){both, sizeof(both)});
-    c->todo |= BUS_TODO_SAVE | BUS_TODO_ROUTE;
+    c->due |= BUS_DUE_SAVE | BUS_DUE_ROUTE;
 }
 
 static void leave_master(shoal_cluster *c, bus_node *node)
@@ -250,7 +250,7 @@ void shoal_bus__node_make_master(shoal_cluster *c, bus_node *node)
     node->flags &= (uint16_t)~SHOAL_NODE_REPLICA;
     node->flags |= SHOAL_NODE_MASTER;
     shoal_bus__note_known(c, node);
-    c->todo |= BUS_TODO_STATE | BUS_TODO_SAVE | BUS_TODO_ROUTE;
+    c->due |= BUS_DUE_STATE | BUS_DUE_SAVE | BUS_DUE_ROUTE;
 }
 
 void shoal_bus__node_make_replica(shoal_cluster *c, bus_node *node, uint16_t master)
@@ -264,13 +264,13 @@ void shoal_bus__node_make_replica(shoal_cluster *c, bus_node *node, uint16_t mas
         node->flags &= (uint16_t) ~(SHOAL_NODE_MASTER | SHOAL_NODE_MIGRATE_TO);
         node->flags |= SHOAL_NODE_REPLICA;
         shoal_bus__note_known(c, node);
-        c->todo |= BUS_TODO_STATE | BUS_TODO_SAVE | BUS_TODO_ROUTE;
+        c->due |= BUS_DUE_STATE | BUS_DUE_SAVE | BUS_DUE_ROUTE;
     }
     if (master == BUS_NONE || master == node->replica_of) return;
     leave_master(c, node);
     node->replica_of = master;
     c->nodes[master]->replica_count++;
-    c->todo |= BUS_TODO_SAVE | BUS_TODO_ROUTE;
+    c->due |= BUS_DUE_SAVE | BUS_DUE_ROUTE;
 }
 
 bus_node *shoal_bus__node_speaks_for(const shoal_cluster *c, const bus_node *node)
@@ -292,7 +292,7 @@ void shoal_bus__adopt_settings(shoal_cluster *c)
     me->port = s->announce_port ? s->announce_port : s->port;
     me->bus_port = s->announce_bus_port ? s->announce_bus_port : s->bus_port;
     shoal_bus__set_hostname(c, me, shoal_text(s->announce_hostname));
-    c->todo |= BUS_TODO_SAVE | BUS_TODO_ROUTE;
+    c->due |= BUS_DUE_SAVE | BUS_DUE_ROUTE;
 }
 
 void shoal_bus__set_hostname(shoal_cluster *c, bus_node *node, shoal_slice hostname)
@@ -306,7 +306,7 @@ void shoal_bus__set_hostname(shoal_cluster *c, bus_node *node, shoal_slice hostn
         if (!node->hostname) return;
     }
     shoal_bus__copy_text(node->hostname, BUS_HOSTNAME_SIZE, hostname);
-    c->todo |= BUS_TODO_SAVE | BUS_TODO_ROUTE;
+    c->due |= BUS_DUE_SAVE | BUS_DUE_ROUTE;
 }
 
 /* ---- handshakes ---- */

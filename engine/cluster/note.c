@@ -93,7 +93,7 @@ static void note_slots(shoal_cluster *c, bus_node *node)
 void shoal_bus__note_changes(shoal_cluster *c)
 {
     SHOAL_ASSERT(c->myself);
-    if (c->todo & BUS_TODO_ROUTE) {
+    if (c->due & BUS_DUE_ROUTE) {
         for (uint32_t i = 0; i < c->node_count; i++) {
             if (c->live[i]->slots_changed) note_slots(c, c->live[i]);
         }

@@ -54,7 +54,7 @@ static void update_address(shoal_cluster *c, bus_node *sender, const bus_link *l
     shoal_bus__log(c, BUS_WARNING, "Address updated for node %s, now %s:%u", sender->name,
                    sender->ip, sender->port);
     shoal_bus__note_known(c, sender);
-    c->todo |= BUS_TODO_SAVE | BUS_TODO_STATE | BUS_TODO_ROUTE;
+    c->due |= BUS_DUE_SAVE | BUS_DUE_STATE | BUS_DUE_ROUTE;
 }
 
 /* Our own address is what whoever meets us connected to. */
@@ -70,7 +70,7 @@ static void learn_own_ip(shoal_cluster *c, const bus_link *link, uint16_t type)
     shoal_bus__copy_text(me->ip, sizeof(me->ip), local);
     shoal_bus__log(c, BUS_WARNING, "IP address for this node updated to %s", me->ip);
     shoal_bus__note_known(c, me);
-    c->todo |= BUS_TODO_SAVE | BUS_TODO_ROUTE;
+    c->due |= BUS_DUE_SAVE | BUS_DUE_ROUTE;
 }
 
 /* ---- PING, PONG, MEET ---- */
@@ -87,7 +87,7 @@ static void meet_stranger(shoal_cluster *c, const bus_link *link, const shoal_fr
     if (!node) return;
     set_address(node, link, frame);
     shoal_bus__note_known(c, node);
-    c->todo |= BUS_TODO_SAVE;
+    c->due |= BUS_DUE_SAVE;
 }
 
 /* The first answer in a handshake: the node gets its name, unless it is known under it. */
@@ -122,7 +122,7 @@ static void lose_address(shoal_cluster *c, bus_link *link, size_t size)
     node->port = node->bus_port = node->tls_port = 0;
     shoal_bus__link_drop(c, link);
     shoal_bus__note_known(c, node);
-    c->todo |= BUS_TODO_SAVE | BUS_TODO_ROUTE;
+    c->due |= BUS_DUE_SAVE | BUS_DUE_ROUTE;
 }
 
 /* Answers on our own link prove who is at the other end. False when the link is gone, or the node
@@ -261,7 +261,7 @@ static void receive_update(shoal_cluster *c, const bus_link *link, const shoal_f
     }
     shoal_bus__node_make_master(c, owner);
     owner->config_epoch = frame->update_epoch;
-    c->todo |= BUS_TODO_SAVE;
+    c->due |= BUS_DUE_SAVE;
     shoal_bus__slots_claim(c, owner, frame->update_epoch, frame->update_slots);
 }
 
@@ -287,7 +287,7 @@ static void read_header(shoal_cluster *c, bus_node *sender, const shoal_frame *f
     if (frame->current_epoch > c->current_epoch) c->current_epoch = frame->current_epoch;
     if (frame->config_epoch > sender->config_epoch) {
         sender->config_epoch = frame->config_epoch;
-        c->todo |= BUS_TODO_SAVE;
+        c->due |= BUS_DUE_SAVE;
     }
     sender->offset = frame->offset;
 }

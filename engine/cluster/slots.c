@@ -61,7 +61,7 @@ bool shoal_bus__slot_set(shoal_cluster *c, uint32_t slot, bus_node *node)
 {
     SHOAL_ASSERT(slot < SHOAL_SLOTS);
     SHOAL_ASSERT(!node || shoal_bus__is(node, SHOAL_NODE_MASTER));
-    c->todo |= BUS_TODO_STATE | BUS_TODO_SAVE | BUS_TODO_ROUTE;
+    c->due |= BUS_DUE_STATE | BUS_DUE_SAVE | BUS_DUE_ROUTE;
     take_away(c, slot);
     if (!node || give_to(c, slot, node)) return true;
     shoal_bus__why_not(c, BUS_WHY_NO_MEMORY, "slot %u stays without an owner", slot);
@@ -143,7 +143,7 @@ void shoal_bus__epoch_collision(shoal_cluster *c, const bus_node *sender)
     if (sender->config_epoch != me->config_epoch) return;
     if (memcmp(sender->name, me->name, SHOAL_NODE_NAME_LEN) <= 0) return;
     me->config_epoch = ++c->current_epoch;
-    c->todo |= BUS_TODO_SAVE;
+    c->due |= BUS_DUE_SAVE;
     shoal_bus__log(c, BUS_WARNING, "configEpoch collision with node %s: configEpoch set to %llu",
                    sender->name, (unsigned long long)me->config_epoch);
 }
@@ -164,7 +164,7 @@ bool shoal_bus__epoch_bump(shoal_cluster *c)
     bus_node *me = c->myself;
     if (me->config_epoch != 0 && me->config_epoch == greatest_epoch(c)) return false;
     me->config_epoch = ++c->current_epoch;
-    c->todo |= BUS_TODO_SAVE;
+    c->due |= BUS_DUE_SAVE;
     shoal_bus__log(c, BUS_WARNING, "New configEpoch set to %llu",
                    (unsigned long long)me->config_epoch);
     return true;

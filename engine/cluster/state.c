@@ -58,7 +58,7 @@ static void change_state(shoal_cluster *c, uint32_t reason)
     SHOAL_ASSERT(c->up == (reason != BUS_STATE_UP));
     c->up = reason == BUS_STATE_UP;
     c->state_why = 0;
-    c->todo |= BUS_TODO_ROUTE;
+    c->due |= BUS_DUE_ROUTE;
     shoal_bus__log(c, BUS_WARNING, "Cluster state changed: %s", c->up ? "ok" : "fail");
     shoal_bus__note(c, SHOAL_TRACE_CLUSTER_STATE, (uint64_t[3]){c->up, reason, c->slots_assigned},
                     (shoal_slice){0});
@@ -68,7 +68,7 @@ void shoal_bus__state_update(shoal_cluster *c)
 {
     SHOAL_ASSERT(c->myself);
     SHOAL_ASSERT(shoal_bus__is(c->myself, SHOAL_NODE_MASTER));
-    c->todo &= ~(uint32_t)BUS_TODO_STATE;
+    c->due &= ~(uint32_t)BUS_DUE_STATE;
     if (c->first_state_us == 0) c->first_state_us = shoal_bus__stamp(c);
     if (!c->up && shoal_bus__since(c, c->first_state_us) < BUS_WRITABLE_DELAY_MS * 1000) {
         stay_down(c, BUS_WHY_UP_TOO_EARLY);

@@ -35,6 +35,7 @@ void shoal_vitals__init(shoal_vital_signs *signs, const char *config_file)
         signs->vitals.memory_total = (uint64_t)machine.totalram * machine.mem_unit;
     }
     signs->vitals.allocator_name = shoal_memory_name();
+    signs->vitals.clock = "POSIX clock_gettime";
     signs->vitals.multiplexing = "epoll";
     signs->vitals.compiler = COMPILER_VERSION;
     signs->vitals.system = signs->system;

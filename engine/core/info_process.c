@@ -49,7 +49,7 @@ static void build_facts(const shoal_node *node, shoal_buffer *out)
     shoal_info__text(out, "redis_mode", clustered(node) ? "cluster" : "standalone");
     host_text(out, "os", node->vitals.system);
     shoal_info__number(out, "arch_bits", 8 * sizeof(void *));
-    shoal_info__text(out, "monotonic_clock", "POSIX clock_gettime");
+    host_text(out, "monotonic_clock", node->vitals.clock);
     host_text(out, "multiplexing_api", node->vitals.multiplexing);
     shoal_info__text(out, "atomicvar_api", "c11-builtin");
     host_text(out, "gcc_version", node->vitals.compiler);

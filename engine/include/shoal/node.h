@@ -93,6 +93,7 @@ typedef struct shoal_vitals {
     uint64_t cpu_user_main_us; /* of the control actor's thread */
     uint64_t cpu_system_main_us;
     const char *allocator_name; /* "jemalloc-5.3.0" */
+    const char *clock;          /* what tells it the monotonic time */
     const char *multiplexing;   /* "epoll" */
     const char *compiler;       /* version of the gcc that it was built with, or stands for */
     const char *system;         /* "Linux 6.1.0 x86_64" */

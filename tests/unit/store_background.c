@@ -97,6 +97,25 @@ static void limbo_is_bounded_however_much_a_batch_retires(void **state)
     overwrite_turn_by_turn(2);
 }
 
+/* Many sessions of one round overwrite; between them nothing is needed that was read before. */
+static void a_refresh_gives_memory_back_within_a_batch(void **state)
+{
+    (void)state;
+    enum { KEYS = 500, SESSIONS = 100 };
+    store_box box;
+    box_open(&box, 2);
+    put_tagged(&box, 0, KEYS, -1);
+    uint64_t live = shoal_store_bytes_slot(box.store, shoal_key_slot(text_slice("{a}")));
+    for (int session = 0; session < SESSIONS; session++) {
+        put_tagged(&box, 0, KEYS, -1);
+        shoal_thread_refresh(box.thread);
+    }
+    shoal_store_stats stats;
+    shoal_store_stats_get(box.store, &stats);
+    assert_true(stats.bytes_limbo < 8 * live);
+    box_close(&box);
+}
+
 /* ---- gates ---- */
 
 /* An operation that another thread pushes again whenever it has run, as a crowd of clients would
@@ -156,6 +175,7 @@ int main(void)
         cmocka_unit_test(the_hand_leaves_a_slot_that_was_emptied_under_it),
         cmocka_unit_test(the_hand_leaves_a_slot_whose_last_ttl_it_has_reaped),
         cmocka_unit_test(limbo_is_bounded_however_much_a_batch_retires),
+        cmocka_unit_test(a_refresh_gives_memory_back_within_a_batch),
         cmocka_unit_test(a_thread_gets_out_of_a_gate_that_others_keep_busy),
     };
     return cmocka_run_group_tests_name("store_background", tests, NULL, NULL);

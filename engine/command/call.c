@@ -95,6 +95,43 @@ bool shoal_call__find_string(shoal_call *call, uint32_t index, const shoal_item 
     return check_string(call, *item);
 }
 
+bool shoal_call__look_compound(shoal_call *call, uint32_t index, shoal_value_type type,
+                               shoal_compound *value)
+{
+    SHOAL_ASSERT(index < call->key_count);
+    *value = (shoal_compound){.object = NULL};
+    const shoal_item *item = shoal_store_get(call->thread, &call->keys[index]);
+    if (item != NULL && shoal_item_type(item) == type && shoal_item_is_object(item) &&
+        !call->gated) {
+        SHOAL_ASSERT(call->command->executor == SHOAL_RUN_READ);
+        call->wants_gates = true;
+        return false;
+    }
+    shoal_thread_count_lookup(call->thread, item != NULL);
+    if (item == NULL) return true;
+    if (shoal_item_type(item) != type) {
+        shoal_reply_error(&call->reply, SHOAL_ERROR__TYPE);
+        return false;
+    }
+    *value = shoal_item_compound(item);
+    return true;
+}
+
+bool shoal_call__find_compound(shoal_call *call, uint32_t index, shoal_value_type type,
+                               const shoal_item **item, shoal_compound *value)
+{
+    SHOAL_ASSERT(call->gated);
+    *value = (shoal_compound){.object = NULL};
+    *item = shoal_call__find(call, index);
+    if (*item == NULL) return true;
+    if (shoal_item_type(*item) != type) {
+        shoal_reply_error(&call->reply, SHOAL_ERROR__TYPE);
+        return false;
+    }
+    *value = shoal_item_compound(*item);
+    return true;
+}
+
 void shoal_call__reply_string(shoal_call *call, const shoal_item *item)
 {
     SHOAL_DEBUG_ASSERT(item == NULL || shoal_item_type(item) == SHOAL_TYPE_STRING);

@@ -60,12 +60,19 @@ typedef enum shoal_category {
     SHOAL_CATEGORY_KEYSPACE = 1 << 0,
     SHOAL_CATEGORY_READ = 1 << 1,
     SHOAL_CATEGORY_WRITE = 1 << 2,
-    SHOAL_CATEGORY_STRING = 1 << 3,
-    SHOAL_CATEGORY_ADMIN = 1 << 4,
-    SHOAL_CATEGORY_FAST = 1 << 5,
-    SHOAL_CATEGORY_SLOW = 1 << 6,
-    SHOAL_CATEGORY_DANGEROUS = 1 << 7,
-    SHOAL_CATEGORY_CONNECTION = 1 << 8
+    SHOAL_CATEGORY_SET = 1 << 3,
+    SHOAL_CATEGORY_SORTEDSET = 1 << 4,
+    SHOAL_CATEGORY_LIST = 1 << 5,
+    SHOAL_CATEGORY_HASH = 1 << 6,
+    SHOAL_CATEGORY_STRING = 1 << 7,
+    SHOAL_CATEGORY_BITMAP = 1 << 8,
+    SHOAL_CATEGORY_ADMIN = 1 << 9,
+    SHOAL_CATEGORY_FAST = 1 << 10,
+    SHOAL_CATEGORY_SLOW = 1 << 11,
+    SHOAL_CATEGORY_BLOCKING = 1 << 12,
+    SHOAL_CATEGORY_DANGEROUS = 1 << 13,
+    SHOAL_CATEGORY_CONNECTION = 1 << 14,
+    SHOAL_CATEGORY_TRANSACTION = 1 << 15
 } shoal_category;
 
 /* SHOAL_FLAGS(WRITE, FAST) is SHOAL_FLAG_WRITE | SHOAL_FLAG_FAST; for commands.def. */
@@ -148,6 +155,9 @@ struct shoal_call {
     shoal_env *env;
     shoal_time now;
     shoal_reply reply;
+    bool gated;       /* the gates of all keys are held: objects may be touched */
+    bool wants_gates; /* set by a READ handler that met an object without them: nothing is written,
+                         and it is called again under the gates */
     shoal_session *session;      /* LOCAL; TOUR when tour->last; else NULL */
     struct shoal_worker *worker; /* LOCAL, TOUR: the worker that runs it; else NULL */
     shoal_tour *tour;            /* TOUR; else NULL */

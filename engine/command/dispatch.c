@@ -158,6 +158,7 @@ static uint32_t sorted_places(const shoal_call *call, uint32_t *places)
 static void run_gated(shoal_session *session, shoal_call *call)
 {
     SHOAL_ASSERT(call->key_count > 0);
+    call->gated = true;
     shoal_worker *worker = session->worker;
     uint32_t small[PLACES_SMALL];
     uint32_t *places = places_room(worker, small, call->key_count);
@@ -228,10 +229,11 @@ static void run(shoal_session *session, shoal_call *call)
     switch (call->command->executor) {
     case SHOAL_RUN_READ:
         if (call->key_count == 0 ||
-            (call->key_count == 1 && !shoal_store_place_slow(call->store, call->keys[0].place)))
+            (call->key_count == 1 && !shoal_store_place_slow(call->store, call->keys[0].place))) {
             call->command->run(call);
-        else
-            run_gated(session, call);
+            if (__builtin_expect(!call->wants_gates, 1)) return;
+        }
+        run_gated(session, call);
         return;
     case SHOAL_RUN_GATED: run_gated(session, call); return;
     case SHOAL_RUN_LOCAL:

@@ -175,6 +175,7 @@ static void run_under_gates(shoal_op *op, void *runner)
                  errand->command->executor == SHOAL_RUN_GATED);
     shoal_thread *thread = runner;
     shoal_call call = call_of(errand, thread, &errand->reply);
+    call.gated = true;
     /* The slot may have gone to another node while the errand waited. */
     /* pair: env.settings */
     bool cluster = shoal_load_acquire(&call.env->settings)->cluster;

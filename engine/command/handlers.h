@@ -48,6 +48,16 @@ const shoal_settings *shoal_call__settings(const shoal_call *call);
 const shoal_item *shoal_call__look(shoal_call *call, uint32_t index);
 /* As look, for a string: false after writing an error because it is another type. */
 bool shoal_call__look_string(shoal_call *call, uint32_t index, const shoal_item **item);
+/* The compound value of key `index` for a reader, counted as hit or miss. `value` is empty (neither
+ * pack nor object) when there is none. False, and the handler returns at once, after writing an
+ * error because it is another type, or when it is an object and the gates are not held
+ * (call->wants_gates is set then). */
+bool shoal_call__look_compound(shoal_call *call, uint32_t index, shoal_value_type type,
+                               shoal_compound *value);
+/* The compound value of key `index` under its gate, not counted; the same. `*item` is its item or
+ * NULL (for its TTL, say). */
+bool shoal_call__find_compound(shoal_call *call, uint32_t index, shoal_value_type type,
+                               const shoal_item **item, shoal_compound *value);
 /* The item of key `index` under its gate, not counted. */
 const shoal_item *shoal_call__find(shoal_call *call, uint32_t index);
 /* As find, for a string. */

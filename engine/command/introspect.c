@@ -14,13 +14,14 @@ static const char *const flag_names[] = {
 };
 /* Names of SHOAL_CATEGORY_ bits, from bit 0 on. */
 static const char *const category_names[] = {
-    "@keyspace", "@read", "@write",     "@string",     "@admin",
-    "@fast",     "@slow", "@dangerous", "@connection",
+    "@keyspace", "@read",      "@write",      "@set",         "@sortedset", "@list",
+    "@hash",     "@string",    "@bitmap",     "@admin",       "@fast",      "@slow",
+    "@blocking", "@dangerous", "@connection", "@transaction",
 };
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 _Static_assert(1u << (COUNT_OF(flag_names) - 1) == SHOAL_FLAG_ALLOW_BUSY, "a name for each flag");
-_Static_assert(1u << (COUNT_OF(category_names) - 1) == SHOAL_CATEGORY_CONNECTION,
+_Static_assert(1u << (COUNT_OF(category_names) - 1) == SHOAL_CATEGORY_TRANSACTION,
                "a name for each category");
 
 /* ---- pieces ---- */

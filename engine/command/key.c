@@ -28,19 +28,10 @@ void shoal_command__type(shoal_call *call)
     SHOAL_DEBUG_ASSERT(call->key_count == 1);
     const shoal_item *item = shoal_call__look(call, 0);
     shoal_value_type type = item == NULL ? SHOAL_TYPE_NONE : shoal_item_type(item);
-    shoal_reply_status(&call->reply, type == SHOAL_TYPE_STRING ? "string" : "none");
+    shoal_reply_status(&call->reply, shoal_value_type_name(type));
 }
 
 /* ---- another name ---- */
-
-/* Puts what `item` is at key `to`. */
-static shoal_err put_copy(shoal_call *call, const shoal_item *item, const shoal_key *to)
-{
-    SHOAL_ASSERT(item != NULL);
-    char scratch[SHOAL_INT_TEXT_SIZE];
-    shoal_slice value = shoal_item_string(item, scratch);
-    return shoal_store_put_locked(call->thread, to, value, shoal_item_expires_ms(item));
-}
 
 static bool same_key(const shoal_key *a, const shoal_key *b)
 {
@@ -62,8 +53,8 @@ void shoal_command__rename(shoal_call *call)
         return;
     }
     if (!same) {
-        if (!shoal_call__stored(call, put_copy(call, item, &call->keys[1]))) return;
-        shoal_store_remove_locked(call->thread, &call->keys[0]);
+        shoal_err err = shoal_store_rename_locked(call->thread, &call->keys[0], &call->keys[1]);
+        if (!shoal_call__stored(call, err)) return;
     }
     if (only_if_free) {
         shoal_reply_integer(&call->reply, 1);
@@ -108,7 +99,11 @@ void shoal_command__copy(shoal_call *call)
     }
     const shoal_item *item = shoal_call__find(call, 0);
     bool possible = item != NULL && (replace || shoal_call__find(call, 1) == NULL);
-    if (possible && !shoal_call__stored(call, put_copy(call, item, &call->keys[1]))) return;
+    if (possible) {
+        shoal_err err = shoal_store_copy_locked(call->thread, item, &call->keys[1],
+                                                shoal_item_expires_ms(item));
+        if (!shoal_call__stored(call, err)) return;
+    }
     shoal_reply_integer(&call->reply, possible);
 }
 
@@ -127,8 +122,8 @@ void shoal_command__move(shoal_call *call)
     const shoal_item *item = shoal_call__find(call, 0);
     bool possible = item != NULL && shoal_call__find(call, 1) == NULL;
     if (possible) {
-        if (!shoal_call__stored(call, put_copy(call, item, &call->keys[1]))) return;
-        shoal_store_remove_locked(call->thread, &call->keys[0]);
+        shoal_err err = shoal_store_rename_locked(call->thread, &call->keys[0], &call->keys[1]);
+        if (!shoal_call__stored(call, err)) return;
     }
     shoal_reply_integer(&call->reply, possible);
 }

@@ -165,12 +165,10 @@ static void drop_expired(shoal_thread *thread, uint32_t place, const shoal_item 
     SHOAL_DEBUG_ASSERT(shoal_item__is_expired(item, thread->now_ms));
     shoal_slice name = shoal_item_name(item);
     shoal_key key = {name, shoal_hash(name, thread->store->seed), place};
-    shoal_leaf leaf = shoal_table__leaf(thread->store, &key);
-    shoal_spot spot;
-    const shoal_item *found = shoal_table__locate(&leaf, &key, &spot);
-    SHOAL_ASSERT(found == item);
-    shoal_store__drop(thread, &key, &leaf, &spot);
-    shoal_bump_relaxed(&thread->counters.expired, 1);
+    shoal_found found = {.leaf = shoal_table__leaf(thread->store, &key)};
+    const shoal_item *located = shoal_table__locate(&found.leaf, &key, &found.spot);
+    SHOAL_ASSERT(located == item);
+    shoal_store__drop(thread, &key, &found, SHOAL_CHANGE_EXPIRED);
 }
 
 /* Sweeps the chain of `home`. Returns the units it took. */

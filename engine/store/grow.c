@@ -233,7 +233,7 @@ static void prefetch_entry(void *context, uint64_t entry, const shoal_bucket *ho
 static uint64_t item_hash(const split *to, const shoal_item *item)
 {
     SHOAL_DEBUG_ASSERT(to->depth < DEPTH_MAX);
-    SHOAL_DEBUG_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) != SHOAL_TYPE_NONE);
     uint64_t hash = shoal_hash(shoal_item_name(item), to->thread->store->seed);
     return hash << (to->depth * DIRECTORY_BITS);
 }

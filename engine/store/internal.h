@@ -7,6 +7,7 @@
  *   limbo.c   memory that readers may still see   expire.c  TTL hints and the sweeping hand
  *   walk.c    scan, random, digest                route.c   ownership and routes
  *   store.c   creation, threads, reads, writes, statistics
+ *   change.c  counting changes of keys and telling who watches them
  */
 #ifndef SHOAL_STORE_INTERNAL_H
 #define SHOAL_STORE_INTERNAL_H
@@ -29,7 +30,8 @@ typedef enum shoal_corpse {
     CORPSE_LEAF,     /* a leaf's buckets with their chains; not the items */
     CORPSE_BRANCH,   /* a directory and the leaves below it; not the items */
     CORPSE_TREE,     /* all that a slot's word leads to, items too; freed in steps */
-    CORPSE_ROUTE     /* a route table */
+    CORPSE_ROUTE,    /* a route table */
+    CORPSE_OBJECT    /* an object, without an item; freed in steps */
 } shoal_corpse;
 
 /* One piece: kind in bits 0..3 of the word that led to it (a word as in layout.h, or a plain
@@ -86,9 +88,13 @@ struct shoal_thread {
     shoal_gate_op *granted_first, *granted_last; /* were given a gate, wait to go on */
     uint32_t grants_left;                        /* of them, how many this batch may still run */
     shoal_limbo_block *limbo_first, *limbo_last, *limbo_spare;
-    uint64_t dissolving; /* word of a tree that is being freed, 0 for none */
-    uint64_t dissolved;  /* position up to which it has been */
-    uint32_t retired;    /* pieces since the last leave */
+    uint64_t dissolving;     /* word of a tree that is being freed, 0 for none */
+    uint64_t dissolved;      /* position up to which it has been */
+    shoal_object *crumbling; /* an object that is being freed, NULL for none */
+    shoal_allocator heap;    /* of items and objects */
+    shoal_account account;   /* of objects that are made and changed */
+    uint64_t changes;        /* of keys, so far */
+    uint32_t retired;        /* pieces since the last leave */
     shoal_sweep sweep;
     shoal_prng prng;
     shoal_counters counters;
@@ -155,6 +161,8 @@ bool shoal_limbo__reserve(shoal_thread *thread);
 void shoal_limbo__retire(shoal_thread *thread, shoal_corpse kind, uint64_t what, uint64_t bytes);
 /* The word under which an item of `size` bytes is retired. */
 uint64_t shoal_limbo__item(const shoal_item *item, size_t size);
+/* The word under which an object is retired. */
+uint64_t shoal_limbo__object(const shoal_object *object);
 /* Frees what nobody can see any more, at most some `budget` pieces. */
 void shoal_limbo__collect(shoal_thread *thread, uint32_t budget);
 /* Frees everything; all threads are outside. */
@@ -169,11 +177,12 @@ bool shoal_limbo__waits(const shoal_thread *thread);
 /* What an item is to be made of. */
 typedef struct shoal_item_plan {
     shoal_slice name;
-    shoal_slice value; /* as bytes, unless integer */
-    bool is_integer;
-    int64_t integer;
-    int64_t expires_ms; /* < 0: never */
-    size_t bytes;       /* set by make: what the item takes from the allocator */
+    shoal_value_type type;
+    uint8_t kept;        /* ITEM_INTEGER, ITEM_RAW, ITEM_OBJECT or 0 */
+    shoal_gather value;  /* the bytes; of ITEM_INTEGER and ITEM_OBJECT those of number or pointer */
+    int64_t expires_ms;  /* < 0: never */
+    shoal_change change; /* what watchers are told */
+    size_t bytes;        /* set by make: what the item takes from the allocator */
 } shoal_item_plan;
 
 /* Allocates and fills an item, counted for the thread. NULL without memory. */
@@ -244,9 +253,22 @@ int64_t shoal_expire__hint_time(uint8_t hint, int64_t now_ms);
 
 /* ---- store.c ---- */
 
-/* Takes the item at `spot` out of the slot and retires it. Under the gate. */
-void shoal_store__drop(shoal_thread *thread, const shoal_key *key, const shoal_leaf *leaf,
-                       const shoal_spot *spot);
+/* Where an entry is. */
+typedef struct shoal_found {
+    shoal_leaf leaf;
+    shoal_spot spot;
+} shoal_found;
+
+/* Takes the item at `found` out of the slot and retires it, with its object. Under the gate. */
+void shoal_store__drop(shoal_thread *thread, const shoal_key *key, const shoal_found *found,
+                       shoal_change change);
+
+/* ---- change.c: under the gate of the place ---- */
+
+/* Counts a change of a key, and tells who watches it. */
+void shoal_change__note(shoal_thread *thread, const shoal_key *key, shoal_change change);
+/* The same for all keys of a place at once. */
+void shoal_change__note_all(shoal_thread *thread, uint32_t place);
 
 /* ---- route.c ---- */
 

@@ -20,7 +20,7 @@ shoal_value_type shoal_item_type(const shoal_item *item)
 shoal_slice shoal_item_name(const shoal_item *item)
 {
     SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
-    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) != SHOAL_TYPE_NONE);
     shoal_item_parts parts = shoal_item__parts(item);
     return (shoal_slice){parts.key, parts.key_size};
 }
@@ -28,9 +28,10 @@ shoal_slice shoal_item_name(const shoal_item *item)
 bool shoal_item_integer(const shoal_item *item, int64_t *value)
 {
     SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
-    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) != SHOAL_TYPE_NONE);
     SHOAL_DEBUG_ASSERT(value != NULL);
-    if (!(item->head & ITEM_INTEGER)) return false;
+    const uint8_t wanted = SHOAL_TYPE_STRING | ITEM_INTEGER;
+    if ((item->head & (ITEM_TYPE_MASK | ITEM_INTEGER)) != wanted) return false;
     memcpy(value, shoal_item__parts(item).value, sizeof *value);
     return true;
 }
@@ -53,7 +54,7 @@ shoal_slice shoal_item_string(const shoal_item *item, char scratch[SHOAL_INT_TEX
 size_t shoal_item_string_size(const shoal_item *item)
 {
     SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
-    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) != SHOAL_TYPE_NONE);
     char scratch[SHOAL_INT_TEXT_SIZE];
     if (item->head & ITEM_INTEGER) return shoal_item_string(item, scratch).size;
     return shoal_item__parts(item).value_size;
@@ -62,29 +63,48 @@ size_t shoal_item_string_size(const shoal_item *item)
 int64_t shoal_item_expires_ms(const shoal_item *item)
 {
     SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
-    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) != SHOAL_TYPE_NONE);
     return shoal_item__parts(item).expires_ms;
 }
 
 const char *shoal_item_encoding(const shoal_item *item)
 {
     SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
-    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) != SHOAL_TYPE_NONE);
+    SHOAL_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
     if (item->head & ITEM_INTEGER) return "int";
+    if (item->head & ITEM_RAW) return "raw";
     return shoal_item__parts(item).value_size <= EMBSTR_SIZE_MAX ? "embstr" : "raw";
+}
+
+bool shoal_item_is_object(const shoal_item *item)
+{
+    SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
+    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) != SHOAL_TYPE_NONE);
+    return (item->head & ITEM_OBJECT) != 0;
+}
+
+shoal_compound shoal_item_compound(const shoal_item *item)
+{
+    SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
+    SHOAL_ASSERT(shoal_item_type(item) > SHOAL_TYPE_STRING);
+    shoal_object *object = shoal_item__object(item);
+    if (object != NULL) return (shoal_compound){.object = object};
+    shoal_item_parts parts = shoal_item__parts(item);
+    return (shoal_compound){.pack = {parts.value, parts.value_size}};
 }
 
 size_t shoal_item_memory(const shoal_store *store, const shoal_item *item)
 {
     SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
-    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) != SHOAL_TYPE_NONE);
     return shoal_store__usable(store, shoal_item__size(item), ITEM_ALIGNMENT);
 }
 
 size_t shoal_item__size(const shoal_item *item)
 {
     SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
-    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) != SHOAL_TYPE_NONE);
     shoal_item_parts parts = shoal_item__parts(item);
     return (size_t)(parts.value - (const char *)item) + parts.value_size;
 }
@@ -121,39 +141,51 @@ static char *write_expiry(char *at, int64_t expires_ms)
     return at + ITEM_EXPIRY_SIZE;
 }
 
+static size_t gathered_size(shoal_gather value)
+{
+    SHOAL_DEBUG_ASSERT(value.count > 0);
+    SHOAL_DEBUG_ASSERT(value.parts != NULL);
+    size_t size = 0;
+    for (uint32_t i = 0; i < value.count; i++) size += value.parts[i].size;
+    return size;
+}
+
+/* The head for a plan, whose value has `value_size` bytes. */
+static uint8_t head_of(const shoal_item_plan *plan, size_t value_size)
+{
+    SHOAL_ASSERT(plan->type > SHOAL_TYPE_NONE && plan->type < SHOAL_TYPE_COUNT);
+    SHOAL_ASSERT((plan->kept & ~ITEM_KEPT_MASK) == 0);
+    uint8_t head = (uint8_t)((unsigned)plan->type | plan->kept);
+    if (plan->name.size > UINT8_MAX || value_size > UINT16_MAX) head |= ITEM_LONG;
+    if (plan->expires_ms >= 0) head |= ITEM_VOLATILE;
+    return head;
+}
+
 shoal_item *shoal_item__make(shoal_thread *thread, shoal_item_plan *plan)
 {
-    size_t value_size = plan->is_integer ? sizeof plan->integer : plan->value.size;
+    size_t value_size = gathered_size(plan->value);
     SHOAL_ASSERT(plan->name.size <= SHOAL_KEY_SIZE_MAX);
     SHOAL_ASSERT(value_size <= SHOAL_VALUE_SIZE_MAX);
     int64_t expires_ms = plan->expires_ms;
     if (expires_ms > SHOAL_EXPIRES_MS_MAX) expires_ms = SHOAL_EXPIRES_MS_MAX;
 
-    uint8_t head = SHOAL_TYPE_STRING;
-    size_t size = sizeof(shoal_item) + plan->name.size + value_size;
-    if (plan->is_integer) head |= ITEM_INTEGER;
-    if (plan->name.size > UINT8_MAX || value_size > UINT16_MAX) {
-        head |= ITEM_LONG;
-        size += sizeof(shoal_item_long) - sizeof(shoal_item);
-    }
-    if (expires_ms >= 0) {
-        head |= ITEM_VOLATILE;
-        size += ITEM_EXPIRY_SIZE;
-    }
-    shoal_store *store = thread->store;
-    shoal_item *item = shoal_memory_take(&store->allocator, size, ITEM_ALIGNMENT);
+    uint8_t head = head_of(plan, value_size);
+    size_t size = plan->name.size + value_size;
+    size += head & ITEM_LONG ? sizeof(shoal_item_long) : sizeof(shoal_item);
+    if (expires_ms >= 0) size += ITEM_EXPIRY_SIZE;
+    shoal_item *item = shoal_memory_take(&thread->heap, size, ITEM_ALIGNMENT);
     if (item == NULL) return NULL;
-    plan->bytes = shoal_store__usable(store, size, ITEM_ALIGNMENT);
+    plan->bytes = shoal_store__usable(thread->store, size, ITEM_ALIGNMENT);
     shoal_bump_relaxed(&thread->counters.bytes, (int64_t)plan->bytes);
 
     char *at = write_header(item, plan, value_size, head);
     if (expires_ms >= 0) at = write_expiry(at, expires_ms);
     if (plan->name.size > 0) memcpy(at, plan->name.data, plan->name.size);
     at += plan->name.size;
-    if (plan->is_integer) {
-        memcpy(at, &plan->integer, sizeof plan->integer);
-    } else if (value_size > 0) {
-        memcpy(at, plan->value.data, value_size);
+    for (uint32_t i = 0; i < plan->value.count; i++) {
+        shoal_slice part = plan->value.parts[i];
+        if (part.size > 0) memcpy(at, part.data, part.size);
+        at += part.size;
     }
     SHOAL_DEBUG_ASSERT(shoal_item__size(item) == size);
     return item;
@@ -161,11 +193,10 @@ shoal_item *shoal_item__make(shoal_thread *thread, shoal_item_plan *plan)
 
 size_t shoal_item__free(shoal_thread *thread, shoal_item *item, size_t size)
 {
-    SHOAL_DEBUG_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) != SHOAL_TYPE_NONE);
     SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
-    shoal_store *store = thread->store;
-    size_t bytes = shoal_store__usable(store, size, ITEM_ALIGNMENT);
+    size_t bytes = shoal_store__usable(thread->store, size, ITEM_ALIGNMENT);
     shoal_bump_relaxed(&thread->counters.bytes, -(int64_t)bytes);
-    shoal_memory_give(&store->allocator, item, size, ITEM_ALIGNMENT);
+    shoal_memory_give(&thread->heap, item, size, ITEM_ALIGNMENT);
     return bytes;
 }

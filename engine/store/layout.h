@@ -157,6 +157,8 @@ typedef struct shoal_hot {
     _Atomic uint32_t keys_volatile; /* holder writes, any reads, relaxed: those with a TTL */
     uint32_t leaf_keys;             /* holder: entries of the leaf that the slot's word is */
     uint32_t held_before;           /* holder: place + 1 of the gate its operation took before */
+    _Atomic uint64_t changes;       /* holder writes, any reads, relaxed: changes of keys so far */
+    shoal_interest *interests;      /* holder: who watches keys of the slot, oldest first */
 } shoal_hot;
 
 _Static_assert(sizeof(shoal_hot) == 64, "a hot line is one line");
@@ -180,16 +182,20 @@ typedef struct shoal_db {
 
 /* The bits of an item's head. */
 #define ITEM_TYPE_MASK 0x07u
-#define ITEM_INTEGER 0x08u /* the value is an int64, eight bytes in the machine's order */
+#define ITEM_INTEGER 0x08u /* of a string: the value is an int64, eight bytes in machine order */
+#define ITEM_RAW 0x10u     /* of a string: edited in place as clients see it, never "embstr" */
+#define ITEM_OBJECT 0x20u  /* of a compound: the value is the pointer to a shoal_object */
 #define ITEM_VOLATILE 0x40u
 #define ITEM_LONG 0x80u
+/* The bits that say how a value is kept. */
+#define ITEM_KEPT_MASK (ITEM_INTEGER | ITEM_RAW | ITEM_OBJECT)
 /* Bytes of an expiry, which follows the header. */
 #define ITEM_EXPIRY_SIZE 6u
 /* Items are aligned so, which frees four bits of their pointers. */
 #define ITEM_ALIGNMENT 16u
 
 /* The short form: | head | key size | value size | [6: expiry ms] | key | value |. Bits 3..5 of
- * the head say how the value is kept: 0 as bytes, 1 as an integer. */
+ * the head say how the value is kept. */
 struct shoal_item {
     uint8_t head;
     uint8_t key_size;
@@ -248,6 +254,15 @@ static inline shoal_item_parts shoal_item__parts(const shoal_item *item)
     parts.key = at;
     parts.value = at + parts.key_size;
     return parts;
+}
+
+/* The object of an item that has one, else NULL. */
+static inline shoal_object *shoal_item__object(const shoal_item *item)
+{
+    if (!(item->head & ITEM_OBJECT)) return NULL;
+    shoal_object *object;
+    memcpy(&object, shoal_item__parts(item).value, sizeof(void *));
+    return object;
 }
 
 /* True when the item has a TTL that is over at `now_ms`. */

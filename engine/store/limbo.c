@@ -5,7 +5,8 @@
  * with one thread needs no epochs: its own leave is enough.
  *
  * A cleared slot is one piece however large it was. It is taken apart in steps, leaf by leaf, so
- * that FLUSHALL of a million keys stops nobody.
+ * that FLUSHALL of a million keys stops nobody. An object is one piece as well, which its type
+ * frees by and by.
  *
  * The queue cannot fail once shoal_limbo__reserve has said yes. Where a removal goes on without
  * that promise (deleting must work when memory is out) and the allocator refuses even the 2 KiB
@@ -27,6 +28,16 @@
  * fetch the item, cold by then, only to learn how large it is (a sixth of a SET's time). */
 #define CORPSE_SIZE_SHIFT 48
 #define CORPSE_SIZE_END ((size_t)1 << 16)
+
+/* Objects are aligned to 8, so their addresses stand above the kind. */
+#define CORPSE_OBJECT_SHIFT 4
+
+/* Pieces of an object that a tree's dissolution frees on its way. */
+#define SMALL_OBJECT_PIECES 16u
+
+/* Stamps of pieces that nobody reads any more, with epochs and for a single thread. */
+#define STAMP_PASSED ((uint64_t)0)
+#define STAMP_PASSED_ALONE UINT64_MAX
 
 bool shoal_limbo__reserve(shoal_thread *thread)
 {
@@ -79,7 +90,8 @@ bool shoal_limbo__waits(const shoal_thread *thread)
     SHOAL_DEBUG_ASSERT((thread->limbo_first == NULL) == (thread->limbo_last == NULL));
     SHOAL_DEBUG_ASSERT(thread->dissolving == 0 || thread->dissolved <= POSITION_END);
     const shoal_limbo_block *first = thread->limbo_first;
-    return thread->dissolving != 0 || (first != NULL && first->first != first->end);
+    return thread->dissolving != 0 || thread->crumbling != NULL ||
+           (first != NULL && first->first != first->end);
 }
 
 bool shoal_limbo__is_long(const shoal_thread *thread)
@@ -94,9 +106,54 @@ bool shoal_limbo__is_long(const shoal_thread *thread)
 
 /* ---- freeing ---- */
 
+uint64_t shoal_limbo__object(const shoal_object *object)
+{
+    SHOAL_ASSERT((uint64_t)(uintptr_t)object >> CORPSE_SIZE_SHIFT == 0);
+    SHOAL_ASSERT(object != NULL);
+    return (uint64_t)(uintptr_t)object << CORPSE_OBJECT_SHIFT;
+}
+
+/* Frees pieces of an object that nobody can reach, and takes them from `*budget`. True when it is
+ * gone. */
+static bool crumble(shoal_thread *thread, shoal_object *object, uint32_t *budget)
+{
+    const shoal_value_ops *ops = shoal_value_ops_of((shoal_value_type)object->type);
+    SHOAL_ASSERT(ops != NULL);
+    SHOAL_ASSERT(*budget > 0);
+    shoal_account account = {.allocator = &thread->heap};
+    bool gone = ops->free_some(object, &account, budget);
+    shoal_bump_relaxed(&thread->counters.bytes, account.bytes);
+    shoal_bump_relaxed(&thread->counters.bytes_limbo, account.bytes);
+    return gone;
+}
+
+/* Frees the object of an item whose tree is taken apart: at once where it is small, else it waits
+ * for its turn at the end of the queue, which nobody's reading holds up any more. */
+static void free_object(shoal_thread *thread, shoal_object *object)
+{
+    SHOAL_DEBUG_ASSERT(object->type < SHOAL_TYPE_COUNT);
+    uint32_t budget = SMALL_OBJECT_PIECES;
+    if (crumble(thread, object, &budget)) return;
+    shoal_limbo_block *last = thread->limbo_last;
+    bool room = last != NULL && last->end < LIMBO_BLOCK_ENTRIES;
+    if (!room && append_block(thread)) {
+        last = thread->limbo_last;
+        room = true;
+    }
+    if (room) {
+        uint64_t what = shoal_limbo__object(object) | (uint64_t)CORPSE_OBJECT;
+        last->entries[last->end++] =
+            (shoal_limbo_entry){what, thread->alone ? STAMP_PASSED_ALONE : STAMP_PASSED};
+        return;
+    }
+    do {
+        budget = UINT32_MAX;
+    } while (!crumble(thread, object, &budget));
+}
+
 static void free_item(shoal_thread *thread, shoal_item *item, size_t size)
 {
-    SHOAL_DEBUG_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) != SHOAL_TYPE_NONE);
     SHOAL_DEBUG_ASSERT(shoal_item__size(item) == size);
     size_t bytes = shoal_item__free(thread, item, size);
     shoal_bump_relaxed(&thread->counters.bytes_limbo, -(int64_t)bytes);
@@ -139,6 +196,8 @@ static void free_chain(shoal_thread *thread, shoal_bucket *home, bool items)
             entry = shoal_load_relaxed(&bucket->entries[i]);
             if (items && shoal_entry__is_item(entry)) {
                 shoal_item *item = shoal_entry__pointer(entry);
+                shoal_object *object = shoal_item__object(item);
+                if (object != NULL) free_object(thread, object);
                 free_item(thread, item, shoal_item__size(item));
             }
         }
@@ -241,11 +300,11 @@ static void free_route(shoal_thread *thread, const shoal_route *route)
     shoal_route__free(thread, route);
 }
 
-/* Frees one piece. A tree is only begun. */
+/* Frees one piece. A tree or an object is only begun. */
 static void free_corpse(shoal_thread *thread, uint64_t what)
 {
     SHOAL_ASSERT((what & ~CORPSE_MASK) != 0);
-    SHOAL_ASSERT(thread->dissolving == 0);
+    SHOAL_ASSERT(thread->dissolving == 0 && thread->crumbling == NULL);
     shoal_corpse kind = (shoal_corpse)(what & CORPSE_MASK);
     uint64_t word = what & ~CORPSE_MASK;
     switch (kind) {
@@ -258,6 +317,9 @@ static void free_corpse(shoal_thread *thread, uint64_t what)
         thread->dissolved = 0;
         break;
     case CORPSE_ROUTE: free_route(thread, shoal_word__pointer(word)); break;
+    case CORPSE_OBJECT:
+        thread->crumbling = (shoal_object *)(uintptr_t)(word >> CORPSE_OBJECT_SHIFT);
+        break;
     }
 }
 
@@ -297,6 +359,10 @@ static void collect(shoal_thread *thread, uint32_t budget, bool all)
     while (budget > 0) {
         if (thread->dissolving != 0) {
             budget = dissolve(thread, budget);
+            continue;
+        }
+        if (thread->crumbling != NULL) {
+            if (crumble(thread, thread->crumbling, &budget)) thread->crumbling = NULL;
             continue;
         }
         uint64_t what = take_oldest(thread, all);

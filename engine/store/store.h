@@ -19,6 +19,7 @@
 #include <shoal/types.h>
 
 #include "base/inbox.h"
+#include "value/value.h"
 
 typedef struct shoal_store shoal_store;
 /* A thread registered with a store: its epoch, retired memory, counters, random stream. Used by
@@ -94,12 +95,6 @@ void shoal_store_prefetch_gate(const shoal_store *store, const shoal_key *key);
 
 /* ---- values ---- */
 
-/* What a key holds. The numbers stand in items. */
-typedef enum shoal_value_type {
-    SHOAL_TYPE_NONE = 0,
-    SHOAL_TYPE_STRING = 1 /* lists, sets, sorted sets, hashes and streams join here */
-} shoal_value_type;
-
 /* Room for the decimal text of an int64 with its sign, and a zero. */
 #define SHOAL_INT_TEXT_SIZE 21
 
@@ -115,10 +110,16 @@ size_t shoal_item_string_size(const shoal_item *item);
 bool shoal_item_integer(const shoal_item *item, int64_t *value);
 /* Wall-clock milliseconds at which it expires, or -1 without a TTL. */
 int64_t shoal_item_expires_ms(const shoal_item *item);
-/* "int", "embstr" or "raw": Redis's words for how the value is kept. */
+/* Of a string, "int", "embstr" or "raw": Redis's words for how the value is kept. */
 const char *shoal_item_encoding(const shoal_item *item);
-/* Bytes that the item takes from the allocator, value included. */
+/* Bytes that the item takes from the allocator: of a string or pack with its value, of an object
+ * without. */
 size_t shoal_item_memory(const shoal_store *store, const shoal_item *item);
+/* True when the item's value is an object: to be looked at under the gate only. */
+bool shoal_item_is_object(const shoal_item *item);
+/* The value of an item of a compound type. The object in it may be touched under the gate only; the
+ * pack is borrowed like the item. */
+shoal_compound shoal_item_compound(const shoal_item *item);
 
 /* ---- reads: inside enter and leave, no gate ---- */
 
@@ -161,13 +162,84 @@ SHOAL_MUST_USE shoal_err shoal_store_put_locked(shoal_thread *thread, const shoa
 /* The same for an integer. */
 SHOAL_MUST_USE shoal_err shoal_store_put_integer_locked(shoal_thread *thread, const shoal_key *key,
                                                         int64_t value, int64_t expires_ms);
+/* As shoal_store_put_locked, for a string that was edited in place as far as clients know (APPEND,
+ * SETRANGE, SETBIT): kept as bytes, and its encoding is "raw". */
+SHOAL_MUST_USE shoal_err shoal_store_put_raw_locked(shoal_thread *thread, const shoal_key *key,
+                                                    shoal_slice value, int64_t expires_ms);
+
+/* Slices that together are one value. */
+typedef struct shoal_gather {
+    const shoal_slice *parts;
+    uint32_t count; /* at most 16 */
+} shoal_gather;
+
+/* Replaces or creates with a pack of a compound type, made of `parts` one behind the other, which
+ * may point into the item that is replaced. At most SHOAL_PACK_INLINE_MAX bytes, at least one.
+ * 0 or SHOAL_ERR_NO_MEMORY; then nothing has changed. */
+SHOAL_MUST_USE shoal_err shoal_store_put_pack_locked(shoal_thread *thread, const shoal_key *key,
+                                                     shoal_value_type type, shoal_gather parts,
+                                                     int64_t expires_ms);
+/* The account for objects that the thread makes and changes. Between operations of the store it is
+ * settled: its bytes are 0. What is taken and given must be settled (by put_object, or by changed)
+ * for one object before the next is touched; what was made and freed again settles itself. */
+shoal_account *shoal_thread_account(shoal_thread *thread);
+/* Replaces or creates with an object that was made with the thread's account, which is settled; the
+ * store owns it from then on. 0 or SHOAL_ERR_NO_MEMORY; then nothing has changed, and the object
+ * and the account are still the caller's. */
+SHOAL_MUST_USE shoal_err shoal_store_put_object_locked(shoal_thread *thread, const shoal_key *key,
+                                                       shoal_object *object, int64_t expires_ms);
+/* An object of the store was changed in place: settles the account and tells who watches. */
+void shoal_store_changed_locked(shoal_thread *thread, const shoal_key *key, shoal_object *object);
+
 /* True when a live item was removed. */
 bool shoal_store_remove_locked(shoal_thread *thread, const shoal_key *key);
 /* Gives an existing live item another TTL (< 0: none). 0, SHOAL_ERR_NOT_FOUND, NO_MEMORY. */
 SHOAL_MUST_USE shoal_err shoal_store_expire_locked(shoal_thread *thread, const shoal_key *key,
                                                    int64_t expires_ms);
+/* Puts a copy of `item`, whatever its type, under `to`. 0 or SHOAL_ERR_NO_MEMORY; then nothing has
+ * changed. Under the gate of `to`, and that of `item` if it has an object. */
+SHOAL_MUST_USE shoal_err shoal_store_copy_locked(shoal_thread *thread, const shoal_item *item,
+                                                 const shoal_key *to, int64_t expires_ms);
+/* Moves a live item with its TTL from one name to another, whatever was there; an object is passed
+ * on, not copied. The names differ. 0, SHOAL_ERR_NOT_FOUND, or SHOAL_ERR_NO_MEMORY. */
+SHOAL_MUST_USE shoal_err shoal_store_rename_locked(shoal_thread *thread, const shoal_key *from,
+                                                   const shoal_key *to);
 /* Removes every key of the place; the memory goes in the background. Returns how many. */
 uint64_t shoal_store_clear_locked(shoal_thread *thread, uint32_t place);
+
+/* ---- changes ---- */
+
+/* What happened to a key. */
+typedef enum shoal_change {
+    SHOAL_CHANGE_VALUE = 1, /* created, replaced, or changed in place */
+    SHOAL_CHANGE_TTL,       /* another time to live, or none */
+    SHOAL_CHANGE_REMOVED,   /* by a command */
+    SHOAL_CHANGE_EXPIRED,
+    SHOAL_CHANGE_EVICTED,
+    SHOAL_CHANGE_CLEARED /* with all keys of its place */
+} shoal_change;
+
+/* Someone who wants to know when one key changes (WATCH, blocked clients). It hangs in the key's
+ * place and is touched under that place's gate only. The owner keeps the memory until it has
+ * been removed. */
+typedef struct shoal_interest {
+    struct shoal_interest *next, *previous; /* the store's own */
+    shoal_key key;                          /* the name is borrowed, from the owner */
+    /* Called under the gate behind each change, in the order in which interests were added. It must
+     * not change keys. It may remove its own interest, and push operations to gates. */
+    void (*notify)(struct shoal_interest *interest, shoal_thread *thread, shoal_change change);
+} shoal_interest;
+
+/* Adds an interest. Under the gate of interest->key.place. */
+void shoal_store_interest_add_locked(shoal_thread *thread, shoal_interest *interest);
+/* Takes it back. Under the same gate. */
+void shoal_store_interest_remove_locked(shoal_thread *thread, shoal_interest *interest);
+
+/* Changes of keys that this thread has made so far: a command that leaves it as it was has changed
+ * nothing. */
+uint64_t shoal_thread_changes(const shoal_thread *thread);
+/* Changes of keys of a place since the store was made. Any thread. */
+uint64_t shoal_store_changes_slot(const shoal_store *store, uint32_t place);
 
 /* ---- walking ---- */
 

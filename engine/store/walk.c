@@ -212,7 +212,7 @@ typedef struct choice {
 
 static void choose(void *context, const shoal_item *item)
 {
-    SHOAL_DEBUG_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) != SHOAL_TYPE_NONE);
     SHOAL_DEBUG_ASSERT(context != NULL);
     choice *chosen = context;
     chosen->seen++;
@@ -272,13 +272,42 @@ const shoal_item *shoal_store_random(shoal_thread *thread, uint32_t db_index)
 
 /* ---- digest ---- */
 
+/* The digest of a compound value as it grows. */
+typedef struct value_sum {
+    uint64_t sum;
+    uint64_t place; /* of the next part; 0 where the parts have no order */
+    bool ordered;
+} value_sum;
+
+static void add_part(void *context, shoal_slice part)
+{
+    value_sum *value = context;
+    SHOAL_DEBUG_ASSERT(part.data != NULL || part.size == 0);
+    SHOAL_DEBUG_ASSERT(value->ordered || value->place == 0);
+    value->sum += shoal_prng_mix(shoal_hash(part, value->place));
+    if (value->ordered) value->place++;
+}
+
+static uint64_t value_digest(const shoal_item *item)
+{
+    char scratch[SHOAL_INT_TEXT_SIZE];
+    shoal_value_type type = shoal_item_type(item);
+    SHOAL_ASSERT(type != SHOAL_TYPE_NONE);
+    if (type == SHOAL_TYPE_STRING) return shoal_hash(shoal_item_string(item, scratch), 0);
+    const shoal_value_ops *ops = shoal_value_ops_of(type);
+    SHOAL_ASSERT(ops != NULL);
+    shoal_compound compound = shoal_item_compound(item);
+    value_sum value = {.ordered = type == SHOAL_TYPE_LIST || type == SHOAL_TYPE_STREAM};
+    ops->visit(&compound, add_part, &value);
+    return value.sum + (uint64_t)type;
+}
+
 static uint64_t item_digest(const shoal_item *item, uint32_t place)
 {
-    SHOAL_DEBUG_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) != SHOAL_TYPE_NONE);
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < SHOAL_DATABASES_MAX);
-    char scratch[SHOAL_INT_TEXT_SIZE];
     uint64_t hash = shoal_hash(shoal_item_name(item), (uint64_t)place + 1);
-    hash = shoal_hash(shoal_item_string(item, scratch), hash);
+    hash = shoal_prng_mix(hash ^ value_digest(item));
     return shoal_prng_mix(hash ^ (uint64_t)shoal_item_expires_ms(item));
 }
 

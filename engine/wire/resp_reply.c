@@ -11,7 +11,7 @@
 
 #include "base/assert.h"
 #include "base/text.h"
-#include "wire/number.h"
+#include "base/number.h"
 
 /* Longest header: type, 20 characters, CRLF. */
 #define HEADER_MAX 23u

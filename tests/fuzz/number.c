@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "wire/number.h"
+#include "base/number.h"
 
 static void check(double value)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * wire/number.c - doubles to text, exactly.
+ * base/number.c - doubles to text, exactly.
  *
  * A finite double is m * 2^e with an integer m below 2^53. Its 17 significant digits are the
  * integer nearest to m * 2^e * 10^(16-k), where 10^k is the largest power of ten that does not
@@ -11,7 +11,7 @@
  *     division, one decimal digit after the other.
  * Ties go to the even digit, as in IEEE 754 and in the C libraries.
  */
-#include "wire/number.h"
+#include "base/number.h"
 
 #include <string.h>
 

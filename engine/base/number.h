@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * wire/number.h - doubles as the client protocol spells them, with 17 significant digits. Exact
+ * base/number.h - doubles as the client protocol spells them, with 17 significant digits. Exact
  * whatever the compiler, the C library or the locale: no floating-point operation is used, only
  * the bits of the value. (Integers are in base/text.h.)
  */
-#ifndef SHOAL_WIRE_NUMBER_H
-#define SHOAL_WIRE_NUMBER_H
+#ifndef SHOAL_BASE_NUMBER_H
+#define SHOAL_BASE_NUMBER_H
 
 #include <shoal/types.h>
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/prng.h"
-#include "wire/number.h"
+#include "base/number.h"
 
 static void is_as_printf(double value)
 {

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store/change.c - counting changes of keys, and telling those who watch one. Interests hang in the
+ * hot line of their slot, in the order in which they came; few slots ever have one.
+ */
+#include "base/text.h"
+#include "store/internal.h"
+
+static void notify(shoal_thread *thread, shoal_hot *hot, const shoal_key *key, shoal_change change)
+{
+    SHOAL_ASSERT(hot->interests != NULL);
+    SHOAL_ASSERT(change >= SHOAL_CHANGE_VALUE && change <= SHOAL_CHANGE_CLEARED);
+    shoal_interest *next;
+    for (shoal_interest *at = hot->interests; at != NULL; at = next) {
+        next = at->next;
+        if (key == NULL || (at->key.hash == key->hash && at->key.place == key->place &&
+                            shoal_text_equal(at->key.name, key->name)))
+            at->notify(at, thread, change);
+    }
+}
+
+void shoal_change__note(shoal_thread *thread, const shoal_key *key, shoal_change change)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < thread->store->database_count);
+    shoal_hot *hot = shoal_store__hot(thread->store, key->place);
+    thread->changes++;
+    shoal_bump_relaxed(&hot->changes, 1);
+    if (UNLIKELY(hot->interests != NULL)) notify(thread, hot, key, change);
+}
+
+void shoal_change__note_all(shoal_thread *thread, uint32_t place)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < thread->store->database_count);
+    shoal_hot *hot = shoal_store__hot(thread->store, place);
+    thread->changes++;
+    shoal_bump_relaxed(&hot->changes, 1);
+    if (UNLIKELY(hot->interests != NULL)) notify(thread, hot, NULL, SHOAL_CHANGE_CLEARED);
+}
+
+void shoal_store_interest_add_locked(shoal_thread *thread, shoal_interest *interest)
+{
+    SHOAL_ASSERT(interest->notify != NULL);
+    SHOAL_ASSERT(thread->stamp != 0);
+    shoal_hot *hot = shoal_store__hot(thread->store, interest->key.place);
+    SHOAL_ASSERT(shoal_load_relaxed(&hot->gate) != 0);
+    shoal_interest *last = hot->interests;
+    while (last != NULL && last->next != NULL) last = last->next;
+    interest->next = NULL;
+    interest->previous = last;
+    if (last != NULL) {
+        last->next = interest;
+    } else {
+        hot->interests = interest;
+    }
+}
+
+void shoal_store_interest_remove_locked(shoal_thread *thread, shoal_interest *interest)
+{
+    SHOAL_ASSERT(thread->stamp != 0);
+    shoal_hot *hot = shoal_store__hot(thread->store, interest->key.place);
+    SHOAL_ASSERT(shoal_load_relaxed(&hot->gate) != 0);
+    SHOAL_ASSERT(interest->previous != NULL || hot->interests == interest);
+    if (interest->next != NULL) interest->next->previous = interest->previous;
+    if (interest->previous != NULL) {
+        interest->previous->next = interest->next;
+    } else {
+        hot->interests = interest->next;
+    }
+    interest->next = interest->previous = NULL;
+}
+
+uint64_t shoal_thread_changes(const shoal_thread *thread)
+{
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
+    return thread->changes;
+}
+
+uint64_t shoal_store_changes_slot(const shoal_store *store, uint32_t place)
+{
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < store->database_count);
+    return shoal_load_relaxed(&shoal_store__hot(store, place)->changes);
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store/write.c - changes of single keys by the holder of their gate: an item is made complete, put
+ * in the place of the one before with a single store, and that one retired. Objects are passed on
+ * from item to item, or retired with the last one.
+ */
+#include "store/internal.h"
+
+#include "base/hash.h"
+#include "base/text.h"
+
+/* ---- accounts of a slot, kept by its gate's holder ---- */
+
+static void set_bit(_Atomic uint64_t *map, uint32_t place, bool on)
+{
+    SHOAL_DEBUG_ASSERT(map != NULL);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_SLOT(place) < SHOAL_SLOTS);
+    uint32_t slot = SHOAL_PLACE_SLOT(place);
+    uint64_t bit = (uint64_t)1 << (slot % 64);
+    if (on) {
+        (void)shoal_or_relaxed(&map[slot / 64], bit);
+    } else {
+        (void)shoal_and_relaxed(&map[slot / 64], ~bit);
+    }
+}
+
+static void count_keys(shoal_thread *thread, uint32_t place, int32_t change)
+{
+    SHOAL_DEBUG_ASSERT(change != 0);
+    SHOAL_DEBUG_ASSERT(change > 0 ||
+                       shoal_load_relaxed(&shoal_store__hot(thread->store, place)->keys) >=
+                           (uint32_t)-change);
+    shoal_hot *hot = shoal_store__hot(thread->store, place);
+    uint32_t before = shoal_load_relaxed(&hot->keys);
+    uint32_t after = before + (uint32_t)change;
+    shoal_store_relaxed(&hot->keys, after);
+    shoal_bump_relaxed(&thread->counters.keys[SHOAL_PLACE_DB(place)], change);
+    if ((before == 0) == (after == 0)) return;
+    set_bit(shoal_store__db(thread->store, place)->used, place, after != 0);
+}
+
+static void count_volatile(shoal_thread *thread, uint32_t place, int32_t change)
+{
+    SHOAL_DEBUG_ASSERT(change >= 0 ||
+                       shoal_load_relaxed(&shoal_store__hot(thread->store, place)->keys_volatile) >=
+                           (uint32_t)-change);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    if (change == 0) return;
+    shoal_hot *hot = shoal_store__hot(thread->store, place);
+    uint32_t before = shoal_load_relaxed(&hot->keys_volatile);
+    uint32_t after = before + (uint32_t)change;
+    shoal_store_relaxed(&hot->keys_volatile, after);
+    shoal_bump_relaxed(&thread->counters.keys_volatile[SHOAL_PLACE_DB(place)], change);
+    if ((before == 0) == (after == 0)) return;
+    set_bit(shoal_store__db(thread->store, place)->expiring, place, after != 0);
+}
+
+static bool is_volatile(const shoal_item *item)
+{
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) != SHOAL_TYPE_NONE);
+    return (item->head & ITEM_VOLATILE) != 0;
+}
+
+/* Hands an item that is no longer in its slot to the limbo, and its object unless that is `kept`. */
+static void retire_item(shoal_thread *thread, shoal_hot *hot, const shoal_item *item,
+                        const shoal_object *kept)
+{
+    SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&hot->bytes) >= shoal_item_memory(thread->store, item));
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) != SHOAL_TYPE_NONE);
+    uint64_t bytes = shoal_item_memory(thread->store, item);
+    shoal_object *object = shoal_item__object(item);
+    if (object != NULL && object != kept) {
+        SHOAL_ASSERT(object->bytes > 0);
+        shoal_bump_relaxed(&hot->bytes, -(uint64_t)object->bytes);
+        shoal_limbo__retire(thread, CORPSE_OBJECT, shoal_limbo__object(object),
+                            (uint64_t)object->bytes);
+    }
+    shoal_bump_relaxed(&hot->bytes, -bytes);
+    uint64_t what = shoal_limbo__item(item, shoal_item__size(item));
+    shoal_limbo__retire(thread, CORPSE_ITEM, what, bytes);
+}
+
+static void check_gate(const shoal_thread *thread, uint32_t place)
+{
+    SHOAL_ASSERT(thread->stamp != 0);
+    SHOAL_ASSERT(shoal_load_relaxed(&shoal_store__hot(thread->store, place)->gate) != 0);
+}
+
+/* ---- changes under the gate ---- */
+
+/* Finds the item of `key`, expired or not: NULL when there is none. */
+static const shoal_item *locate(const shoal_thread *thread, const shoal_key *key,
+                                shoal_found *found)
+{
+    SHOAL_DEBUG_ASSERT(key->hash == shoal_hash(key->name, thread->store->seed));
+    SHOAL_DEBUG_ASSERT(found != NULL);
+    found->leaf = shoal_table__leaf(thread->store, key);
+    return shoal_table__locate(&found->leaf, key, &found->spot);
+}
+
+/* As shoal_store__drop, without the object if that is `kept`. */
+static void drop(shoal_thread *thread, const shoal_key *key, const shoal_found *found,
+                 shoal_change change, const shoal_object *kept)
+{
+    SHOAL_DEBUG_ASSERT(found->spot.index < BUCKET_ENTRIES);
+    SHOAL_DEBUG_ASSERT(found->leaf.word != 0);
+    SHOAL_ASSERT(thread->account.bytes == 0);
+    uint64_t entry = shoal_load_relaxed(&found->spot.bucket->entries[found->spot.index]);
+    const shoal_item *item = shoal_entry__pointer(entry);
+    shoal_table__remove(thread, key, &found->leaf, &found->spot);
+    retire_item(thread, shoal_store__hot(thread->store, key->place), item, kept);
+    count_volatile(thread, key->place, is_volatile(item) ? -1 : 0);
+    count_keys(thread, key->place, -1);
+    if (change == SHOAL_CHANGE_EXPIRED) shoal_bump_relaxed(&thread->counters.expired, 1);
+    shoal_change__note(thread, key, change);
+}
+
+void shoal_store__drop(shoal_thread *thread, const shoal_key *key, const shoal_found *found,
+                       shoal_change change)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(change != SHOAL_CHANGE_VALUE);
+    drop(thread, key, found, change, NULL);
+}
+
+/* As shoal_store_get_locked, and where it is. */
+static const shoal_item *locate_live(shoal_thread *thread, const shoal_key *key, shoal_found *found)
+{
+    SHOAL_DEBUG_ASSERT(thread->now_ms >= 0);
+    check_gate(thread, key->place);
+    const shoal_item *item = locate(thread, key, found);
+    if (item == NULL || !shoal_item__is_expired(item, thread->now_ms)) return item;
+    shoal_store__drop(thread, key, found, SHOAL_CHANGE_EXPIRED);
+    return NULL;
+}
+
+const shoal_item *shoal_store_get_locked(shoal_thread *thread, const shoal_key *key)
+{
+    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    shoal_found found;
+    return locate_live(thread, key, &found);
+}
+
+/* Puts `item` in the place of the one at `spot`. */
+static void replace(shoal_thread *thread, const shoal_key *key, const shoal_spot *spot,
+                    const shoal_item *item)
+{
+    SHOAL_DEBUG_ASSERT(spot->index < BUCKET_ENTRIES);
+    SHOAL_DEBUG_ASSERT(shoal_item__has_name(item, key->name));
+    _Atomic uint64_t *at = &spot->bucket->entries[spot->index];
+    uint64_t entry = shoal_load_relaxed(at);
+    const shoal_item *before = shoal_entry__pointer(entry);
+    /* pair: bucket.entry */
+    shoal_store_release(at, shoal_entry__make(shoal_entry__tag(entry), item));
+    retire_item(thread, shoal_store__hot(thread->store, key->place), before,
+                shoal_item__object(item));
+    count_volatile(thread, key->place, is_volatile(item) - is_volatile(before));
+}
+
+static shoal_err put(shoal_thread *thread, const shoal_key *key, shoal_item_plan *plan)
+{
+    SHOAL_DEBUG_ASSERT(plan->name.size == key->name.size);
+    check_gate(thread, key->place);
+    if (!shoal_limbo__reserve(thread)) return SHOAL_ERR_NO_MEMORY;
+    shoal_item *item = shoal_item__make(thread, plan);
+    if (item == NULL) return SHOAL_ERR_NO_MEMORY;
+
+    shoal_found found;
+    bool exists = locate(thread, key, &found) != NULL;
+    if (!exists && shoal_table__add(thread, key, item, &found.spot.home) != SHOAL_ERR_OK) {
+        (void)shoal_item__free(thread, item, shoal_item__size(item));
+        return SHOAL_ERR_NO_MEMORY;
+    }
+    if (is_volatile(item)) {
+        shoal_expire__note(thread, key->place, found.spot.home, shoal_item_expires_ms(item));
+    }
+    shoal_bump_relaxed(&shoal_store__hot(thread->store, key->place)->bytes, plan->bytes);
+    if (exists) {
+        replace(thread, key, &found.spot, item);
+    } else {
+        count_volatile(thread, key->place, is_volatile(item));
+        count_keys(thread, key->place, 1);
+    }
+    shoal_change__note(thread, key, plan->change);
+    return SHOAL_ERR_OK;
+}
+
+/* ---- strings ---- */
+
+shoal_err shoal_store_put_locked(shoal_thread *thread, const shoal_key *key, shoal_slice value,
+                                 int64_t expires_ms)
+{
+    SHOAL_DEBUG_ASSERT(value.data != NULL || value.size == 0);
+    SHOAL_DEBUG_ASSERT(value.size <= SHOAL_VALUE_SIZE_MAX);
+    int64_t integer;
+    if (value.size <= SHOAL_TEXT_INTEGER_SIZE && shoal_text_to_i64(value, &integer))
+        return shoal_store_put_integer_locked(thread, key, integer, expires_ms);
+    shoal_item_plan plan = {.name = key->name,
+                            .type = SHOAL_TYPE_STRING,
+                            .value = {&value, 1},
+                            .expires_ms = expires_ms,
+                            .change = SHOAL_CHANGE_VALUE};
+    return put(thread, key, &plan);
+}
+
+shoal_err shoal_store_put_raw_locked(shoal_thread *thread, const shoal_key *key, shoal_slice value,
+                                     int64_t expires_ms)
+{
+    SHOAL_DEBUG_ASSERT(value.data != NULL || value.size == 0);
+    SHOAL_DEBUG_ASSERT(value.size <= SHOAL_VALUE_SIZE_MAX);
+    shoal_item_plan plan = {.name = key->name,
+                            .type = SHOAL_TYPE_STRING,
+                            .kept = ITEM_RAW,
+                            .value = {&value, 1},
+                            .expires_ms = expires_ms,
+                            .change = SHOAL_CHANGE_VALUE};
+    return put(thread, key, &plan);
+}
+
+shoal_err shoal_store_put_integer_locked(shoal_thread *thread, const shoal_key *key, int64_t value,
+                                         int64_t expires_ms)
+{
+    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    shoal_slice bytes = {(const char *)&value, sizeof value};
+    shoal_item_plan plan = {.name = key->name,
+                            .type = SHOAL_TYPE_STRING,
+                            .kept = ITEM_INTEGER,
+                            .value = {&bytes, 1},
+                            .expires_ms = expires_ms,
+                            .change = SHOAL_CHANGE_VALUE};
+    return put(thread, key, &plan);
+}
+
+/* ---- compound values ---- */
+
+shoal_err shoal_store_put_pack_locked(shoal_thread *thread, const shoal_key *key,
+                                      shoal_value_type type, shoal_gather parts, int64_t expires_ms)
+{
+    SHOAL_ASSERT(type > SHOAL_TYPE_STRING);
+    SHOAL_ASSERT(parts.count > 0 && parts.count <= 16);
+    SHOAL_ASSERT(thread->account.bytes == 0);
+    shoal_item_plan plan = {.name = key->name,
+                            .type = type,
+                            .value = parts,
+                            .expires_ms = expires_ms,
+                            .change = SHOAL_CHANGE_VALUE};
+    return put(thread, key, &plan);
+}
+
+shoal_account *shoal_thread_account(shoal_thread *thread)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(thread->account.allocator != NULL);
+    return &thread->account;
+}
+
+/* What was taken and given since the account was settled is the object's. */
+static void settle(shoal_thread *thread, uint32_t place, shoal_object *object)
+{
+    SHOAL_ASSERT(object->bytes + thread->account.bytes > 0);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    int64_t bytes = thread->account.bytes;
+    thread->account.bytes = 0;
+    object->bytes += bytes;
+    shoal_bump_relaxed(&shoal_store__hot(thread->store, place)->bytes, (uint64_t)bytes);
+    shoal_bump_relaxed(&thread->counters.bytes, bytes);
+}
+
+shoal_err shoal_store_put_object_locked(shoal_thread *thread, const shoal_key *key,
+                                        shoal_object *object, int64_t expires_ms)
+{
+    SHOAL_ASSERT(object->type > SHOAL_TYPE_STRING && object->type < SHOAL_TYPE_COUNT);
+    SHOAL_ASSERT(object->bytes == 0);
+    shoal_slice bytes = {(const char *)&object, sizeof(void *)};
+    shoal_item_plan plan = {.name = key->name,
+                            .type = (shoal_value_type)object->type,
+                            .kept = ITEM_OBJECT,
+                            .value = {&bytes, 1},
+                            .expires_ms = expires_ms,
+                            .change = SHOAL_CHANGE_VALUE};
+    shoal_err error = put(thread, key, &plan);
+    if (error == SHOAL_ERR_OK) settle(thread, key->place, object);
+    return error;
+}
+
+void shoal_store_changed_locked(shoal_thread *thread, const shoal_key *key, shoal_object *object)
+{
+    SHOAL_DEBUG_ASSERT(key->hash == shoal_hash(key->name, thread->store->seed));
+    SHOAL_DEBUG_ASSERT(object->type > SHOAL_TYPE_STRING);
+    check_gate(thread, key->place);
+    settle(thread, key->place, object);
+    shoal_change__note(thread, key, SHOAL_CHANGE_VALUE);
+}
+
+/* ---- any value ---- */
+
+/* What a copy of `item` under another name and time to live is made of. */
+static shoal_item_plan plan_like(const shoal_item *item, shoal_slice *value, const shoal_key *to,
+                                 int64_t expires_ms)
+{
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) != SHOAL_TYPE_NONE);
+    SHOAL_DEBUG_ASSERT(to->name.data != NULL || to->name.size == 0);
+    shoal_item_parts parts = shoal_item__parts(item);
+    *value = (shoal_slice){parts.value, parts.value_size};
+    return (shoal_item_plan){.name = to->name,
+                             .type = shoal_item_type(item),
+                             .kept = item->head & ITEM_KEPT_MASK,
+                             .value = {value, 1},
+                             .expires_ms = expires_ms,
+                             .change = SHOAL_CHANGE_VALUE};
+}
+
+bool shoal_store_remove_locked(shoal_thread *thread, const shoal_key *key)
+{
+    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    shoal_found found;
+    if (locate_live(thread, key, &found) == NULL) return false;
+    shoal_store__drop(thread, key, &found, SHOAL_CHANGE_REMOVED);
+    return true;
+}
+
+shoal_err shoal_store_expire_locked(shoal_thread *thread, const shoal_key *key, int64_t expires_ms)
+{
+    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
+    SHOAL_DEBUG_ASSERT(thread->now_ms >= 0);
+    const shoal_item *item = shoal_store_get_locked(thread, key);
+    if (item == NULL) return SHOAL_ERR_NOT_FOUND;
+    if (expires_ms < 0 && !is_volatile(item)) return SHOAL_ERR_OK;
+    shoal_slice value;
+    shoal_item_plan plan = plan_like(item, &value, key, expires_ms);
+    plan.change = SHOAL_CHANGE_TTL;
+    return put(thread, key, &plan);
+}
+
+shoal_err shoal_store_copy_locked(shoal_thread *thread, const shoal_item *item, const shoal_key *to,
+                                  int64_t expires_ms)
+{
+    SHOAL_ASSERT(thread->account.bytes == 0);
+    SHOAL_DEBUG_ASSERT(to->hash == shoal_hash(to->name, thread->store->seed));
+    const shoal_object *object = shoal_item__object(item);
+    if (object == NULL) {
+        shoal_slice value;
+        shoal_item_plan plan = plan_like(item, &value, to, expires_ms);
+        return put(thread, to, &plan);
+    }
+    const shoal_value_ops *ops = shoal_value_ops_of((shoal_value_type)object->type);
+    shoal_object *copy = ops->copy(object, &thread->account);
+    if (copy == NULL) return SHOAL_ERR_NO_MEMORY;
+    copy->bytes = 0;
+    shoal_err error = shoal_store_put_object_locked(thread, to, copy, expires_ms);
+    if (error != SHOAL_ERR_OK) shoal_object_free(copy, &thread->account);
+    return error;
+}
+
+shoal_err shoal_store_rename_locked(shoal_thread *thread, const shoal_key *from,
+                                    const shoal_key *to)
+{
+    SHOAL_DEBUG_ASSERT(to->hash == shoal_hash(to->name, thread->store->seed));
+    SHOAL_ASSERT(from->place != to->place || !shoal_text_equal(from->name, to->name));
+    const shoal_item *item = shoal_store_get_locked(thread, from);
+    if (item == NULL) return SHOAL_ERR_NOT_FOUND;
+    shoal_object *object = shoal_item__object(item);
+    shoal_slice value;
+    shoal_item_plan plan = plan_like(item, &value, to, shoal_item_expires_ms(item));
+    shoal_err error = put(thread, to, &plan);
+    if (error != SHOAL_ERR_OK) return error;
+    if (object != NULL) {
+        uint64_t bytes = (uint64_t)object->bytes;
+        shoal_bump_relaxed(&shoal_store__hot(thread->store, to->place)->bytes, bytes);
+        shoal_bump_relaxed(&shoal_store__hot(thread->store, from->place)->bytes, -bytes);
+    }
+    shoal_found found;
+    item = locate(thread, from, &found);
+    SHOAL_ASSERT(item != NULL);
+    drop(thread, from, &found, SHOAL_CHANGE_REMOVED, object);
+    return SHOAL_ERR_OK;
+}
+
+uint64_t shoal_store_clear_locked(shoal_thread *thread, uint32_t place)
+{
+    SHOAL_ASSERT(SHOAL_PLACE_DB(place) < thread->store->database_count);
+    SHOAL_ASSERT(thread->stamp != 0);
+    check_gate(thread, place);
+    shoal_hot *hot = shoal_store__hot(thread->store, place);
+    uint32_t keys = shoal_load_relaxed(&hot->keys);
+    if (keys == 0) return 0;
+    _Atomic uint64_t *home = shoal_store__word(thread->store, place);
+    uint64_t word = shoal_load_relaxed(home) & ~WORD_FLAGS;
+    shoal_table__publish(home, 0);
+    shoal_limbo__retire(thread, CORPSE_TREE, word, shoal_load_relaxed(&hot->bytes));
+    shoal_store_relaxed(&hot->bytes, (uint64_t)0);
+    hot->leaf_keys = 0;
+    count_volatile(thread, place, -(int32_t)shoal_load_relaxed(&hot->keys_volatile));
+    count_keys(thread, place, -(int32_t)keys);
+    shoal_change__note_all(thread, place);
+    return keys;
+}

@@ -105,6 +105,7 @@ typedef enum shoal_command_id {
 
 typedef struct shoal_call shoal_call;
 typedef struct shoal_env shoal_env;
+struct shoal_job;
 /* Runs one call of a command. */
 typedef void (*shoal_handler)(shoal_call *call);
 
@@ -158,6 +159,9 @@ struct shoal_call {
     bool gated;       /* the gates of all keys are held: objects may be touched */
     bool wants_gates; /* set by a READ handler that met an object without them: nothing is written,
                          and it is called again under the gates */
+    bool whole;       /* part of a transaction or script that holds all gates the call can need:
+                         it must be over when its handler returns, see job.h */
+    struct shoal_job *job;       /* set by a handler whose call goes on, see job.h; else NULL */
     shoal_session *session;      /* LOCAL; TOUR when tour->last; else NULL */
     struct shoal_worker *worker; /* LOCAL, TOUR: the worker that runs it; else NULL */
     shoal_tour *tour;            /* TOUR; else NULL */
@@ -180,6 +184,7 @@ typedef struct shoal_errand {
     struct shoal_worker *origin;
     uint32_t stop;                  /* TOUR: next worker to visit */
     shoal_tour tour;                /* TOUR */
+    struct shoal_job *job;          /* what is still to be done, see job.h; else NULL */
     uint32_t place_next, place_end; /* FLUSHALL, FLUSHDB: what is still to be emptied */
     uint64_t client_id;             /* of the asking session */
     shoal_address local;            /* the asking connection's own end (CLUSTER MEET needs it) */

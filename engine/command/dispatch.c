@@ -9,6 +9,7 @@
 #include "base/sort.h"
 #include "base/text.h"
 #include "command/handlers.h"
+#include "command/job.h"
 #include "command/worker.h"
 
 /* Bytes of unknown names and arguments that an error repeats, as Redis. */
@@ -310,5 +311,6 @@ void shoal_session__execute(shoal_session *session, shoal_entry *entry, shoal_bu
         .reply = reply,
     };
     run(session, &call);
+    if (__builtin_expect(call.job != NULL, 0)) shoal_job__park(session, &call, before);
     if (session->errand == NULL) shoal_session__settle(session, command, out, before);
 }

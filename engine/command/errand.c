@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "command/job.h"
 #include "command/worker.h"
 
 /* ---- making ---- */
@@ -121,7 +122,7 @@ void shoal_errand_finish(shoal_errand *errand)
     shoal_worker__post(errand->origin, &errand->gate.op);
 }
 
-static shoal_call call_of(shoal_errand *errand, shoal_thread *thread, shoal_buffer *out)
+shoal_call shoal_errand__call(shoal_errand *errand, shoal_thread *thread, shoal_buffer *out)
 {
     SHOAL_ASSERT(errand->origin != NULL);
     shoal_env *env = errand->origin->env;
@@ -149,7 +150,7 @@ void shoal_errand__deliver(shoal_session *session, shoal_buffer *out)
         shoal_reply reply = {.out = out, .protocol = session->protocol};
         shoal_reply_error(&reply, "OOM no memory left for this reply");
     } else if (errand->command->executor == SHOAL_RUN_TOUR) {
-        shoal_call call = call_of(errand, session->worker->thread, out);
+        shoal_call call = shoal_errand__call(errand, session->worker->thread, out);
         errand->tour.last = true;
         call.session = session;
         call.worker = session->worker;
@@ -174,7 +175,7 @@ static void run_under_gates(shoal_op *op, void *runner)
     SHOAL_ASSERT(errand->command->executor == SHOAL_RUN_READ ||
                  errand->command->executor == SHOAL_RUN_GATED);
     shoal_thread *thread = runner;
-    shoal_call call = call_of(errand, thread, &errand->reply);
+    shoal_call call = shoal_errand__call(errand, thread, &errand->reply);
     call.gated = true;
     /* The slot may have gone to another node while the errand waited. */
     /* pair: env.settings */
@@ -182,7 +183,11 @@ static void run_under_gates(shoal_op *op, void *runner)
     if (!cluster ||
         shoal_route__admit(call.store, call.command, call.keys, call.key_count, &call.reply))
         call.command->run(&call);
-    shoal_errand_finish(errand);
+    if (call.job != NULL) {
+        shoal_job__park_errand(errand, call.job);
+    } else {
+        shoal_errand_finish(errand);
+    }
 }
 
 void shoal_errand__to_gates(shoal_errand *errand, shoal_thread *thread, const uint32_t *places,
@@ -212,7 +217,7 @@ static void visit(shoal_op *op, void *runner)
 {
     shoal_errand *errand = (shoal_errand *)op;
     shoal_worker *worker = runner;
-    shoal_call call = call_of(errand, worker->thread, &errand->reply);
+    shoal_call call = shoal_errand__call(errand, worker->thread, &errand->reply);
     call.worker = worker;
     call.tour = &errand->tour;
     errand->command->run(&call);

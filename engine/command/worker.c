@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "command/job.h"
 
 /* How soon after a write the store is asked for background work. Chosen: long enough that a busy
  * worker asks a hundred times a second, short enough that retired memory does not pile up. */
@@ -45,6 +46,7 @@ void shoal_worker_free(shoal_worker *worker)
     SHOAL_ASSERT(!worker->inside);
     SHOAL_ASSERT(worker->sessions.first == NULL);
     const shoal_allocator *allocator = &worker->env->allocator;
+    shoal_job__drop_all(worker);
     shoal_batch__free(worker);
     allocator->release(allocator->context, worker, sizeof(*worker), _Alignof(shoal_worker));
 }
@@ -177,6 +179,8 @@ int64_t shoal_worker_end(shoal_worker *worker)
     SHOAL_ASSERT(worker->inside);
     if (worker->now.mono_us >= worker->maintain_at) maintain(worker);
     int64_t idle_at = sweep_idle(worker);
+    int64_t wake_at = shoal_job__wake(worker);
+    if (wake_at < idle_at) idle_at = wake_at;
     shoal_batch__trim(worker);
     shoal_thread_leave(worker->thread);
     worker->inside = false;

@@ -88,6 +88,7 @@ struct shoal_worker {
     shoal_session_list sessions;
     uint32_t session_count;
     shoal_session_list ready; /* something happened while they were parked or idle */
+    shoal_op *sleepers;       /* errands of jobs that wait for a time, see job.h */
     uint32_t *places;         /* scratch for the gates of several keys */
     uint32_t place_capacity;
     shoal_batch batch;
@@ -191,6 +192,8 @@ void shoal_session__settle(shoal_session *session, const shoal_command *command,
 /* Copies a call of `session` so that it can run later or elsewhere, and parks the session. NULL
  * without memory. */
 shoal_errand *shoal_errand__make(shoal_session *session, const shoal_call *call);
+/* The call that an errand carries, as it runs on `thread` and writes to `out`. */
+shoal_call shoal_errand__call(shoal_errand *errand, shoal_thread *thread, shoal_buffer *out);
 /* Frees an errand that has come home. */
 void shoal_errand__free(shoal_errand *errand);
 /* Hands an errand, whose gate.multi is set, to the gates of its keys; `places` are ascending and

@@ -88,11 +88,12 @@ typedef struct shoal_value_ops {
      * sorted sets and hashes: an order-independent sum of each element's digest is the caller's
      * affair, so each element or field-value pair is one visit). */
     void (*visit)(const shoal_compound *value, shoal_value_visit visit, void *context);
-    /* Moves pieces of an object out of sparse memory: for up to `*budget` pieces from `*cursor`
-     * (0 begins, 0 again at the end) takes each that `is_sparse` names, copies and gives it. NULL:
-     * the type's pieces are not moved. */
+    /* Moves pieces of an object out of sparse memory: looks at up to `*budget` pieces from `*cursor`
+     * on (0 begins, 0 again at the end) and takes what it used from `*budget`. Each piece of `size`
+     * bytes (as it was taken) that `is_sparse` names is taken anew, copied and given; where taking
+     * fails it stays. The shoal_object itself stays where it is. NULL: the pieces are not moved. */
     void (*move)(shoal_object *object, shoal_account *account, uint64_t *cursor, uint32_t *budget,
-                 bool (*is_sparse)(void *context, const void *memory), void *context);
+                 bool (*is_sparse)(void *context, const void *memory, size_t size), void *context);
 } shoal_value_ops;
 
 /* The table of a compound type; NULL for NONE, STRING and types that are not built in. */

@@ -75,6 +75,9 @@ typedef struct shoal_allocator {
     void (*release)(void *context, void *memory, size_t size, size_t alignment);
     /* The bytes that a request of `size` really takes (its size class); >= `size`. Pure. */
     size_t (*usable_size)(void *context, size_t size, size_t alignment);
+    /* True when moving the block elsewhere would let the allocator give memory back, because its
+     * neighbours are mostly free. A hint; may be NULL: nothing is ever sparse. */
+    bool (*is_sparse)(void *context, const void *memory, size_t size);
 } shoal_allocator;
 
 /* The allocator made of the C library's malloc family, for embedders that have no other; part

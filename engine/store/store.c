@@ -194,6 +194,13 @@ shoal_time shoal_thread_now(const shoal_thread *thread)
     return thread->now;
 }
 
+shoal_prng *shoal_thread_prng(shoal_thread *thread)
+{
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    return &thread->prng;
+}
+
 /* ---- keys and reads ---- */
 
 uint32_t shoal_key_slot(shoal_slice name)

@@ -19,6 +19,7 @@
 #include <shoal/types.h>
 
 #include "base/inbox.h"
+#include "base/prng.h"
 #include "value/value.h"
 
 typedef struct shoal_store shoal_store;
@@ -70,6 +71,8 @@ void shoal_thread_refresh(shoal_thread *thread);
 bool shoal_thread_busy(const shoal_thread *thread);
 /* The time given to the last enter. */
 shoal_time shoal_thread_now(const shoal_thread *thread);
+/* The thread's random stream, for choices that clients ask for and seeds of new objects. */
+shoal_prng *shoal_thread_prng(shoal_thread *thread);
 
 /* ---- keys ---- */
 

@@ -110,7 +110,7 @@ void shoal_job__park(shoal_session *session, shoal_call *call, size_t before)
 
 void shoal_job__finish(shoal_job *job, shoal_call *call)
 {
-    SHOAL_ASSERT(job != NULL && call->whole);
+    SHOAL_ASSERT(job != NULL && call->job == NULL);
     bool gated = call->gated;
     shoal_job_turn turn = SHOAL_JOB_AGAIN;
     while (turn != SHOAL_JOB_DONE) {

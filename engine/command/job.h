@@ -45,7 +45,7 @@ typedef struct shoal_job {
 void shoal_job__park(shoal_session *session, shoal_call *call, size_t before);
 /* The same for a call that ran as an errand, on any thread. */
 void shoal_job__park_errand(shoal_errand *errand, shoal_job *job);
-/* Takes all steps at once, and drops the job: for call->whole. */
+/* Takes all steps at once, and drops the job: for call->whole, and for what is small. */
 void shoal_job__finish(shoal_job *job, shoal_call *call);
 /* Wakes the jobs of a worker whose time has come; when the next one's comes, or SHOAL_NEVER. */
 int64_t shoal_job__wake(struct shoal_worker *worker);

@@ -17,19 +17,25 @@ void shoal_command__mget(shoal_call *call)
     }
 }
 
-/* False after writing an error. Without memory the keys before the one that found none are set:
- * the error says so. */
+/* Puts all pairs or none. False after writing an error. */
 static bool put_all(shoal_call *call)
 {
     SHOAL_ASSERT(call->argc == 1 + 2 * call->key_count);
-    for (uint32_t i = 0; i < call->key_count; i++) {
-        shoal_err err =
-            shoal_store_put_locked(call->thread, &call->keys[i], call->argv[2 + 2 * i], -1);
-        if (err == 0) continue;
-        shoal_reply_errorf(&call->reply, "OOM no memory left; only the first %u keys are set", i);
-        return false;
-    }
-    return true;
+    const shoal_put_many pairs = {.keys = call->keys,
+                                  .values = call->argv + 2,
+                                  .count = call->key_count,
+                                  .value_step = 2,
+                                  .expires_ms = -1};
+    return shoal_call__stored(call, shoal_store_put_many_locked(call->thread, &pairs));
+}
+
+/* How many of the keys exist. */
+static uint32_t count_existing(shoal_call *call)
+{
+    SHOAL_ASSERT(call->key_count > 0);
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < call->key_count; i++) found += shoal_call__find(call, i) != NULL;
+    return found;
 }
 
 void shoal_command__mset(shoal_call *call)
@@ -49,10 +55,9 @@ void shoal_command__msetnx(shoal_call *call)
         shoal_call__arity(call);
         return;
     }
-    for (uint32_t i = 0; i < call->key_count; i++) {
-        if (shoal_call__find(call, i) == NULL) continue;
+    if (count_existing(call) != 0) {
         shoal_reply_integer(&call->reply, 0);
-        return;
+    } else if (put_all(call)) {
+        shoal_reply_integer(&call->reply, 1);
     }
-    if (put_all(call)) shoal_reply_integer(&call->reply, 1);
 }

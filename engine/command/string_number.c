@@ -25,6 +25,15 @@ static bool delta_of(shoal_call *call, int64_t *delta)
     return true;
 }
 
+/* The integer that a string is: kept as one, or spelled by bytes that were edited. */
+static bool integer_of(const shoal_item *item, int64_t *value)
+{
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
+    if (shoal_item_integer(item, value)) return true;
+    char scratch[SHOAL_INT_TEXT_SIZE];
+    return shoal_text_to_i64(shoal_item_string(item, scratch), value);
+}
+
 void shoal_command__incr(shoal_call *call)
 {
     SHOAL_DEBUG_ASSERT(call->key_count == 1);
@@ -32,7 +41,7 @@ void shoal_command__incr(shoal_call *call)
     if (!delta_of(call, &delta)) return;
     const shoal_item *item;
     if (!shoal_call__find_string(call, 0, &item)) return;
-    if (item != NULL && !shoal_item_integer(item, &value)) {
+    if (item != NULL && !integer_of(item, &value)) {
         shoal_reply_error(&call->reply, SHOAL_ERROR__INTEGER);
         return;
     }

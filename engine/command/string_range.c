@@ -43,7 +43,7 @@ static void put_patched(shoal_call *call, const shoal_item *item, size_t offset,
     memcpy(built + offset, part.data, part.size);
     int64_t at_ms = item == NULL ? -1 : shoal_item_expires_ms(item);
     shoal_err err =
-        shoal_store_put_locked(call->thread, &call->keys[0], (shoal_slice){built, size}, at_ms);
+        shoal_store_put_raw_locked(call->thread, &call->keys[0], (shoal_slice){built, size}, at_ms);
     if (built != small) allocator->release(allocator->context, built, size, 8);
     if (shoal_call__stored(call, err)) shoal_reply_integer(&call->reply, (int64_t)size);
 }
@@ -56,10 +56,6 @@ void shoal_command__append(shoal_call *call)
     size_t size = item == NULL ? 0 : shoal_item_string_size(item);
     shoal_slice more = call->argv[2];
     if (!check_size(call, size + more.size)) return;
-    if (more.size == 0 && item != NULL) {
-        shoal_reply_integer(&call->reply, (int64_t)size);
-        return;
-    }
     if (item == NULL) {
         shoal_err err = shoal_store_put_locked(call->thread, &call->keys[0], more, -1);
         if (shoal_call__stored(call, err)) shoal_reply_integer(&call->reply, (int64_t)more.size);

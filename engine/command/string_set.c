@@ -3,6 +3,7 @@
  * command/string_set.c - SET and GETEX with their options, SETEX and PSETEX.
  */
 #include "base/assert.h"
+#include "command/condition.h"
 #include "command/deadline.h"
 #include "command/handlers.h"
 
@@ -13,6 +14,8 @@ typedef struct set_options {
     bool keep_ttl;
     bool persist;
     uint32_t ttl_index; /* argument with the time to live, 0: none */
+    shoal_condition condition;
+    uint32_t operand_index; /* argument that the condition compares with */
     shoal_deadline_unit unit;
 } set_options;
 
@@ -32,17 +35,27 @@ static bool take_ttl(const shoal_call *call, uint32_t *index, set_options *optio
 
 /* ---- SET ---- */
 
+/* Takes IFEQ or one of its kin, and its operand. */
+static bool take_condition(const shoal_call *call, uint32_t *index, set_options *options)
+{
+    SHOAL_DEBUG_ASSERT(*index < call->argc);
+    if (options->condition != SHOAL_CONDITION__NONE || *index + 1 == call->argc) return false;
+    options->condition = shoal_condition__word(call->argv[*index]);
+    options->operand_index = ++*index;
+    return !options->if_absent && !options->if_present;
+}
+
 /* Takes option `*index`, and its argument. False when it makes no sense. */
 static bool take_set_option(const shoal_call *call, uint32_t *index, set_options *options)
 {
     SHOAL_DEBUG_ASSERT(*index < call->argc);
     if (shoal_call__word(call, *index, "nx")) {
         options->if_absent = true;
-        return !options->if_present;
+        return !options->if_present && options->condition == SHOAL_CONDITION__NONE;
     }
     if (shoal_call__word(call, *index, "xx")) {
         options->if_present = true;
-        return !options->if_absent;
+        return !options->if_absent && options->condition == SHOAL_CONDITION__NONE;
     }
     if (shoal_call__word(call, *index, "get")) {
         options->get = true;
@@ -52,6 +65,8 @@ static bool take_set_option(const shoal_call *call, uint32_t *index, set_options
         options->keep_ttl = true;
         return options->ttl_index == 0;
     }
+    if (shoal_condition__word(call->argv[*index]) != SHOAL_CONDITION__NONE)
+        return take_condition(call, index, options);
     return !options->keep_ttl && take_ttl(call, index, options);
 }
 
@@ -88,13 +103,17 @@ static void set_with(shoal_call *call, const set_options *options)
         return;
 
     const shoal_item *item;
-    if (options->get) {
+    if (options->get || options->condition != SHOAL_CONDITION__NONE) {
         if (!shoal_call__find_string(call, 0, &item)) return;
-        shoal_thread_count_lookup(call->thread, item != NULL);
+        if (options->get) shoal_thread_count_lookup(call->thread, item != NULL);
     } else {
         item = shoal_call__find(call, 0);
     }
     bool allowed = item == NULL ? !options->if_present : !options->if_absent;
+    if (options->condition != SHOAL_CONDITION__NONE &&
+        !shoal_condition__check(call, item, options->condition, call->argv[options->operand_index],
+                                &allowed))
+        return;
     if (allowed) {
         if (options->keep_ttl && item != NULL) at_ms = shoal_item_expires_ms(item);
         if (!shoal_call__stored(call, put_until(call, call->argv[2], at_ms))) return;

@@ -7,6 +7,7 @@
  *   limbo.c   memory that readers may still see   expire.c  TTL hints and the sweeping hand
  *   walk.c    scan, random, digest                route.c   ownership and routes
  *   store.c   creation, threads, reads, writes, statistics
+ *   write.c   changes of single keys          write_many.c  of several at once
  *   change.c  counting changes of keys and telling who watches them
  */
 #ifndef SHOAL_STORE_INTERNAL_H
@@ -262,6 +263,22 @@ typedef struct shoal_found {
 /* Takes the item at `found` out of the slot and retires it, with its object. Under the gate. */
 void shoal_store__drop(shoal_thread *thread, const shoal_key *key, const shoal_found *found,
                        shoal_change change);
+
+/* ---- write.c: under the gate of the place ---- */
+
+/* An item that is to be read under a key from now on. */
+typedef struct shoal_newcomer {
+    shoal_item *item;
+    size_t bytes;  /* shoal_item_memory of it */
+    bool replaces; /* the item at the spot, else it has just been added there */
+} shoal_newcomer;
+
+/* Puts a newcomer in its place in the table and in all accounts, which cannot fail. Nobody is told:
+ * that is left to shoal_change__note. */
+void shoal_write__enter(shoal_thread *thread, const shoal_key *key, const shoal_spot *spot,
+                        shoal_newcomer newcomer);
+/* True and `*integer` when a string is to be kept as one. */
+bool shoal_write__is_integer(shoal_slice value, int64_t *integer);
 
 /* ---- change.c: under the gate of the place ---- */
 

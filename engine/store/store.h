@@ -170,6 +170,21 @@ SHOAL_MUST_USE shoal_err shoal_store_put_integer_locked(shoal_thread *thread, co
 SHOAL_MUST_USE shoal_err shoal_store_put_raw_locked(shoal_thread *thread, const shoal_key *key,
                                                     shoal_slice value, int64_t expires_ms);
 
+/* Strings for several keys. */
+typedef struct shoal_put_many {
+    const shoal_key *keys;     /* their gates are held */
+    const shoal_slice *values; /* of key i: values[i * value_step] */
+    uint32_t count, value_step;
+    int64_t expires_ms; /* of all; < 0: none */
+    bool keep_ttl;      /* each key that is replaced keeps its own instead */
+} shoal_put_many;
+
+/* As shoal_store_put_locked for every key, all or none; a name that stands twice gets the later
+ * value. 0 or SHOAL_ERR_NO_MEMORY; then nothing has changed. (A read of one key that began before
+ * the gates were taken may in that case have seen a new value of a key that was absent.) */
+SHOAL_MUST_USE shoal_err shoal_store_put_many_locked(shoal_thread *thread,
+                                                     const shoal_put_many *what);
+
 /* Slices that together are one value. */
 typedef struct shoal_gather {
     const shoal_slice *parts;
@@ -235,6 +250,8 @@ typedef struct shoal_interest {
 
 /* Adds an interest. Under the gate of interest->key.place. */
 void shoal_store_interest_add_locked(shoal_thread *thread, shoal_interest *interest);
+/* The oldest interest of a place, or NULL; `next` leads on. Under the gate of the place. */
+shoal_interest *shoal_store_interests_locked(shoal_thread *thread, uint32_t place);
 /* Takes it back. Under the same gate. */
 void shoal_store_interest_remove_locked(shoal_thread *thread, shoal_interest *interest);
 

@@ -172,21 +172,36 @@ static shoal_err put(shoal_thread *thread, const shoal_key *key, shoal_item_plan
         (void)shoal_item__free(thread, item, shoal_item__size(item));
         return SHOAL_ERR_NO_MEMORY;
     }
-    if (is_volatile(item)) {
-        shoal_expire__note(thread, key->place, found.spot.home, shoal_item_expires_ms(item));
-    }
-    shoal_bump_relaxed(&shoal_store__hot(thread->store, key->place)->bytes, plan->bytes);
-    if (exists) {
-        replace(thread, key, &found.spot, item);
-    } else {
-        count_volatile(thread, key->place, is_volatile(item));
-        count_keys(thread, key->place, 1);
-    }
+    shoal_write__enter(thread, key, &found.spot, (shoal_newcomer){item, plan->bytes, exists});
     shoal_change__note(thread, key, plan->change);
     return SHOAL_ERR_OK;
 }
 
+void shoal_write__enter(shoal_thread *thread, const shoal_key *key, const shoal_spot *spot,
+                        shoal_newcomer newcomer)
+{
+    const shoal_item *item = newcomer.item;
+    SHOAL_DEBUG_ASSERT(shoal_item__has_name(item, key->name));
+    SHOAL_DEBUG_ASSERT(newcomer.bytes == shoal_item_memory(thread->store, item));
+    if (is_volatile(item))
+        shoal_expire__note(thread, key->place, spot->home, shoal_item_expires_ms(item));
+    shoal_bump_relaxed(&shoal_store__hot(thread->store, key->place)->bytes, newcomer.bytes);
+    if (newcomer.replaces) {
+        replace(thread, key, spot, item);
+    } else {
+        count_volatile(thread, key->place, is_volatile(item));
+        count_keys(thread, key->place, 1);
+    }
+}
+
 /* ---- strings ---- */
+
+bool shoal_write__is_integer(shoal_slice value, int64_t *integer)
+{
+    SHOAL_DEBUG_ASSERT(value.data != NULL || value.size == 0);
+    SHOAL_DEBUG_ASSERT(integer != NULL);
+    return value.size <= SHOAL_TEXT_INTEGER_SIZE && shoal_text_to_i64(value, integer);
+}
 
 shoal_err shoal_store_put_locked(shoal_thread *thread, const shoal_key *key, shoal_slice value,
                                  int64_t expires_ms)
@@ -194,7 +209,7 @@ shoal_err shoal_store_put_locked(shoal_thread *thread, const shoal_key *key, sho
     SHOAL_DEBUG_ASSERT(value.data != NULL || value.size == 0);
     SHOAL_DEBUG_ASSERT(value.size <= SHOAL_VALUE_SIZE_MAX);
     int64_t integer;
-    if (value.size <= SHOAL_TEXT_INTEGER_SIZE && shoal_text_to_i64(value, &integer))
+    if (shoal_write__is_integer(value, &integer))
         return shoal_store_put_integer_locked(thread, key, integer, expires_ms);
     shoal_item_plan plan = {.name = key->name,
                             .type = SHOAL_TYPE_STRING,

@@ -20,6 +20,7 @@
 #include <shoal/node.h>
 #include <shoal/types.h>
 
+#include "base/heap.h"
 #include "base/inbox.h"
 #include "store/store.h"
 #include "wire/resp.h"
@@ -106,6 +107,7 @@ typedef enum shoal_command_id {
 typedef struct shoal_call shoal_call;
 typedef struct shoal_env shoal_env;
 struct shoal_job;
+struct shoal_block;
 /* Runs one call of a command. */
 typedef void (*shoal_handler)(shoal_call *call);
 
@@ -142,6 +144,13 @@ typedef struct shoal_tour {
     bool last;             /* every worker has been visited: write the reply */
 } shoal_tour;
 
+/* What a blocking command waits for, see command/block.h. */
+typedef struct shoal_wish {
+    shoal_value_type type; /* of value that a key must get; NONE: it does not wait */
+    uint32_t keys;         /* it waits for the first so many of its keys */
+    int64_t deadline_us;   /* monotonic time until which, or SHOAL_NEVER */
+} shoal_wish;
+
 /* One execution. Handlers write exactly one reply; those of TOUR rows none until tour->last.
  * GATED and READ handlers must not touch `session` nor `worker`: they may run on any thread. */
 struct shoal_call {
@@ -162,6 +171,8 @@ struct shoal_call {
     bool whole;       /* part of a transaction or script that holds all gates the call can need:
                          it must be over when its handler returns, see job.h */
     struct shoal_job *job;       /* set by a handler whose call goes on, see job.h; else NULL */
+    shoal_wish wish;             /* set by a handler that must wait for a key, see block.h */
+    struct shoal_block *block;   /* of one that runs again after waiting; else NULL */
     shoal_session *session;      /* LOCAL; TOUR when tour->last; else NULL */
     struct shoal_worker *worker; /* LOCAL, TOUR: the worker that runs it; else NULL */
     shoal_tour *tour;            /* TOUR; else NULL */
@@ -189,6 +200,10 @@ typedef struct shoal_errand {
     uint64_t client_id;             /* of the asking session */
     shoal_address local;            /* the asking connection's own end (CLUSTER MEET needs it) */
     bool close_after;               /* the session is closed behind the reply */
+    _Atomic uint32_t waiting;       /* acq_rel, see block.c. pair: errand.waiting */
+    struct shoal_block *block;      /* of one that waits for a key; under its gates */
+    shoal_op news;                  /* tells its worker that it waits */
+    shoal_heap_node deadline;       /* until when; its worker's */
     size_t memory;                  /* bytes of this allocation */
 } shoal_errand;
 
@@ -232,6 +247,7 @@ struct shoal_env {
     uint32_t worker_count;
     _Atomic uint64_t client_id_next; /* relaxed: the id of the next session; starts at 1 */
     _Atomic uint32_t clients;        /* relaxed: sessions open now */
+    _Atomic uint32_t blocked;        /* relaxed: commands that wait for a key now */
     uint64_t process_id;
     const char *run_id;   /* 40 hex characters */
     _Atomic bool loading; /* relaxed: not ready, most commands answer

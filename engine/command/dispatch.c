@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/sort.h"
 #include "base/text.h"
+#include "command/block.h"
 #include "command/handlers.h"
 #include "command/job.h"
 #include "command/worker.h"
@@ -106,8 +107,27 @@ static bool admit(shoal_session *session, const shoal_entry *entry, const shoal_
 /* An operation that lives on the stack: the gates were free. */
 typedef struct direct {
     shoal_gate_op gate; /* first */
+    shoal_session *session;
     shoal_call *call;
 } direct;
+
+/* The command has to wait for a key: an errand waits in its stead. Under its gates. */
+static void wait_for_key(const direct *now)
+{
+    shoal_call *call = now->call;
+    SHOAL_ASSERT(now->session->errand == NULL);
+    shoal_errand *errand = shoal_errand__make(now->session, call);
+    if (errand == NULL) {
+        shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);
+        return;
+    }
+    errand->gate.multi = now->gate.multi;
+    shoal_errand__take_places(errand, now->gate.places, now->gate.count);
+    if (shoal_block__wait(errand, call, true)) return;
+    shoal_block__leave(errand, call->thread);
+    now->session->errand = NULL;
+    shoal_errand__free(errand);
+}
 
 static void run_direct(shoal_op *op, void *runner)
 {
@@ -115,6 +135,7 @@ static void run_direct(shoal_op *op, void *runner)
     SHOAL_DEBUG_ASSERT(runner == call->thread);
     (void)runner;
     call->command->run(call);
+    if (__builtin_expect(call->wish.type != SHOAL_TYPE_NONE, 0)) wait_for_key((const direct *)op);
 }
 
 static int compare_places(const void *a, const void *b, void *context)
@@ -173,6 +194,7 @@ static void run_gated(shoal_session *session, shoal_call *call)
 
     direct now = {
         .gate = {.op = {.run = run_direct}, .places = places, .count = count},
+        .session = session,
         .call = call,
     };
     /* Readers need not wait for a command that changes nothing, or one key only. */
@@ -188,7 +210,8 @@ static void run_gated(shoal_session *session, shoal_call *call)
         return;
     }
     errand->gate.multi = now.gate.multi;
-    shoal_errand__to_gates(errand, worker->thread, places, count);
+    shoal_errand__take_places(errand, places, count);
+    shoal_errand__to_gates(errand, worker->thread);
 }
 
 /* ---- running ---- */

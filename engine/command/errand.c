@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "command/block.h"
 #include "command/job.h"
 #include "command/worker.h"
 
@@ -89,6 +90,7 @@ shoal_errand *shoal_errand__make(shoal_session *session, const shoal_call *call)
 void shoal_errand__free(shoal_errand *errand)
 {
     SHOAL_ASSERT(errand->memory >= sizeof(*errand));
+    shoal_block__end(errand);
     shoal_buffer_free(&errand->reply);
     shoal_buffer_free(&errand->tour.gathered);
     const shoal_allocator *allocator = &errand->origin->env->allocator;
@@ -180,9 +182,12 @@ static void run_under_gates(shoal_op *op, void *runner)
     /* The slot may have gone to another node while the errand waited. */
     /* pair: env.settings */
     bool cluster = shoal_load_acquire(&call.env->settings)->cluster;
-    if (!cluster ||
-        shoal_route__admit(call.store, call.command, call.keys, call.key_count, &call.reply))
+    if (shoal_block__resume(errand, &call) &&
+        (!cluster ||
+         shoal_route__admit(call.store, call.command, call.keys, call.key_count, &call.reply)))
         call.command->run(&call);
+    if (call.wish.type != SHOAL_TYPE_NONE && shoal_block__wait(errand, &call, false)) return;
+    shoal_block__leave(errand, thread);
     if (call.job != NULL) {
         shoal_job__park_errand(errand, call.job);
     } else {
@@ -190,8 +195,7 @@ static void run_under_gates(shoal_op *op, void *runner)
     }
 }
 
-void shoal_errand__to_gates(shoal_errand *errand, shoal_thread *thread, const uint32_t *places,
-                            uint32_t count)
+void shoal_errand__take_places(shoal_errand *errand, const uint32_t *places, uint32_t count)
 {
     SHOAL_ASSERT(count >= 1 && count <= errand->key_count);
     /* The errand owns the room that its `places` point to. */
@@ -199,6 +203,18 @@ void shoal_errand__to_gates(shoal_errand *errand, shoal_thread *thread, const ui
            count * sizeof(*places));
     errand->gate.count = count;
     errand->gate.op.run = run_under_gates;
+}
+
+void shoal_errand__to_gates(shoal_errand *errand, shoal_thread *thread)
+{
+    SHOAL_ASSERT(errand->gate.op.run == run_under_gates && errand->gate.held == 0);
+    (void)shoal_gate_push(thread, &errand->gate);
+}
+
+void shoal_errand__again(shoal_errand *errand, shoal_thread *thread)
+{
+    SHOAL_ASSERT(errand->gate.op.run == run_under_gates);
+    errand->gate.held = 0;
     (void)shoal_gate_push(thread, &errand->gate);
 }
 

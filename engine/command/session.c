@@ -14,6 +14,7 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "command/block.h"
 #include "command/worker.h"
 
 /* An empty stash that is larger than this gives its memory back. Chosen: a few requests. */
@@ -263,6 +264,7 @@ static shoal_feed outcome(const shoal_session *session, const shoal_buffer *out)
 {
     SHOAL_DEBUG_ASSERT(!session->dead);
     if (session->closing || out->failed) return SHOAL_FEED_CLOSE;
+    if (session->errand != NULL && shoal_block__waits(session->errand)) return SHOAL_FEED_BLOCKED;
     return session->errand != NULL || session->yielded ? SHOAL_FEED_PARKED : SHOAL_FEED_MORE;
 }
 
@@ -388,5 +390,6 @@ void shoal_session_close(shoal_session *session)
     } else {
         /* The errand is on its way and knows this address; its return frees both. */
         session->dead = true;
+        (void)shoal_block__cancel(session->errand, SHOAL_UNBLOCK__GONE);
     }
 }

@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "command/block.h"
 #include "command/job.h"
 
 /* How soon after a write the store is asked for background work. Chosen: long enough that a busy
@@ -93,6 +94,7 @@ void shoal_worker_begin(shoal_worker *worker, shoal_time now)
         worker->maintain_at = now.mono_us;
     obey_reset(worker);
     drain(worker);
+    shoal_block__tick(worker);
 }
 
 shoal_session *shoal_worker_ready(shoal_worker *worker)
@@ -187,7 +189,9 @@ int64_t shoal_worker_end(shoal_worker *worker)
     /* Sessions that were killed or yielded behind the host's look for such; or others' work. */
     if (worker->ready.first != NULL || shoal_thread_busy(worker->thread))
         return worker->now.mono_us;
-    return idle_at < worker->maintain_at ? idle_at : worker->maintain_at;
+    int64_t deadline = idle_at < worker->maintain_at ? idle_at : worker->maintain_at;
+    const shoal_heap_node *wait = worker->deadlines.first;
+    return wait != NULL && wait->key < deadline ? wait->key : deadline;
 }
 
 void shoal_worker__wake(shoal_session *session)

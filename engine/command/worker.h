@@ -88,6 +88,7 @@ struct shoal_worker {
     shoal_session_list sessions;
     uint32_t session_count;
     shoal_session_list ready; /* something happened while they were parked or idle */
+    shoal_heap deadlines;     /* of commands that wait for a key */
     shoal_op *sleepers;       /* errands of jobs that wait for a time, see job.h */
     uint32_t *places;         /* scratch for the gates of several keys */
     uint32_t place_capacity;
@@ -196,10 +197,12 @@ shoal_errand *shoal_errand__make(shoal_session *session, const shoal_call *call)
 shoal_call shoal_errand__call(shoal_errand *errand, shoal_thread *thread, shoal_buffer *out);
 /* Frees an errand that has come home. */
 void shoal_errand__free(shoal_errand *errand);
-/* Hands an errand, whose gate.multi is set, to the gates of its keys; `places` are ascending and
- * distinct. */
-void shoal_errand__to_gates(shoal_errand *errand, shoal_thread *thread, const uint32_t *places,
-                            uint32_t count);
+/* Gives an errand its gates: `places` are ascending and distinct; they are copied. */
+void shoal_errand__take_places(shoal_errand *errand, const uint32_t *places, uint32_t count);
+/* Hands an errand, whose gate.multi is set, to its gates. */
+void shoal_errand__to_gates(shoal_errand *errand, shoal_thread *thread);
+/* The same for one that has run there and waits. */
+void shoal_errand__again(shoal_errand *errand, shoal_thread *thread);
 /* Hands an errand to the control actor. */
 void shoal_errand__to_control(shoal_errand *errand);
 /* Sends an errand from worker to worker. */

@@ -6,6 +6,7 @@
 #include "core/info.h"
 
 #include "base/assert.h"
+#include "base/atomic.h"
 #include "base/text.h"
 
 void shoal_info__clients(const shoal_node *node, shoal_buffer *out)
@@ -15,7 +16,7 @@ void shoal_info__clients(const shoal_node *node, shoal_buffer *out)
 
     shoal_info__number(out, "connected_clients", shoal_load_relaxed(&node->env.clients));
     shoal_info__number(out, "maxclients", (uint64_t)most);
-    shoal_info__number(out, "blocked_clients", 0);
+    shoal_info__number(out, "blocked_clients", shoal_load_relaxed(&node->env.blocked));
     shoal_info__number(out, "tracking_clients", 0);
     shoal_info__number(out, "clients_in_timeout_table", 0);
 }

@@ -56,6 +56,14 @@ void shoal_store_interest_add_locked(shoal_thread *thread, shoal_interest *inter
     }
 }
 
+shoal_interest *shoal_store_interests_locked(shoal_thread *thread, uint32_t place)
+{
+    SHOAL_ASSERT(thread->stamp != 0);
+    const shoal_hot *hot = shoal_store__hot(thread->store, place);
+    SHOAL_ASSERT(shoal_load_relaxed(&hot->gate) != 0);
+    return hot->interests;
+}
+
 void shoal_store_interest_remove_locked(shoal_thread *thread, shoal_interest *interest)
 {
     SHOAL_ASSERT(thread->stamp != 0);

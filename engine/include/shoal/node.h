@@ -12,6 +12,7 @@
  * A worker's round:
  *     shoal_worker_begin(worker, now);
  *     while ((session = shoal_worker_ready(worker)))  feed it nothing, send its output
+ *     for each connection with bytes:                 shoal_session_foresee (may be left out)
  *     for each connection with bytes:                 shoal_session_feed, send its output
  *     deadline = shoal_worker_end(worker);
  * No worker may sleep between begin and end: memory that readers could still see is reclaimed
@@ -162,13 +163,30 @@ SHOAL_API SHOAL_MUST_USE shoal_err shoal_session_open(shoal_worker *worker,
 typedef enum shoal_feed {
     SHOAL_FEED_MORE = 0,   /* send the output, read on */
     SHOAL_FEED_PARKED = 1, /* send the output, do not read until shoal_worker_ready returns it */
-    SHOAL_FEED_CLOSE = 2   /* send the output, then close the connection and the session */
+    SHOAL_FEED_CLOSE = 2,  /* send the output, then close the connection and the session */
+    SHOAL_FEED_BLOCKED = 3 /* as PARKED, but it may last for ever: when the client ends its
+                              side meanwhile, close the connection and the session */
 } shoal_feed;
 
 /* Gives the bytes that arrived to the session, which executes every complete command in them
  * and appends the replies to `out`. Bytes of an incomplete command, and those behind a command
  * that parks the session, are kept inside. Inside a round of the session's worker. */
 SHOAL_API shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buffer *out);
+
+/* What a session will look for first; see shoal_session_foresee. */
+typedef struct shoal_foresight {
+    uint64_t words[4]; /* the node's own */
+} shoal_foresight;
+
+/* A hint, worth giving where several connections have bytes in one round: these bytes will be fed
+ * to the session next. Looks for the first key in them and asks the processor for the memory where
+ * it stands, so that the sessions' cache misses overlap. False when there is nothing to foresee.
+ * `in` must stay where it is until the feed. Inside a round. */
+SHOAL_API bool shoal_session_foresee(const shoal_session *session, shoal_slice in,
+                                     shoal_foresight *out);
+/* The second step, when the first has been given for all connections of the round. */
+SHOAL_API void shoal_session_foresee_more(const shoal_session *session,
+                                          const shoal_foresight *foresight);
 
 /* Tells how many reply bytes the host still holds for this connection, for the limits and
  * CLIENT LIST. False when that is more than this client may leave unread: the connection is to be

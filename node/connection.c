@@ -270,7 +270,48 @@ static bool greet(shoal_connection *connection)
     return reply(connection);
 }
 
-void shoal_connection__ready(shoal_connection *connection, uint32_t events)
+/* What was read of a connection before its turn. */
+typedef struct ahead {
+    ssize_t got; /* as recv returned it; -1 with EAGAIN: nothing was read */
+    int error;
+    bool tried;
+    bool foreseen;
+    shoal_foresight foresight;
+} ahead;
+
+/* Reads a connection that is all ears into `area`, and says what it will ask for. */
+static void read_ahead(shoal_connection *connection, uint32_t events, char *area, ahead *out)
+{
+    *out = (ahead){.got = -1};
+    if (connection->dead || !connection->greeted || events != EPOLLIN) return;
+    if (!may_read(connection) || shoal_buffer_size(&connection->pending) > 0) return;
+    out->tried = true;
+    out->got = recv(connection->descriptor, area, SHOAL_AHEAD_SIZE, 0);
+    out->error = out->got < 0 ? errno : 0;
+    if (out->got <= 0) return;
+    shoal_slice bytes = {area, (size_t)out->got};
+    out->foreseen = shoal_session_foresee(connection->session, bytes, &out->foresight);
+}
+
+/* The turn of a connection that was read ahead. */
+static void serve_ahead(shoal_connection *connection, const char *area, const ahead *what)
+{
+    if (connection->dead) return;
+    if (what->got > 0) {
+        /* Bytes that came while the session was being parked belong behind what it has kept, which
+         * is where it puts them. */
+        if (!feed(connection, (shoal_slice){area, (size_t)what->got})) return;
+        if ((size_t)what->got == SHOAL_AHEAD_SIZE && !receive(connection)) return;
+    } else if (what->got == 0) {
+        connection->deaf = true;
+    } else if (what->error != EAGAIN && what->error != EWOULDBLOCK && what->error != EINTR) {
+        end(connection);
+        return;
+    }
+    settle(connection);
+}
+
+static void serve(shoal_connection *connection, uint32_t events)
 {
     if (connection->dead) return;
     if (!connection->greeted && !greet(connection)) return;
@@ -288,6 +329,38 @@ void shoal_connection__ready(shoal_connection *connection, uint32_t events)
         adjust_watch(connection, true);
     }
     settle(connection);
+}
+
+void shoal_connection__ready(shoal_desk *desk, const struct epoll_event *events, int count)
+{
+    SHOAL_ASSERT(count <= SHOAL_AHEAD_MAX);
+    if (count == 1) {
+        if (events->data.ptr) serve(events->data.ptr, events->events);
+        return;
+    }
+    ahead read[SHOAL_AHEAD_MAX];
+    for (int i = 0; i < count; i++) {
+        shoal_connection *connection = events[i].data.ptr;
+        read[i].tried = read[i].foreseen = false;
+        if (connection == NULL) continue;
+        read_ahead(connection, events[i].events, desk->ahead + i * SHOAL_AHEAD_STRIDE, &read[i]);
+    }
+    for (uint32_t step = 0; step < SHOAL_FORESEE_STEPS; step++) {
+        for (int i = 0; i < count; i++) {
+            if (!read[i].foreseen) continue;
+            const shoal_connection *connection = events[i].data.ptr;
+            shoal_session_foresee_more(connection->session, &read[i].foresight, step);
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        shoal_connection *connection = events[i].data.ptr;
+        if (connection == NULL) continue;
+        if (read[i].tried) {
+            serve_ahead(connection, desk->ahead + i * SHOAL_AHEAD_STRIDE, &read[i]);
+        } else {
+            serve(connection, events[i].events);
+        }
+    }
 }
 
 void shoal_connection__resume(shoal_connection *connection)

@@ -7,11 +7,19 @@
 #ifndef SHOAL_NODE_CONNECTION_H
 #define SHOAL_NODE_CONNECTION_H
 
+#include <sys/epoll.h>
+
 #include <shoal/node.h>
 
 /* Bytes read from one connection at once. Measured nowhere else than by what fits: 64 pipelined
  * SETs of 1 KiB, and in half of the smallest second-level cache still in use. */
 #define SHOAL_INPUT_SIZE ((size_t)64 << 10)
+
+/* Connections that are read before the first of them is served, and how much of each: their
+ * requests' memory is then fetched together. The stride keeps them off each other's cache sets. */
+#define SHOAL_AHEAD_MAX 32
+#define SHOAL_AHEAD_SIZE ((size_t)16 << 10)
+#define SHOAL_AHEAD_STRIDE (SHOAL_AHEAD_SIZE + 192)
 
 typedef struct shoal_connection shoal_connection;
 
@@ -21,6 +29,7 @@ typedef struct shoal_desk {
     shoal_worker *worker;
     int epoll;
     char *input;            /* SHOAL_INPUT_SIZE bytes */
+    char *ahead;            /* SHOAL_AHEAD_MAX times SHOAL_AHEAD_STRIDE bytes */
     shoal_buffer output;    /* replies of the connection that is being served */
     shoal_connection *open; /* all connections that had their first turn */
     shoal_connection *dead; /* closed in this round, freed at its end */
@@ -32,8 +41,9 @@ typedef struct shoal_desk {
  * once. NULL when there is no memory, or epoll refuses. */
 shoal_connection *shoal_connection__make(shoal_desk *desk, int descriptor, bool unix_socket);
 
-/* Serves what epoll said. */
-void shoal_connection__ready(shoal_connection *connection, uint32_t events);
+/* Serves what epoll said of up to SHOAL_AHEAD_MAX connections, none twice; events without a
+ * connection are passed over. */
+void shoal_connection__ready(shoal_desk *desk, const struct epoll_event *events, int count);
 
 /* Serves a session that shoal_worker_ready returned. */
 void shoal_connection__resume(shoal_connection *connection);

@@ -21,6 +21,8 @@
  * some 3 ms at pipeline 1, and memory is reclaimed between turns. */
 #define EVENTS_MAX 512
 
+#define AHEAD_BYTES (SHOAL_AHEAD_MAX * SHOAL_AHEAD_STRIDE)
+
 struct shoal_lane {
     shoal_desk desk;
     shoal_waker waker;
@@ -42,9 +44,9 @@ static void serve(shoal_lane *lane, int count)
     for (shoal_session *session; (session = shoal_worker_ready(desk->worker)) != NULL;) {
         shoal_connection__resume(shoal_session_owner(session));
     }
-    for (int i = 0; i < count; i++) {
-        shoal_connection *connection = lane->events[i].data.ptr;
-        if (connection) shoal_connection__ready(connection, lane->events[i].events);
+    for (int i = 0; i < count; i += SHOAL_AHEAD_MAX) {
+        int group = count - i < SHOAL_AHEAD_MAX ? count - i : SHOAL_AHEAD_MAX;
+        shoal_connection__ready(desk, lane->events + i, group);
     }
     lane->deadline = shoal_worker_end(desk->worker);
     shoal_connection__bury(desk);
@@ -94,6 +96,8 @@ static shoal_err open_parts(shoal_lane *lane, const shoal_lane_options *options)
     if (desk->epoll < 0) return SHOAL_ERR_IO;
     desk->input = allocator->allocate(allocator->context, SHOAL_INPUT_SIZE, 64);
     if (desk->input == NULL) return SHOAL_ERR_NO_MEMORY;
+    desk->ahead = allocator->allocate(allocator->context, AHEAD_BYTES, 64);
+    if (desk->ahead == NULL) return SHOAL_ERR_NO_MEMORY;
     return shoal_waker__open(&lane->waker, desk->epoll, NULL);
 }
 
@@ -131,6 +135,9 @@ void shoal_lane__free(shoal_lane *lane)
     if (lane->desk.epoll >= 0) close(lane->desk.epoll);
     if (lane->desk.input) {
         allocator->release(allocator->context, lane->desk.input, SHOAL_INPUT_SIZE, 64);
+    }
+    if (lane->desk.ahead) {
+        allocator->release(allocator->context, lane->desk.ahead, AHEAD_BYTES, 64);
     }
     shoal_buffer_free(&lane->desk.output);
     allocator->release(allocator->context, lane, sizeof *lane, 64);

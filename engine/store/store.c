@@ -213,11 +213,10 @@ shoal_key shoal_key_make(const shoal_store *store, uint32_t db, shoal_slice name
 {
     SHOAL_DEBUG_ASSERT(db < store->database_count);
     SHOAL_DEBUG_ASSERT(name.data != NULL || name.size == 0);
-    return (shoal_key){
-        .name = name,
-        .hash = shoal_hash(name, store->seed),
-        .place = SHOAL_PLACE(db, shoal_crc16_slot(name)),
-    };
+    uint32_t place = SHOAL_PLACE(db, shoal_crc16_slot(name));
+    /* A batch looks at the slots' words next, and they do not all stay in the nearest caches. */
+    __builtin_prefetch(shoal_store__word(store, place));
+    return (shoal_key){.name = name, .hash = shoal_hash(name, store->seed), .place = place};
 }
 
 void shoal_store_prefetch_bucket(const shoal_store *store, const shoal_key *key)

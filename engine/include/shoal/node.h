@@ -184,9 +184,10 @@ typedef struct shoal_foresight {
  * `in` must stay where it is until the feed. Inside a round. */
 SHOAL_API bool shoal_session_foresee(const shoal_session *session, shoal_slice in,
                                      shoal_foresight *out);
-/* The second step, when the first has been given for all connections of the round. */
+/* Steps 0 .. SHOAL_FORESEE_STEPS - 1, each taken for all connections of the round before the next. */
+#define SHOAL_FORESEE_STEPS 2u
 SHOAL_API void shoal_session_foresee_more(const shoal_session *session,
-                                          const shoal_foresight *foresight);
+                                          const shoal_foresight *foresight, uint32_t step);
 
 /* Tells how many reply bytes the host still holds for this connection, for the limits and
  * CLIENT LIST. False when that is more than this client may leave unread: the connection is to be

@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "command/keys.h"
 #include "command/worker.h"
 
 /* Reply bytes a key of the last feed from which on whole values are asked for ahead. Chosen: two
@@ -136,12 +137,13 @@ void shoal_batch__rekey(shoal_session *session, shoal_entry *entry)
 {
     SHOAL_DEBUG_ASSERT(entry->key_at + entry->key_count <= session->worker->batch.key_count);
     const shoal_command *command = entry->command;
-    SHOAL_DEBUG_ASSERT(command->key_first > 0);
     const shoal_store *store = session->worker->env->store;
     const shoal_request *request = entry->request;
     shoal_key *keys = session->worker->batch.keys + entry->key_at;
+    uint8_t rule = session->worker->lookup.key_rules[command->id];
     uint32_t at = (uint32_t)command->key_first;
     for (uint32_t i = 0; i < entry->key_count; i++) {
+        if (rule != 0) at = shoal_keys__argument(command, rule, request->argc, request->argv, i);
         keys[i] = shoal_key_make(store, session->db, request->argv[at]);
         at += (uint32_t)command->key_step;
     }
@@ -149,14 +151,15 @@ void shoal_batch__rekey(shoal_session *session, shoal_entry *entry)
         rekey_elsewhere(session, entry, keys);
 }
 
-/* How many keys the arguments of a command of the right arity hold. */
-static uint32_t count_keys(const shoal_command *command, uint32_t argc)
+/* How many keys a request of the right arity has. */
+static uint32_t count_keys(const shoal_worker *worker, const shoal_entry *entry)
 {
-    if (command->key_first == 0) return 0;
-    int64_t last = command->key_last < 0 ? (int64_t)argc + command->key_last : command->key_last;
-    SHOAL_DEBUG_ASSERT(command->key_step > 0 && last < argc);
+    const shoal_command *command = entry->command;
+    uint8_t rule = worker->lookup.key_rules[command->id];
+    if (command->key_first == 0 && rule == 0) return 0;
+    SHOAL_DEBUG_ASSERT(rule != 0 || command->key_step > 0);
     if (command->id == SHOAL_COMMAND_MOVE) return 2;
-    return (uint32_t)((last - command->key_first) / command->key_step + 1);
+    return shoal_keys__count(command, rule, entry->request->argc, entry->request->argv);
 }
 
 static shoal_fault find_command(shoal_worker *worker, shoal_entry *entry)
@@ -187,7 +190,7 @@ static void look_up(shoal_session *session, shoal_entry *entry)
     entry->fault = find_command(worker, entry);
     if (entry->fault != SHOAL_FAULT__NONE) return;
 
-    uint32_t count = count_keys(entry->command, entry->request->argc);
+    uint32_t count = count_keys(worker, entry);
     if (count == 0) return;
     if (!reserve_keys(worker, count)) {
         entry->fault = SHOAL_FAULT__MEMORY;

@@ -44,9 +44,10 @@ static void copy_arguments(shoal_errand *errand, const shoal_call *call, char *b
         shoal_slice from = call->argv[i];
         if (from.size != 0) memcpy(bytes, from.data, from.size);
         errand->argv[i] = (shoal_slice){bytes, from.size};
-        /* Keys stand in the order of the arguments, and each borrows from one of them. */
-        if (key < call->key_count && call->keys[key].name.data == from.data &&
-            call->keys[key].name.size == from.size && (int64_t)i >= call->command->key_first) {
+        /* Keys stand in the order of the arguments, and borrow from them: one each, but for MOVE,
+         * whose two are one name in two databases. */
+        while (key < call->key_count && call->keys[key].name.data == from.data &&
+               call->keys[key].name.size == from.size) {
             errand->keys[key] = call->keys[key];
             errand->keys[key++].name.data = bytes;
         }

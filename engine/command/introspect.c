@@ -5,13 +5,18 @@
  */
 #include "base/assert.h"
 #include "command/handlers.h"
+#include "command/keys.h"
 #include "command/lookup.h"
 
 /* Names of SHOAL_FLAG_ bits, from bit 0 on. */
 static const char *const flag_names[] = {
-    "write",   "readonly", "denyoom", "admin",   "pubsub",           "noscript", "blocking",
-    "loading", "stale",    "fast",    "no_auth", "no_async_loading", "no_multi", "allow_busy",
+    "write",    "readonly",         "denyoom",  "admin",      "pubsub",
+    "noscript", "blocking",         "loading",  "stale",      "fast",
+    "no_auth",  "no_async_loading", "no_multi", "allow_busy", "movablekeys",
 };
+/* Behind the bits of commands.def: some keys are not found by first, last and step. */
+#define MOVABLE_KEYS (SHOAL_FLAG_ALLOW_BUSY << 1)
+
 /* Names of SHOAL_CATEGORY_ bits, from bit 0 on. */
 static const char *const category_names[] = {
     "@keyspace", "@read",      "@write",      "@set",         "@sortedset", "@list",
@@ -20,7 +25,7 @@ static const char *const category_names[] = {
 };
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-_Static_assert(1u << (COUNT_OF(flag_names) - 1) == SHOAL_FLAG_ALLOW_BUSY, "a name for each flag");
+_Static_assert(1u << (COUNT_OF(flag_names) - 1) == MOVABLE_KEYS, "a name for each flag");
 _Static_assert(1u << (COUNT_OF(category_names) - 1) == SHOAL_CATEGORY_TRANSACTION,
                "a name for each category");
 
@@ -74,51 +79,70 @@ static void reply_words(shoal_reply *reply, shoal_slice text, char separator, bo
     }
 }
 
-/* One way to find keys: they begin at `index` and go on to `last`, counted from it or from the
- * end, every `step`. */
-static void reply_key_spec(shoal_reply *reply, shoal_slice access, int32_t index, int32_t last,
-                           int32_t step)
+/* A pair of a map. */
+static void reply_number(shoal_reply *reply, const char *name, int32_t value)
 {
-    SHOAL_ASSERT(index > 0 && step > 0);
+    shoal_reply_text(reply, name);
+    shoal_reply_integer(reply, value);
+}
+
+/* Begins a half of a specification: its kind, and how many numbers describe it. */
+static void reply_half(shoal_reply *reply, const char *half, const char *type, size_t numbers)
+{
+    SHOAL_DEBUG_ASSERT(numbers <= 3);
+    shoal_reply_text(reply, half);
+    shoal_reply_map(reply, 2);
+    shoal_reply_text(reply, "type");
+    shoal_reply_text(reply, type);
+    shoal_reply_text(reply, "spec");
+    shoal_reply_map(reply, numbers);
+}
+
+static void reply_key_spec(shoal_reply *reply, const shoal_key_spec *spec, int32_t step)
+{
+    SHOAL_ASSERT(spec->unknown == (spec->at == 0));
     shoal_reply_map(reply, 3);
     shoal_reply_text(reply, "flags");
-    reply_words(reply, access, ' ', true);
-    shoal_reply_text(reply, "begin_search");
-    shoal_reply_map(reply, 2);
-    shoal_reply_text(reply, "type");
-    shoal_reply_text(reply, "index");
-    shoal_reply_text(reply, "spec");
-    shoal_reply_map(reply, 1);
-    shoal_reply_text(reply, "index");
-    shoal_reply_integer(reply, index);
-    shoal_reply_text(reply, "find_keys");
-    shoal_reply_map(reply, 2);
-    shoal_reply_text(reply, "type");
-    shoal_reply_text(reply, "range");
-    shoal_reply_text(reply, "spec");
-    shoal_reply_map(reply, 3);
-    shoal_reply_text(reply, "lastkey");
-    shoal_reply_integer(reply, last);
-    shoal_reply_text(reply, "keystep");
-    shoal_reply_integer(reply, step);
-    shoal_reply_text(reply, "limit");
-    shoal_reply_integer(reply, 0);
+    reply_words(reply, spec->flags, ' ', true);
+    if (spec->unknown) {
+        reply_half(reply, "begin_search", "unknown", 0);
+        reply_half(reply, "find_keys", "unknown", 0);
+        return;
+    }
+    reply_half(reply, "begin_search", "index", 1);
+    reply_number(reply, "index", spec->at);
+    if (spec->keynum) {
+        reply_half(reply, "find_keys", "keynum", 3);
+        reply_number(reply, "keynumidx", 0);
+        reply_number(reply, "firstkey", 1);
+        reply_number(reply, "keystep", 1);
+    } else {
+        reply_half(reply, "find_keys", "range", 3);
+        reply_number(reply, "lastkey", spec->last);
+        reply_number(reply, "keystep", step);
+        reply_number(reply, "limit", 0);
+    }
 }
 
 static void reply_key_specs(shoal_reply *reply, const shoal_command *command)
 {
-    SHOAL_ASSERT((command->access[0] == '\0') == (command->key_first == 0));
-    shoal_slice specs = shoal_text(command->access);
-    size_t count = count_words(specs, ';');
-    shoal_reply_set(reply, count);
-    shoal_slice access;
-    for (int32_t i = 0; next_word(&specs, ';', &access); i++) {
-        bool single = count > 1 || command->key_last == command->key_first;
-        int32_t last = single                  ? 0
-                       : command->key_last < 0 ? command->key_last
-                                               : command->key_last - command->key_first;
-        reply_key_spec(reply, access, command->key_first + i, last, command->key_step);
+    SHOAL_ASSERT(command->access[0] != '\0' || command->key_first == 0);
+    shoal_reply_set(reply, count_words(shoal_text(command->access), ';'));
+    shoal_key_specs specs = shoal_keys__specs(command);
+    shoal_key_spec spec;
+    while (shoal_keys__next_spec(&specs, &spec)) reply_key_spec(reply, &spec, command->key_step);
+}
+
+/* The flags of the row, and whether keys must be looked for. */
+static uint32_t shown_flags(const shoal_command *command)
+{
+    SHOAL_DEBUG_ASSERT((command->flags & MOVABLE_KEYS) == 0);
+    shoal_key_specs specs = shoal_keys__specs(command);
+    shoal_key_spec spec;
+    while (shoal_keys__next_spec(&specs, &spec)) {
+        if (spec.unknown || spec.keynum) return command->flags | MOVABLE_KEYS;
     }
+    return command->flags;
 }
 
 static size_t count_subcommands(const shoal_command *command)
@@ -149,7 +173,7 @@ static void reply_facts(shoal_reply *reply, const shoal_command *command)
     shoal_reply_array(reply, 10);
     reply_name(reply, command);
     shoal_reply_integer(reply, command->arity);
-    reply_bits(reply, command->flags, flag_names, COUNT_OF(flag_names));
+    reply_bits(reply, shown_flags(command), flag_names, COUNT_OF(flag_names));
     shoal_reply_integer(reply, command->key_first);
     shoal_reply_integer(reply, command->key_last);
     shoal_reply_integer(reply, command->key_step);
@@ -362,7 +386,7 @@ static const shoal_command *find_called(shoal_call *call, int64_t argc)
         command = shoal_lookup__sub(command->id, call->argv[3]);
     if (command == NULL) {
         shoal_reply_error(&call->reply, "ERR Invalid command specified");
-    } else if (command->key_first == 0) {
+    } else if (command->access[0] == '\0') {
         shoal_reply_error(&call->reply, "ERR The command has no key arguments");
         command = NULL;
     } else if (command->arity > 0 ? argc != command->arity : argc < -command->arity) {
@@ -372,36 +396,87 @@ static const shoal_command *find_called(shoal_call *call, int64_t argc)
     return command;
 }
 
-/* What is done to the keys, given all arguments: SET reads the old value only with GET. */
-static shoal_slice access_words(const shoal_call *call, const shoal_command *command)
+/* What is done to the key of a command whose row says "variable_flags", given its arguments: SET
+ * reads the old value only with GET, BITFIELD writes nothing when it only gets. */
+static shoal_slice variable_flags(const shoal_command *command, uint32_t argc,
+                                  const shoal_slice *argv)
 {
-    SHOAL_ASSERT(command->key_first > 0);
-    if (command->id != SHOAL_COMMAND_SET) return shoal_text(command->access);
-    for (uint32_t i = 2 + 3; i < call->argc; i++) {
-        if (shoal_call__word(call, i, "get")) return shoal_text("RW access update");
+    SHOAL_ASSERT(command->key_first == 1);
+    bool is_set = command->id == SHOAL_COMMAND_SET;
+    for (uint32_t i = is_set ? 3 : 2; i < argc; i++) {
+        if (is_set && shoal_text_is(argv[i], "get")) return shoal_text("RW access update");
+        if (!is_set && (shoal_text_is(argv[i], "set") || shoal_text_is(argv[i], "incrby")))
+            return shoal_text("RW access update");
     }
-    return shoal_text("OW update");
+    return shoal_text(is_set ? "OW update" : "RO access");
+}
+
+/* Keys of a call that stand at regular distances. */
+typedef struct key_list {
+    uint32_t first, step, count; /* arguments of the command */
+    shoal_slice flags;
+} key_list;
+
+static void reply_keys(shoal_call *call, const key_list *keys, bool with_flags)
+{
+    SHOAL_ASSERT(keys->step > 0);
+    for (uint32_t i = 0; i < keys->count; i++) {
+        if (with_flags) shoal_reply_array(&call->reply, 2);
+        SHOAL_ASSERT(2 + keys->first + i * keys->step < call->argc);
+        shoal_reply_bulk(&call->reply, call->argv[2 + keys->first + i * keys->step]);
+        if (with_flags) reply_words(&call->reply, keys->flags, ' ', true);
+    }
+}
+
+/* The keys that a specification names in the `count` keys of a call, of which `done` are out. */
+static key_list keys_of(const shoal_call *call, const shoal_command *command,
+                        const shoal_key_spec *spec, uint32_t count, uint32_t done)
+{
+    uint32_t argc = call->argc - 2;
+    const shoal_slice *argv = call->argv + 2;
+    key_list keys = {.step = 1, .flags = spec->flags};
+    SHOAL_ASSERT(done <= count);
+    if (spec->unknown) {
+        /* What SORT stores into is the last of the unknown ones. */
+        if (shoal_text_find(spec->flags, shoal_text("OW")) != SHOAL_TEXT_NONE && done < count) {
+            keys.first = shoal_keys__argument(command, SHOAL_KEYS__SORT, argc, argv, done);
+            keys.count = 1;
+        }
+        return keys;
+    }
+    keys.first = (uint32_t)spec->at + (spec->keynum ? 1 : 0);
+    keys.count = count - done;
+    if (spec->keynum) return keys;
+    keys.step = (uint32_t)command->key_step;
+    int32_t last = spec->last < 0 ? (int32_t)argc + spec->last : spec->at + spec->last;
+    uint32_t range = last < spec->at ? 0 : (uint32_t)(last - spec->at) / keys.step + 1;
+    if (range < keys.count) keys.count = range;
+    if (shoal_text_find(spec->flags, shoal_text("variable_flags")) != SHOAL_TEXT_NONE)
+        keys.flags = variable_flags(command, argc, argv);
+    return keys;
 }
 
 /* GETKEYS and GETKEYSANDFLAGS. */
 void shoal_command__command_getkeys(shoal_call *call)
 {
     SHOAL_ASSERT(call->argc >= 3);
-    int64_t argc = (int64_t)call->argc - 2;
+    uint32_t argc = call->argc - 2;
     const shoal_command *command = find_called(call, argc);
     if (command == NULL) return;
     bool with_flags = call->command->id == SHOAL_COMMAND_COMMAND_GETKEYSANDFLAGS;
-    shoal_slice specs = access_words(call, command), access = {"", 0};
-    int64_t last = command->key_last < 0 ? argc + command->key_last : command->key_last;
-    size_t found = 0;
-    shoal_reply_mark mark = shoal_reply_begin(&call->reply);
-    for (int64_t at = command->key_first; at <= last; at += command->key_step) {
-        /* The last specification holds for all keys behind it. */
-        (void)next_word(&specs, ';', &access);
-        if (with_flags) shoal_reply_array(&call->reply, 2);
-        shoal_reply_bulk(&call->reply, call->argv[2 + at]);
-        if (with_flags) reply_words(&call->reply, access, ' ', true);
-        found++;
+    uint32_t count = shoal_keys__count(command, shoal_keys__rule(command), argc, call->argv + 2);
+    if (count == 0) {
+        shoal_reply_error(&call->reply, "ERR Invalid arguments specified for command");
+        return;
     }
-    shoal_reply_end_array(&call->reply, mark, found);
+    shoal_reply_array(&call->reply, count);
+    uint32_t done = 0;
+    shoal_key_specs specs = shoal_keys__specs(command);
+    shoal_key_spec spec;
+    while (shoal_keys__next_spec(&specs, &spec)) {
+        key_list keys = keys_of(call, command, &spec, count, done);
+        reply_keys(call, &keys, with_flags);
+        done += keys.count;
+    }
+    SHOAL_ASSERT(done == count);
 }

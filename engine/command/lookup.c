@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/text.h"
 #include "command/handlers.h"
+#include "command/keys.h"
 
 /* What `run` of a row is, by executor; containers of subcommands are CONTROL rows too. */
 #define RUN_LOCAL(handler) shoal_command__##handler
@@ -104,6 +105,7 @@ void shoal_lookup__make(shoal_lookup *lookup)
     memset(lookup, 0, sizeof(*lookup));
     uint32_t count = 1;
     for (uint32_t id = 1; id < SHOAL_COMMAND_COUNT; id++) {
+        lookup->key_rules[id] = shoal_keys__rule(&rows[id]);
         if (rows[id].parent != SHOAL_COMMAND_NONE) continue;
         shoal_slice name = shoal_text(rows[id].name);
         SHOAL_ASSERT(name.size >= 1 && name.size <= SHOAL_LOOKUP__NAME_MAX);

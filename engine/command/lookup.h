@@ -30,6 +30,7 @@ typedef struct shoal_lookup {
     uint64_t multiplier;
     uint16_t at[SHOAL_LOOKUP__BUCKETS]; /* index into names; 0 is an entry that equals nothing */
     shoal_lookup_name names[SHOAL_COMMAND_COUNT];
+    uint8_t key_rules[SHOAL_COMMAND_COUNT]; /* shoal_keys__rule of each row */
 } shoal_lookup;
 
 /* Finds a multiplier and fills the table. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The data path of a virtual node: its one worker, driven in rounds as shoal/node.h asks, and its
- * client connections. A parked session is not read: its bytes wait in the virtual socket.
+ * client connections. A parked session is not read: its bytes wait in the virtual socket. One that
+ * waits for a key is: it would not hear of the client's end otherwise.
  */
 #include "sim/vnode.h"
 
@@ -46,7 +47,7 @@ static void feed(shoal_world *world, shoal_vnode *vnode, shoal_port port, shoal_
         return;
     }
     shoal_session_backlog(end->owner, shoal_net__backlog(port));
-    shoal_net__reading(world, port, next == SHOAL_FEED_MORE);
+    shoal_net__reading(world, port, next != SHOAL_FEED_PARKED);
 }
 
 /* Serves the sessions that were parked, closes the round and arms the next one. */

@@ -2,16 +2,17 @@
  *
  * command/string_range.c - parts of strings: APPEND, GETRANGE, SETRANGE.
  */
+#include "command/string.h"
+
 #include <string.h>
 
 #include "base/assert.h"
-#include "command/handlers.h"
+#include "base/memory.h"
 
-/* Results of this size are built on the stack. Chosen. */
-#define BUILD_SMALL 512u
+/* Gaps up to this size need no memory of their own; longer ones are rare. Chosen. */
+#define ZEROS_SIZE 4096u
 
-/* False after writing an error: the result would be longer than a string may be. */
-static bool check_size(shoal_call *call, uint64_t size)
+bool shoal_string__check_size(shoal_call *call, uint64_t size)
 {
     uint64_t max = shoal_call__settings(call)->bulk_size_max;
     if (max > SHOAL_VALUE_SIZE_MAX) max = SHOAL_VALUE_SIZE_MAX;
@@ -20,32 +21,37 @@ static bool check_size(shoal_call *call, uint64_t size)
     return false;
 }
 
-/* Puts a string of `size` bytes in place of `item`: `old`, zeros where it has nothing, and over
- * that `part` from `offset` on. Keeps the time to live. Replies with the size. */
-static void put_patched(shoal_call *call, const shoal_item *item, size_t offset, shoal_slice part)
+bool shoal_string__patch(shoal_call *call, const shoal_item *item, size_t offset, shoal_slice part)
 {
+    static const char zeros[ZEROS_SIZE] = {0};
     char scratch[SHOAL_INT_TEXT_SIZE];
-    shoal_slice old = {NULL, 0};
+    shoal_slice old = {"", 0};
     if (item != NULL) old = shoal_item_string(item, scratch);
-    size_t size = offset + part.size > old.size ? offset + part.size : old.size;
-    SHOAL_ASSERT(size > 0);
+    size_t end = offset + part.size;
+    SHOAL_ASSERT(end >= offset && end <= SHOAL_VALUE_SIZE_MAX);
 
-    char small[BUILD_SMALL];
     const shoal_allocator *allocator = &call->env->allocator;
-    char *built = small;
-    if (size > sizeof(small)) built = allocator->allocate(allocator->context, size, 8);
-    if (built == NULL) {
-        shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);
-        return;
+    shoal_slice gap = {zeros, offset > old.size ? offset - old.size : 0};
+    void *long_gap = NULL;
+    if (gap.size > ZEROS_SIZE) {
+        long_gap = shoal_memory_take_zeroed(allocator, gap.size, SHOAL_ALIGN_PLAIN);
+        if (long_gap == NULL) {
+            shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);
+            return false;
+        }
+        gap.data = long_gap;
     }
-    if (old.size != 0) memcpy(built, old.data, old.size);
-    if (offset > old.size) memset(built + old.size, 0, offset - old.size);
-    memcpy(built + offset, part.data, part.size);
+    const shoal_slice parts[] = {
+        {old.data, offset < old.size ? offset : old.size},
+        gap,
+        part,
+        {old.data + (end < old.size ? end : old.size), end < old.size ? old.size - end : 0},
+    };
     int64_t at_ms = item == NULL ? -1 : shoal_item_expires_ms(item);
-    shoal_err err =
-        shoal_store_put_raw_locked(call->thread, &call->keys[0], (shoal_slice){built, size}, at_ms);
-    if (built != small) allocator->release(allocator->context, built, size, 8);
-    if (shoal_call__stored(call, err)) shoal_reply_integer(&call->reply, (int64_t)size);
+    shoal_err err = shoal_store_put_raw_parts_locked(call->thread, &call->keys[0],
+                                                     (shoal_gather){parts, 4}, at_ms);
+    shoal_memory_give(allocator, long_gap, gap.size, SHOAL_ALIGN_PLAIN);
+    return shoal_call__stored(call, err);
 }
 
 void shoal_command__append(shoal_call *call)
@@ -55,13 +61,14 @@ void shoal_command__append(shoal_call *call)
     if (!shoal_call__find_string(call, 0, &item)) return;
     size_t size = item == NULL ? 0 : shoal_item_string_size(item);
     shoal_slice more = call->argv[2];
-    if (!check_size(call, size + more.size)) return;
+    if (!shoal_string__check_size(call, size + more.size)) return;
     if (item == NULL) {
         shoal_err err = shoal_store_put_locked(call->thread, &call->keys[0], more, -1);
         if (shoal_call__stored(call, err)) shoal_reply_integer(&call->reply, (int64_t)more.size);
         return;
     }
-    put_patched(call, item, size, more);
+    if (shoal_string__patch(call, item, size, more))
+        shoal_reply_integer(&call->reply, (int64_t)(size + more.size));
 }
 
 void shoal_command__setrange(shoal_call *call)
@@ -76,13 +83,13 @@ void shoal_command__setrange(shoal_call *call)
     const shoal_item *item;
     if (!shoal_call__find_string(call, 0, &item)) return;
     shoal_slice part = call->argv[3];
-    if (part.size == 0) {
-        size_t size = item == NULL ? 0 : shoal_item_string_size(item);
-        shoal_reply_integer(&call->reply, (int64_t)size);
-        return;
+    size_t size = item == NULL ? 0 : shoal_item_string_size(item);
+    if (part.size != 0) {
+        if (!shoal_string__check_size(call, (uint64_t)offset + part.size)) return;
+        if (!shoal_string__patch(call, item, (size_t)offset, part)) return;
+        if (size < (size_t)offset + part.size) size = (size_t)offset + part.size;
     }
-    if (check_size(call, (uint64_t)offset + part.size))
-        put_patched(call, item, (size_t)offset, part);
+    shoal_reply_integer(&call->reply, (int64_t)size);
 }
 
 void shoal_command__getrange(shoal_call *call)

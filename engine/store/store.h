@@ -191,6 +191,12 @@ typedef struct shoal_gather {
     uint32_t count; /* at most 16 */
 } shoal_gather;
 
+/* The same for a string made of `parts` one behind the other, which may point into the item that is
+ * replaced. */
+SHOAL_MUST_USE shoal_err shoal_store_put_raw_parts_locked(shoal_thread *thread,
+                                                          const shoal_key *key, shoal_gather parts,
+                                                          int64_t expires_ms);
+
 /* Replaces or creates with a pack of a compound type, made of `parts` one behind the other, which
  * may point into the item that is replaced. At most SHOAL_PACK_INLINE_MAX bytes, at least one.
  * 0 or SHOAL_ERR_NO_MEMORY; then nothing has changed. */

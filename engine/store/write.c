@@ -224,10 +224,18 @@ shoal_err shoal_store_put_raw_locked(shoal_thread *thread, const shoal_key *key,
 {
     SHOAL_DEBUG_ASSERT(value.data != NULL || value.size == 0);
     SHOAL_DEBUG_ASSERT(value.size <= SHOAL_VALUE_SIZE_MAX);
+    return shoal_store_put_raw_parts_locked(thread, key, (shoal_gather){&value, 1}, expires_ms);
+}
+
+shoal_err shoal_store_put_raw_parts_locked(shoal_thread *thread, const shoal_key *key,
+                                           shoal_gather parts, int64_t expires_ms)
+{
+    SHOAL_ASSERT(parts.count > 0 && parts.count <= 16);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     shoal_item_plan plan = {.name = key->name,
                             .type = SHOAL_TYPE_STRING,
                             .kept = ITEM_RAW,
-                            .value = {&value, 1},
+                            .value = parts,
                             .expires_ms = expires_ms,
                             .change = SHOAL_CHANGE_VALUE};
     return put(thread, key, &plan);

@@ -21,6 +21,9 @@ static shoal_settings read_settings(const shoal_config *config)
     int64_t clients = shoal_config__number(config, SHOAL_DIRECTIVE_MAXCLIENTS);
     int64_t timeout = shoal_config__number(config, SHOAL_DIRECTIVE_TIMEOUT);
     int64_t debug = shoal_config__number(config, SHOAL_DIRECTIVE_ENABLE_DEBUG_COMMAND);
+    int64_t fields = shoal_config__number(config, SHOAL_DIRECTIVE_HASH_MAX_LISTPACK_ENTRIES);
+    int64_t value = shoal_config__number(config, SHOAL_DIRECTIVE_HASH_MAX_LISTPACK_VALUE);
+    int64_t members = shoal_config__number(config, SHOAL_DIRECTIVE_SET_MAX_INTSET_ENTRIES);
 
     return (shoal_settings){.requirepass = shoal_config__text(config, SHOAL_DIRECTIVE_REQUIREPASS),
                             .bulk_size_max = (uint64_t)bulk,
@@ -31,6 +34,9 @@ static shoal_settings read_settings(const shoal_config *config)
                             .protected_mode =
                                 shoal_config__number(config, SHOAL_DIRECTIVE_PROTECTED_MODE) != 0,
                             .cluster = cluster,
+                            .hash_entries_max = (uint64_t)fields,
+                            .hash_value_size_max = (uint64_t)value,
+                            .set_entries_max = (uint64_t)members,
                             .debug = debug == SHOAL_PERMIT_YES,
                             .debug_local = debug == SHOAL_PERMIT_LOCAL};
 }
@@ -44,7 +50,10 @@ static bool same_settings(const shoal_settings *a, const shoal_settings *b)
            a->clients_max == b->clients_max && a->databases == b->databases &&
            a->timeout_s == b->timeout_s && a->protected_mode == b->protected_mode &&
            a->protected_bound == b->protected_bound && a->cluster == b->cluster &&
-           a->debug == b->debug && a->debug_local == b->debug_local;
+           a->hash_entries_max == b->hash_entries_max &&
+           a->hash_value_size_max == b->hash_value_size_max &&
+           a->set_entries_max == b->set_entries_max && a->debug == b->debug &&
+           a->debug_local == b->debug_local;
 }
 
 /* The kept snapshot that equals `settings`, or a new one; NULL without memory. */

@@ -184,8 +184,7 @@ static char *write_string_head(char *at, size_t size)
     return at + 5;
 }
 
-/* Writes all of a number, and what stands in front of a string. */
-static char *write_head(char *at, const shoal_element *element)
+char *shoal_pack_write_front(char *at, const shoal_element *element)
 {
     if (element->kind == SHOAL_ELEMENT_BYTES) return write_string_head(at, element->bytes.size);
     if (element->kind == SHOAL_ELEMENT_INTEGER) return write_integer(at, element->integer);
@@ -198,7 +197,7 @@ static char *write_head(char *at, const shoal_element *element)
 char *shoal_pack_write(char *at, const shoal_element *element)
 {
     SHOAL_DEBUG_ASSERT(at != NULL);
-    at = write_head(at, element);
+    at = shoal_pack_write_front(at, element);
     if (element->kind != SHOAL_ELEMENT_BYTES || element->bytes.size == 0) return at;
     memcpy(at, element->bytes.data, element->bytes.size);
     return at + element->bytes.size;
@@ -312,7 +311,7 @@ const char *shoal_pack_find(shoal_slice pack, const char *from, const shoal_elem
     const char *end = shoal_pack_end(pack);
     SHOAL_ASSERT(from >= shoal_pack_first(pack) && from <= end);
     char head[SHOAL_PACK_OVERHEAD_MAX] = {0};
-    size_t head_size = (size_t)(write_head(head, probe) - head);
+    size_t head_size = (size_t)(shoal_pack_write_front(head, probe) - head);
     shoal_slice tail = {.data = NULL};
     if (probe->kind == SHOAL_ELEMENT_BYTES) tail = probe->bytes;
     for (const char *at = from; at < end;) {

@@ -63,6 +63,9 @@ bool shoal_element_equals(const shoal_element *element, const shoal_element *pro
 
 /* What the element takes in a pack. */
 size_t shoal_pack_size_of(const shoal_element *element);
+/* Writes all of a number, or what stands in front of the bytes of a string, at most
+ * SHOAL_PACK_OVERHEAD_MAX bytes; returns what follows. */
+char *shoal_pack_write_front(char *at, const shoal_element *element);
 /* Writes the element at `at`, which has room; returns what follows. */
 char *shoal_pack_write(char *at, const shoal_element *element);
 /* Reads the element at `at` (not `end`); returns what follows, at most `end`. Packs are our own

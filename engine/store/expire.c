@@ -188,6 +188,11 @@ static uint32_t sweep_bucket(shoal_thread *thread, uint32_t place, shoal_bucket 
     }
     gathering found = {.earliest_ms = INT64_MAX};
     gather(home, now_ms, &found);
+    if (found.count > 0 && !shoal_limbo__reserve(thread, found.count)) {
+        /* What cannot be retired stays for another round. */
+        found.count = 0;
+        found.earliest_ms = now_ms;
+    }
     /* The hint first: what follows may rebuild the table, which carries it along. */
     bool none = found.earliest_ms == INT64_MAX;
     home->hint = none ? 0 : shoal_expire__hint(found.earliest_ms, now_ms);

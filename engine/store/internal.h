@@ -16,6 +16,7 @@
 #include "base/epoch.h"
 #include "base/memory.h"
 #include "base/prng.h"
+#include "base/slab.h"
 #include "store/layout.h"
 
 /* Limits of shoal_store_options. */
@@ -62,6 +63,8 @@ typedef struct shoal_counters {
     _Atomic int64_t bytes;        /* allocated less released */
     _Atomic int64_t bytes_tables; /* of those, directories and buckets */
     _Atomic int64_t bytes_limbo;  /* retired less released */
+    _Atomic int64_t bytes_routes; /* of bytes, routes: beside the slabs */
+    _Atomic int64_t bytes_queues; /* of the blocks that limbo queues are made of; not in bytes */
     _Atomic int64_t hits, misses, expired, handed_over;
     _Atomic int64_t keys[SHOAL_DATABASES_MAX];
     _Atomic int64_t keys_volatile[SHOAL_DATABASES_MAX];
@@ -88,17 +91,21 @@ struct shoal_thread {
     bool draining; /* a frame below runs granted operations */
     shoal_gate_op *granted_first, *granted_last; /* were given a gate, wait to go on */
     uint32_t grants_left;                        /* of them, how many this batch may still run */
-    shoal_limbo_block *limbo_first, *limbo_last, *limbo_spare;
-    uint64_t dissolving;     /* word of a tree that is being freed, 0 for none */
-    uint64_t dissolved;      /* position up to which it has been */
-    shoal_object *crumbling; /* an object that is being freed, NULL for none */
-    shoal_allocator heap;    /* of items and objects */
-    shoal_account account;   /* of objects that are made and changed */
-    uint64_t changes;        /* of keys, so far */
-    uint32_t retired;        /* pieces since the last leave */
+    shoal_limbo_block *limbo_first, *limbo_last;
+    shoal_limbo_block *limbo_spare; /* blocks ready to be appended */
+    uint32_t limbo_spares;          /* how many */
+    uint64_t dissolving;            /* word of a tree that is being freed, 0 for none */
+    uint64_t dissolved;             /* position up to which it has been */
+    shoal_object *crumbling;        /* an object that is being freed, NULL for none */
+    shoal_allocator heap;           /* the slab, as objects see it */
+    shoal_account account;          /* of objects that are made and changed */
+    uint64_t changes;               /* of keys, so far */
+    uint32_t retired;               /* pieces since the last leave */
     shoal_sweep sweep;
     shoal_prng prng;
     shoal_counters counters;
+    shoal_limbo_block limbo_own; /* so that a little can always be retired */
+    shoal_slab slab;             /* memory of items, objects and tables */
 };
 
 /* ---- the store ---- */
@@ -144,10 +151,10 @@ static inline _Atomic uint64_t *shoal_store__word(const shoal_store *store, uint
     return &shoal_store__db(store, place)->words[SHOAL_PLACE_SLOT(place)];
 }
 
-/* The allocator's bytes for a request. */
+/* What a request takes from the slab of a thread. */
 static inline size_t shoal_store__usable(const shoal_store *store, size_t size, size_t alignment)
 {
-    return shoal_memory_usable(&store->allocator, size, alignment);
+    return shoal_slab_usable(&store->allocator, size, alignment);
 }
 
 /* Allocates and frees table memory (aligned to a line, zeroed), and counts it for the thread. */
@@ -156,8 +163,14 @@ void shoal_table__give(shoal_thread *thread, void *memory, size_t size);
 
 /* ---- limbo.c ---- */
 
-/* Makes sure that an operation can retire a few pieces. False without memory. */
-bool shoal_limbo__reserve(shoal_thread *thread);
+/* Pieces that a change of one key retires at most: an item, its object, a bucket, a leaf, and the
+ * directories that it leaves too small. */
+#define RETIRE_MAX 12u
+/* Starts with an empty queue. */
+void shoal_limbo__init(shoal_thread *thread);
+/* Makes sure that so many changes of keys can retire what they replace. False without memory: then
+ * they must not be made, because what cannot be retired can never be freed. */
+bool shoal_limbo__reserve(shoal_thread *thread, uint32_t changes);
 /* Retires what `what` (a word or a pointer) leads to, `bytes` of the allocator in all. */
 void shoal_limbo__retire(shoal_thread *thread, shoal_corpse kind, uint64_t what, uint64_t bytes);
 /* The word under which an item of `size` bytes is retired. */

@@ -173,7 +173,7 @@ shoal_item *shoal_item__make(shoal_thread *thread, shoal_item_plan *plan)
     size_t size = plan->name.size + value_size;
     size += head & ITEM_LONG ? sizeof(shoal_item_long) : sizeof(shoal_item);
     if (expires_ms >= 0) size += ITEM_EXPIRY_SIZE;
-    shoal_item *item = shoal_memory_take(&thread->heap, size, ITEM_ALIGNMENT);
+    shoal_item *item = shoal_slab_take(&thread->slab, size, ITEM_ALIGNMENT);
     if (item == NULL) return NULL;
     plan->bytes = shoal_store__usable(thread->store, size, ITEM_ALIGNMENT);
     shoal_bump_relaxed(&thread->counters.bytes, (int64_t)plan->bytes);
@@ -197,6 +197,6 @@ size_t shoal_item__free(shoal_thread *thread, shoal_item *item, size_t size)
     SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
     size_t bytes = shoal_store__usable(thread->store, size, ITEM_ALIGNMENT);
     shoal_bump_relaxed(&thread->counters.bytes, -(int64_t)bytes);
-    shoal_memory_give(&thread->heap, item, size, ITEM_ALIGNMENT);
+    shoal_slab_give(&thread->slab, item, size, ITEM_ALIGNMENT);
     return bytes;
 }

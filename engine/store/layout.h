@@ -14,11 +14,12 @@
  *   47..0        pointer, aligned to a line; 0: nothing there
  *
  * An entry of a bucket:
- *   63..44 tag   the 20 bits of the hash behind those that chose the leaf. They place the entry
- *                (bucket = tag * buckets >> 20, so order by hash survives any rebuild) and tell
- *                it from its neighbours
- *   43    CHAIN  the pointer leads to another bucket of the same chain, and the tag is 0
- *   42..0        pointer >> 4; 0 in a free entry
+ *   63..46 tag   the 18 bits of the hash behind those that chose the leaf. They place the entry
+ *                (bucket = tag * buckets >> 18, so order by hash survives any rebuild) and tell
+ *                it from its neighbours: with 256 buckets ten bits are left for that, so one look
+ *                in 150 or so touches an item for nothing
+ *   45    CHAIN  the pointer leads to another bucket of the same chain, and the tag is 0
+ *   44..0        pointer >> 2; 0 in a free entry
  */
 #ifndef SHOAL_STORE_LAYOUT_H
 #define SHOAL_STORE_LAYOUT_H
@@ -48,13 +49,13 @@
  * keys each, so one split touches each item once for four doublings. */
 #define DIRECTORY_BITS 4u
 #define DIRECTORY_SIZE (1u << DIRECTORY_BITS)
-/* Directories on top of each other. With the tag they use 48 bits of the hash. */
+/* Directories on top of each other. With the tag they use 46 bits of the hash. */
 #define DEPTH_MAX 7u
-#define TAG_BITS 20u
+#define TAG_BITS 18u
 /* Bits of a hash that say where a key stands in its slot: the cursor of a walk. */
 #define POSITION_BITS (DEPTH_MAX * DIRECTORY_BITS + TAG_BITS)
 
-_Static_assert(POSITION_BITS == 48, "a walk's cursor has 48 bits for the position");
+_Static_assert(POSITION_BITS == 46, "a walk's cursor has 46 bits for the position");
 
 /* A word that leads to a leaf of so many buckets, or (with WORD_DIRECTORY added) a directory. */
 static inline uint64_t shoal_word__make(const void *pointer, uint32_t buckets)
@@ -81,9 +82,11 @@ static inline uint32_t shoal_word__buckets(uint64_t word)
 
 /* The parts of an entry, as drawn above. */
 #define BUCKET_ENTRIES 7u
-#define ENTRY_CHAIN ((uint64_t)1 << 43)
+#define ENTRY_CHAIN ((uint64_t)1 << 45)
 #define ENTRY_POINTER (ENTRY_CHAIN - 1)
-#define ENTRY_TAG_SHIFT 44u
+#define ENTRY_TAG_SHIFT 46u
+/* Bits that pointers have for nothing: what they lead to is aligned to 4. */
+#define ENTRY_POINTER_SHIFT 2u
 
 /* One line: readers touch this and the item. */
 typedef struct shoal_bucket {
@@ -99,14 +102,14 @@ _Static_assert(sizeof(shoal_bucket) == 64, "a bucket is one line");
 static inline uint64_t shoal_entry__make(uint64_t tag, const void *pointer)
 {
     uint64_t address = (uint64_t)(uintptr_t)pointer;
-    SHOAL_ASSERT((address & 15) == 0 && address >> 47 == 0);
-    return tag << ENTRY_TAG_SHIFT | address >> 4;
+    SHOAL_ASSERT((address & 3) == 0 && address >> 47 == 0);
+    return tag << ENTRY_TAG_SHIFT | address >> ENTRY_POINTER_SHIFT;
 }
 
 /* What an entry leads to; NULL for a free one. */
 static inline void *shoal_entry__pointer(uint64_t entry)
 {
-    return (void *)(uintptr_t)((entry & ENTRY_POINTER) << 4);
+    return (void *)(uintptr_t)((entry & ENTRY_POINTER) << ENTRY_POINTER_SHIFT);
 }
 
 /* The tag of an entry. */
@@ -191,8 +194,8 @@ typedef struct shoal_db {
 #define ITEM_KEPT_MASK (ITEM_INTEGER | ITEM_RAW | ITEM_OBJECT)
 /* Bytes of an expiry, which follows the header. */
 #define ITEM_EXPIRY_SIZE 6u
-/* Items are aligned so, which frees four bits of their pointers. */
-#define ITEM_ALIGNMENT 16u
+/* Items are aligned so, and no more: that is what their sizes are rounded to. */
+#define ITEM_ALIGNMENT 4u
 
 /* The short form: | head | key size | value size | [6: expiry ms] | key | value |. Bits 3..5 of
  * the head say how the value is kept. */

@@ -8,14 +8,13 @@
  * that FLUSHALL of a million keys stops nobody. An object is one piece as well, which its type
  * frees by and by.
  *
- * The queue cannot fail once shoal_limbo__reserve has said yes. Where a removal goes on without
- * that promise (deleting must work when memory is out) and the allocator refuses even the 2 KiB
- * of a further block, the piece is abandoned: it stays allocated, and counted as limbo.
+ * The queue cannot fail: whoever is about to retire something asks shoal_limbo__reserve first, and
+ * leaves the key as it is when that says no. A block for a hundred pieces is part of the thread,
+ * and every leave makes it free again, so that even where the allocator refuses everything keys can
+ * be removed, some at a time, and what they held comes back.
  */
 #include "store/internal.h"
 
-/* Pieces that one operation retires at most: an item, a bucket, and tables of one change. */
-#define RESERVE_PIECES 8u
 /* Buckets taken apart for one piece of budget: their items cost about as much. */
 #define DISSOLVE_COST 8u
 
@@ -25,9 +24,13 @@
 #define CORPSE_MASK ((uint64_t)15)
 
 /* The word of a retired item has the item's size in its upper bits, so that freeing it does not
- * fetch the item, cold by then, only to learn how large it is (a sixth of a SET's time). */
-#define CORPSE_SIZE_SHIFT 48
-#define CORPSE_SIZE_END ((size_t)1 << 16)
+ * fetch the item, cold by then, only to learn how large it is (a sixth of a SET's time). Items are
+ * aligned to 4, so their addresses are shifted by what the kind needs more. */
+#define CORPSE_ITEM_SHIFT 2
+#define CORPSE_SIZE_SHIFT 49
+#define CORPSE_SIZE_END ((size_t)1 << 15)
+
+_Static_assert(CORPSE_MASK >> CORPSE_ITEM_SHIFT < ITEM_ALIGNMENT, "an item's address is clear");
 
 /* Objects are aligned to 8, so their addresses stand above the kind. */
 #define CORPSE_OBJECT_SHIFT 4
@@ -39,36 +42,79 @@
 #define STAMP_PASSED ((uint64_t)0)
 #define STAMP_PASSED_ALONE UINT64_MAX
 
-bool shoal_limbo__reserve(shoal_thread *thread)
+/* Pieces that fit into the queue before it needs memory. */
+static uint64_t room(const shoal_thread *thread)
 {
     SHOAL_DEBUG_ASSERT((thread->limbo_first == NULL) == (thread->limbo_last == NULL));
-    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT((thread->limbo_spare == NULL) == (thread->limbo_spares == 0));
     const shoal_limbo_block *last = thread->limbo_last;
-    if (last != NULL && last->end + RESERVE_PIECES <= LIMBO_BLOCK_ENTRIES) return true;
-    if (thread->limbo_spare != NULL) return true;
-    thread->limbo_spare =
-        shoal_memory_take(&thread->store->allocator, sizeof(shoal_limbo_block), SHOAL_ALIGN_PLAIN);
-    return thread->limbo_spare != NULL;
+    uint64_t entries = (uint64_t)thread->limbo_spares * LIMBO_BLOCK_ENTRIES;
+    return last == NULL ? entries : entries + LIMBO_BLOCK_ENTRIES - last->end;
 }
 
-/* Puts the spare block, or a new one, at the end of the queue. False without memory. */
-static bool append_block(shoal_thread *thread)
+/* Keeps a block for later. */
+static void spare(shoal_thread *thread, shoal_limbo_block *block)
+{
+    SHOAL_DEBUG_ASSERT(block != NULL && block != thread->limbo_spare);
+    SHOAL_DEBUG_ASSERT(block != thread->limbo_last);
+    block->next = thread->limbo_spare;
+    thread->limbo_spare = block;
+    thread->limbo_spares++;
+}
+
+void shoal_limbo__init(shoal_thread *thread)
+{
+    SHOAL_ASSERT(thread->limbo_first == NULL);
+    SHOAL_ASSERT(thread->limbo_spares == 0);
+    spare(thread, &thread->limbo_own);
+}
+
+bool shoal_limbo__reserve(shoal_thread *thread, uint32_t changes)
+{
+    SHOAL_DEBUG_ASSERT(changes > 0);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    uint64_t pieces = (uint64_t)changes * RETIRE_MAX;
+    while (UNLIKELY(room(thread) < pieces)) {
+        size_t size = sizeof(shoal_limbo_block);
+        shoal_limbo_block *block = shoal_slab_take(&thread->slab, size, SHOAL_ALIGN_PLAIN);
+        if (block == NULL) return false;
+        int64_t bytes = (int64_t)shoal_store__usable(thread->store, size, SHOAL_ALIGN_PLAIN);
+        shoal_bump_relaxed(&thread->counters.bytes_queues, bytes);
+        spare(thread, block);
+    }
+    return true;
+}
+
+/* Gives a block back that the queue no longer needs, or keeps it. */
+static void drop_block(shoal_thread *thread, shoal_limbo_block *block)
+{
+    SHOAL_DEBUG_ASSERT(block->first == block->end);
+    SHOAL_DEBUG_ASSERT(block != thread->limbo_last);
+    if (block == &thread->limbo_own || thread->limbo_spares == 0) {
+        spare(thread, block);
+        return;
+    }
+    size_t size = sizeof *block;
+    int64_t bytes = (int64_t)shoal_store__usable(thread->store, size, SHOAL_ALIGN_PLAIN);
+    shoal_bump_relaxed(&thread->counters.bytes_queues, -bytes);
+    shoal_slab_give(&thread->slab, block, size, SHOAL_ALIGN_PLAIN);
+}
+
+/* Puts a spare block at the end of the queue. */
+static void append_block(shoal_thread *thread)
 {
     SHOAL_DEBUG_ASSERT((thread->limbo_first == NULL) == (thread->limbo_last == NULL));
     SHOAL_DEBUG_ASSERT(thread->limbo_last == NULL ||
                        thread->limbo_last->end == LIMBO_BLOCK_ENTRIES);
     shoal_limbo_block *block = thread->limbo_spare;
-    thread->limbo_spare = NULL;
-    if (block == NULL) {
-        block = shoal_memory_take(&thread->store->allocator, sizeof *block, SHOAL_ALIGN_PLAIN);
-        if (block == NULL) return false;
-    }
+    SHOAL_ASSERT(block != NULL);
+    thread->limbo_spare = block->next;
+    thread->limbo_spares--;
     block->next = NULL;
     block->first = block->end = 0;
     if (thread->limbo_last != NULL) thread->limbo_last->next = block;
     if (thread->limbo_first == NULL) thread->limbo_first = block;
     thread->limbo_last = block;
-    return true;
 }
 
 void shoal_limbo__retire(shoal_thread *thread, shoal_corpse kind, uint64_t what, uint64_t bytes)
@@ -79,7 +125,7 @@ void shoal_limbo__retire(shoal_thread *thread, shoal_corpse kind, uint64_t what,
     thread->retired++;
     shoal_limbo_block *last = thread->limbo_last;
     if (UNLIKELY(last == NULL || last->end == LIMBO_BLOCK_ENTRIES)) {
-        if (!append_block(thread)) return;
+        append_block(thread);
         last = thread->limbo_last;
     }
     last->entries[last->end++] = (shoal_limbo_entry){what | (uint64_t)kind, thread->stamp};
@@ -108,7 +154,7 @@ bool shoal_limbo__is_long(const shoal_thread *thread)
 
 uint64_t shoal_limbo__object(const shoal_object *object)
 {
-    SHOAL_ASSERT((uint64_t)(uintptr_t)object >> CORPSE_SIZE_SHIFT == 0);
+    SHOAL_ASSERT((uint64_t)(uintptr_t)object >> 48 == 0);
     SHOAL_ASSERT(object != NULL);
     return (uint64_t)(uintptr_t)object << CORPSE_OBJECT_SHIFT;
 }
@@ -134,21 +180,18 @@ static void free_object(shoal_thread *thread, shoal_object *object)
     SHOAL_DEBUG_ASSERT(object->type < SHOAL_TYPE_COUNT);
     uint32_t budget = SMALL_OBJECT_PIECES;
     if (crumble(thread, object, &budget)) return;
-    shoal_limbo_block *last = thread->limbo_last;
-    bool room = last != NULL && last->end < LIMBO_BLOCK_ENTRIES;
-    if (!room && append_block(thread)) {
-        last = thread->limbo_last;
-        room = true;
-    }
-    if (room) {
-        uint64_t what = shoal_limbo__object(object) | (uint64_t)CORPSE_OBJECT;
-        last->entries[last->end++] =
-            (shoal_limbo_entry){what, thread->alone ? STAMP_PASSED_ALONE : STAMP_PASSED};
+    if (room(thread) == 0) {
+        do {
+            budget = UINT32_MAX;
+        } while (!crumble(thread, object, &budget));
         return;
     }
-    do {
-        budget = UINT32_MAX;
-    } while (!crumble(thread, object, &budget));
+    if (thread->limbo_last == NULL || thread->limbo_last->end == LIMBO_BLOCK_ENTRIES)
+        append_block(thread);
+    shoal_limbo_block *last = thread->limbo_last;
+    uint64_t what = shoal_limbo__object(object) | (uint64_t)CORPSE_OBJECT;
+    last->entries[last->end++] =
+        (shoal_limbo_entry){what, thread->alone ? STAMP_PASSED_ALONE : STAMP_PASSED};
 }
 
 static void free_item(shoal_thread *thread, shoal_item *item, size_t size)
@@ -161,7 +204,7 @@ static void free_item(shoal_thread *thread, shoal_item *item, size_t size)
 
 uint64_t shoal_limbo__item(const shoal_item *item, size_t size)
 {
-    uint64_t what = (uint64_t)(uintptr_t)item;
+    uint64_t what = (uint64_t)(uintptr_t)item << CORPSE_ITEM_SHIFT;
     SHOAL_ASSERT(what >> CORPSE_SIZE_SHIFT == 0);
     SHOAL_ASSERT(size > 0);
     return size < CORPSE_SIZE_END ? what | (uint64_t)size << CORPSE_SIZE_SHIFT : what;
@@ -170,7 +213,8 @@ uint64_t shoal_limbo__item(const shoal_item *item, size_t size)
 /* Frees a single item: its size stands in the word, or was too large for it. */
 static void free_lone_item(shoal_thread *thread, uint64_t word)
 {
-    shoal_item *item = (shoal_item *)(uintptr_t)(word & (((uint64_t)1 << CORPSE_SIZE_SHIFT) - 1));
+    uint64_t address = (word & (((uint64_t)1 << CORPSE_SIZE_SHIFT) - 1)) >> CORPSE_ITEM_SHIFT;
+    shoal_item *item = (shoal_item *)(uintptr_t)address;
     size_t size = (size_t)(word >> CORPSE_SIZE_SHIFT);
     free_item(thread, item, size != 0 ? size : shoal_item__size(item));
 }
@@ -343,11 +387,7 @@ static uint64_t take_oldest(shoal_thread *thread, bool all)
         return what;
     }
     thread->limbo_first = block->next;
-    if (thread->limbo_spare == NULL) {
-        thread->limbo_spare = block;
-    } else {
-        shoal_memory_give(&thread->store->allocator, block, sizeof *block, SHOAL_ALIGN_PLAIN);
-    }
+    drop_block(thread, block);
     return what;
 }
 
@@ -386,8 +426,19 @@ void shoal_limbo__clear(shoal_thread *thread)
     SHOAL_ASSERT(thread->stamp == 0);
     SHOAL_ASSERT(!thread->draining);
     while (shoal_limbo__waits(thread)) collect(thread, UINT32_MAX, true);
-    shoal_allocator *allocator = &thread->store->allocator;
-    shoal_memory_give(allocator, thread->limbo_first, sizeof(shoal_limbo_block), SHOAL_ALIGN_PLAIN);
-    shoal_memory_give(allocator, thread->limbo_spare, sizeof(shoal_limbo_block), SHOAL_ALIGN_PLAIN);
-    thread->limbo_first = thread->limbo_last = thread->limbo_spare = NULL;
+    /* The last block is empty too; all but the thread's own go. */
+    shoal_limbo_block *block = thread->limbo_first;
+    thread->limbo_first = thread->limbo_last = NULL;
+    if (block != NULL) drop_block(thread, block);
+    block = thread->limbo_spare;
+    thread->limbo_spare = NULL;
+    thread->limbo_spares = 1;
+    while (block != NULL) {
+        shoal_limbo_block *next = block->next;
+        block->first = block->end = 0;
+        if (block != &thread->limbo_own) drop_block(thread, block);
+        block = next;
+    }
+    thread->limbo_spares = 0;
+    spare(thread, &thread->limbo_own);
 }

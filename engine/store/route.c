@@ -62,7 +62,7 @@ uint64_t shoal_route__bytes(const shoal_store *store, const shoal_route *route)
 {
     SHOAL_ASSERT(route != NULL);
     SHOAL_ASSERT(route != &standalone);
-    return shoal_store__usable(store, route_size(route->node_count), SHOAL_ALIGN_PLAIN);
+    return shoal_memory_usable(&store->allocator, route_size(route->node_count), SHOAL_ALIGN_PLAIN);
 }
 
 void shoal_store_publish_route(shoal_thread *thread, shoal_route *route)
@@ -70,7 +70,9 @@ void shoal_store_publish_route(shoal_thread *thread, shoal_route *route)
     SHOAL_ASSERT(route != NULL);
     SHOAL_ASSERT(thread->stamp != 0);
     shoal_store *store = thread->store;
-    shoal_bump_relaxed(&thread->counters.bytes, (int64_t)shoal_route__bytes(store, route));
+    int64_t bytes = (int64_t)shoal_route__bytes(store, route);
+    shoal_bump_relaxed(&thread->counters.bytes, bytes);
+    shoal_bump_relaxed(&thread->counters.bytes_routes, bytes);
     /* pair: route.publish */
     const shoal_route *before = shoal_exchange_acq_rel(&store->route, (const shoal_route *)route);
     if (before == &standalone) return;
@@ -96,7 +98,9 @@ void shoal_route__free(shoal_thread *thread, const shoal_route *route)
     SHOAL_ASSERT(route != NULL);
     SHOAL_ASSERT(route != &standalone);
     shoal_store *store = thread->store;
-    shoal_bump_relaxed(&thread->counters.bytes, -(int64_t)shoal_route__bytes(store, route));
+    int64_t bytes = (int64_t)shoal_route__bytes(store, route);
+    shoal_bump_relaxed(&thread->counters.bytes, -bytes);
+    shoal_bump_relaxed(&thread->counters.bytes_routes, -bytes);
     shoal_memory_give(&store->allocator, (void *)(uintptr_t)route, route_size(route->node_count),
                       SHOAL_ALIGN_PLAIN);
 }

@@ -49,7 +49,8 @@ uint64_t shoal_store_bytes_slot(const shoal_store *store, uint32_t place)
 
 /* The sums over all threads of what is counted once a store. */
 typedef struct sums {
-    int64_t bytes, tables, limbo, hits, misses, expired, handed_over;
+    int64_t bytes, tables, limbo, queues, slabs, beside;
+    int64_t hits, misses, expired, handed_over;
 } sums;
 
 static sums fold(const shoal_store *store)
@@ -62,6 +63,10 @@ static sums fold(const shoal_store *store)
         out.bytes += shoal_load_relaxed(&from->bytes);
         out.tables += shoal_load_relaxed(&from->bytes_tables);
         out.limbo += shoal_load_relaxed(&from->bytes_limbo);
+        out.queues += shoal_load_relaxed(&from->bytes_queues);
+        out.slabs += shoal_load_relaxed(&store->threads[i].slab.bytes_blocks);
+        out.beside += shoal_load_relaxed(&from->bytes_routes) +
+                      shoal_load_relaxed(&store->threads[i].slab.bytes_large);
         out.hits += shoal_load_relaxed(&from->hits);
         out.misses += shoal_load_relaxed(&from->misses);
         out.expired += shoal_load_relaxed(&from->expired);
@@ -79,6 +84,9 @@ void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out)
         .bytes = at_least_zero(now.bytes),
         .bytes_limbo = at_least_zero(now.limbo),
         .bytes_tables = at_least_zero(now.tables),
+        .bytes_queues = at_least_zero(now.queues),
+        .bytes_slabs = at_least_zero(now.slabs),
+        .bytes_slabs_free = at_least_zero(now.slabs - (now.bytes + now.queues - now.beside)),
         .hits = at_least_zero(now.hits - shoal_load_relaxed(&store->hits_before)),
         .misses = at_least_zero(now.misses - shoal_load_relaxed(&store->misses_before)),
         .expired = at_least_zero(now.expired - shoal_load_relaxed(&store->expired_before)),

@@ -53,7 +53,9 @@ static bool make_threads(shoal_store *store)
         thread->store = store;
         thread->index = i;
         thread->alone = store->thread_count == 1;
-        thread->heap = store->allocator;
+        shoal_slab_make(&thread->slab, &store->allocator);
+        shoal_limbo__init(thread);
+        thread->heap = shoal_slab_allocator(&thread->slab);
         thread->account.allocator = &thread->heap;
         thread->prng = shoal_prng_make((uint64_t[2]){store->seed, 0}, i, PURPOSE_RANDOM_KEY);
     }
@@ -135,6 +137,10 @@ void shoal_store_destroy(shoal_store *store)
     shoal_thread_leave(first);
     shoal_limbo__clear(first);
     shoal_route__clear(store);
+    /* What lies in one thread's bins may be another's: first all send, then all take in. */
+    for (uint32_t i = 0; i < 2 * store->thread_count; i++) {
+        shoal_slab_tidy(&store->threads[i % store->thread_count].slab);
+    }
     unmake(store);
 }
 

@@ -300,11 +300,16 @@ uint64_t shoal_store_count_slot(const shoal_store *store, uint32_t place);
 /* Bytes of the allocator that the keys of a place and their tables take. */
 uint64_t shoal_store_bytes_slot(const shoal_store *store, uint32_t place);
 
-/* Sums over all threads. */
+/* Sums over all threads. Bytes are of pieces in use, each as large as its size class; what is free
+ * around them is told apart. At rest the allocator has given, besides the arrays of an empty store,
+ * exactly bytes + bytes_queues + bytes_slabs_free. */
 typedef struct shoal_store_stats {
-    uint64_t bytes;        /* of the allocator: items, tables, routes; not the fixed arrays */
-    uint64_t bytes_limbo;  /* retired, not yet freed; part of bytes */
-    uint64_t bytes_tables; /* directories and buckets; part of bytes */
+    uint64_t bytes;            /* items, objects, tables, routes; not the fixed arrays */
+    uint64_t bytes_limbo;      /* retired, not yet freed; part of bytes */
+    uint64_t bytes_tables;     /* directories and buckets; part of bytes */
+    uint64_t bytes_queues;     /* of the queues in which retired pieces wait; not in bytes */
+    uint64_t bytes_slabs;      /* that slabs have taken from the allocator, to divide them */
+    uint64_t bytes_slabs_free; /* of those, not in use: heads, and places between pieces */
     uint64_t keys, keys_volatile;
     uint64_t hits, misses; /* of reads that asked to be counted */
     uint64_t expired;      /* removed because their time had come */

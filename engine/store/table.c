@@ -21,8 +21,9 @@ void *shoal_table__take(shoal_thread *thread, size_t size)
     SHOAL_ASSERT(size > 0);
     SHOAL_ASSERT(size % sizeof(shoal_bucket) == 0);
     shoal_store *store = thread->store;
-    void *memory = shoal_memory_take_zeroed(&store->allocator, size, SHOAL_ALIGN_LINE);
+    void *memory = shoal_slab_take(&thread->slab, size, SHOAL_ALIGN_LINE);
     if (memory == NULL) return NULL;
+    memset(memory, 0, size);
     int64_t bytes = (int64_t)shoal_store__usable(store, size, SHOAL_ALIGN_LINE);
     shoal_bump_relaxed(&thread->counters.bytes, bytes);
     shoal_bump_relaxed(&thread->counters.bytes_tables, bytes);
@@ -37,7 +38,7 @@ void shoal_table__give(shoal_thread *thread, void *memory, size_t size)
     int64_t bytes = (int64_t)shoal_store__usable(store, size, SHOAL_ALIGN_LINE);
     shoal_bump_relaxed(&thread->counters.bytes, -bytes);
     shoal_bump_relaxed(&thread->counters.bytes_tables, -bytes);
-    shoal_memory_give(&store->allocator, memory, size, SHOAL_ALIGN_LINE);
+    shoal_slab_give(&thread->slab, memory, size, SHOAL_ALIGN_LINE);
 }
 
 void shoal_table__publish(_Atomic uint64_t *home, uint64_t word)

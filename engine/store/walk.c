@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * store/walk.c - going through a database without a gate. An item's position in its slot is the
- * first 48 bits of its hash. Leaves and buckets cut this space into stretches, in order and
+ * first 46 bits of its hash. Leaves and buckets cut this space into stretches, in order and
  * without gaps, whatever their number: so a position is a cursor that growth cannot confuse.
  *
  * Claims:
@@ -102,7 +102,7 @@ static void visit_stretch(const shoal_thread *thread, const shoal_stretch *stret
     }
 }
 
-/* The 48 bits of a position in reverse order. Its own inverse. */
+/* The 46 bits of a position in reverse order. Its own inverse. */
 static uint64_t reverse(uint64_t position)
 {
     SHOAL_DEBUG_ASSERT(position < POSITION_END);

@@ -130,7 +130,8 @@ static const shoal_item *locate_live(shoal_thread *thread, const shoal_key *key,
     check_gate(thread, key->place);
     const shoal_item *item = locate(thread, key, found);
     if (item == NULL || !shoal_item__is_expired(item, thread->now_ms)) return item;
-    shoal_store__drop(thread, key, found, SHOAL_CHANGE_EXPIRED);
+    if (shoal_limbo__reserve(thread, 1))
+        shoal_store__drop(thread, key, found, SHOAL_CHANGE_EXPIRED);
     return NULL;
 }
 
@@ -162,7 +163,7 @@ static shoal_err put(shoal_thread *thread, const shoal_key *key, shoal_item_plan
 {
     SHOAL_DEBUG_ASSERT(plan->name.size == key->name.size);
     check_gate(thread, key->place);
-    if (!shoal_limbo__reserve(thread)) return SHOAL_ERR_NO_MEMORY;
+    if (!shoal_limbo__reserve(thread, 1)) return SHOAL_ERR_NO_MEMORY;
     shoal_item *item = shoal_item__make(thread, plan);
     if (item == NULL) return SHOAL_ERR_NO_MEMORY;
 
@@ -341,6 +342,7 @@ bool shoal_store_remove_locked(shoal_thread *thread, const shoal_key *key)
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     shoal_found found;
     if (locate_live(thread, key, &found) == NULL) return false;
+    if (!shoal_limbo__reserve(thread, 1)) return false;
     shoal_store__drop(thread, key, &found, SHOAL_CHANGE_REMOVED);
     return true;
 }
@@ -385,6 +387,7 @@ shoal_err shoal_store_rename_locked(shoal_thread *thread, const shoal_key *from,
     SHOAL_ASSERT(from->place != to->place || !shoal_text_equal(from->name, to->name));
     const shoal_item *item = shoal_store_get_locked(thread, from);
     if (item == NULL) return SHOAL_ERR_NOT_FOUND;
+    if (!shoal_limbo__reserve(thread, 2)) return SHOAL_ERR_NO_MEMORY;
     shoal_object *object = shoal_item__object(item);
     shoal_slice value;
     shoal_item_plan plan = plan_like(item, &value, to, shoal_item_expires_ms(item));
@@ -409,7 +412,7 @@ uint64_t shoal_store_clear_locked(shoal_thread *thread, uint32_t place)
     check_gate(thread, place);
     shoal_hot *hot = shoal_store__hot(thread->store, place);
     uint32_t keys = shoal_load_relaxed(&hot->keys);
-    if (keys == 0) return 0;
+    if (keys == 0 || !shoal_limbo__reserve(thread, 1)) return 0;
     _Atomic uint64_t *home = shoal_store__word(thread->store, place);
     uint64_t word = shoal_load_relaxed(home) & ~WORD_FLAGS;
     shoal_table__publish(home, 0);

@@ -108,7 +108,6 @@ static void replace_old(shoal_thread *thread, const shoal_put_many *what, newcom
         if (items[i] == NULL) continue;
         bool exists = locate(thread, &what->keys[i], &found);
         SHOAL_ASSERT(exists);
-        (void)shoal_limbo__reserve(thread);
         enter(thread, &what->keys[i], &found, &items[i], true);
     }
 }
@@ -133,7 +132,7 @@ shoal_err shoal_store_put_many_locked(shoal_thread *thread, const shoal_put_many
 {
     SHOAL_ASSERT(what->count > 0);
     SHOAL_ASSERT(thread->stamp != 0);
-    if (!shoal_limbo__reserve(thread)) return SHOAL_ERR_NO_MEMORY;
+    if (!shoal_limbo__reserve(thread, what->count)) return SHOAL_ERR_NO_MEMORY;
     newcomer_item few[FEW];
     if (what->count <= FEW) return put_all(thread, what, few);
     const shoal_allocator *allocator = &thread->store->allocator;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/slab.h"
 #include "support/store_box.h"
 
 /* ---- values ---- */
@@ -85,8 +86,10 @@ static void sizes_around_the_header_forms_survive(void **state)
                 assert_int_equal(shoal_item_name(item).size, key_sizes[k]);
                 assert_int_equal(shoal_item_expires_ms(item), expires_ms);
                 size_t header = key_sizes[k] > 255 || value_sizes[v] > 65535 ? 12 : 4;
+                size_t size = header + (expires < 0 ? 0 : 6) + key_sizes[k] + value_sizes[v];
+                const shoal_allocator below = test_allocator(&box.heap);
                 assert_int_equal(shoal_item_memory(box.store, item),
-                                 header + (expires < 0 ? 0 : 6) + key_sizes[k] + value_sizes[v]);
+                                 shoal_slab_usable(&below, size, 4));
             }
         }
     }

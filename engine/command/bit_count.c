@@ -73,20 +73,22 @@ typedef struct bit_range {
     int64_t first, last;
     bool bits;     /* given in bits, else in bytes */
     bool has_last; /* the client has said where it ends */
-    bool crossed;  /* both given from the end, and the wrong way round */
 } bit_range;
 
-/* Reads the arguments from `index` on, first and last, of which those behind may be missing. False
- * after writing an error. */
-static bool parse_range(shoal_call *call, uint32_t index, bit_range *range)
+/* Reads where the range begins, argument `index`, if that is there. False after writing an error. */
+static bool parse_first(shoal_call *call, uint32_t index, bit_range *range)
 {
-    SHOAL_ASSERT(index <= call->argc);
+    SHOAL_ASSERT(index > 0);
     *range = (bit_range){.last = -1};
-    if (index < call->argc && !shoal_call__integer(call, index, &range->first)) return false;
-    range->has_last = index + 1 < call->argc;
-    if (range->has_last && !shoal_call__integer(call, index + 1, &range->last)) return false;
-    range->crossed = range->first < 0 && range->last < 0 && range->first > range->last;
-    return true;
+    return index >= call->argc || shoal_call__integer(call, index, &range->first);
+}
+
+/* Reads where it ends, the same. */
+static bool parse_last(shoal_call *call, uint32_t index, bit_range *range)
+{
+    SHOAL_ASSERT(index > 0);
+    range->has_last = index < call->argc;
+    return !range->has_last || shoal_call__integer(call, index, &range->last);
 }
 
 /* Reads the unit, argument `index`, if there is one. False after writing an error. */
@@ -146,9 +148,9 @@ void shoal_command__bitcount(shoal_call *call)
         return;
     }
     bit_range range;
-    if (!parse_range(call, 2, &range)) return;
-    /* As Redis, before the unit is looked at. */
-    if (range.crossed) {
+    if (!parse_first(call, 2, &range) || !parse_last(call, 3, &range)) return;
+    /* Both from the end, and the wrong way round: as Redis, before the unit is looked at. */
+    if (range.first < 0 && range.last < 0 && range.first > range.last) {
         shoal_reply_integer(&call->reply, 0);
         return;
     }
@@ -199,7 +201,8 @@ void shoal_command__bitpos(shoal_call *call)
         return;
     }
     bit_range range;
-    if (!parse_range(call, 3, &range) || !parse_unit(call, 5, &range)) return;
+    if (!parse_first(call, 3, &range) || !parse_unit(call, 5, &range)) return;
+    if (!parse_last(call, 4, &range)) return;
     char scratch[SHOAL_INT_TEXT_SIZE];
     shoal_slice bytes = shoal_item_string(item, scratch);
     bool some = resolve(&range, bytes);

@@ -115,7 +115,7 @@ static void reply_key_spec(shoal_reply *reply, const shoal_key_spec *spec, int32
         reply_half(reply, "find_keys", "keynum", 3);
         reply_number(reply, "keynumidx", 0);
         reply_number(reply, "firstkey", 1);
-        reply_number(reply, "keystep", 1);
+        reply_number(reply, "keystep", step > 1 ? step : 1);
     } else {
         reply_half(reply, "find_keys", "range", 3);
         reply_number(reply, "lastkey", spec->last);
@@ -397,11 +397,13 @@ static const shoal_command *find_called(shoal_call *call, int64_t argc)
 }
 
 /* What is done to the key of a command whose row says "variable_flags", given its arguments: SET
- * reads the old value only with GET, BITFIELD writes nothing when it only gets. */
+ * reads the old value only with GET, BITFIELD writes nothing when it only gets, DELEX looks at the
+ * value only to compare it. */
 static shoal_slice variable_flags(const shoal_command *command, uint32_t argc,
                                   const shoal_slice *argv)
 {
     SHOAL_ASSERT(command->key_first == 1);
+    if (command->id == SHOAL_COMMAND_DELEX) return shoal_text(argc > 2 ? "RW delete" : "RM delete");
     bool is_set = command->id == SHOAL_COMMAND_SET;
     for (uint32_t i = is_set ? 3 : 2; i < argc; i++) {
         if (is_set && shoal_text_is(argv[i], "get")) return shoal_text("RW access update");
@@ -446,8 +448,8 @@ static key_list keys_of(const shoal_call *call, const shoal_command *command,
     }
     keys.first = (uint32_t)spec->at + (spec->keynum ? 1 : 0);
     keys.count = count - done;
+    keys.step = spec->keynum ? shoal_keys__counted_step(command) : (uint32_t)command->key_step;
     if (spec->keynum) return keys;
-    keys.step = (uint32_t)command->key_step;
     int32_t last = spec->last < 0 ? (int32_t)argc + spec->last : spec->at + spec->last;
     uint32_t range = last < spec->at ? 0 : (uint32_t)(last - spec->at) / keys.step + 1;
     if (range < keys.count) keys.count = range;

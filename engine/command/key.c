@@ -136,9 +136,19 @@ void shoal_command__object_encoding(shoal_call *call)
     const shoal_item *item = shoal_store_get(call->thread, &call->keys[0]);
     if (item == NULL) {
         shoal_reply_null(&call->reply);
-    } else {
-        shoal_reply_text(&call->reply, shoal_item_encoding(item));
+        return;
     }
+    shoal_value_type type = shoal_item_type(item);
+    if (type == SHOAL_TYPE_STRING) {
+        shoal_reply_text(&call->reply, shoal_item_encoding(item));
+        return;
+    }
+    if (shoal_item_is_object(item) && !call->gated) {
+        call->wants_gates = true;
+        return;
+    }
+    shoal_compound value = shoal_item_compound(item);
+    shoal_reply_text(&call->reply, shoal_value_ops_of(type)->encoding(&value));
 }
 
 /* Clients know the integers from 0 on that Redis keeps once for all keys by this many owners. */

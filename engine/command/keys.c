@@ -118,6 +118,12 @@ static uint32_t sort_store(uint32_t argc, const shoal_slice *argv)
     return found;
 }
 
+uint32_t shoal_keys__counted_step(const shoal_command *command)
+{
+    SHOAL_DEBUG_ASSERT(command->key_step >= 0);
+    return command->key_first == 0 && command->key_step > 1 ? (uint32_t)command->key_step : 1;
+}
+
 uint32_t shoal_keys__count(const shoal_command *command, uint8_t rule, uint32_t argc,
                            const shoal_slice *argv)
 {
@@ -127,7 +133,8 @@ uint32_t shoal_keys__count(const shoal_command *command, uint8_t rule, uint32_t 
     if (rule == SHOAL_KEYS__SORT) return range + (sort_store(argc, argv) != 0);
     int64_t count;
     if (rule >= argc || !shoal_text_to_i64(argv[rule], &count)) return 0;
-    if (count < 1 || count > (int64_t)argc - rule - 1) return 0;
+    int64_t step = shoal_keys__counted_step(command);
+    if (count < 1 || count > ((int64_t)argc - rule - 1) / step) return 0;
     return range + (uint32_t)count;
 }
 
@@ -137,7 +144,9 @@ uint32_t shoal_keys__argument(const shoal_command *command, uint8_t rule, uint32
     uint32_t range = count_range(command, argc);
     if (index < range) return (uint32_t)command->key_first + index * (uint32_t)command->key_step;
     SHOAL_ASSERT(rule != 0);
-    uint32_t at = rule == SHOAL_KEYS__SORT ? sort_store(argc, argv) : rule + 1 + (index - range);
+    uint32_t at = rule == SHOAL_KEYS__SORT
+                      ? sort_store(argc, argv)
+                      : rule + 1 + (index - range) * shoal_keys__counted_step(command);
     SHOAL_ASSERT(at > 0 && at < argc);
     return at;
 }

@@ -34,6 +34,9 @@ bool shoal_keys__next_spec(shoal_key_specs *specs, shoal_key_spec *spec);
 #define SHOAL_KEYS__SORT 255u
 uint8_t shoal_keys__rule(const shoal_command *command);
 
+/* Arguments from one counted key to the next: MSETEX has values between them. */
+uint32_t shoal_keys__counted_step(const shoal_command *command);
+
 /* How many keys a call of the right arity has; `rule` is the row's. None when the arguments
  * contradict themselves: then the handler says so. */
 uint32_t shoal_keys__count(const shoal_command *command, uint8_t rule, uint32_t argc,

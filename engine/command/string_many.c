@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/string_many.c - several keys at once: MGET, MSET, MSETNX. They run with the gates of all
+ * command/string_many.c - several keys at once: MGET, MSET, MSETNX, MSETEX. They run with the gates of all
  * their keys held, and readers of those slots queue meanwhile, so nobody sees half of an MSET.
  */
 #include "base/assert.h"
-#include "command/handlers.h"
+#include "command/deadline.h"
 
 void shoal_command__mget(shoal_call *call)
 {
@@ -60,4 +60,94 @@ void shoal_command__msetnx(shoal_call *call)
     } else if (put_all(call)) {
         shoal_reply_integer(&call->reply, 1);
     }
+}
+
+/* ---- MSETEX ---- */
+
+/* The options behind the pairs. Zero: none. */
+typedef struct many_options {
+    bool if_absent, if_present, keep_ttl;
+    uint32_t ttl_index; /* argument with the time to live, 0: none */
+    shoal_deadline_unit unit;
+} many_options;
+
+/* Takes option `*index`, and its argument. False when it makes no sense. */
+static bool take_option(const shoal_call *call, uint32_t *index, many_options *options)
+{
+    SHOAL_ASSERT(*index < call->argc);
+    if (shoal_call__word(call, *index, "nx")) {
+        options->if_absent = true;
+        return !options->if_present;
+    }
+    if (shoal_call__word(call, *index, "xx")) {
+        options->if_present = true;
+        return !options->if_absent;
+    }
+    if (options->keep_ttl || options->ttl_index != 0) return false;
+    if (shoal_call__word(call, *index, "keepttl")) {
+        options->keep_ttl = true;
+        return true;
+    }
+    if (*index + 1 == call->argc || !shoal_deadline__word(call->argv[*index], &options->unit))
+        return false;
+    options->ttl_index = ++*index;
+    return true;
+}
+
+/* Reads the number of pairs and the options. False after writing an error. */
+static bool parse_msetex(shoal_call *call, many_options *options)
+{
+    int64_t count;
+    SHOAL_ASSERT(call->argc >= 4);
+    if (!shoal_text_to_i64(call->argv[1], &count) || count < 1 || count > INT32_MAX) {
+        shoal_reply_error(&call->reply, "ERR invalid numkeys value");
+        return false;
+    }
+    if (call->key_count != count) {
+        shoal_reply_error(&call->reply, "ERR wrong number of key-value pairs");
+        return false;
+    }
+    for (uint32_t i = 2 + 2 * call->key_count; i < call->argc; i++) {
+        if (take_option(call, &i, options)) continue;
+        shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
+        return false;
+    }
+    return true;
+}
+
+/* Removes all keys: they are set, and their time has come already. */
+static void remove_all(shoal_call *call)
+{
+    SHOAL_ASSERT(call->key_count > 0);
+    for (uint32_t i = 0; i < call->key_count; i++)
+        shoal_store_remove_locked(call->thread, &call->keys[i]);
+}
+
+void shoal_command__msetex(shoal_call *call)
+{
+    many_options options = {0};
+    int64_t at_ms = -1;
+    if (!parse_msetex(call, &options)) return;
+    if (options.ttl_index != 0 &&
+        !shoal_deadline__argument(call, options.ttl_index, options.unit, &at_ms))
+        return;
+    SHOAL_ASSERT(!(options.keep_ttl && at_ms >= 0));
+    uint32_t existing = options.if_absent || options.if_present ? count_existing(call) : 0;
+    if ((options.if_absent && existing != 0) ||
+        (options.if_present && existing != call->key_count)) {
+        shoal_reply_integer(&call->reply, 0);
+        return;
+    }
+    const shoal_put_many pairs = {.keys = call->keys,
+                                  .values = call->argv + 3,
+                                  .count = call->key_count,
+                                  .value_step = 2,
+                                  .expires_ms = at_ms,
+                                  .keep_ttl = options.keep_ttl};
+    if (at_ms >= 0 && shoal_deadline__past(call, at_ms)) {
+        remove_all(call);
+    } else if (!shoal_call__stored(call, shoal_store_put_many_locked(call->thread, &pairs))) {
+        return;
+    }
+    shoal_reply_integer(&call->reply, 1);
 }

@@ -39,6 +39,22 @@ void shoal_change__note_all(shoal_thread *thread, uint32_t place)
     if (UNLIKELY(hot->interests != NULL)) notify(thread, hot, NULL, SHOAL_CHANGE_CLEARED);
 }
 
+void shoal_store_set_departures(shoal_store *store, const shoal_departures *departures)
+{
+    SHOAL_ASSERT(departures != NULL);
+    SHOAL_ASSERT(store->thread_count > 0);
+    store->departures = *departures;
+}
+
+void shoal_change__gone(shoal_thread *thread, const shoal_item *item, shoal_change change)
+{
+    SHOAL_DEBUG_ASSERT(change == SHOAL_CHANGE_EXPIRED || change == SHOAL_CHANGE_EVICTED);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    const shoal_departures *departures = &thread->store->departures;
+    if (UNLIKELY(departures->gone != NULL))
+        departures->gone(departures->context, thread, item, change);
+}
+
 void shoal_store_interest_add_locked(shoal_thread *thread, shoal_interest *interest)
 {
     SHOAL_ASSERT(interest->notify != NULL);

@@ -185,9 +185,13 @@ static void run(shoal_thread *thread, shoal_gate_op *op)
     SHOAL_ASSERT(op->held == op->count);
     uint32_t last_place = op->places[op->count - 1];
     bool multi = op->multi;
+    /* All of an operation is before a cut, or all of it behind (cut.c, claim C1). */
+    shoal_cut *outer = thread->cut;
+    thread->cut = shoal_load_acquire(&thread->store->cut); /* pair: cut.publish */
     if (multi) mark_slow(thread, last_place, true);
     op->op.run(&op->op, thread);
     if (multi) mark_slow(thread, last_place, false);
+    thread->cut = outer;
     let_all_go(thread, last_place);
 }
 
@@ -270,6 +274,9 @@ bool shoal_gate__take(shoal_thread *thread, uint32_t place)
     shoal_hot *hot = shoal_store__hot(thread->store, place);
     if (!try_take(thread, hot)) return false;
     hot->held_before = 0;
+    if (thread->taken++ > 0) return true;
+    thread->cut_outer = thread->cut;
+    thread->cut = shoal_load_acquire(&thread->store->cut); /* pair: cut.publish */
     return true;
 }
 
@@ -278,6 +285,8 @@ void shoal_gate__release(shoal_thread *thread, uint32_t place)
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&shoal_store__hot(thread->store, place)->gate) !=
                        GATE_IDLE);
+    SHOAL_ASSERT(thread->taken > 0);
+    if (--thread->taken == 0) thread->cut = thread->cut_outer;
     let_all_go(thread, place);
     drain(thread);
 }

@@ -9,6 +9,8 @@
  *   store.c   creation, threads, reads, writes, statistics
  *   write.c   changes of single keys          write_many.c  of several at once
  *   change.c  counting changes of keys and telling who watches them
+ *   pin.c     items that stay beyond the batch
+ *   snapshot.c  handing out what a slot holds while it is written; cut.c the same as of one moment
  */
 #ifndef SHOAL_STORE_INTERNAL_H
 #define SHOAL_STORE_INTERNAL_H
@@ -18,6 +20,8 @@
 #include "base/prng.h"
 #include "base/slab.h"
 #include "store/layout.h"
+#include "store/pin.h"
+#include "store/snapshot.h"
 
 /* Limits of shoal_store_options. */
 #define SHOAL_DATABASES_MAX 16u
@@ -33,7 +37,8 @@ typedef enum shoal_corpse {
     CORPSE_BRANCH,   /* a directory and the leaves below it; not the items */
     CORPSE_TREE,     /* all that a slot's word leads to, items too; freed in steps */
     CORPSE_ROUTE,    /* a route table */
-    CORPSE_OBJECT    /* an object, without an item; freed in steps */
+    CORPSE_OBJECT,   /* an object, without an item; freed in steps */
+    CORPSE_CUT       /* a cut that is over */
 } shoal_corpse;
 
 /* One piece: kind in bits 0..3 of the word that led to it (a word as in layout.h, or a plain
@@ -63,7 +68,7 @@ typedef struct shoal_counters {
     _Atomic int64_t bytes;        /* allocated less released */
     _Atomic int64_t bytes_tables; /* of those, directories and buckets */
     _Atomic int64_t bytes_limbo;  /* retired less released */
-    _Atomic int64_t bytes_routes; /* of bytes, routes: beside the slabs */
+    _Atomic int64_t bytes_beside; /* of bytes: routes and cuts, beside the slabs */
     _Atomic int64_t bytes_queues; /* of the blocks that limbo queues are made of; not in bytes */
     _Atomic int64_t hits, misses, expired, handed_over;
     _Atomic int64_t keys[SHOAL_DATABASES_MAX];
@@ -102,6 +107,9 @@ struct shoal_thread {
     uint64_t changes;               /* of keys, so far */
     uint32_t retired;               /* pieces since the last leave */
     shoal_sweep sweep;
+    shoal_cut *cut;       /* that the operation which runs must heed, or NULL; see cut.c */
+    shoal_cut *cut_outer; /* the same of the operation that background work interrupts */
+    uint32_t taken;       /* gates that background work holds */
     shoal_prng prng;
     shoal_counters counters;
     shoal_limbo_block limbo_own; /* so that a little can always be retired */
@@ -109,6 +117,14 @@ struct shoal_thread {
 };
 
 /* ---- the store ---- */
+
+/* Items that may not be freed yet (pin.c). */
+typedef struct shoal_pins {
+    _Atomic uint32_t count; /* of them and of attempts, relaxed: 0 where nobody pins */
+    /* An item, and in bit 0 whether its freeing is owed. writers: who pins and unpins, and who frees,
+     * acq_rel. pair: pin.item */
+    _Atomic(uintptr_t) items[SHOAL_PINS_MAX];
+} shoal_pins;
 
 /* The store: what all threads share. */
 struct shoal_store {
@@ -124,6 +140,11 @@ struct shoal_store {
     _Atomic(const shoal_route *) route;
     _Atomic bool active_expire; /* any thread, relaxed */
     shoal_epoch epoch;
+    shoal_departures departures; /* constant while threads run */
+    /* The cut that is being taken, or NULL. writer: who takes it, acq_rel. readers: who runs an
+     * operation, acquire. pair: cut.publish */
+    _Atomic(shoal_cut *) cut;
+    shoal_pins pins;
     /* Sums at the last reset of the statistics, relaxed. */
     _Atomic int64_t hits_before, misses_before, expired_before, handed_over_before;
     /* The sweep's hand, shared by all threads; all relaxed, see expire.c. */
@@ -293,8 +314,37 @@ void shoal_write__enter(shoal_thread *thread, const shoal_key *key, const shoal_
 /* True and `*integer` when a string is to be kept as one. */
 bool shoal_write__is_integer(shoal_slice value, int64_t *integer);
 
+/* ---- pin.c ---- */
+
+/* Asked before an item of SHOAL_PIN_SIZE_MIN or more is freed: true when it is pinned; then who lets
+ * go of it last will free it. */
+bool shoal_pin__owes(shoal_thread *thread, const shoal_item *item);
+
+/* ---- snapshot.c ---- */
+
+/* Hands an item out that is no object. */
+void shoal_snapshot__item(shoal_thread *thread, const shoal_snapshot_sink *sink, uint32_t place,
+                          const shoal_item *item);
+
+/* ---- cut.c: under the gate of the place, and only while thread->cut is set ---- */
+
+/* The key is about to be changed, added or removed: what the cut needs of it is handed out. */
+void shoal_cut__before(shoal_thread *thread, const shoal_key *key);
+/* The object at the key is about to be changed in place. */
+void shoal_cut__before_object(shoal_thread *thread, uint32_t place, shoal_object *object);
+/* The object at the key is about to go to another one, maybe elsewhere. */
+void shoal_cut__before_move(shoal_thread *thread, uint32_t place, shoal_object *object);
+/* An object is about to be retired: true when the cut keeps it, and retires it later. */
+bool shoal_cut__keeps(shoal_thread *thread, uint32_t place, shoal_object *object);
+/* The same for all that the word of a place leads to. */
+bool shoal_cut__keeps_tree(shoal_thread *thread, uint32_t place, uint64_t word);
+/* Frees a cut that is over. */
+void shoal_cut__free(shoal_thread *thread, shoal_cut *cut);
+
 /* ---- change.c: under the gate of the place ---- */
 
+/* Shows an item that goes by itself to who wants to see it. */
+void shoal_change__gone(shoal_thread *thread, const shoal_item *item, shoal_change change);
 /* Counts a change of a key, and tells who watches it. */
 void shoal_change__note(shoal_thread *thread, const shoal_key *key, shoal_change change);
 /* The same for all keys of a place at once. */
@@ -336,6 +386,9 @@ typedef struct shoal_stretch {
 
 /* The stretch that holds `position` (< POSITION_END) below a slot's word. */
 shoal_stretch shoal_walk__stretch(uint64_t word, uint64_t position);
+/* Visits the live items of a stretch from `position` on. */
+void shoal_walk__visit(const shoal_thread *thread, const shoal_stretch *stretch, uint64_t position,
+                       shoal_visit visit, void *context);
 /* The first slot from `slot` to `last` whose bit is set; `last` + 1 when there is none. */
 uint32_t shoal_map__next(_Atomic uint64_t *map, uint32_t slot, uint32_t last);
 

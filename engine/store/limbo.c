@@ -198,6 +198,7 @@ static void free_item(shoal_thread *thread, shoal_item *item, size_t size)
 {
     SHOAL_DEBUG_ASSERT(shoal_item_type(item) != SHOAL_TYPE_NONE);
     SHOAL_DEBUG_ASSERT(shoal_item__size(item) == size);
+    if (UNLIKELY(size >= SHOAL_PIN_SIZE_MIN) && shoal_pin__owes(thread, item)) return;
     size_t bytes = shoal_item__free(thread, item, size);
     shoal_bump_relaxed(&thread->counters.bytes_limbo, -(int64_t)bytes);
 }
@@ -364,6 +365,7 @@ static void free_corpse(shoal_thread *thread, uint64_t what)
     case CORPSE_OBJECT:
         thread->crumbling = (shoal_object *)(uintptr_t)(word >> CORPSE_OBJECT_SHIFT);
         break;
+    case CORPSE_CUT: shoal_cut__free(thread, (shoal_cut *)shoal_word__pointer(word)); break;
     }
 }
 

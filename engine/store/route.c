@@ -72,7 +72,7 @@ void shoal_store_publish_route(shoal_thread *thread, shoal_route *route)
     shoal_store *store = thread->store;
     int64_t bytes = (int64_t)shoal_route__bytes(store, route);
     shoal_bump_relaxed(&thread->counters.bytes, bytes);
-    shoal_bump_relaxed(&thread->counters.bytes_routes, bytes);
+    shoal_bump_relaxed(&thread->counters.bytes_beside, bytes);
     /* pair: route.publish */
     const shoal_route *before = shoal_exchange_acq_rel(&store->route, (const shoal_route *)route);
     if (before == &standalone) return;
@@ -100,7 +100,7 @@ void shoal_route__free(shoal_thread *thread, const shoal_route *route)
     shoal_store *store = thread->store;
     int64_t bytes = (int64_t)shoal_route__bytes(store, route);
     shoal_bump_relaxed(&thread->counters.bytes, -bytes);
-    shoal_bump_relaxed(&thread->counters.bytes_routes, -bytes);
+    shoal_bump_relaxed(&thread->counters.bytes_beside, -bytes);
     shoal_memory_give(&store->allocator, (void *)(uintptr_t)route, route_size(route->node_count),
                       SHOAL_ALIGN_PLAIN);
 }

@@ -65,7 +65,7 @@ static sums fold(const shoal_store *store)
         out.limbo += shoal_load_relaxed(&from->bytes_limbo);
         out.queues += shoal_load_relaxed(&from->bytes_queues);
         out.slabs += shoal_load_relaxed(&store->threads[i].slab.bytes_blocks);
-        out.beside += shoal_load_relaxed(&from->bytes_routes) +
+        out.beside += shoal_load_relaxed(&from->bytes_beside) +
                       shoal_load_relaxed(&store->threads[i].slab.bytes_large);
         out.hits += shoal_load_relaxed(&from->hits);
         out.misses += shoal_load_relaxed(&from->misses);

@@ -261,6 +261,17 @@ shoal_interest *shoal_store_interests_locked(shoal_thread *thread, uint32_t plac
 /* Takes it back. Under the same gate. */
 void shoal_store_interest_remove_locked(shoal_thread *thread, shoal_interest *interest);
 
+/* Someone who wants to see every item that goes because its time has come, or to make room. */
+typedef struct shoal_departures {
+    /* Called under the gate, when the key is gone and its item still whole; `change` is EXPIRED or
+     * EVICTED. It must not change keys. NULL: nobody. */
+    void (*gone)(void *context, shoal_thread *thread, const shoal_item *item, shoal_change change);
+    void *context;
+} shoal_departures;
+
+/* Sets who that is, before any thread uses the store. */
+void shoal_store_set_departures(shoal_store *store, const shoal_departures *departures);
+
 /* Changes of keys that this thread has made so far: a command that leaves it as it was has changed
  * nothing. */
 uint64_t shoal_thread_changes(const shoal_thread *thread);

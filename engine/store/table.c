@@ -139,6 +139,7 @@ shoal_err shoal_table__add(shoal_thread *thread, const shoal_key *key, const sho
 {
     SHOAL_DEBUG_ASSERT(shoal_item__has_name(item, key->name));
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    if (UNLIKELY(thread->cut != NULL)) shoal_cut__before(thread, key);
     shoal_leaf leaf = shoal_table__leaf(thread->store, key);
     shoal_leaf__grow(thread, key->place, &leaf);
     leaf = shoal_table__leaf(thread->store, key);

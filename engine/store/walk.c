@@ -82,9 +82,8 @@ static bool is_behind(const shoal_store *store, const shoal_stretch *stretch, ui
     return shoal_hash(name, store->seed) >> (64 - POSITION_BITS) >= position;
 }
 
-/* Visits the live items of a stretch from `position` on. */
-static void visit_stretch(const shoal_thread *thread, const shoal_stretch *stretch,
-                          uint64_t position, shoal_visit visit, void *context)
+void shoal_walk__visit(const shoal_thread *thread, const shoal_stretch *stretch, uint64_t position,
+                       shoal_visit visit, void *context)
 {
     SHOAL_DEBUG_ASSERT(position < POSITION_END);
     SHOAL_DEBUG_ASSERT(stretch->base < stretch->end);
@@ -135,7 +134,7 @@ void shoal_store_scan(shoal_thread *thread, const shoal_scan *scan, uint64_t *cu
         /* pair: leaf.publish */
         uint64_t word = shoal_load_acquire(&db->words[slot]);
         shoal_stretch stretch = shoal_walk__stretch(word, position);
-        visit_stretch(thread, &stretch, position, visit, context);
+        shoal_walk__visit(thread, &stretch, position, visit, context);
         position = stretch.end;
         if (position < POSITION_END) continue;
         position = 0;
@@ -229,7 +228,7 @@ static const shoal_item *random_item(shoal_thread *thread, shoal_db *db, uint32_
     uint64_t position = shoal_prng_next(&thread->prng) >> (64 - POSITION_BITS);
     shoal_stretch stretch = shoal_walk__stretch(word, position);
     choice chosen = {.thread = thread};
-    visit_stretch(thread, &stretch, 0, choose, &chosen);
+    shoal_walk__visit(thread, &stretch, 0, choose, &chosen);
     bool only = stretch.end - stretch.base == POSITION_END;
     if (only || shoal_prng_below(&thread->prng, BUCKET_ENTRIES) < chosen.seen) return chosen.item;
     return NULL;

@@ -62,9 +62,10 @@ static bool is_volatile(const shoal_item *item)
 }
 
 /* Hands an item that is no longer in its slot to the limbo, and its object unless that is `kept`. */
-static void retire_item(shoal_thread *thread, shoal_hot *hot, const shoal_item *item,
+static void retire_item(shoal_thread *thread, uint32_t place, const shoal_item *item,
                         const shoal_object *kept)
 {
+    shoal_hot *hot = shoal_store__hot(thread->store, place);
     SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&hot->bytes) >= shoal_item_memory(thread->store, item));
     SHOAL_DEBUG_ASSERT(shoal_item_type(item) != SHOAL_TYPE_NONE);
     uint64_t bytes = shoal_item_memory(thread->store, item);
@@ -72,8 +73,9 @@ static void retire_item(shoal_thread *thread, shoal_hot *hot, const shoal_item *
     if (object != NULL && object != kept) {
         SHOAL_ASSERT(object->bytes > 0);
         shoal_bump_relaxed(&hot->bytes, -(uint64_t)object->bytes);
-        shoal_limbo__retire(thread, CORPSE_OBJECT, shoal_limbo__object(object),
-                            (uint64_t)object->bytes);
+        if (LIKELY(thread->cut == NULL) || !shoal_cut__keeps(thread, place, object))
+            shoal_limbo__retire(thread, CORPSE_OBJECT, shoal_limbo__object(object),
+                                (uint64_t)object->bytes);
     }
     shoal_bump_relaxed(&hot->bytes, -bytes);
     uint64_t what = shoal_limbo__item(item, shoal_item__size(item));
@@ -107,8 +109,11 @@ static void drop(shoal_thread *thread, const shoal_key *key, const shoal_found *
     SHOAL_ASSERT(thread->account.bytes == 0);
     uint64_t entry = shoal_load_relaxed(&found->spot.bucket->entries[found->spot.index]);
     const shoal_item *item = shoal_entry__pointer(entry);
+    if (UNLIKELY(thread->cut != NULL)) shoal_cut__before(thread, key);
     shoal_table__remove(thread, key, &found->leaf, &found->spot);
-    retire_item(thread, shoal_store__hot(thread->store, key->place), item, kept);
+    if (change == SHOAL_CHANGE_EXPIRED || change == SHOAL_CHANGE_EVICTED)
+        shoal_change__gone(thread, item, change);
+    retire_item(thread, key->place, item, kept);
     count_volatile(thread, key->place, is_volatile(item) ? -1 : 0);
     count_keys(thread, key->place, -1);
     if (change == SHOAL_CHANGE_EXPIRED) shoal_bump_relaxed(&thread->counters.expired, 1);
@@ -140,7 +145,14 @@ const shoal_item *shoal_store_get_locked(shoal_thread *thread, const shoal_key *
     SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     shoal_found found;
-    return locate_live(thread, key, &found);
+    const shoal_item *item = locate_live(thread, key, &found);
+    if (LIKELY(thread->cut == NULL) || item == NULL) return item;
+    /* Who asks for an object under the gate may be about to change it. */
+    shoal_object *object = shoal_item__object(item);
+    if (object == NULL) return item;
+    shoal_cut__before(thread, key);
+    shoal_cut__before_object(thread, key->place, object);
+    return item;
 }
 
 /* Puts `item` in the place of the one at `spot`. */
@@ -152,10 +164,13 @@ static void replace(shoal_thread *thread, const shoal_key *key, const shoal_spot
     _Atomic uint64_t *at = &spot->bucket->entries[spot->index];
     uint64_t entry = shoal_load_relaxed(at);
     const shoal_item *before = shoal_entry__pointer(entry);
+    if (UNLIKELY(thread->cut != NULL)) shoal_cut__before(thread, key);
     /* pair: bucket.entry */
     shoal_store_release(at, shoal_entry__make(shoal_entry__tag(entry), item));
-    retire_item(thread, shoal_store__hot(thread->store, key->place), before,
-                shoal_item__object(item));
+    /* Nobody has met it since its time came. */
+    if (UNLIKELY(shoal_item__is_expired(before, thread->now_ms)))
+        shoal_change__gone(thread, before, SHOAL_CHANGE_EXPIRED);
+    retire_item(thread, key->place, before, shoal_item__object(item));
     count_volatile(thread, key->place, is_volatile(item) - is_volatile(before));
 }
 
@@ -351,7 +366,8 @@ shoal_err shoal_store_expire_locked(shoal_thread *thread, const shoal_key *key, 
 {
     SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
     SHOAL_DEBUG_ASSERT(thread->now_ms >= 0);
-    const shoal_item *item = shoal_store_get_locked(thread, key);
+    shoal_found found;
+    const shoal_item *item = locate_live(thread, key, &found);
     if (item == NULL) return SHOAL_ERR_NOT_FOUND;
     if (expires_ms < 0 && !is_volatile(item)) return SHOAL_ERR_OK;
     shoal_slice value;
@@ -389,6 +405,8 @@ shoal_err shoal_store_rename_locked(shoal_thread *thread, const shoal_key *from,
     if (item == NULL) return SHOAL_ERR_NOT_FOUND;
     if (!shoal_limbo__reserve(thread, 2)) return SHOAL_ERR_NO_MEMORY;
     shoal_object *object = shoal_item__object(item);
+    if (UNLIKELY(thread->cut != NULL) && object != NULL)
+        shoal_cut__before_move(thread, from->place, object);
     shoal_slice value;
     shoal_item_plan plan = plan_like(item, &value, to, shoal_item_expires_ms(item));
     shoal_err error = put(thread, to, &plan);
@@ -416,7 +434,8 @@ uint64_t shoal_store_clear_locked(shoal_thread *thread, uint32_t place)
     _Atomic uint64_t *home = shoal_store__word(thread->store, place);
     uint64_t word = shoal_load_relaxed(home) & ~WORD_FLAGS;
     shoal_table__publish(home, 0);
-    shoal_limbo__retire(thread, CORPSE_TREE, word, shoal_load_relaxed(&hot->bytes));
+    if (LIKELY(thread->cut == NULL) || !shoal_cut__keeps_tree(thread, place, word))
+        shoal_limbo__retire(thread, CORPSE_TREE, word, shoal_load_relaxed(&hot->bytes));
     shoal_store_relaxed(&hot->bytes, (uint64_t)0);
     hot->leaf_keys = 0;
     count_volatile(thread, place, -(int32_t)shoal_load_relaxed(&hot->keys_volatile));

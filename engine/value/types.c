@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "value/list.h"
 #include "value/members.h"
+#include "value/zset.h"
 
 const shoal_value_ops *shoal_value_ops_of(shoal_value_type type)
 {
@@ -12,6 +13,7 @@ const shoal_value_ops *shoal_value_ops_of(shoal_value_type type)
     static const shoal_value_ops *const table[SHOAL_TYPE_COUNT] = {
         [SHOAL_TYPE_LIST] = &shoal_list__ops,
         [SHOAL_TYPE_SET] = &shoal_set__ops,
+        [SHOAL_TYPE_ZSET] = &shoal_zset_ops,
         [SHOAL_TYPE_HASH] = &shoal_hash__ops,
     };
     return table[type];

@@ -128,8 +128,8 @@ static void parts(const shoal_node *node, const shoal_store_stats *stats, shoal_
     if (node->vitals.allocator_name != NULL)
         shoal_info__text(out, "mem_allocator", node->vitals.allocator_name);
     shoal_info__number(out, "active_defrag_running", 0);
-    shoal_info__number(out, "lazyfree_pending_objects", 0);
-    shoal_info__number(out, "lazyfreed_objects", 0);
+    shoal_info__number(out, "lazyfree_pending_objects", stats->lazy_pending);
+    shoal_info__number(out, "lazyfreed_objects", stats->lazy_freed);
 }
 
 void shoal_info__memory(const shoal_node *node, shoal_buffer *out)

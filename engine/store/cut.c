@@ -343,7 +343,7 @@ static void drop_object(shoal_thread *thread, cut_object **from)
     SHOAL_ASSERT(thread->stamp != 0);
     *from = gone->next;
     if (gone->kept)
-        shoal_limbo__retire(thread, CORPSE_OBJECT, shoal_limbo__object(gone->object), 0);
+        shoal_limbo__retire(thread, CORPSE_OBJECT, shoal_limbo__object(gone->object, false), 0);
     give(thread, gone, sizeof *gone);
 }
 

@@ -71,6 +71,8 @@ typedef struct shoal_counters {
     _Atomic int64_t bytes_beside; /* of bytes: routes and cuts, beside the slabs */
     _Atomic int64_t bytes_queues; /* of the blocks that limbo queues are made of; not in bytes */
     _Atomic int64_t hits, misses, expired, handed_over;
+    _Atomic int64_t limbo_queued, limbo_freed; /* pieces of the limbo, so far */
+    _Atomic int64_t lazy_pending, lazy_freed;  /* see shoal_store_stats */
     _Atomic int64_t keys[SHOAL_DATABASES_MAX];
     _Atomic int64_t keys_volatile[SHOAL_DATABASES_MAX];
 } shoal_counters;
@@ -102,6 +104,7 @@ struct shoal_thread {
     uint64_t dissolving;            /* word of a tree that is being freed, 0 for none */
     uint64_t dissolved;             /* position up to which it has been */
     shoal_object *crumbling;        /* an object that is being freed, NULL for none */
+    bool crumbling_large;           /* it is counted */
     shoal_allocator heap;           /* the slab, as objects see it */
     shoal_account account;          /* of objects that are made and changed */
     uint64_t changes;               /* of keys, so far */
@@ -146,7 +149,8 @@ struct shoal_store {
     _Atomic(shoal_cut *) cut;
     shoal_pins pins;
     /* Sums at the last reset of the statistics, relaxed. */
-    _Atomic int64_t hits_before, misses_before, expired_before, handed_over_before;
+    _Atomic int64_t hits_before, misses_before, expired_before, handed_over_before,
+        lazy_freed_before;
     /* The sweep's hand, shared by all threads; all relaxed, see expire.c. */
     _Alignas(SHOAL_SHARING_SIZE) _Atomic uint32_t sweep_next; /* chunk to be taken next */
     _Atomic int64_t sweep_due_ms;                             /* nothing expires before */
@@ -196,8 +200,8 @@ bool shoal_limbo__reserve(shoal_thread *thread, uint32_t changes);
 void shoal_limbo__retire(shoal_thread *thread, shoal_corpse kind, uint64_t what, uint64_t bytes);
 /* The word under which an item of `size` bytes is retired. */
 uint64_t shoal_limbo__item(const shoal_item *item, size_t size);
-/* The word under which an object is retired. */
-uint64_t shoal_limbo__object(const shoal_object *object);
+/* The word under which an object is retired; `large` ones are counted as lazily freed. */
+uint64_t shoal_limbo__object(const shoal_object *object, bool large);
 /* Frees what nobody can see any more, at most some `budget` pieces. */
 void shoal_limbo__collect(shoal_thread *thread, uint32_t budget);
 /* Frees everything; all threads are outside. */

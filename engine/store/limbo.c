@@ -32,8 +32,10 @@
 
 _Static_assert(CORPSE_MASK >> CORPSE_ITEM_SHIFT < ITEM_ALIGNMENT, "an item's address is clear");
 
-/* Objects are aligned to 8, so their addresses stand above the kind. */
+/* Objects are aligned to 8, so their addresses stand above the kind, with room for a flag. */
 #define CORPSE_OBJECT_SHIFT 4
+#define CORPSE_OBJECT_LARGE ((uint64_t)1 << CORPSE_OBJECT_SHIFT)
+#define CORPSE_OBJECT_MASK (~(uint64_t)7)
 
 /* Pieces of an object that a tree's dissolution frees on its way. */
 #define SMALL_OBJECT_PIECES 16u
@@ -129,6 +131,7 @@ void shoal_limbo__retire(shoal_thread *thread, shoal_corpse kind, uint64_t what,
         last = thread->limbo_last;
     }
     last->entries[last->end++] = (shoal_limbo_entry){what | (uint64_t)kind, thread->stamp};
+    shoal_bump_relaxed(&thread->counters.limbo_queued, 1);
 }
 
 bool shoal_limbo__waits(const shoal_thread *thread)
@@ -152,11 +155,29 @@ bool shoal_limbo__is_long(const shoal_thread *thread)
 
 /* ---- freeing ---- */
 
-uint64_t shoal_limbo__object(const shoal_object *object)
+uint64_t shoal_limbo__object(const shoal_object *object, bool large)
 {
     SHOAL_ASSERT((uint64_t)(uintptr_t)object >> 48 == 0);
     SHOAL_ASSERT(object != NULL);
-    return (uint64_t)(uintptr_t)object << CORPSE_OBJECT_SHIFT;
+    SHOAL_ASSERT(((uintptr_t)object & 7) == 0);
+    return (uint64_t)(uintptr_t)object << CORPSE_OBJECT_SHIFT | (large ? CORPSE_OBJECT_LARGE : 0);
+}
+
+shoal_limbo_count shoal_store_limbo(const shoal_store *store, uint32_t thread)
+{
+    SHOAL_ASSERT(thread < store->thread_count);
+    SHOAL_ASSERT(store->threads != NULL);
+    const shoal_counters *from = &store->threads[thread].counters;
+    uint64_t freed = (uint64_t)shoal_load_relaxed(&from->limbo_freed);
+    return (shoal_limbo_count){(uint64_t)shoal_load_relaxed(&from->limbo_queued), freed};
+}
+
+/* One of the values that shoal_store_stats calls lazy is freed. */
+static void count_lazy(shoal_thread *thread)
+{
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    shoal_bump_relaxed(&thread->counters.lazy_pending, -1);
+    shoal_bump_relaxed(&thread->counters.lazy_freed, 1);
 }
 
 /* Frees pieces of an object that nobody can reach, and takes them from `*budget`. True when it is
@@ -189,9 +210,10 @@ static void free_object(shoal_thread *thread, shoal_object *object)
     if (thread->limbo_last == NULL || thread->limbo_last->end == LIMBO_BLOCK_ENTRIES)
         append_block(thread);
     shoal_limbo_block *last = thread->limbo_last;
-    uint64_t what = shoal_limbo__object(object) | (uint64_t)CORPSE_OBJECT;
+    uint64_t what = shoal_limbo__object(object, false) | (uint64_t)CORPSE_OBJECT;
     last->entries[last->end++] =
         (shoal_limbo_entry){what, thread->alone ? STAMP_PASSED_ALONE : STAMP_PASSED};
+    shoal_bump_relaxed(&thread->counters.limbo_queued, 1);
 }
 
 static void free_item(shoal_thread *thread, shoal_item *item, size_t size)
@@ -243,6 +265,7 @@ static void free_chain(shoal_thread *thread, shoal_bucket *home, bool items)
                 shoal_item *item = shoal_entry__pointer(entry);
                 shoal_object *object = shoal_item__object(item);
                 if (object != NULL) free_object(thread, object);
+                count_lazy(thread);
                 free_item(thread, item, shoal_item__size(item));
             }
         }
@@ -363,7 +386,9 @@ static void free_corpse(shoal_thread *thread, uint64_t what)
         break;
     case CORPSE_ROUTE: free_route(thread, shoal_word__pointer(word)); break;
     case CORPSE_OBJECT:
-        thread->crumbling = (shoal_object *)(uintptr_t)(word >> CORPSE_OBJECT_SHIFT);
+        thread->crumbling =
+            (shoal_object *)(uintptr_t)(word >> CORPSE_OBJECT_SHIFT & CORPSE_OBJECT_MASK);
+        thread->crumbling_large = (word & CORPSE_OBJECT_LARGE) != 0;
         break;
     case CORPSE_CUT: shoal_cut__free(thread, (shoal_cut *)shoal_word__pointer(word)); break;
     }
@@ -401,15 +426,21 @@ static void collect(shoal_thread *thread, uint32_t budget, bool all)
     while (budget > 0) {
         if (thread->dissolving != 0) {
             budget = dissolve(thread, budget);
+            if (thread->dissolving == 0) shoal_bump_relaxed(&thread->counters.limbo_freed, 1);
             continue;
         }
         if (thread->crumbling != NULL) {
-            if (crumble(thread, thread->crumbling, &budget)) thread->crumbling = NULL;
+            if (!crumble(thread, thread->crumbling, &budget)) continue;
+            thread->crumbling = NULL;
+            shoal_bump_relaxed(&thread->counters.limbo_freed, 1);
+            if (thread->crumbling_large) count_lazy(thread);
             continue;
         }
         uint64_t what = take_oldest(thread, all);
         if (what == 0) break;
         free_corpse(thread, what);
+        if (thread->dissolving == 0 && thread->crumbling == NULL)
+            shoal_bump_relaxed(&thread->counters.limbo_freed, 1);
         budget--;
     }
 }

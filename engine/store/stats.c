@@ -50,7 +50,7 @@ uint64_t shoal_store_bytes_slot(const shoal_store *store, uint32_t place)
 /* The sums over all threads of what is counted once a store. */
 typedef struct sums {
     int64_t bytes, tables, limbo, queues, slabs, beside;
-    int64_t hits, misses, expired, handed_over;
+    int64_t hits, misses, expired, handed_over, lazy_pending, lazy_freed;
 } sums;
 
 static sums fold(const shoal_store *store)
@@ -71,6 +71,8 @@ static sums fold(const shoal_store *store)
         out.misses += shoal_load_relaxed(&from->misses);
         out.expired += shoal_load_relaxed(&from->expired);
         out.handed_over += shoal_load_relaxed(&from->handed_over);
+        out.lazy_pending += shoal_load_relaxed(&from->lazy_pending);
+        out.lazy_freed += shoal_load_relaxed(&from->lazy_freed);
     }
     return out;
 }
@@ -92,6 +94,8 @@ void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out)
         .expired = at_least_zero(now.expired - shoal_load_relaxed(&store->expired_before)),
         .handed_over =
             at_least_zero(now.handed_over - shoal_load_relaxed(&store->handed_over_before)),
+        .lazy_pending = at_least_zero(now.lazy_pending),
+        .lazy_freed = at_least_zero(now.lazy_freed - shoal_load_relaxed(&store->lazy_freed_before)),
     };
     for (uint32_t db = 0; db < store->database_count; db++) {
         out->keys += shoal_store_count(store, db);
@@ -108,6 +112,7 @@ void shoal_store_stats_reset(shoal_store *store)
     shoal_store_relaxed(&store->misses_before, now.misses);
     shoal_store_relaxed(&store->expired_before, now.expired);
     shoal_store_relaxed(&store->handed_over_before, now.handed_over);
+    shoal_store_relaxed(&store->lazy_freed_before, now.lazy_freed);
 }
 
 void shoal_thread_count_lookup(shoal_thread *thread, bool hit)

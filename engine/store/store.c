@@ -160,6 +160,20 @@ shoal_store *shoal_thread_store(const shoal_thread *thread)
     return thread->store;
 }
 
+uint32_t shoal_store_threads(const shoal_store *store)
+{
+    SHOAL_DEBUG_ASSERT(store->threads != NULL);
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    return store->thread_count;
+}
+
+uint32_t shoal_thread_index(const shoal_thread *thread)
+{
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
+    return thread->index;
+}
+
 void shoal_thread_enter(shoal_thread *thread, shoal_time now)
 {
     SHOAL_DEBUG_ASSERT(now.wall_us >= 0);

@@ -303,6 +303,9 @@ const shoal_item *shoal_store_random(shoal_thread *thread, uint32_t db);
 
 /* ---- counts and memory ---- */
 
+/* Objects of more elements are counted as lazily freed, as Redis has it. */
+#define SHOAL_LAZY_ELEMENTS 64u
+
 /* Keys of a database, expired ones that nobody has met yet included; of those, the ones with a
  * TTL; and keys of one place. Any thread. */
 uint64_t shoal_store_count(const shoal_store *store, uint32_t db);
@@ -325,12 +328,27 @@ typedef struct shoal_store_stats {
     uint64_t hits, misses; /* of reads that asked to be counted */
     uint64_t expired;      /* removed because their time had come */
     uint64_t handed_over;  /* operations that found a gate taken */
+    /* Values that were worth freeing in the background: objects of more than SHOAL_LAZY_ELEMENTS, and
+     * all keys of cleared places. Those that still wait, and those that are gone. */
+    uint64_t lazy_pending, lazy_freed;
 } shoal_store_stats;
 void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out);
 /* Counts one lookup of a client for keyspace_hits and keyspace_misses. */
 void shoal_thread_count_lookup(shoal_thread *thread, bool hit);
 /* Sets hits, misses, expired and handed_over to zero (CONFIG RESETSTAT). */
 void shoal_store_stats_reset(shoal_store *store);
+
+/* Pieces of retired memory that one thread of a store has queued, and of these freed, in the same
+ * order: what was queued when `queued` was n is free when `freed` has reached n. Large objects of
+ * a cleared place are queued once more when their turn comes. */
+typedef struct shoal_limbo_count {
+    uint64_t queued, freed;
+} shoal_limbo_count;
+/* The counts of thread `thread` (its index). Any thread. */
+shoal_limbo_count shoal_store_limbo(const shoal_store *store, uint32_t thread);
+/* How many threads a store has, and which one this is. */
+uint32_t shoal_store_threads(const shoal_store *store);
+uint32_t shoal_thread_index(const shoal_thread *thread);
 
 /* Background work of one thread: expires items of its share of the slots, frees retired memory,
  * within `budget_us` as estimated by work done (never reads a clock). Inside enter and leave.

@@ -61,6 +61,25 @@ static bool is_volatile(const shoal_item *item)
     return (item->head & ITEM_VOLATILE) != 0;
 }
 
+/* Is freeing the object worth being told? */
+static bool is_large(shoal_object *object)
+{
+    SHOAL_DEBUG_ASSERT(object != NULL);
+    const shoal_value_ops *ops = shoal_value_ops_of((shoal_value_type)object->type);
+    SHOAL_ASSERT(ops != NULL);
+    return ops->count(&(shoal_compound){.object = object}) > SHOAL_LAZY_ELEMENTS;
+}
+
+static void retire_object(shoal_thread *thread, shoal_object *object)
+{
+    SHOAL_ASSERT(object->bytes > 0);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    bool large = is_large(object);
+    shoal_bump_relaxed(&thread->counters.lazy_pending, large);
+    shoal_limbo__retire(thread, CORPSE_OBJECT, shoal_limbo__object(object, large),
+                        (uint64_t)object->bytes);
+}
+
 /* Hands an item that is no longer in its slot to the limbo, and its object unless that is `kept`. */
 static void retire_item(shoal_thread *thread, uint32_t place, const shoal_item *item,
                         const shoal_object *kept)
@@ -74,8 +93,7 @@ static void retire_item(shoal_thread *thread, uint32_t place, const shoal_item *
         SHOAL_ASSERT(object->bytes > 0);
         shoal_bump_relaxed(&hot->bytes, -(uint64_t)object->bytes);
         if (LIKELY(thread->cut == NULL) || !shoal_cut__keeps(thread, place, object))
-            shoal_limbo__retire(thread, CORPSE_OBJECT, shoal_limbo__object(object),
-                                (uint64_t)object->bytes);
+            retire_object(thread, object);
     }
     shoal_bump_relaxed(&hot->bytes, -bytes);
     uint64_t what = shoal_limbo__item(item, shoal_item__size(item));
@@ -436,6 +454,7 @@ uint64_t shoal_store_clear_locked(shoal_thread *thread, uint32_t place)
     shoal_table__publish(home, 0);
     if (LIKELY(thread->cut == NULL) || !shoal_cut__keeps_tree(thread, place, word))
         shoal_limbo__retire(thread, CORPSE_TREE, word, shoal_load_relaxed(&hot->bytes));
+    shoal_bump_relaxed(&thread->counters.lazy_pending, keys);
     shoal_store_relaxed(&hot->bytes, (uint64_t)0);
     hot->leaf_keys = 0;
     count_volatile(thread, place, -(int32_t)shoal_load_relaxed(&hot->keys_volatile));

@@ -133,7 +133,7 @@ static void rekey_elsewhere(shoal_session *session, const shoal_entry *entry, sh
     }
 }
 
-void shoal_batch__rekey(shoal_session *session, shoal_entry *entry)
+void shoal_batch__rekey(shoal_session *session, shoal_entry *entry, uint32_t db)
 {
     SHOAL_DEBUG_ASSERT(entry->key_at + entry->key_count <= session->worker->batch.key_count);
     const shoal_command *command = entry->command;
@@ -144,7 +144,7 @@ void shoal_batch__rekey(shoal_session *session, shoal_entry *entry)
     uint32_t at = (uint32_t)command->key_first;
     for (uint32_t i = 0; i < entry->key_count; i++) {
         if (rule != 0) at = shoal_keys__argument(command, rule, request->argc, request->argv, i);
-        keys[i] = shoal_key_make(store, session->db, request->argv[at]);
+        keys[i] = shoal_key_make(store, db, request->argv[at]);
         at += (uint32_t)command->key_step;
     }
     if (command->id == SHOAL_COMMAND_COPY || command->id == SHOAL_COMMAND_MOVE)
@@ -198,7 +198,7 @@ static void look_up(shoal_session *session, shoal_entry *entry)
     }
     entry->key_count = count;
     batch->key_count += count;
-    shoal_batch__rekey(session, entry);
+    shoal_batch__rekey(session, entry, session->db);
 }
 
 /* Asks for the gates that writes among the batch's first `count` keys will take. */

@@ -5,9 +5,11 @@
  * the last call says so.
  */
 #include "base/assert.h"
+#include "command/block.h"
 #include "command/client_line.h"
 #include "command/handlers.h"
-#include "command/worker.h"
+#include "command/multi.h"
+#include "command/watch.h"
 
 /* ---- lines ---- */
 
@@ -20,11 +22,11 @@ void shoal_client__address(const shoal_address *address, shoal_buffer *out)
 
 static void append_flags(const shoal_session *session, shoal_buffer *out)
 {
-    char flags[8];
+    char flags[10];
     size_t count = 0;
-    /* A tour shows the client that asked for it as what it is apart from that. */
-    const shoal_errand *errand = session->errand;
-    if (errand != NULL && errand->command->executor != SHOAL_RUN_TOUR) flags[count++] = 'b';
+    if (session->multi != NULL) flags[count++] = 'x';
+    if (session->errand != NULL && shoal_block__waits(session->errand)) flags[count++] = 'b';
+    if (session->watches != NULL && shoal_watches__touched(session->watches)) flags[count++] = 'd';
     if (session->closing) flags[count++] = 'c';
     if (session->options.unix_socket) flags[count++] = 'U';
     if (session->reads_replicas) flags[count++] = 'r';
@@ -70,11 +72,14 @@ void shoal_client__line(const shoal_call *call, const shoal_session *session, sh
     size_t stash = shoal_buffer_size(&session->stash);
     uint64_t asker = call->tour != NULL ? call->tour->asker : call->session->id;
     size_t input = stash + (session->id == asker ? request_size(call) : 0);
-    shoal_text_appendf(out, " db=%u sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu",
-                       session->db, input, session->stash.capacity - stash);
-    shoal_text_appendf(out, " argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%d omem=%zu",
+    const shoal_multi *multi = session->multi;
+    shoal_text_appendf(out, " db=%u sub=0 psub=0 ssub=0 multi=%lld qbuf=%zu qbuf-free=%zu",
+                       session->db, multi != NULL ? (long long)multi->count : -1, input,
+                       session->stash.capacity - stash);
+    size_t queued = multi != NULL ? sizeof(*multi) + multi->memory : 0;
+    shoal_text_appendf(out, " argv-mem=0 multi-mem=%zu rbs=0 rbp=0 obl=0 oll=%d omem=%zu", queued,
                        session->backlog != 0, session->backlog);
-    size_t memory = sizeof(*session) + session->stash.capacity + session->backlog;
+    size_t memory = sizeof(*session) + session->stash.capacity + session->backlog + queued;
     shoal_text_appendf(out, " tot-mem=%zu events=%s cmd=", memory,
                        session->backlog != 0 ? "rw" : "r");
     char name[64] = "NULL";

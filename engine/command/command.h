@@ -53,7 +53,8 @@ typedef enum shoal_flag {
     SHOAL_FLAG_NO_AUTH = 1 << 10, /* allowed before AUTH */
     SHOAL_FLAG_NO_ASYNC_LOADING = 1 << 11,
     SHOAL_FLAG_NO_MULTI = 1 << 12,
-    SHOAL_FLAG_ALLOW_BUSY = 1 << 13
+    SHOAL_FLAG_ALLOW_BUSY = 1 << 13,
+    SHOAL_FLAG_SKIP_SLOWLOG = 1 << 14
 } shoal_flag;
 
 /* ACL categories, in the order in which COMMAND INFO lists them. */
@@ -170,12 +171,13 @@ struct shoal_call {
                          and it is called again under the gates */
     bool whole;       /* part of a transaction or script that holds all gates the call can need:
                          it must be over when its handler returns, see job.h */
-    struct shoal_job *job;       /* set by a handler whose call goes on, see job.h; else NULL */
-    shoal_wish wish;             /* set by a handler that must wait for a key, see block.h */
-    struct shoal_block *block;   /* of one that runs again after waiting; else NULL */
-    shoal_session *session;      /* LOCAL; TOUR when tour->last; else NULL */
-    struct shoal_worker *worker; /* LOCAL, TOUR: the worker that runs it; else NULL */
-    shoal_tour *tour;            /* TOUR; else NULL */
+    struct shoal_job *job;         /* set by a handler whose call goes on, see job.h; else NULL */
+    shoal_wish wish;               /* set by a handler that must wait for a key, see block.h */
+    struct shoal_block *block;     /* of one that runs again after waiting; else NULL */
+    struct shoal_watches *watches; /* WATCH: the session's */
+    shoal_session *session;        /* LOCAL; TOUR when tour->last; else NULL */
+    struct shoal_worker *worker;   /* LOCAL, TOUR: the worker that runs it; else NULL */
+    shoal_tour *tour;              /* TOUR; else NULL */
 };
 
 /* What travels when a command cannot run where it was read: a copy of it. Made by dispatch,
@@ -202,6 +204,8 @@ typedef struct shoal_errand {
     bool close_after;               /* the session is closed behind the reply */
     _Atomic uint32_t waiting;       /* acq_rel, see block.c. pair: errand.waiting */
     struct shoal_block *block;      /* of one that waits for a key; under its gates */
+    struct shoal_multi *exec;       /* a piece of this transaction, else NULL */
+    struct shoal_watches *watches;  /* WATCH: of the session, else NULL */
     shoal_op news;                  /* tells its worker that it waits */
     shoal_heap_node deadline;       /* until when; its worker's */
     size_t memory;                  /* bytes of this allocation */

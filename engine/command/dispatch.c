@@ -11,7 +11,7 @@
 #include "command/block.h"
 #include "command/handlers.h"
 #include "command/job.h"
-#include "command/worker.h"
+#include "command/multi.h"
 
 /* Bytes of unknown names and arguments that an error repeats, as Redis. */
 #define QUOTED_MAX 128u
@@ -90,6 +90,10 @@ static bool admit(shoal_session *session, const shoal_entry *entry, const shoal_
     const shoal_command *command = entry->command;
     if (!session->authenticated && (command->flags & SHOAL_FLAG_NO_AUTH) == 0) {
         shoal_reply_error(reply, "NOAUTH Authentication required.");
+        return false;
+    }
+    if (session->multi != NULL && (command->flags & SHOAL_FLAG_NO_MULTI) != 0) {
+        shoal_reply_error(reply, "ERR Command not allowed inside a transaction");
         return false;
     }
     if (worker->settings->cluster && entry->key_count != 0 &&
@@ -177,7 +181,7 @@ static uint32_t sorted_places(const shoal_call *call, uint32_t *places)
     return count;
 }
 
-static void run_gated(shoal_session *session, shoal_call *call)
+void shoal_session__run_gated(shoal_session *session, shoal_call *call)
 {
     SHOAL_ASSERT(call->key_count > 0);
     call->gated = true;
@@ -257,14 +261,14 @@ static void run(shoal_session *session, shoal_call *call)
             call->command->run(call);
             if (__builtin_expect(!call->wants_gates, 1)) return;
         }
-        run_gated(session, call);
+        shoal_session__run_gated(session, call);
         return;
     case SHOAL_RUN_GATED:
         /* Without keys its arguments contradict each other, and it says so. */
         if (call->key_count == 0) {
             call->command->run(call);
         } else {
-            run_gated(session, call);
+            shoal_session__run_gated(session, call);
         }
         return;
     case SHOAL_RUN_LOCAL:
@@ -278,12 +282,20 @@ static void run(shoal_session *session, shoal_call *call)
     SHOAL_UNREACHABLE();
 }
 
-/* Takes the silence that CLIENT REPLY asked for one command further. */
-static void hush(shoal_session *session, shoal_buffer *out, size_t before)
+void shoal_session__run(shoal_session *session, shoal_call *call, size_t before)
 {
-    SHOAL_ASSERT(session->reply_mode != SHOAL_REPLY__ON);
+    SHOAL_DEBUG_ASSERT(session->errand == NULL);
+    run(session, call);
+    if (__builtin_expect(call->job != NULL, 0)) shoal_job__park(session, call, before);
+}
+
+void shoal_session__hush(shoal_session *session, shoal_buffer *out, size_t before)
+{
     SHOAL_ASSERT(out->end - out->start >= before);
+    if (session->reply_mode == SHOAL_REPLY__ON) return;
     out->end = out->start + before;
+    /* The command is not over while a part of its transaction waits. */
+    if (session->exec != NULL) return;
     if (session->reply_mode == SHOAL_REPLY__SKIP) {
         session->reply_mode = SHOAL_REPLY__ON;
     } else if (session->reply_mode == SHOAL_REPLY__SKIP_NEXT) {
@@ -291,18 +303,42 @@ static void hush(shoal_session *session, shoal_buffer *out, size_t before)
     }
 }
 
+void shoal_session__count(shoal_session *session, const shoal_command *command)
+{
+    SHOAL_DEBUG_ASSERT(command != NULL);
+    shoal_worker__count(session->worker, SHOAL_STAT_COMMANDS, 1);
+    shoal_bump_relaxed(&session->worker->tallies[command->id].calls, 1);
+}
+
+void shoal_session__note(shoal_session *session, const shoal_command *command, shoal_slice said)
+{
+    SHOAL_DEBUG_ASSERT(said.size > 0);
+    if (__builtin_expect(said.data[0] != '-', 1)) return;
+    shoal_worker *worker = session->worker;
+    shoal_worker__count_error(worker, (shoal_slice){said.data + 1, said.size - 1});
+    if (command != NULL) shoal_bump_relaxed(&worker->tallies[command->id].failed, 1);
+}
+
 void shoal_session__settle(shoal_session *session, const shoal_command *command, shoal_buffer *out,
                            size_t before)
 {
     SHOAL_DEBUG_ASSERT(shoal_buffer_size(out) >= before || out->failed);
     size_t written = shoal_buffer_size(out) - before;
-    if (written != 0 && __builtin_expect(out->data[out->start + before] == '-', 0)) {
-        const char *reply = out->data + out->start + before;
-        shoal_worker *worker = session->worker;
-        shoal_worker__count_error(worker, (shoal_slice){reply + 1, written - 1});
-        if (command != NULL) shoal_bump_relaxed(&worker->tallies[command->id].failed, 1);
+    if (written != 0) {
+        const char *said = out->data + out->start + before;
+        shoal_session__note(session, command, (shoal_slice){said, written});
     }
-    if (__builtin_expect(session->reply_mode != SHOAL_REPLY__ON, 0)) hush(session, out, before);
+    if (__builtin_expect(session->reply_mode != SHOAL_REPLY__ON, 0))
+        shoal_session__hush(session, out, before);
+}
+
+/* A request that may not run. Inside MULTI the transaction is lost. */
+static void reject(shoal_session *session, const shoal_entry *entry)
+{
+    SHOAL_ASSERT(entry->fault != SHOAL_FAULT__NONE || entry->command != NULL);
+    if (entry->command != NULL)
+        shoal_bump_relaxed(&session->worker->tallies[entry->command->id].rejected, 1);
+    if (session->multi != NULL) session->multi->aborted = true;
 }
 
 void shoal_session__execute(shoal_session *session, shoal_entry *entry, shoal_buffer *out)
@@ -314,19 +350,22 @@ void shoal_session__execute(shoal_session *session, shoal_entry *entry, shoal_bu
     shoal_reply reply = {.out = out, .protocol = session->protocol};
     /* A SELECT of the same batch: the places that were computed ahead are another database's. */
     if (__builtin_expect(batch->db != session->db && entry->key_count != 0, 0))
-        shoal_batch__rekey(session, entry);
+        shoal_batch__rekey(session, entry, session->db);
     const shoal_key *keys = entry->key_count != 0 ? batch->keys + entry->key_at : NULL;
 
     if (__builtin_expect(!admit(session, entry, keys, &reply), 0)) {
-        if (entry->command != NULL)
-            shoal_bump_relaxed(&worker->tallies[entry->command->id].rejected, 1);
+        reject(session, entry);
         shoal_session__settle(session, NULL, out, before);
         return;
     }
     const shoal_command *command = entry->command;
     session->last = command->id;
-    shoal_worker__count(worker, SHOAL_STAT_COMMANDS, 1);
-    shoal_bump_relaxed(&worker->tallies[command->id].calls, 1);
+    if (__builtin_expect(session->multi != NULL, 0) && !shoal_multi__runs_at_once(command)) {
+        shoal_multi__queue(session, entry, &reply);
+        shoal_session__settle(session, NULL, out, before);
+        return;
+    }
+    shoal_session__count(session, command);
     shoal_call call = {
         .command = command,
         .argc = entry->request->argc,
@@ -340,7 +379,10 @@ void shoal_session__execute(shoal_session *session, shoal_entry *entry, shoal_bu
         .now = worker->now,
         .reply = reply,
     };
-    run(session, &call);
-    if (__builtin_expect(call.job != NULL, 0)) shoal_job__park(session, &call, before);
-    if (session->errand == NULL) shoal_session__settle(session, command, out, before);
+    shoal_session__run(session, &call, before);
+    if (session->errand == NULL) {
+        shoal_session__settle(session, command, out, before);
+    } else if (__builtin_expect(session->exec != NULL, 0)) {
+        shoal_session__hush(session, out, before);
+    }
 }

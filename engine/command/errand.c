@@ -14,7 +14,8 @@
 #include "base/assert.h"
 #include "command/block.h"
 #include "command/job.h"
-#include "command/worker.h"
+#include "command/multi.h"
+#include "command/watch.h"
 
 /* ---- making ---- */
 
@@ -36,20 +37,20 @@ static layout plan_layout(const shoal_call *call)
     return plan;
 }
 
-/* Copies the arguments and points the keys to the copies. */
-static void copy_arguments(shoal_errand *errand, const shoal_call *call, char *bytes)
+void shoal_errand__copy_arguments(const shoal_call *call, shoal_slice *argv, shoal_key *keys,
+                                  char *bytes)
 {
     uint32_t key = 0;
     for (uint32_t i = 0; i < call->argc; i++) {
         shoal_slice from = call->argv[i];
         if (from.size != 0) memcpy(bytes, from.data, from.size);
-        errand->argv[i] = (shoal_slice){bytes, from.size};
+        argv[i] = (shoal_slice){bytes, from.size};
         /* Keys stand in the order of the arguments, and borrow from them: one each, but for MOVE,
          * whose two are one name in two databases. */
         while (key < call->key_count && call->keys[key].name.data == from.data &&
                call->keys[key].name.size == from.size) {
-            errand->keys[key] = call->keys[key];
-            errand->keys[key++].name.data = bytes;
+            keys[key] = call->keys[key];
+            keys[key++].name.data = bytes;
         }
         bytes += from.size;
     }
@@ -77,10 +78,11 @@ shoal_errand *shoal_errand__make(shoal_session *session, const shoal_call *call)
         .origin = session->worker,
         .tour = {.gathered = shoal_buffer_make(allocator), .asker = session->id},
         .client_id = session->id,
+        .watches = call->watches,
         .local = session->options.local,
         .memory = parts.total,
     };
-    copy_arguments(errand, call, memory + parts.bytes);
+    shoal_errand__copy_arguments(call, errand->argv, errand->keys, memory + parts.bytes);
     errand->gate.places = (const uint32_t *)(const void *)(memory + parts.places);
     session->errand = errand;
     session->answered = false;
@@ -107,9 +109,11 @@ static void come_home(shoal_op *op, void *runner)
     shoal_session *session = errand->session;
     SHOAL_ASSERT(session->errand == errand && !session->answered);
     /* It may have written later than the background work that was asked for when it left. */
-    if ((errand->command->flags & SHOAL_FLAG_WRITE) != 0) shoal_worker__dirty(errand->origin);
+    if ((errand->command->flags & SHOAL_FLAG_WRITE) != 0 || errand->exec != NULL)
+        shoal_worker__dirty(errand->origin);
     if (session->dead) {
         shoal_errand__free(errand);
+        shoal_watches__release(session);
         shoal_session__free(session);
         return;
     }
@@ -141,14 +145,14 @@ shoal_call shoal_errand__call(shoal_errand *errand, shoal_thread *thread, shoal_
         .env = env,
         .now = shoal_thread_now(thread),
         .reply = {.out = out, .protocol = errand->protocol},
+        .watches = errand->watches,
     };
 }
 
-void shoal_errand__deliver(shoal_session *session, shoal_buffer *out)
+/* Appends what an errand that has come home has to say. */
+static void append_answer(shoal_session *session, shoal_errand *errand, shoal_buffer *out)
 {
-    SHOAL_ASSERT(session->answered);
-    shoal_errand *errand = session->errand;
-    size_t before = shoal_buffer_size(out);
+    SHOAL_ASSERT(session->errand == errand);
     if (errand->reply.failed || errand->tour.gathered.failed) {
         shoal_reply reply = {.out = out, .protocol = session->protocol};
         shoal_reply_error(&reply, "OOM no memory left for this reply");
@@ -163,6 +167,40 @@ void shoal_errand__deliver(shoal_session *session, shoal_buffer *out)
         shoal_buffer_append(out, shoal_buffer_slice(&errand->reply));
     }
     if (errand->close_after) session->closing = true;
+}
+
+/* As deliver, of an errand that is a part of a transaction, which then goes on. */
+static void deliver_part(shoal_session *session, shoal_buffer *out)
+{
+    shoal_errand *errand = session->errand;
+    SHOAL_ASSERT(session->exec != NULL && session->answered);
+    size_t before = shoal_buffer_size(out);
+    if (errand->exec != NULL) {
+        shoal_exec__deliver(session, out);
+    } else {
+        append_answer(session, errand, out);
+        size_t size = shoal_buffer_size(out) - before;
+        if (size != 0 && !out->failed)
+            shoal_session__note(session, errand->command,
+                                (shoal_slice){out->data + out->start + before, size});
+    }
+    session->errand = NULL;
+    session->answered = false;
+    shoal_errand__free(errand);
+    shoal_exec__go_on(session, out);
+    shoal_session__hush(session, out, before);
+}
+
+void shoal_errand__deliver(shoal_session *session, shoal_buffer *out)
+{
+    SHOAL_ASSERT(session->answered);
+    if (session->exec != NULL) {
+        deliver_part(session, out);
+        return;
+    }
+    shoal_errand *errand = session->errand;
+    size_t before = shoal_buffer_size(out);
+    append_answer(session, errand, out);
     shoal_session__settle(session, errand->command, out, before);
     session->errand = NULL;
     session->answered = false;
@@ -175,8 +213,7 @@ void shoal_errand__deliver(shoal_session *session, shoal_buffer *out)
 static void run_under_gates(shoal_op *op, void *runner)
 {
     shoal_errand *errand = (shoal_errand *)op;
-    SHOAL_ASSERT(errand->command->executor == SHOAL_RUN_READ ||
-                 errand->command->executor == SHOAL_RUN_GATED);
+    SHOAL_ASSERT(errand->key_count > 0 && errand->gate.held == errand->gate.count);
     shoal_thread *thread = runner;
     shoal_call call = shoal_errand__call(errand, thread, &errand->reply);
     call.gated = true;

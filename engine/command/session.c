@@ -15,7 +15,8 @@
 #include "base/assert.h"
 #include "base/text.h"
 #include "command/block.h"
-#include "command/worker.h"
+#include "command/multi.h"
+#include "command/watch.h"
 
 /* An empty stash that is larger than this gives its memory back. Chosen: a few requests. */
 #define STASH_KEPT_MAX 4096u
@@ -334,6 +335,7 @@ void shoal_session__kill(shoal_session *session)
 void shoal_session__reset(shoal_session *session)
 {
     SHOAL_ASSERT(!session->dead);
+    shoal_multi__discard(session);
     session->protocol = 2;
     session->db = 0;
     session->reads_replicas = false;
@@ -367,8 +369,11 @@ static void unlink_all(shoal_session *session)
 void shoal_session__free(shoal_session *session)
 {
     SHOAL_ASSERT(!session->is_ready);
+    SHOAL_ASSERT(session->watches == NULL);
     const shoal_allocator *allocator = &session->worker->env->allocator;
     drop_parser(session);
+    if (session->multi != NULL) shoal_multi__free(session->multi, allocator);
+    if (session->exec != NULL) shoal_multi__free(session->exec, allocator);
     shoal_buffer_free(&session->stash);
     shoal_buffer_free(&session->name);
     shoal_buffer_free(&session->library_name);
@@ -382,6 +387,9 @@ void shoal_session_close(shoal_session *session)
     unlink_ready(session);
     unlink_all(session);
     shoal_sub_relaxed(&session->worker->env->clients, 1);
+    /* A WATCH that is on its way uses the set; it goes when that is home. */
+    if (session->errand == NULL || session->answered || session->errand->watches == NULL)
+        shoal_watches__release(session);
     if (session->errand == NULL) {
         shoal_session__free(session);
     } else if (session->answered) {

@@ -119,12 +119,15 @@ struct shoal_session {
     bool reads_replicas; /* READONLY */
     bool no_evict;
     shoal_reply_mode reply_mode;
-    shoal_errand *errand;  /* parked: what it waits for */
-    bool answered;         /* the errand has come home */
-    shoal_buffer stash;    /* bytes of an incomplete request, or behind one that parked */
-    uint64_t wanted;       /* bytes of stash without which another look finds nothing */
-    shoal_request *parser; /* of a large incomplete request, else NULL */
-    shoal_command_id last; /* of the command that ran last */
+    shoal_errand *errand;          /* parked: what it waits for */
+    struct shoal_multi *multi;     /* between MULTI and EXEC, else NULL */
+    struct shoal_multi *exec;      /* EXEC has begun and is not over, else NULL */
+    struct shoal_watches *watches; /* what WATCH has named, or NULL */
+    bool answered;                 /* the errand has come home */
+    shoal_buffer stash;            /* bytes of an incomplete request, or behind one that parked */
+    uint64_t wanted;               /* bytes of stash without which another look finds nothing */
+    shoal_request *parser;         /* of a large incomplete request, else NULL */
+    shoal_command_id last;         /* of the command that ran last */
     uint64_t id;
     int64_t opened_us, active_us; /* monotonic */
     size_t backlog;               /* reply bytes that the host still holds */
@@ -173,8 +176,8 @@ static inline shoal_entry *shoal_batch__entry(const shoal_batch *batch, uint32_t
 /* Finds the requests at the start of `bytes` and makes them ready to run. REQUEST: the batch is
  * full and there may be more behind it. */
 shoal_parse shoal_batch__collect(shoal_session *session, shoal_slice bytes);
-/* Computes the keys of an entry anew, for the session's present database. */
-void shoal_batch__rekey(shoal_session *session, shoal_entry *entry);
+/* Computes the keys of an entry anew, for a database. */
+void shoal_batch__rekey(shoal_session *session, shoal_entry *entry, uint32_t db);
 /* Gives unusual amounts of memory back. */
 void shoal_batch__trim(shoal_worker *worker);
 /* Frees everything. */
@@ -184,6 +187,17 @@ void shoal_batch__free(shoal_worker *worker);
 
 /* Admits and runs one request. When it could not run here, session->errand is set. */
 void shoal_session__execute(shoal_session *session, shoal_entry *entry, shoal_buffer *out);
+/* Runs an admitted call by its executor; what is written of its reply stands behind `before` bytes.
+ * When it could not be finished here, session->errand is set. */
+void shoal_session__run(shoal_session *session, shoal_call *call, size_t before);
+/* Runs a call with keys under their gates, here or as an errand. */
+void shoal_session__run_gated(shoal_session *session, shoal_call *call);
+/* Counts a call that runs. */
+void shoal_session__count(shoal_session *session, const shoal_command *command);
+/* Counts what a command, or with NULL a refusal, `said`, if that is an error. */
+void shoal_session__note(shoal_session *session, const shoal_command *command, shoal_slice said);
+/* Takes away what stands behind `before` bytes of `out` if CLIENT REPLY asked for silence. */
+void shoal_session__hush(shoal_session *session, shoal_buffer *out, size_t before);
 /* Notes what the reply behind `before` bytes of `out` was, and silences it if it must be. */
 void shoal_session__settle(shoal_session *session, const shoal_command *command, shoal_buffer *out,
                            size_t before);
@@ -195,6 +209,10 @@ void shoal_session__settle(shoal_session *session, const shoal_command *command,
 shoal_errand *shoal_errand__make(shoal_session *session, const shoal_call *call);
 /* The call that an errand carries, as it runs on `thread` and writes to `out`. */
 shoal_call shoal_errand__call(shoal_errand *errand, shoal_thread *thread, shoal_buffer *out);
+/* Copies the arguments of a call, and its keys so that they point to the copies: to `argv`, `keys`
+ * and, one argument behind the other, to `bytes`. */
+void shoal_errand__copy_arguments(const shoal_call *call, shoal_slice *argv, shoal_key *keys,
+                                  char *bytes);
 /* Frees an errand that has come home. */
 void shoal_errand__free(shoal_errand *errand);
 /* Gives an errand its gates: `places` are ascending and distinct; they are copied. */

@@ -223,6 +223,7 @@ typedef struct shoal_settings {
     uint64_t hash_entries_max;    /* hash-max-listpack-entries */
     uint64_t hash_value_size_max; /* hash-max-listpack-value */
     uint64_t set_entries_max;     /* set-max-intset-entries */
+    int64_t list_node_max;        /* list-max-listpack-size */
     uint32_t clients_max;         /* maxclients */
     uint32_t databases;
     uint32_t timeout_s; /* 0: never */

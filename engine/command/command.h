@@ -217,14 +217,16 @@ void shoal_errand_finish(shoal_errand *errand);
 
 /* Settings that the data path reads: an immutable snapshot, replaced as a whole. */
 typedef struct shoal_settings {
-    shoal_slice requirepass;      /* empty: none */
-    uint64_t bulk_size_max;       /* proto-max-bulk-len */
-    uint64_t query_size_max;      /* client-query-buffer-limit */
-    uint64_t hash_entries_max;    /* hash-max-listpack-entries */
-    uint64_t hash_value_size_max; /* hash-max-listpack-value */
-    uint64_t set_entries_max;     /* set-max-intset-entries */
-    int64_t list_node_max;        /* list-max-listpack-size */
-    uint32_t clients_max;         /* maxclients */
+    shoal_slice requirepass;       /* empty: none */
+    uint64_t bulk_size_max;        /* proto-max-bulk-len */
+    uint64_t query_size_max;       /* client-query-buffer-limit */
+    uint64_t hash_entries_max;     /* hash-max-listpack-entries */
+    uint64_t hash_value_size_max;  /* hash-max-listpack-value */
+    uint64_t set_entries_max;      /* set-max-intset-entries */
+    uint64_t zset_entries_max;     /* zset-max-listpack-entries */
+    uint64_t zset_member_size_max; /* zset-max-listpack-value */
+    int64_t list_node_max;         /* list-max-listpack-size */
+    uint32_t clients_max;          /* maxclients */
     uint32_t databases;
     uint32_t timeout_s; /* 0: never */
     bool protected_mode;

@@ -24,6 +24,8 @@ static shoal_settings read_settings(const shoal_config *config)
     int64_t fields = shoal_config__number(config, SHOAL_DIRECTIVE_HASH_MAX_LISTPACK_ENTRIES);
     int64_t value = shoal_config__number(config, SHOAL_DIRECTIVE_HASH_MAX_LISTPACK_VALUE);
     int64_t members = shoal_config__number(config, SHOAL_DIRECTIVE_SET_MAX_INTSET_ENTRIES);
+    int64_t scored = shoal_config__number(config, SHOAL_DIRECTIVE_ZSET_MAX_LISTPACK_ENTRIES);
+    int64_t member = shoal_config__number(config, SHOAL_DIRECTIVE_ZSET_MAX_LISTPACK_VALUE);
 
     return (shoal_settings){
         .requirepass = shoal_config__text(config, SHOAL_DIRECTIVE_REQUIREPASS),
@@ -37,6 +39,8 @@ static shoal_settings read_settings(const shoal_config *config)
         .hash_entries_max = (uint64_t)fields,
         .hash_value_size_max = (uint64_t)value,
         .set_entries_max = (uint64_t)members,
+        .zset_entries_max = (uint64_t)scored,
+        .zset_member_size_max = (uint64_t)member,
         .list_node_max = shoal_config__number(config, SHOAL_DIRECTIVE_LIST_MAX_LISTPACK_SIZE),
         .debug = debug == SHOAL_PERMIT_YES,
         .debug_local = debug == SHOAL_PERMIT_LOCAL};
@@ -53,8 +57,10 @@ static bool same_settings(const shoal_settings *a, const shoal_settings *b)
            a->protected_bound == b->protected_bound && a->cluster == b->cluster &&
            a->hash_entries_max == b->hash_entries_max &&
            a->hash_value_size_max == b->hash_value_size_max &&
-           a->set_entries_max == b->set_entries_max && a->list_node_max == b->list_node_max &&
-           a->debug == b->debug && a->debug_local == b->debug_local;
+           a->set_entries_max == b->set_entries_max && a->zset_entries_max == b->zset_entries_max &&
+           a->zset_member_size_max == b->zset_member_size_max &&
+           a->list_node_max == b->list_node_max && a->debug == b->debug &&
+           a->debug_local == b->debug_local;
 }
 
 /* The kept snapshot that equals `settings`, or a new one; NULL without memory. */

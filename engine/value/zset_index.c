@@ -446,6 +446,6 @@ void shoal_zset__index_move(shoal_zset_index *index, shoal_account *account, uin
         move_piece(account, &piece, sizeof(shoal_zset_block), mover);
         index->blocks[*cursor - segments] = piece;
     }
-    if (*budget > 0) *cursor = 0;
-    SHOAL_ASSERT(*cursor < segments + index->block_count || *cursor == 0);
+    if (*cursor >= segments + index->block_count) *cursor = 0;
+    SHOAL_ASSERT(*budget == 0 || *cursor == 0);
 }

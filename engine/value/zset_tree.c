@@ -51,6 +51,7 @@ typedef struct target {
     shoal_slice member;
     bool by_score, by_member;
     bool or_equal; /* what equals it is before it, too */
+    bool exact;    /* the way leads to the element that equals it, if there is one */
 } target;
 
 /* Is an element before the target? */
@@ -63,7 +64,7 @@ static bool is_before(const target *t, double score, const shoal_zset_leaf *leaf
     return compared < 0 || (compared == 0 && t->or_equal);
 }
 
-/* Is the first element of a child before the target? Where the separator decides, the answer may be
+/* Is the first element of a child before the target, or the one that the way leads to? Where the separator decides, the answer may be
  * yes though it is not: then nothing between the child before and the target exists (claim 1). */
 static bool begins_before(const target *t, const shoal_zset_child *child, uint32_t height)
 {
@@ -71,7 +72,9 @@ static bool begins_before(const target *t, const shoal_zset_child *child, uint32
     if (t->by_member && child->prefix != t->prefix) return child->prefix < t->prefix;
     const shoal_zset_leaf *leaf = first_leaf(child->node, height);
     SHOAL_DEBUG_ASSERT(leaf->count > 0);
-    return is_before(t, shoal_zset__scores(leaf)[0], leaf, 0);
+    if (is_before(t, shoal_zset__scores(leaf)[0], leaf, 0)) return true;
+    return t->exact && shoal_text_equal(shoal_zset__member(leaf, 0), t->member) &&
+           shoal_zset__scores(leaf)[0] == t->score;
 }
 
 /* The last child that begins before the target, or the first of all. */
@@ -134,7 +137,8 @@ uint64_t shoal_zset__descend(const shoal_zset *set, double score, shoal_slice me
                 .prefix = shoal_zset__prefix(member),
                 .member = member,
                 .by_score = true,
-                .by_member = true};
+                .by_member = true,
+                .exact = true};
     return descend(set, &t, path);
 }
 

@@ -144,11 +144,16 @@ static void run_batch(lane *self)
     for (uint32_t i = 0; i < BATCH; i++) {
         uint32_t key = (uint32_t)shoal_prng_below(&self->prng, self->keys);
         keys[i] = key_at(self->store, key, rooms[i]);
-        if (self->what != GET) shoal_store_prefetch_bucket(self->store, &keys[i]);
         if (self->what == GET) get_key(self, &keys[i]);
     }
     if (self->what == GET) return;
-    for (uint32_t i = 0; i < BATCH; i++) shoal_store_prefetch_item(self->store, &keys[i]);
+    uint32_t behind = 0;
+    for (uint32_t i = 0; i < BATCH; i++) shoal_store_prefetch_bucket(self->store, &keys[i]);
+    for (uint32_t i = 0; i < BATCH; i++) {
+        if (shoal_store_prefetch_item(self->store, &keys[i])) behind |= 1u << i;
+    }
+    for (; behind != 0; behind &= behind - 1)
+        shoal_store_prefetch_behind(self->store, &keys[__builtin_ctz(behind)]);
     for (uint32_t i = 0; i < BATCH; i++) {
         bool set =
             self->what == SET || (self->what == MIX && shoal_prng_below(&self->prng, 10) == 0);

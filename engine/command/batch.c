@@ -224,7 +224,13 @@ static void prefetch(const shoal_worker *worker)
     const shoal_store *store = worker->env->store;
     for (uint32_t i = 0; i < count; i++) shoal_store_prefetch_bucket(store, &batch->keys[i]);
     prefetch_gates(worker, count);
-    for (uint32_t i = 0; i < count; i++) shoal_store_prefetch_item(store, &batch->keys[i]);
+    uint64_t behind = 0;
+    _Static_assert(SHOAL_BATCH__PREFETCH <= 64, "a bit for each key");
+    for (uint32_t i = 0; i < count; i++) {
+        if (shoal_store_prefetch_item(store, &batch->keys[i])) behind |= (uint64_t)1 << i;
+    }
+    for (; behind != 0; behind &= behind - 1)
+        shoal_store_prefetch_behind(store, &batch->keys[__builtin_ctzll(behind)]);
     if (batch->output_a_key < LARGE_VALUE) return;
     for (uint32_t i = 0; i < count; i++) shoal_store_prefetch_value(store, &batch->keys[i]);
 }

@@ -69,6 +69,6 @@ void shoal_session_foresee_more(const shoal_session *session, const shoal_foresi
     if (step == 0) {
         shoal_store_prefetch_bucket(store, &key);
     } else {
-        shoal_store_prefetch_item(store, &key);
+        (void)shoal_store_prefetch_item(store, &key);
     }
 }

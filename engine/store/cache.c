@@ -1,23 +1,37 @@
 /* SPDX-License-Identifier: MIT
  *
- * store/cache.c - shoal/cache.h on top of store/store.h: keys are made from bytes, gates are tried
- * and never waited for. It uses nothing of the store but its header.
+ * store/cache.c - shoal/cache.h on top of store/store.h: life, reads, pins, scan and statistics. It uses
+ * nothing of the store but its headers.
  */
 #include <shoal/cache.h>
 
 #include <string.h>
 
 #include "base/assert.h"
-#include "store/store.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "store/cache_face.h"
+#include "store/pin.h"
 
 /* What a cookie is: options that did not come from the default function stop the program. */
 #define COOKIE 0x53484f41u
-/* Keys whose memory accesses overlap: as many as a core has misses under way. */
-#define BATCH_KEYS 16u
 /* Keys that a bucket holds on average. */
 #define KEYS_PER_BUCKET 5u
+/* Keys that a scan with a filter looks at unless it says otherwise. */
+#define SCAN_COUNT 100u
+/* Pinned copies are aligned so. */
+#define COPY_ALIGNMENT 8u
 
 _Static_assert(sizeof((shoal_cache_value *)0)->digits >= SHOAL_INT_TEXT_SIZE, "room for digits");
+_Static_assert((int)SHOAL_CACHE_STRING == (int)SHOAL_TYPE_STRING, "the same numbers");
+_Static_assert((int)SHOAL_CACHE_STREAM == (int)SHOAL_TYPE_STREAM, "the same numbers");
+
+struct shoal_cache {
+    shoal_store *store;
+    shoal_allocator allocator;
+    shoal_cache_gone gone;
+    void *gone_context;
+};
 
 /* ---- life ---- */
 
@@ -26,11 +40,32 @@ shoal_cache_options shoal_cache_options_default(void)
     return (shoal_cache_options){.cookie = COOKIE, .threads = 1};
 }
 
+/* Shows what goes to the embedder. */
+static void show_gone(void *context, shoal_thread *thread, const shoal_item *item,
+                      shoal_change change)
+{
+    SHOAL_ASSERT(change == SHOAL_CHANGE_EXPIRED || change == SHOAL_CHANGE_EVICTED);
+    SHOAL_DEBUG_ASSERT(thread != NULL);
+    (void)thread;
+    const shoal_cache *cache = context;
+    shoal_cache_value value;
+    shoal_cache__describe(item, &value);
+    bool expired = change == SHOAL_CHANGE_EXPIRED;
+    cache->gone(cache->gone_context, shoal_item_name(item), &value,
+                expired ? SHOAL_CACHE_EXPIRED : SHOAL_CACHE_EVICTED);
+}
+
 shoal_err shoal_cache_open(const shoal_cache_options *options, shoal_cache **out)
 {
     SHOAL_ASSERT(out != NULL);
     SHOAL_ASSERT(options->cookie == COOKIE);
     if (options->allocator.allocate == NULL) return SHOAL_ERR_INVALID;
+    shoal_cache *cache =
+        shoal_memory_take_zeroed(&options->allocator, sizeof *cache, SHOAL_ALIGN_PLAIN);
+    if (cache == NULL) return SHOAL_ERR_NO_MEMORY;
+    cache->allocator = options->allocator;
+    cache->gone = options->gone;
+    cache->gone_context = options->gone_context;
     const shoal_store_options store_options = {
         .allocator = options->allocator,
         .threads = options->threads,
@@ -38,18 +73,30 @@ shoal_err shoal_cache_open(const shoal_cache_options *options, shoal_cache **out
         .seed = options->seed,
         .owned = true,
     };
-    return shoal_store_create(&store_options, out);
+    shoal_err error = shoal_store_create(&store_options, &cache->store);
+    if (error != SHOAL_ERR_OK) {
+        shoal_memory_give(&options->allocator, cache, sizeof *cache, SHOAL_ALIGN_PLAIN);
+        return error;
+    }
+    const shoal_departures departures = {show_gone, cache};
+    if (cache->gone != NULL) shoal_store_set_departures(cache->store, &departures);
+    *out = cache;
+    return SHOAL_ERR_OK;
 }
 
 void shoal_cache_close(shoal_cache *cache)
 {
-    shoal_store_destroy(cache);
+    if (cache == NULL) return;
+    SHOAL_ASSERT(cache->store != NULL);
+    shoal_allocator allocator = cache->allocator;
+    shoal_store_destroy(cache->store);
+    shoal_memory_give(&allocator, cache, sizeof *cache, SHOAL_ALIGN_PLAIN);
 }
 
 shoal_cache_thread *shoal_cache_thread_at(shoal_cache *cache, uint32_t index)
 {
     SHOAL_ASSERT(cache != NULL);
-    return shoal_store_thread(cache, index);
+    return shoal_store_thread(cache->store, index);
 }
 
 void shoal_cache_enter(shoal_cache_thread *thread, shoal_time now)
@@ -68,47 +115,58 @@ void shoal_cache_leave(shoal_cache_thread *thread)
 int64_t shoal_cache_maintain(shoal_cache_thread *thread, uint32_t budget_us)
 {
     SHOAL_DEBUG_ASSERT(thread != NULL);
-    return shoal_store_maintain(thread, budget_us);
+    int64_t wait_us = shoal_store_maintain(thread, budget_us);
+    return shoal_thread_busy(thread) ? 0 : wait_us;
 }
 
 /* ---- reads ---- */
 
-/* Describes an item, or none. */
-static void describe(const shoal_item *item, shoal_cache_value *out)
+void shoal_cache__describe(const shoal_item *item, shoal_cache_value *out)
 {
     SHOAL_DEBUG_ASSERT(out != NULL);
-    SHOAL_DEBUG_ASSERT(item == NULL || shoal_item_type(item) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT(item == NULL || shoal_item_type(item) != SHOAL_TYPE_NONE);
     if (item == NULL) {
         *out = (shoal_cache_value){.expires_ms = SHOAL_CACHE_FOREVER};
         return;
     }
-    out->bytes = shoal_item_string(item, out->digits);
+    out->type = (shoal_cache_type)shoal_item_type(item);
     out->expires_ms = shoal_item_expires_ms(item);
+    bool is_string = out->type == SHOAL_CACHE_STRING;
+    out->bytes = is_string ? shoal_item_string(item, out->digits) : (shoal_slice){NULL, 0};
 }
 
-static shoal_key make_key(const shoal_cache_thread *thread, shoal_slice key)
+shoal_err shoal_cache__check_string(const shoal_item *item)
 {
-    SHOAL_DEBUG_ASSERT(key.data != NULL || key.size == 0);
+    SHOAL_DEBUG_ASSERT(item == NULL || shoal_item_type(item) != SHOAL_TYPE_NONE);
+    if (item == NULL) return SHOAL_ERR_NOT_FOUND;
+    return shoal_item_type(item) == SHOAL_TYPE_STRING ? SHOAL_ERR_OK : SHOAL_ERR_WRONG_TYPE;
+}
+
+shoal_key shoal_cache__key(const shoal_thread *thread, shoal_slice name)
+{
+    SHOAL_DEBUG_ASSERT(name.data != NULL || name.size == 0);
     SHOAL_DEBUG_ASSERT(thread != NULL);
-    return shoal_key_make(shoal_thread_store(thread), 0, key);
+    return shoal_key_make(shoal_thread_store(thread), 0, name);
 }
 
-static shoal_err find(shoal_cache_thread *thread, const shoal_key *key, shoal_cache_value *out)
+/* Finds the item of a key, counted as hit or miss. */
+static const shoal_item *look(shoal_thread *thread, const shoal_key *key)
 {
-    SHOAL_DEBUG_ASSERT(out != NULL);
     SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
+    SHOAL_DEBUG_ASSERT(thread != NULL);
     const shoal_item *item = shoal_store_get(thread, key);
     shoal_thread_count_lookup(thread, item != NULL);
-    describe(item, out);
-    return item == NULL ? SHOAL_ERR_NOT_FOUND : SHOAL_ERR_OK;
+    return item;
 }
 
 shoal_err shoal_cache_get(shoal_cache_thread *thread, shoal_slice key, shoal_cache_value *out)
 {
     SHOAL_DEBUG_ASSERT(thread != NULL);
     SHOAL_DEBUG_ASSERT(out != NULL);
-    shoal_key made = make_key(thread, key);
-    return find(thread, &made, out);
+    shoal_key made = shoal_cache__key(thread, key);
+    const shoal_item *item = look(thread, &made);
+    shoal_cache__describe(item, out);
+    return shoal_cache__check_string(item);
 }
 
 shoal_err shoal_cache_copy(shoal_cache_thread *thread, shoal_slice key, void *buffer, size_t room,
@@ -125,22 +183,24 @@ shoal_err shoal_cache_copy(shoal_cache_thread *thread, shoal_slice key, void *bu
     return SHOAL_ERR_OK;
 }
 
-/* One batch of at most BATCH_KEYS: all buckets, then all items, then the look-ups. */
+/* One batch of at most CACHE_BATCH_KEYS: all buckets, then all items, then the look-ups. */
 static size_t get_batch(shoal_cache_thread *thread, const shoal_slice *keys, size_t count,
                         shoal_cache_value *values)
 {
     SHOAL_DEBUG_ASSERT(values != NULL);
-    shoal_key made[BATCH_KEYS];
+    shoal_key made[CACHE_BATCH_KEYS];
     const shoal_store *store = shoal_thread_store(thread);
     size_t found = 0;
-    SHOAL_ASSERT(count <= BATCH_KEYS);
+    SHOAL_ASSERT(count <= CACHE_BATCH_KEYS);
     for (size_t i = 0; i < count; i++) {
-        made[i] = make_key(thread, keys[i]);
+        made[i] = shoal_cache__key(thread, keys[i]);
         shoal_store_prefetch_bucket(store, &made[i]);
     }
     for (size_t i = 0; i < count; i++) shoal_store_prefetch_item(store, &made[i]);
     for (size_t i = 0; i < count; i++) {
-        found += find(thread, &made[i], &values[i]) == SHOAL_ERR_OK;
+        const shoal_item *item = look(thread, &made[i]);
+        shoal_cache__describe(item, &values[i]);
+        found += shoal_cache__check_string(item) == SHOAL_ERR_OK;
     }
     return found;
 }
@@ -152,167 +212,140 @@ size_t shoal_cache_get_many(shoal_cache_thread *thread, const shoal_slice *keys,
     SHOAL_DEBUG_ASSERT(values != NULL || count == 0);
     size_t found = 0;
     for (size_t done = 0; done < count;) {
-        size_t batch = count - done < BATCH_KEYS ? count - done : BATCH_KEYS;
+        size_t batch = count - done < CACHE_BATCH_KEYS ? count - done : CACHE_BATCH_KEYS;
         found += get_batch(thread, keys + done, batch, values + done);
         done += batch;
     }
     return found;
 }
 
-/* ---- writes ---- */
+/* ---- pins ---- */
 
-/* One write on its way through the gate of its key. */
-typedef struct cache_write {
-    shoal_gate_op gate; /* first */
-    shoal_key key;
-    shoal_slice value;
-    int64_t expires_ms;
-    int64_t number; /* increment: the delta, then the sum */
-    shoal_err error;
-} cache_write;
-
-/* Runs `what` under the gate of the key, if that is free. */
-static shoal_err run_write(shoal_cache_thread *thread, shoal_slice key, cache_write *write,
-                           void (*what)(shoal_op *op, void *runner))
+/* Copies what is not pinned where it is. */
+static shoal_err copy_pinned(shoal_thread *thread, shoal_slice bytes, shoal_cache_pin *pin)
 {
-    SHOAL_DEBUG_ASSERT(what != NULL);
-    SHOAL_DEBUG_ASSERT(key.data != NULL || key.size == 0);
-    if (key.size > SHOAL_KEY_SIZE_MAX) return SHOAL_ERR_TOO_LARGE;
-    write->key = make_key(thread, key);
-    write->gate = (shoal_gate_op){.op = {.run = what}, .places = &write->key.place, .count = 1};
-    if (!shoal_gate_try(thread, &write->gate)) return SHOAL_ERR_BUSY;
-    return write->error;
+    SHOAL_DEBUG_ASSERT(bytes.data != NULL);
+    SHOAL_DEBUG_ASSERT(pin->number == 0);
+    const shoal_allocator *allocator = shoal_thread_allocator(thread);
+    /* An empty value has an address too: {NULL, 0} is none. */
+    size_t size = bytes.size > 0 ? bytes.size : 1;
+    pin->copy = shoal_memory_take(allocator, size, COPY_ALIGNMENT);
+    if (pin->copy == NULL) return SHOAL_ERR_NO_MEMORY;
+    memcpy(pin->copy, bytes.data, bytes.size);
+    pin->bytes = (shoal_slice){pin->copy, bytes.size};
+    return SHOAL_ERR_OK;
 }
 
-static void run_put(shoal_op *op, void *runner)
-{
-    SHOAL_DEBUG_ASSERT(op->run == run_put);
-    SHOAL_DEBUG_ASSERT(runner != NULL);
-    cache_write *write = (cache_write *)op;
-    write->error = shoal_store_put_locked(runner, &write->key, write->value, write->expires_ms);
-}
-
-shoal_err shoal_cache_put(shoal_cache_thread *thread, shoal_slice key, shoal_slice value,
-                          int64_t expires_ms)
+shoal_err shoal_cache_pin_get(shoal_cache_thread *thread, shoal_slice key, shoal_cache_pin *pin)
 {
     SHOAL_DEBUG_ASSERT(thread != NULL);
-    SHOAL_DEBUG_ASSERT(value.data != NULL || value.size == 0);
-    if (value.size > SHOAL_VALUE_SIZE_MAX) return SHOAL_ERR_TOO_LARGE;
-    cache_write write = {.value = value, .expires_ms = expires_ms};
-    return run_write(thread, key, &write, run_put);
+    SHOAL_DEBUG_ASSERT(pin != NULL);
+    shoal_key made = shoal_cache__key(thread, key);
+    const shoal_item *item = look(thread, &made);
+    *pin = (shoal_cache_pin){.expires_ms = SHOAL_CACHE_FOREVER};
+    shoal_err error = shoal_cache__check_string(item);
+    if (error != SHOAL_ERR_OK) return error;
+    char scratch[SHOAL_INT_TEXT_SIZE];
+    pin->expires_ms = shoal_item_expires_ms(item);
+    pin->bytes = shoal_item_string(item, scratch);
+    pin->number = shoal_store_pin(thread, item);
+    return pin->number != 0 ? SHOAL_ERR_OK : copy_pinned(thread, pin->bytes, pin);
 }
 
-static void run_remove(shoal_op *op, void *runner)
-{
-    SHOAL_DEBUG_ASSERT(op->run == run_remove);
-    SHOAL_DEBUG_ASSERT(runner != NULL);
-    cache_write *write = (cache_write *)op;
-    bool removed = shoal_store_remove_locked(runner, &write->key);
-    write->error = removed ? SHOAL_ERR_OK : SHOAL_ERR_NOT_FOUND;
-}
-
-shoal_err shoal_cache_remove(shoal_cache_thread *thread, shoal_slice key)
+void shoal_cache_unpin(shoal_cache_thread *thread, shoal_cache_pin *pin)
 {
     SHOAL_DEBUG_ASSERT(thread != NULL);
-    SHOAL_DEBUG_ASSERT(key.data != NULL || key.size == 0);
-    cache_write write = {.error = SHOAL_ERR_OK};
-    shoal_err error = run_write(thread, key, &write, run_remove);
-    return error == SHOAL_ERR_TOO_LARGE ? SHOAL_ERR_NOT_FOUND : error;
-}
-
-static void run_expire(shoal_op *op, void *runner)
-{
-    SHOAL_DEBUG_ASSERT(op->run == run_expire);
-    SHOAL_DEBUG_ASSERT(runner != NULL);
-    cache_write *write = (cache_write *)op;
-    write->error = shoal_store_expire_locked(runner, &write->key, write->expires_ms);
-}
-
-shoal_err shoal_cache_expire(shoal_cache_thread *thread, shoal_slice key, int64_t expires_ms)
-{
-    SHOAL_DEBUG_ASSERT(thread != NULL);
-    SHOAL_DEBUG_ASSERT(key.data != NULL || key.size == 0);
-    cache_write write = {.expires_ms = expires_ms};
-    shoal_err error = run_write(thread, key, &write, run_expire);
-    return error == SHOAL_ERR_TOO_LARGE ? SHOAL_ERR_NOT_FOUND : error;
-}
-
-static void run_increment(shoal_op *op, void *runner)
-{
-    SHOAL_DEBUG_ASSERT(op->run == run_increment);
-    SHOAL_DEBUG_ASSERT(runner != NULL);
-    cache_write *write = (cache_write *)op;
-    int64_t before = 0;
-    const shoal_item *item = shoal_store_get_locked(runner, &write->key);
-    /* What reads as an integer is kept as one: the store sees to that. */
-    if (item != NULL && !shoal_item_integer(item, &before)) {
-        write->error = SHOAL_ERR_NOT_INTEGER;
-        return;
+    SHOAL_ASSERT((pin->copy != NULL) != (pin->number != 0));
+    size_t size = pin->bytes.size > 0 ? pin->bytes.size : 1;
+    if (pin->number != 0) {
+        shoal_store_unpin(thread, pin->number);
+    } else {
+        shoal_memory_give(shoal_thread_allocator(thread), pin->copy, size, COPY_ALIGNMENT);
     }
-    if (__builtin_add_overflow(before, write->number, &write->number)) {
-        write->error = SHOAL_ERR_OVERFLOW;
-        return;
-    }
-    int64_t expires_ms = item == NULL ? SHOAL_CACHE_FOREVER : shoal_item_expires_ms(item);
-    write->error = shoal_store_put_integer_locked(runner, &write->key, write->number, expires_ms);
+    *pin = (shoal_cache_pin){.expires_ms = SHOAL_CACHE_FOREVER};
 }
 
-shoal_err shoal_cache_increment(shoal_cache_thread *thread, shoal_slice key, int64_t delta,
-                                int64_t *sum)
-{
-    SHOAL_DEBUG_ASSERT(thread != NULL);
-    SHOAL_DEBUG_ASSERT(sum != NULL);
-    cache_write write = {.number = delta};
-    shoal_err error = run_write(thread, key, &write, run_increment);
-    if (error == SHOAL_ERR_OK) *sum = write.number;
-    return error;
-}
-
-/* ---- scan and statistics ---- */
+/* ---- scan ---- */
 
 /* Passes a scan's items on as keys and values. */
 typedef struct scan_pass {
+    const shoal_cache_filter *filter; /* NULL: all */
     shoal_cache_visit visit;
     void *context;
 } scan_pass;
 
+/* Does the filter let this item through? */
+static bool lets_through(const shoal_cache_filter *filter, const shoal_item *item)
+{
+    SHOAL_DEBUG_ASSERT(filter != NULL);
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) != SHOAL_TYPE_NONE);
+    shoal_slice name = shoal_item_name(item);
+    shoal_slice prefix = filter->prefix;
+    if (filter->type != SHOAL_CACHE_NONE && (int)filter->type != (int)shoal_item_type(item))
+        return false;
+    if (prefix.size > name.size) return false;
+    if (prefix.size > 0 && memcmp(prefix.data, name.data, prefix.size) != 0) return false;
+    return filter->pattern.size == 0 || shoal_text_glob(filter->pattern, name, false);
+}
+
 static void pass_on(void *context, const shoal_item *item)
 {
     SHOAL_DEBUG_ASSERT(context != NULL);
-    SHOAL_DEBUG_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) != SHOAL_TYPE_NONE);
     const scan_pass *pass = context;
+    if (pass->filter != NULL && !lets_through(pass->filter, item)) return;
     shoal_cache_value value;
-    describe(item, &value);
+    shoal_cache__describe(item, &value);
     pass->visit(pass->context, shoal_item_name(item), &value);
+}
+
+static void scan_with(shoal_thread *thread, scan_pass *pass, uint64_t *cursor, uint32_t count)
+{
+    SHOAL_ASSERT(cursor != NULL);
+    SHOAL_ASSERT(pass->visit != NULL);
+    const shoal_scan scan = {
+        .slot_last = SHOAL_SLOTS - 1,
+        .count = count / KEYS_PER_BUCKET + 1,
+    };
+    shoal_store_scan(thread, &scan, cursor, pass_on, pass);
 }
 
 void shoal_cache_scan(shoal_cache_thread *thread, uint64_t *cursor, uint32_t count,
                       shoal_cache_visit visit, void *context)
 {
-    SHOAL_ASSERT(cursor != NULL);
-    SHOAL_ASSERT(visit != NULL);
-    scan_pass pass = {visit, context};
-    const shoal_scan scan = {
-        .slot_last = SHOAL_SLOTS - 1,
-        .count = count / KEYS_PER_BUCKET + 1,
-    };
-    shoal_store_scan(thread, &scan, cursor, pass_on, &pass);
+    SHOAL_DEBUG_ASSERT(thread != NULL);
+    SHOAL_DEBUG_ASSERT(cursor != NULL);
+    scan_pass pass = {NULL, visit, context};
+    scan_with(thread, &pass, cursor, count);
 }
+
+void shoal_cache_scan_where(shoal_cache_thread *thread, const shoal_cache_filter *filter,
+                            uint64_t *cursor, shoal_cache_visit visit, void *context)
+{
+    SHOAL_ASSERT(filter != NULL);
+    SHOAL_DEBUG_ASSERT(filter->prefix.data != NULL || filter->prefix.size == 0);
+    scan_pass pass = {filter, visit, context};
+    scan_with(thread, &pass, cursor, filter->count == 0 ? SCAN_COUNT : filter->count);
+}
+
+/* ---- statistics ---- */
 
 void shoal_cache_stats_get(const shoal_cache *cache, shoal_cache_stats *out)
 {
     SHOAL_ASSERT(cache != NULL);
     SHOAL_ASSERT(out != NULL);
     shoal_store_stats stats;
-    shoal_store_stats_get(cache, &stats);
+    shoal_store_stats_get(cache->store, &stats);
     *out = (shoal_cache_stats){
         .keys = stats.keys,
         .keys_volatile = stats.keys_volatile,
         .bytes = stats.bytes,
         .bytes_tables = stats.bytes_tables,
         .bytes_limbo = stats.bytes_limbo,
+        .bytes_held = stats.bytes_slabs_free + stats.bytes_queues,
         .hits = stats.hits,
         .misses = stats.misses,
         .expired = stats.expired,
+        .handed_over = stats.handed_over,
     };
 }

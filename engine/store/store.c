@@ -153,6 +153,13 @@ shoal_thread *shoal_store_thread(shoal_store *store, uint32_t index)
     return &store->threads[index];
 }
 
+const shoal_allocator *shoal_thread_allocator(const shoal_thread *thread)
+{
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->heap.allocate != NULL);
+    return &thread->heap;
+}
+
 shoal_store *shoal_thread_store(const shoal_thread *thread)
 {
     SHOAL_DEBUG_ASSERT(thread->store != NULL);
@@ -249,8 +256,27 @@ void shoal_store_prefetch_bucket(const shoal_store *store, const shoal_key *key)
     __builtin_prefetch(shoal_table__home(word, key->hash, &tag));
 }
 
-/* The first item under the key's tag, most likely the key's own, or NULL. */
-static const shoal_item *glimpse(const shoal_store *store, const shoal_key *key)
+/* What stands in one bucket under a tag. */
+typedef struct glimpse {
+    const shoal_item *item;     /* the first with the tag, most likely the key's own, or NULL */
+    const shoal_bucket *behind; /* where no item was found, the next of the chain, or NULL */
+} glimpse;
+
+static inline glimpse glimpse_bucket(const shoal_bucket *bucket, uint64_t tag)
+{
+    SHOAL_DEBUG_ASSERT(tag >> TAG_BITS == 0);
+    uint64_t entry = 0;
+    for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
+        /* pair: bucket.entry */
+        entry = shoal_load_acquire(&bucket->entries[i]);
+        if (shoal_entry__matches(entry, tag)) return (glimpse){.item = shoal_entry__pointer(entry)};
+    }
+    if (!shoal_entry__is_chain(entry)) return (glimpse){.item = NULL};
+    return (glimpse){.behind = shoal_entry__pointer(entry)};
+}
+
+/* The same for the key's bucket, or with `further` the one behind it. */
+static inline glimpse glimpse_key(const shoal_store *store, const shoal_key *key, bool further)
 {
     SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
@@ -258,30 +284,43 @@ static const shoal_item *glimpse(const shoal_store *store, const shoal_key *key)
     /* pair: leaf.publish */
     uint64_t word = shoal_load_acquire(shoal_store__word(store, key->place));
     const shoal_bucket *bucket = shoal_table__home(word, key->hash, &tag);
-    if (bucket == NULL) return NULL;
-    for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
-        /* pair: bucket.entry */
-        uint64_t entry = shoal_load_acquire(&bucket->entries[i]);
-        if (shoal_entry__matches(entry, tag)) return shoal_entry__pointer(entry);
-    }
-    return NULL;
+    if (bucket == NULL) return (glimpse){.item = NULL};
+    glimpse seen = glimpse_bucket(bucket, tag);
+    return further && seen.behind != NULL ? glimpse_bucket(seen.behind, tag) : seen;
 }
 
-void shoal_store_prefetch_item(const shoal_store *store, const shoal_key *key)
+/* Asks for the beginning of an item: of a small one that is all, however it lies in its lines. */
+static inline void prefetch_head(const shoal_item *item)
+{
+    SHOAL_DEBUG_ASSERT(item != NULL);
+    __builtin_prefetch(item);
+    __builtin_prefetch((const char *)item + SHOAL_ALIGN_LINE);
+    __builtin_prefetch((const char *)item + SHOAL_ALIGN_LINE + SHOAL_ALIGN_LINE / 2);
+}
+
+bool shoal_store_prefetch_item(const shoal_store *store, const shoal_key *key)
 {
     SHOAL_DEBUG_ASSERT(store->thread_count > 0);
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
-    const char *item = (const char *)glimpse(store, key);
-    if (item == NULL) return;
-    __builtin_prefetch(item);
-    __builtin_prefetch(item + SHOAL_ALIGN_LINE);
+    glimpse seen = glimpse_key(store, key, false);
+    if (LIKELY(seen.item != NULL)) prefetch_head(seen.item);
+    if (seen.behind != NULL) __builtin_prefetch(seen.behind);
+    return seen.behind != NULL;
+}
+
+void shoal_store_prefetch_behind(const shoal_store *store, const shoal_key *key)
+{
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
+    glimpse seen = glimpse_key(store, key, true);
+    if (seen.item != NULL) prefetch_head(seen.item);
 }
 
 void shoal_store_prefetch_value(const shoal_store *store, const shoal_key *key)
 {
     SHOAL_DEBUG_ASSERT(store->thread_count > 0);
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
-    const shoal_item *item = glimpse(store, key);
+    const shoal_item *item = glimpse_key(store, key, true).item;
     if (item == NULL) return;
     size_t size = shoal_item__size(item);
     if (size > PREFETCH_VALUE_MAX) size = PREFETCH_VALUE_MAX;

@@ -88,9 +88,12 @@ shoal_key shoal_key_make(const shoal_store *store, uint32_t db, shoal_slice name
 /* The slot of a name: CRC16 of the hash tag, or of the whole name. */
 uint32_t shoal_key_slot(shoal_slice name);
 
-/* Hints for a batch: first all keys at stage 0 (bucket), then all at stage 1 (item). */
+/* Hints for a batch, inside enter and leave: first all keys at stage 0 (bucket), then all at stage
+ * 1 (item). That says true of a key that may stand behind its first bucket, which is then asked
+ * for: such keys have a stage of their own before the next. */
 void shoal_store_prefetch_bucket(const shoal_store *store, const shoal_key *key);
-void shoal_store_prefetch_item(const shoal_store *store, const shoal_key *key);
+bool shoal_store_prefetch_item(const shoal_store *store, const shoal_key *key);
+void shoal_store_prefetch_behind(const shoal_store *store, const shoal_key *key);
 /* Stage 2, where values are large: the rest of the item. Inside enter and leave. */
 void shoal_store_prefetch_value(const shoal_store *store, const shoal_key *key);
 /* The same for what a write needs besides: the slot's gate and counts. With stage 0. */
@@ -207,6 +210,8 @@ SHOAL_MUST_USE shoal_err shoal_store_put_pack_locked(shoal_thread *thread, const
  * settled: its bytes are 0. What is taken and given must be settled (by put_object, or by changed)
  * for one object before the next is touched; what was made and freed again settles itself. */
 shoal_account *shoal_thread_account(shoal_thread *thread);
+/* The thread's own allocator, uncounted: what was taken from one thread's may be given to another's. */
+const shoal_allocator *shoal_thread_allocator(const shoal_thread *thread);
 /* Replaces or creates with an object that was made with the thread's account, which is settled; the
  * store owns it from then on. 0 or SHOAL_ERR_NO_MEMORY; then nothing has changed, and the object
  * and the account are still the caller's. */

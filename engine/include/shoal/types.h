@@ -84,6 +84,16 @@ typedef struct shoal_allocator {
  * of the library but outside the engine's rooms. Any thread. */
 SHOAL_API shoal_allocator shoal_allocator_default(void);
 
+/* This moment on the clocks of the machine, for embedders that have no other; part of the library but
+ * outside the engine's rooms. Any thread. */
+SHOAL_API shoal_time shoal_time_now(void);
+
+/* A slice of the characters of `text` before its zero, borrowed from it. */
+SHOAL_API shoal_slice shoal_slice_of(const char *text);
+
+/* The version of the library that is running, "0.1.0". Static storage. Any thread. */
+SHOAL_API const char *shoal_version(void);
+
 /* Bytes that grow at the end and are consumed at the front. `data[start .. end)` is the
  * content. Zero is a valid empty buffer once `allocator` is set; the owner calls
  * shoal_buffer_free. Growing failure is remembered in `failed`, so writers need not check each

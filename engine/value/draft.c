@@ -75,7 +75,8 @@ static shoal_err to_table(shoal_draft *draft)
 {
     SHOAL_ASSERT(draft->table == NULL);
     shoal_account *account = draft->options.account;
-    shoal_table *table = shoal_table_make(account, draft->type, draft->options.seed);
+    uint64_t seed = shoal_prng_next(draft->options.prng);
+    shoal_table *table = shoal_table_make(account, draft->type, seed);
     if (table == NULL) return SHOAL_ERR_NO_MEMORY;
     const char *at = entries_of(draft), *end = draft->bytes + draft->size;
     while (at < end) {
@@ -216,4 +217,21 @@ bool shoal_draft_remove(shoal_draft *draft, const shoal_element *name)
     }
     draft->changed = true;
     return true;
+}
+
+shoal_err shoal_draft_date(shoal_draft *draft, const shoal_element *name, int64_t deadline_ms)
+{
+    SHOAL_ASSERT(has_pairs(draft));
+    if (draft->table == NULL) {
+        if (deadline_ms < 0) return SHOAL_ERR_OK;
+        shoal_err err = to_table(draft);
+        if (err != SHOAL_ERR_OK) return err;
+    }
+    shoal_table_entry entry;
+    bool found = shoal_table_find(draft->table, name, &entry), added;
+    SHOAL_ASSERT(found);
+    entry.deadline_ms = deadline_ms;
+    shoal_err err = shoal_table_put(draft->table, draft->options.account, &entry, &added);
+    if (err == SHOAL_ERR_OK) draft->changed = true;
+    return err;
 }

@@ -25,7 +25,7 @@ typedef struct shoal_draft_options {
     shoal_value_type type;
     shoal_members_limits limits;
     shoal_account *account; /* for tables */
-    uint64_t seed;          /* for a table that is made */
+    shoal_prng *prng;       /* for the seed of a table that is made */
 } shoal_draft_options;
 
 /* A set or hash that is being changed: a copy of a pack, which becomes a table when it grows too
@@ -55,6 +55,9 @@ SHOAL_MUST_USE shoal_err shoal_draft_put(shoal_draft *draft, const shoal_table_e
                                          bool *added);
 /* As shoal_table_remove; the name may be borrowed from a table, but not from the draft's pack. */
 bool shoal_draft_remove(shoal_draft *draft, const shoal_element *name);
+/* Gives an entry that is there another deadline, < 0 for none. As put. */
+SHOAL_MUST_USE shoal_err shoal_draft_date(shoal_draft *draft, const shoal_element *name,
+                                          int64_t deadline_ms);
 /* Ends it: frees a table that was made here, unless `made` says that it has been handed over. */
 void shoal_draft_drop(shoal_draft *draft);
 

@@ -234,6 +234,8 @@ typedef struct shoal_settings {
     bool cluster;         /* cluster-enabled */
     bool debug;           /* enable-debug-command: for everyone, */
     bool debug_local;     /* or for clients of this machine */
+    bool lazy_user_del;   /* lazyfree-lazy-user-del, */
+    bool lazy_user_flush; /* lazyfree-lazy-user-flush: replies do not wait for freed memory */
 } shoal_settings;
 
 /* Counters of one worker: rows of stat.def, written by it alone (relaxed), read by any. */

@@ -80,12 +80,29 @@ static void go_on(shoal_errand *errand, shoal_thread *thread, shoal_job_turn tur
     SHOAL_UNREACHABLE();
 }
 
-void shoal_job__park_errand(shoal_errand *errand, shoal_job *job)
+static void park(shoal_errand *errand, shoal_thread *thread, shoal_job *job)
 {
     SHOAL_ASSERT(errand->job == NULL && job != NULL);
     SHOAL_ASSERT(job->step != NULL && job->drop != NULL);
     errand->job = job;
-    go_on(errand, NULL, SHOAL_JOB_AGAIN);
+    go_on(errand, thread, job->turn == SHOAL_JOB_DONE ? SHOAL_JOB_AGAIN : job->turn);
+}
+
+void shoal_job__park_errand(shoal_errand *errand, shoal_job *job)
+{
+    SHOAL_ASSERT(job->turn == SHOAL_JOB_DONE);
+    park(errand, NULL, job);
+}
+
+void shoal_job__start(shoal_job *job, shoal_call *call)
+{
+    SHOAL_ASSERT(call->job == NULL && call->worker != NULL);
+    job->turn = job->step(job, call);
+    if (job->turn == SHOAL_JOB_DONE) {
+        job->drop(job, &call->env->allocator);
+    } else {
+        call->job = job;
+    }
 }
 
 void shoal_job__park(shoal_session *session, shoal_call *call, size_t before)
@@ -101,7 +118,7 @@ void shoal_job__park(shoal_session *session, shoal_call *call, size_t before)
     if (errand != NULL) shoal_buffer_append(&errand->reply, written);
     out->end = out->start + before;
     if (errand != NULL) {
-        shoal_job__park_errand(errand, job);
+        park(errand, call->thread, job);
         return;
     }
     job->drop(job, &call->env->allocator);

@@ -36,10 +36,14 @@ typedef struct shoal_job {
     void (*drop)(struct shoal_job *job, const shoal_allocator *allocator);
     const uint32_t *places; /* GATES: ascending and distinct; borrowed until that step */
     uint32_t place_count;
-    bool multi;    /* GATES: readers queue too while the step runs */
-    int64_t at_us; /* LATER: monotonic */
+    bool multi;          /* GATES: readers queue too while the step runs */
+    int64_t at_us;       /* LATER: monotonic */
+    shoal_job_turn turn; /* of shoal_job__start: how its step ended; else 0 */
 } shoal_job;
 
+/* Takes the first step of a job that the caller has made, and drops it when that was all; else it is
+ * the call's job. On the thread of the session's worker. */
+void shoal_job__start(shoal_job *job, shoal_call *call);
 /* Parks the session of a call that left a job, on its own worker; `before` is where the call's
  * reply begins in its buffer. */
 void shoal_job__park(shoal_session *session, shoal_call *call, size_t before);

@@ -3,15 +3,39 @@
  * command/key.c - keys whatever their value: existence, removal, names, kinds and sizes.
  */
 #include "base/assert.h"
+#include "command/freed.h"
 #include "command/handlers.h"
 
+/* Is freeing the value under key `index` worth waiting for? */
+static bool is_large(shoal_call *call, uint32_t index)
+{
+    const shoal_item *item = shoal_call__find(call, index);
+    SHOAL_DEBUG_ASSERT(call->gated);
+    if (item == NULL || !shoal_item_is_object(item)) return false;
+    shoal_compound value = shoal_item_compound(item);
+    return shoal_value_ops_of(shoal_item_type(item))->count(&value) > SHOAL_LAZY_ELEMENTS;
+}
+
+/* DEL and UNLINK. With lazyfree-lazy-user-del off, the reply to a DEL of something large waits until
+ * its memory is free. */
 void shoal_command__del(shoal_call *call)
 {
     SHOAL_DEBUG_ASSERT(call->key_count > 0);
+    bool may_wait = call->command->id == SHOAL_COMMAND_DEL && !call->whole &&
+                    !shoal_call__settings(call)->lazy_user_del;
+    bool waits = false;
     int64_t removed = 0;
-    for (uint32_t i = 0; i < call->key_count; i++)
+    for (uint32_t i = 0; i < call->key_count; i++) {
+        waits = waits || (may_wait && is_large(call, i));
         removed += shoal_store_remove_locked(call->thread, &call->keys[i]);
+    }
     shoal_reply_integer(&call->reply, removed);
+    if (!waits) return;
+    shoal_freed *freed = shoal_freed__make(call->env);
+    /* Without memory for the waiting it does not wait. */
+    if (freed == NULL) return;
+    shoal_freed__add_own(freed, call);
+    call->job = &freed->job;
 }
 
 /* EXISTS and TOUCH: a key that is named twice counts twice. */

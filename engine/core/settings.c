@@ -42,6 +42,9 @@ static shoal_settings read_settings(const shoal_config *config)
         .zset_entries_max = (uint64_t)scored,
         .zset_member_size_max = (uint64_t)member,
         .list_node_max = shoal_config__number(config, SHOAL_DIRECTIVE_LIST_MAX_LISTPACK_SIZE),
+        .lazy_user_del = shoal_config__number(config, SHOAL_DIRECTIVE_LAZYFREE_LAZY_USER_DEL) != 0,
+        .lazy_user_flush =
+            shoal_config__number(config, SHOAL_DIRECTIVE_LAZYFREE_LAZY_USER_FLUSH) != 0,
         .debug = debug == SHOAL_PERMIT_YES,
         .debug_local = debug == SHOAL_PERMIT_LOCAL};
 }
@@ -54,6 +57,7 @@ static bool same_settings(const shoal_settings *a, const shoal_settings *b)
            a->bulk_size_max == b->bulk_size_max && a->query_size_max == b->query_size_max &&
            a->clients_max == b->clients_max && a->databases == b->databases &&
            a->timeout_s == b->timeout_s && a->protected_mode == b->protected_mode &&
+           a->lazy_user_del == b->lazy_user_del && a->lazy_user_flush == b->lazy_user_flush &&
            a->protected_bound == b->protected_bound && a->cluster == b->cluster &&
            a->hash_entries_max == b->hash_entries_max &&
            a->hash_value_size_max == b->hash_value_size_max &&

@@ -172,6 +172,13 @@ shoal_limbo_count shoal_store_limbo(const shoal_store *store, uint32_t thread)
     return (shoal_limbo_count){(uint64_t)shoal_load_relaxed(&from->limbo_queued), freed};
 }
 
+bool shoal_thread_frees(const shoal_thread *thread)
+{
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->dissolving == 0 || thread->dissolved <= POSITION_END);
+    return thread->dissolving != 0 || thread->crumbling != NULL;
+}
+
 /* One of the values that shoal_store_stats calls lazy is freed. */
 static void count_lazy(shoal_thread *thread)
 {

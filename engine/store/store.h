@@ -360,6 +360,8 @@ uint32_t shoal_thread_index(const shoal_thread *thread);
  * Returns how long until it wants to run again, in microseconds, or SHOAL_NEVER (INT64_MAX) when
  * nothing with a TTL and nothing retired is left. */
 int64_t shoal_store_maintain(shoal_thread *thread, uint32_t budget_us);
+/* True when the thread is in the middle of freeing one piece that takes more than one call. */
+bool shoal_thread_frees(const shoal_thread *thread);
 /* Frees retired memory only, a bounded amount: for a thread that cannot promise to come back soon,
  * and so must not begin with slots that others then leave to it. Inside enter and leave. */
 void shoal_store_reclaim(shoal_thread *thread, uint32_t budget_us);

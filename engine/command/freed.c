@@ -9,6 +9,9 @@
 
 /* What a step may take for freeing. */
 #define STEP_BUDGET_US 50u
+/* Steps without success until it is left to the others: it takes some batches of this thread until
+ * nobody can see what is to be freed. */
+#define STALLS_MAX 8u
 /* When to look again where other threads have to do something first. Chosen: theirs is every ten
  * milliseconds. */
 #define PAUSE_US 1000
@@ -69,9 +72,10 @@ shoal_job_turn shoal_freed__step(shoal_job *job, shoal_call *call)
         freed->rounds = 0;
         return SHOAL_JOB_AGAIN;
     }
-    shoal_limbo_count now = shoal_store_limbo(call->store, own);
-    /* A large piece is not counted before its end, so what is queued counts as going on. */
-    if (now.freed != before || shoal_thread_frees(call->thread)) return SHOAL_JOB_AGAIN;
+    /* A large piece is counted at its end. */
+    bool moves = shoal_store_limbo(call->store, own).freed != before;
+    freed->stalls = moves || shoal_thread_frees(call->thread) ? 0 : freed->stalls + 1;
+    if (freed->stalls < STALLS_MAX) return SHOAL_JOB_AGAIN;
     job->at_us = call->now.mono_us + PAUSE_US;
     return SHOAL_JOB_LATER;
 }

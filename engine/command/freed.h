@@ -15,6 +15,7 @@ typedef struct shoal_freed {
     size_t memory;
     uint32_t count;   /* threads, those of the workers */
     uint32_t rounds;  /* left: objects of a cleared place are queued once more in the first */
+    uint32_t stalls;  /* steps since something was freed */
     uint64_t goals[]; /* what shoal_store_limbo must have counted as freed, of each */
 } shoal_freed;
 

@@ -117,7 +117,7 @@ typedef struct shoal_zset_limits {
 typedef struct shoal_zset_edit {
     shoal_account *account;
     shoal_zset_limits limits;
-    uint64_t seed;      /* of the hash of an object that is made */
+    shoal_prng *prng;   /* gives the seed of an object that is made */
     shoal_zset *object; /* NULL: the pack */
     bool made;          /* the object was made here; the edit owns it until it is taken */
     uint32_t count;     /* elements of the pack */
@@ -134,7 +134,7 @@ typedef struct shoal_zset_spot {
     uint32_t at; /* in the leaf, or of the member in the pack */
 } shoal_zset_spot;
 
-/* Begins to change `set` (copied if it is a pack, empty allowed). account, limits and seed are set
+/* Begins to change `set` (copied if it is a pack, empty allowed). account, limits and prng are set
  * by the caller. An object must be what the account's owner may change. */
 void shoal_zset_edit_begin(shoal_zset_edit *edit, const shoal_compound *set);
 /* Ends an edit whose result is not wanted: frees an object that was made. */

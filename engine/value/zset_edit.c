@@ -119,7 +119,7 @@ static bool put_in_pack(shoal_zset_edit *edit, shoal_slice member, const shoal_z
 static shoal_err make_object(shoal_zset_edit *edit)
 {
     SHOAL_ASSERT(edit->object == NULL && !edit->made);
-    shoal_zset *set = shoal_zset__make(edit->account, edit->seed);
+    shoal_zset *set = shoal_zset__make(edit->account, shoal_prng_next(edit->prng));
     if (set == NULL) return SHOAL_ERR_NO_MEMORY;
     set->object.encoding = SHOAL_ZSET__LISTPACK;
     shoal_zset_cursor cursor;

@@ -30,7 +30,7 @@ typedef struct world {
     shoal_allocator allocator;
     shoal_account account;
     shoal_zset_edit edit;
-    shoal_prng prng;
+    shoal_prng prng, seeds;
     model_entry *model; /* in order */
     uint32_t count;
     uint32_t names;      /* members are drawn from so many */
@@ -51,11 +51,12 @@ static void open_world(world *w, uint64_t purpose, uint64_t entries)
     w->account.allocator = &w->allocator;
     uint64_t key[2] = {seed_of_run(), purpose};
     w->prng = shoal_prng_make(key, 0, 1);
+    w->seeds = shoal_prng_make(key, 0, 2);
     w->model = malloc(MODEL_MAX * sizeof(*w->model));
     assert_non_null(w->model);
     w->edit.account = &w->account;
     w->edit.limits = (shoal_zset_limits){entries, 64};
-    w->edit.seed = purpose;
+    w->edit.prng = &w->seeds;
     shoal_zset_edit_begin(&w->edit, &(shoal_compound){.object = NULL});
     w->names = 300;
 }

@@ -1,145 +1,194 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/debug.c - DEBUG, for tests of client libraries: DEBUG PROTOCOL answers with a fixed reply
- * of each kind that RESP knows. Nobody may call it unless enable-debug-command says so.
+ * command/debug.c - DEBUG, for tests and for the curious. Nobody may call it unless
+ * enable-debug-command says so. What is about one kind of reply stands in debug_protocol.c, what is
+ * about data in debug_data.c and debug_populate.c.
  */
+#include "command/debug.h"
+
 #include "base/assert.h"
-#include "command/handlers.h"
+#include "base/number.h"
+#include "command/job.h"
 #include "command/worker.h"
 
-/* ---- one reply of each kind ---- */
+/* Longest DEBUG SLEEP in seconds. Chosen: a day. */
+#define SLEEP_MAX_S 86400.0
 
-/* The numbers 0, 1 and 2, behind a header that counts them. */
-static void reply_three(shoal_reply *reply, void (*header)(shoal_reply *reply, size_t count))
+/* ---- small ones ---- */
+
+/* The client's own words as an error; without a code they are taken as they are. */
+static void reply_error(shoal_call *call)
 {
-    SHOAL_ASSERT(header != NULL);
-    header(reply, 3);
-    for (int64_t i = 0; i < 3; i++) shoal_reply_integer(reply, i);
+    SHOAL_ASSERT(call->argc == 3);
+    shoal_slice text = call->argv[2];
+    shoal_reply_errorf(&call->reply, "%.*s", (int)text.size, text.data);
 }
 
-static void reply_map(shoal_reply *reply)
+/* Numbers that begin with anything but zero switch it on. */
+static void set_active_expire(shoal_call *call)
 {
-    SHOAL_ASSERT(reply->out != NULL);
-    shoal_reply_map(reply, 3);
-    for (int64_t i = 0; i < 3; i++) {
-        shoal_reply_integer(reply, i);
-        shoal_reply_boolean(reply, i == 1);
+    SHOAL_ASSERT(call->argc == 3);
+    int64_t on = 0;
+    (void)shoal_text_to_i64(call->argv[2], &on);
+    shoal_store_set_active_expire(call->store, on != 0);
+    shoal_reply_ok(&call->reply);
+}
+
+/* A size in bytes with a unit, as in configuration files. Nothing here depends on it: how the nodes
+ * of a list are cut is a matter of list-max-listpack-size alone. */
+static void packed_threshold(shoal_call *call)
+{
+    SHOAL_ASSERT(call->argc == 3);
+    static const struct {
+        const char *name;
+        int64_t factor;
+    } units[] = {
+        {"", 1},        {"b", 1},        {"k", 1000},       {"kb", 1024},
+        {"m", 1000000}, {"mb", 1 << 20}, {"g", 1000000000}, {"gb", 1 << 30},
+    };
+    shoal_slice text = call->argv[2];
+    size_t digits = 0;
+    while (digits < text.size && text.data[digits] >= '0' && text.data[digits] <= '9') digits++;
+    shoal_slice unit = {text.data + digits, text.size - digits};
+    int64_t size = -1;
+    bool valid = shoal_text_to_i64((shoal_slice){text.data, digits}, &size);
+    bool known = false;
+    for (size_t i = 0; valid && i < sizeof(units) / sizeof(units[0]); i++) {
+        if (!shoal_text_is(unit, units[i].name)) continue;
+        known = !__builtin_mul_overflow(size, units[i].factor, &size);
     }
-}
-
-/* RESP2 has no attributes: there the reply comes alone. */
-static void reply_attribute(shoal_reply *reply)
-{
-    SHOAL_ASSERT(reply->protocol == 2 || reply->protocol == 3);
-    if (reply->protocol == 3) {
-        shoal_buffer_append(reply->out, shoal_text("|1\r\n"));
-        shoal_reply_text(reply, "key-popularity");
-        shoal_reply_array(reply, 2);
-        shoal_reply_text(reply, "key:123");
-        shoal_reply_integer(reply, 90);
-    }
-    shoal_reply_text(reply, "Some real reply following the attribute");
-}
-
-/* A push is no answer, so an answer comes behind it. */
-static void reply_push(shoal_reply *reply)
-{
-    SHOAL_ASSERT(reply->protocol == 2 || reply->protocol == 3);
-    if (reply->protocol == 2) {
-        shoal_reply_error(reply, "ERR RESP2 is not supported by this command");
-        return;
-    }
-    shoal_reply_push(reply, 2);
-    shoal_reply_text(reply, "server-cpu-usage");
-    shoal_reply_integer(reply, 42);
-    shoal_reply_text(reply, "Some real reply following the push reply");
-}
-
-static void reply_big_number(shoal_reply *reply)
-{
-    static const char number[] = "1234567999999999999999999999999999999";
-    SHOAL_ASSERT(reply->protocol == 2 || reply->protocol == 3);
-    if (reply->protocol == 3) {
-        shoal_text_appendf(reply->out, "(%s\r\n", number);
+    if (known && size <= (int64_t)UINT32_MAX) {
+        shoal_reply_ok(&call->reply);
     } else {
-        shoal_reply_text(reply, number);
+        shoal_reply_error(&call->reply,
+                          "ERR argument must be a memory value bigger than 1 and smaller than 4gb");
     }
 }
 
-typedef enum kind {
-    STRING,
-    INTEGER,
-    DOUBLE,
-    BIGNUM,
-    EMPTY,
-    ARRAY,
-    SET,
-    MAP,
-    ATTRIB,
-    PUSH,
-    VERBATIM,
-    YES,
-    NO
-} kind;
-static const char *const kind_names[] = {
-    "string", "integer", "double", "bignum",   "null", "array", "set",
-    "map",    "attrib",  "push",   "verbatim", "true", "false",
-};
-_Static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == NO + 1, "a name for each kind");
-
-static void reply_kind(shoal_reply *reply, kind which)
+/* What a database holds, slot by slot: there is no single table. */
+static void table_stats(shoal_call *call)
 {
-    SHOAL_ASSERT(which <= NO);
-    switch (which) {
-    case STRING: shoal_reply_text(reply, "Hello World"); return;
-    case INTEGER: shoal_reply_integer(reply, 12345); return;
-    case DOUBLE: shoal_reply_double(reply, 3.141); return;
-    case BIGNUM: reply_big_number(reply); return;
-    case EMPTY: shoal_reply_null(reply); return;
-    case ARRAY: reply_three(reply, shoal_reply_array); return;
-    case SET: reply_three(reply, shoal_reply_set); return;
-    case MAP: reply_map(reply); return;
-    case ATTRIB: reply_attribute(reply); return;
-    case PUSH: reply_push(reply); return;
-    case VERBATIM:
-        shoal_reply_verbatim(reply, "txt", shoal_text("This is a verbatim\nstring"));
+    SHOAL_ASSERT(call->argc == 3);
+    int64_t db;
+    if (!shoal_call__integer(call, 2, &db)) return;
+    if (db < 0 || db >= shoal_call__settings(call)->databases) {
+        shoal_reply_error(&call->reply, "ERR Out of range database");
         return;
-    case YES: shoal_reply_boolean(reply, true); return;
-    case NO: shoal_reply_boolean(reply, false); return;
     }
-    SHOAL_UNREACHABLE();
+    uint64_t used = 0, most = 0;
+    for (uint32_t slot = 0; slot < SHOAL_SLOTS; slot++) {
+        uint64_t keys = shoal_store_count_slot(call->store, SHOAL_PLACE(db, slot));
+        used += keys != 0;
+        if (keys > most) most = keys;
+    }
+    shoal_buffer text = shoal_buffer_make(&call->env->allocator);
+    shoal_text_appendf(&text,
+                       "[Tables of %u slots]\n number of elements: %llu\n with a time to live: "
+                       "%llu\n different slots: %llu\n max chain length: %llu\n",
+                       (unsigned)SHOAL_SLOTS,
+                       (unsigned long long)shoal_store_count(call->store, (uint32_t)db),
+                       (unsigned long long)shoal_store_count_volatile(call->store, (uint32_t)db),
+                       (unsigned long long)used, (unsigned long long)most);
+    shoal_reply_verbatim(&call->reply, "txt", shoal_buffer_slice(&text));
+    if (text.failed) call->reply.out->failed = true;
+    shoal_buffer_free(&text);
+}
+
+/* ---- SLEEP ---- */
+
+static shoal_job_turn wake_up(shoal_job *job, shoal_call *call)
+{
+    SHOAL_ASSERT(job->at_us >= 0);
+    if (call->now.mono_us < job->at_us) return SHOAL_JOB_LATER;
+    shoal_reply_ok(&call->reply);
+    return SHOAL_JOB_DONE;
+}
+
+static void drop_sleep(shoal_job *job, const shoal_allocator *allocator)
+{
+    SHOAL_ASSERT(job->step == wake_up);
+    allocator->release(allocator->context, job, sizeof(*job), _Alignof(shoal_job));
+}
+
+void shoal_debug__sleep(shoal_call *call)
+{
+    SHOAL_ASSERT(call->argc == 3);
+    double seconds = 0;
+    shoal_number_kind kind = shoal_number_to_double(call->argv[2], &seconds);
+    if (kind == SHOAL_NUMBER_NONE || !(seconds > 0)) {
+        shoal_reply_ok(&call->reply);
+        return;
+    }
+    if (seconds > SLEEP_MAX_S) seconds = SLEEP_MAX_S;
+    const shoal_allocator *allocator = &call->env->allocator;
+    shoal_job *job = allocator->allocate(allocator->context, sizeof(*job), _Alignof(shoal_job));
+    if (job == NULL) {
+        shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);
+        return;
+    }
+    *job = (shoal_job){.step = wake_up,
+                       .drop = drop_sleep,
+                       .at_us = call->now.mono_us + (int64_t)(seconds * 1e6)};
+    shoal_job__start(job, call);
 }
 
 /* ---- DEBUG ---- */
 
-static void reply_named(shoal_call *call, shoal_slice name)
+static void reply_help(shoal_call *call);
+
+/* The subcommands: how many arguments each takes, DEBUG and its own name included. */
+static const struct {
+    const char *name;
+    uint32_t argc_min, argc_max;
+    void (*run)(shoal_call *call);
+    const char *arguments, *help;
+} subs[] = {
+    {"digest", 2, 2, shoal_debug__digest, "", "A digest of all data"},
+    {"digest-value", 2, UINT32_MAX, shoal_debug__digest_value, "<key> [<key> ...]",
+     "A digest of each value"},
+    {"error", 3, 3, reply_error, "<text>", "Answers with the text as an error"},
+    {"htstats", 3, 3, table_stats, "<db>", "How the keys of a database are spread over the slots"},
+    {"htstats-key", 3, 3, shoal_debug__table_of_key, "<key>", "How many elements a table has"},
+    {"object", 3, 3, shoal_debug__object, "<key>", "How a value is kept"},
+    {"populate", 3, 5, shoal_debug__populate, "<count> [<prefix>] [<size>]",
+     "Creates string keys <prefix>:0 and so on, but for those that exist"},
+    {"protocol", 3, 3, shoal_debug__protocol, "<type>",
+     "Answers with a fixed reply of a type: string, integer, double, null, array, set, map, "
+     "attrib, push, verbatim, true, false or bignum"},
+    {"quicklist-packed-threshold", 3, 3, packed_threshold, "<size>",
+     "Takes a size, for tests that set one; it has no effect"},
+    {"set-active-expire", 3, 3, set_active_expire, "<0|1>",
+     "Whether keys are removed in the background when their time has come"},
+    {"sleep", 3, 3, shoal_debug__sleep, "<seconds>",
+     "Answers so much later; other clients are served meanwhile"},
+    {"help", 2, 2, reply_help, "", "The subcommands of DEBUG"},
+};
+#define SUB_COUNT (sizeof(subs) / sizeof(subs[0]))
+
+/* One line of the help; the name in capitals, and what belongs to it behind a blank. */
+static void reply_line(shoal_call *call, const char *name, const char *behind)
 {
-    SHOAL_ASSERT(call->argc == 3);
-    for (kind which = STRING; which <= NO; which++) {
-        if (!shoal_text_is(name, kind_names[which])) continue;
-        reply_kind(&call->reply, which);
-        return;
+    SHOAL_ASSERT(name != NULL && behind != NULL);
+    shoal_buffer line = shoal_buffer_make(&call->env->allocator);
+    for (; *name != '\0'; name++) {
+        char c = *name >= 'a' && *name <= 'z' ? (char)(*name - 'a' + 'A') : *name;
+        shoal_buffer_append(&line, (shoal_slice){&c, 1});
     }
-    shoal_reply_error(&call->reply,
-                      "ERR Wrong protocol type name. Please use one of the following: "
-                      "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|"
-                      "false");
+    shoal_text_appendf(&line, "%s%s", *behind != '\0' ? " " : "", behind);
+    shoal_buffer_append(&line, (shoal_slice){"", 1});
+    shoal_reply_status(&call->reply, line.failed ? "" : line.data);
+    shoal_buffer_free(&line);
 }
 
 static void reply_help(shoal_call *call)
 {
-    static const char *const lines[] = {
-        "DEBUG <subcommand> [<argument> ...]. The subcommands are:",
-        "PROTOCOL <type>",
-        "    Answers with a fixed reply of a type: string, integer, double, null, array, set, map,",
-        "    attrib, push, verbatim, true, false or bignum",
-        "HELP",
-        "    The subcommands of DEBUG",
-    };
-    size_t count = sizeof(lines) / sizeof(lines[0]);
     SHOAL_ASSERT(call->argc == 2);
-    shoal_reply_array(&call->reply, count);
-    for (size_t i = 0; i < count; i++) shoal_reply_status(&call->reply, lines[i]);
+    shoal_reply_array(&call->reply, 1 + 2 * SUB_COUNT);
+    shoal_reply_status(&call->reply, "DEBUG <subcommand> [<argument> ...]. The subcommands are:");
+    for (size_t i = 0; i < SUB_COUNT; i++) {
+        reply_line(call, subs[i].name, subs[i].arguments);
+        reply_line(call, "   ", subs[i].help);
+    }
 }
 
 /* May this client use DEBUG? */
@@ -154,21 +203,23 @@ void shoal_command__debug(shoal_call *call)
 {
     SHOAL_ASSERT(call->argc >= 2);
     SHOAL_ASSERT(call->key_count == 0);
-    shoal_slice sub = call->argv[1];
+    shoal_slice name = call->argv[1];
     if (!permitted(call)) {
         shoal_reply_error(&call->reply,
                           "ERR DEBUG command not allowed. If the enable-debug-command option is "
                           "set to \"local\", you can run it from a local connection, otherwise you "
                           "need to set this option in the configuration file, and then restart the "
                           "server.");
-    } else if (call->argc == 3 && shoal_text_is(sub, "protocol")) {
-        reply_named(call, call->argv[2]);
-    } else if (call->argc == 2 && shoal_text_is(sub, "help")) {
-        reply_help(call);
-    } else {
-        shoal_reply_errorf(&call->reply,
-                           "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try "
-                           "DEBUG HELP.",
-                           sub.size < 128 ? (int)sub.size : 128, sub.data);
+        return;
     }
+    for (size_t i = 0; i < SUB_COUNT; i++) {
+        if (!shoal_text_is(name, subs[i].name)) continue;
+        if (call->argc < subs[i].argc_min || call->argc > subs[i].argc_max) break;
+        subs[i].run(call);
+        return;
+    }
+    shoal_reply_errorf(&call->reply,
+                       "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try "
+                       "DEBUG HELP.",
+                       name.size < 128 ? (int)name.size : 128, name.data);
 }

@@ -287,7 +287,7 @@ static void add_part(void *context, shoal_slice part)
     if (value->ordered) value->place++;
 }
 
-static uint64_t value_digest(const shoal_item *item)
+uint64_t shoal_item_digest(const shoal_item *item)
 {
     char scratch[SHOAL_INT_TEXT_SIZE];
     shoal_value_type type = shoal_item_type(item);
@@ -306,7 +306,7 @@ static uint64_t item_digest(const shoal_item *item, uint32_t place)
     SHOAL_DEBUG_ASSERT(shoal_item_type(item) != SHOAL_TYPE_NONE);
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < SHOAL_DATABASES_MAX);
     uint64_t hash = shoal_hash(shoal_item_name(item), (uint64_t)place + 1);
-    hash = shoal_prng_mix(hash ^ value_digest(item));
+    hash = shoal_prng_mix(hash ^ shoal_item_digest(item));
     return shoal_prng_mix(hash ^ (uint64_t)shoal_item_expires_ms(item));
 }
 
@@ -340,6 +340,13 @@ static uint64_t slot_digest(const shoal_store *store, uint32_t place)
         position = stretch.end;
     }
     return sum;
+}
+
+uint64_t shoal_store_digest_place_locked(const shoal_thread *thread, uint32_t place)
+{
+    SHOAL_ASSERT(thread->stamp != 0);
+    SHOAL_ASSERT(shoal_load_relaxed(&shoal_store__hot(thread->store, place)->gate) != 0);
+    return slot_digest(thread->store, place);
 }
 
 uint64_t shoal_store_digest(const shoal_store *store)

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * command/debug.h - the subcommands of DEBUG. Each has the number of arguments that it takes, and
+ * runs on the session's worker; those that look at data go on as jobs, under the gates they need.
+ */
+#ifndef SHOAL_COMMAND_DEBUG_H
+#define SHOAL_COMMAND_DEBUG_H
+
+#include "command/handlers.h"
+
+/* DEBUG PROTOCOL type */
+void shoal_debug__protocol(shoal_call *call);
+/* DEBUG OBJECT key: how its value is kept. */
+void shoal_debug__object(shoal_call *call);
+/* DEBUG DIGEST: a digest of everything, the same wherever the same data is. */
+void shoal_debug__digest(shoal_call *call);
+/* DEBUG DIGEST-VALUE key ...: a digest of each value, whatever its name. */
+void shoal_debug__digest_value(shoal_call *call);
+/* DEBUG HTSTATS-KEY key: how a value with a table of its own fills it. */
+void shoal_debug__table_of_key(shoal_call *call);
+/* DEBUG POPULATE count [prefix] [size]: creates string keys. */
+void shoal_debug__populate(shoal_call *call);
+/* DEBUG SLEEP seconds: the reply comes so much later. No thread sleeps: unlike in Redis, other
+ * clients are served meanwhile. */
+void shoal_debug__sleep(shoal_call *call);
+
+#endif

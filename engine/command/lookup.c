@@ -80,8 +80,8 @@ static inline shoal_lookup_name fold(shoal_slice name)
 static inline uint32_t bucket_of(uint64_t multiplier, const shoal_lookup_name *name)
 {
     uint64_t mixed = (name->head ^ (name->tail << 7 | name->tail >> 57) ^ name->size) * multiplier;
-    _Static_assert(SHOAL_LOOKUP__BUCKETS == 1u << 10, "ten bits of the product");
-    return (uint32_t)(mixed >> 54);
+    _Static_assert(SHOAL_LOOKUP__BUCKETS == 1u << 12, "twelve bits of the product");
+    return (uint32_t)(mixed >> 52);
 }
 
 /* ---- the hash ---- */
@@ -113,7 +113,7 @@ void shoal_lookup__make(shoal_lookup *lookup)
         lookup->names[count++].id = id;
     }
     /* A fixed sequence of odd numbers: the same table on every machine. Each try succeeds with
-     * about exp(-n^2 / 2048) for n names; the bound is far beyond what a hundred names need. */
+     * about exp(-n^2 / 8192) for n names; the bound is far beyond what three hundred names need. */
     uint64_t multiplier = 0x9E3779B97F4A7C15u;
     for (uint32_t tries = 0; tries < 1u << 20; tries++) {
         if (place_all(lookup, count, multiplier)) return;

@@ -10,9 +10,9 @@
 
 #include "command/command.h"
 
-/* Buckets of the hash: enough that a multiplier without collisions is soon found for some
- * hundred names (about one in fifty serves). */
-#define SHOAL_LOOKUP__BUCKETS 1024u
+/* Buckets of the hash: enough that a multiplier without collisions is soon found for two
+ * hundred names (about one in seventy serves, and of 1,024 buckets one in ten million would). */
+#define SHOAL_LOOKUP__BUCKETS 4096u
 
 /* Longest top-level name: the two words of shoal_lookup_name hold it whole. */
 #define SHOAL_LOOKUP__NAME_MAX 16u

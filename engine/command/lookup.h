@@ -10,8 +10,8 @@
 
 #include "command/command.h"
 
-/* Buckets of the hash: enough that a multiplier without collisions is soon found for two
- * hundred names (about one in seventy serves, and of 1,024 buckets one in ten million would). */
+/* Buckets of the hash: enough that a multiplier without collisions is soon found for some two or
+ * three hundred names (with 250, one in 2,000 serves, and most fail within a hundred names). */
 #define SHOAL_LOOKUP__BUCKETS 4096u
 
 /* Longest top-level name: the two words of shoal_lookup_name hold it whole. */

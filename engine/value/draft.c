@@ -156,6 +156,21 @@ static char *replace(shoal_draft *draft, shoal_slice old, size_t size)
     return at;
 }
 
+/* Where a member that is new to an intset belongs: an intset is read in order. Elsewhere, the end. */
+static shoal_slice new_place(shoal_draft *draft, const shoal_element *name)
+{
+    const char *at = entries_of(draft), *end = draft->bytes + draft->size;
+    SHOAL_DEBUG_ASSERT(at <= end);
+    if (has_pairs(draft) || draft->wide) return (shoal_slice){end, 0};
+    while (at < end) {
+        shoal_element element;
+        const char *next = shoal_pack_read(at, end, &element);
+        if (element.integer > name->integer) break;
+        at = next;
+    }
+    return (shoal_slice){at, 0};
+}
+
 /* Puts the entry into the pack, if it is for packs and fits. */
 static bool put_packed(shoal_draft *draft, const shoal_table_entry *entry)
 {
@@ -169,6 +184,7 @@ static bool put_packed(shoal_draft *draft, const shoal_table_entry *entry)
     if (elements > SHOAL_DRAFT_PACK_MAX || draft->size - old.size + size > sizeof(draft->bytes))
         return false;
     draft->elements = elements;
+    if (old.size == 0) old = new_place(draft, &entry->name);
     char *at = shoal_pack_write(replace(draft, old, size), &entry->name);
     if (pairs) (void)shoal_pack_write(at, &entry->value);
     return true;

@@ -20,9 +20,18 @@ static int flags_of(size_t size, size_t alignment)
     return MALLOCX_ALIGN(alignment);
 }
 
+/* Is it a whole block of a slab? */
+static bool is_block(size_t size, size_t alignment)
+{
+    return size == SHOAL_PAGES_BLOCK && alignment == SHOAL_PAGES_BLOCK;
+}
+
 static void *take(void *context, size_t size, size_t alignment)
 {
-    (void)context;
+    if (context != NULL && is_block(size, alignment)) {
+        void *block = shoal_pages__take(context);
+        if (block != NULL) return block;
+    }
     int flags = flags_of(size, alignment);
     return flags == 0 ? malloc(size) : mallocx(size, flags);
 }
@@ -36,7 +45,10 @@ static void *take_zeroed(void *context, size_t size, size_t alignment)
 
 static void give(void *context, void *memory, size_t size, size_t alignment)
 {
-    (void)context;
+    if (context != NULL && is_block(size, alignment) && shoal_pages__owns(context, memory)) {
+        shoal_pages__give(context, memory);
+        return;
+    }
     sdallocx(memory, size, flags_of(size, alignment));
 }
 
@@ -46,12 +58,18 @@ static size_t usable(void *context, size_t size, size_t alignment)
     return nallocx(size, flags_of(size, alignment));
 }
 
-shoal_allocator shoal_memory_allocator(void)
+shoal_allocator shoal_memory_allocator_with(shoal_pages *pages)
 {
-    return (shoal_allocator){.allocate = take,
+    return (shoal_allocator){.context = pages,
+                             .allocate = take,
                              .allocate_zeroed = take_zeroed,
                              .release = give,
                              .usable_size = usable};
+}
+
+shoal_allocator shoal_memory_allocator(void)
+{
+    return shoal_memory_allocator_with(NULL);
 }
 
 const char *shoal_memory_name(void)
@@ -73,18 +91,26 @@ static uint64_t stat_read(const char *name)
     return mallctl(name, &value, &size, NULL, 0) == 0 ? value : 0;
 }
 
-shoal_memory_stats shoal_memory_stats_read(void)
+shoal_memory_stats shoal_memory_stats_read(const shoal_pages *pages)
 {
+    size_t taken = pages != NULL ? shoal_pages__taken(pages) : 0;
+    size_t held = pages != NULL ? shoal_pages__held(pages) : 0;
     uint64_t epoch = 1;
     size_t size = sizeof epoch;
     if (mallctl("epoch", &epoch, &size, &epoch, size) != 0) return (shoal_memory_stats){0};
-    return (shoal_memory_stats){.allocated = stat_read("stats.allocated"),
-                                .active = stat_read("stats.active"),
-                                .resident = stat_read("stats.resident"),
+    return (shoal_memory_stats){.allocated = stat_read("stats.allocated") + taken,
+                                .active = stat_read("stats.active") + taken,
+                                .resident = stat_read("stats.resident") + held,
                                 .retained = stat_read("stats.retained")};
 }
 
 #else
+
+shoal_allocator shoal_memory_allocator_with(shoal_pages *pages)
+{
+    (void)pages;
+    return shoal_allocator_default();
+}
 
 shoal_allocator shoal_memory_allocator(void)
 {
@@ -101,8 +127,9 @@ bool shoal_memory_looks_for_leaks(void)
     return true;
 }
 
-shoal_memory_stats shoal_memory_stats_read(void)
+shoal_memory_stats shoal_memory_stats_read(const shoal_pages *pages)
 {
+    (void)pages;
     return (shoal_memory_stats){0};
 }
 

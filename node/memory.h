@@ -9,8 +9,13 @@
 
 #include <shoal/types.h>
 
+#include "pages.h"
+
 /* The allocator. Any thread. */
 shoal_allocator shoal_memory_allocator(void);
+/* The same, with whole slab blocks out of `pages` (node/pages.h), which outlives it; NULL: without.
+ * Builds that look for errors in memory do without. */
+shoal_allocator shoal_memory_allocator_with(shoal_pages *pages);
 
 /* Its name and version, for the version line: "jemalloc-5.3.0". Never NULL. */
 const char *shoal_memory_name(void);
@@ -27,7 +32,8 @@ typedef struct shoal_memory_stats {
     uint64_t retained;  /* address space kept without pages */
 } shoal_memory_stats;
 
-/* Asks the allocator; zeros when it keeps no count. Takes some microseconds. Any thread. */
-shoal_memory_stats shoal_memory_stats_read(void);
+/* Asks the allocator and `pages` (may be NULL); zeros when it keeps no count. Takes some
+ * microseconds. Any thread. */
+shoal_memory_stats shoal_memory_stats_read(const shoal_pages *pages);
 
 #endif

@@ -61,6 +61,7 @@ void shoal_options__read(const shoal_node *node, shoal_server_options *options)
     options->tcp_keepalive = (int)number(node, "tcp-keepalive", 10);
     options->maxclients = (uint32_t)number(node, "maxclients", 10);
     options->worker_threads = (uint32_t)number(node, "worker-threads", 10);
+    options->huge_pages = flag(node, "huge-pages");
     options->daemonize = flag(node, "daemonize");
     options->always_show_logo = flag(node, "always-show-logo");
     if (options->cluster_port == 0) options->cluster_port = (uint16_t)(options->port + 10000);

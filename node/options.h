@@ -26,6 +26,7 @@ typedef struct shoal_server_options {
     int tcp_keepalive;
     uint32_t maxclients;
     uint32_t worker_threads; /* 0: as many as the machine suggests */
+    bool huge_pages;
     bool daemonize;
     char supervised[16];
     char pidfile[PATH_MAX];

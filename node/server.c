@@ -36,6 +36,7 @@ typedef struct signal_watch {
 
 struct shoal_server {
     shoal_allocator allocator;
+    shoal_pages *pages; /* under the keys, or NULL */
     shoal_log *log;
     shoal_server_options options;
     shoal_control *control;
@@ -315,7 +316,7 @@ static shoal_err decide(shoal_node *node, const char *line)
 static shoal_err create_node(shoal_server *server, const shoal_server_setup *setup)
 {
     shoal_node_options options = shoal_node_options_default();
-    options.allocator = server->allocator;
+    options.allocator = shoal_memory_allocator_with(server->pages);
     options.host = shoal_control__host(server->control);
     options.workers = server->lane_count;
     options.process_id = (uint64_t)getpid();
@@ -384,7 +385,8 @@ shoal_err shoal_server__start(const shoal_server_setup *setup, shoal_server **ou
     server->log = setup->log;
     server->options = *setup->options;
     server->signals.descriptor = -1;
-    shoal_vitals__init(&server->vitals, setup->config_file);
+    if (server->options.huge_pages) server->pages = shoal_pages__open();
+    shoal_vitals__init(&server->vitals, setup->config_file, server->pages);
     uint32_t lanes = lane_count(setup->options);
     server->lanes = allocator.allocate_zeroed(NULL, lanes * sizeof *server->lanes, 8);
     if (server->lanes == NULL) return SHOAL_ERR_NO_MEMORY;
@@ -411,6 +413,7 @@ void shoal_server__stop(shoal_server *server)
     for (uint32_t i = 0; i < server->lane_count; i++) shoal_lane__free(server->lanes[i]);
     if (server->signals.descriptor >= 0) close(server->signals.descriptor);
     shoal_control__destroy(server->control, true);
+    if (shoal_memory_looks_for_leaks()) shoal_pages__close(server->pages);
     shoal_allocator allocator = server->allocator;
     allocator.release(NULL, server->lanes, lane_count(&server->options) * sizeof *server->lanes, 8);
     allocator.release(NULL, server, sizeof *server, 64);

@@ -21,8 +21,9 @@
 #define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
 #define COMPILER_VERSION VERSION_TEXT(__GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__)
 
-void shoal_vitals__init(shoal_vital_signs *signs, const char *config_file)
+void shoal_vitals__init(shoal_vital_signs *signs, const char *config_file, const shoal_pages *pages)
 {
+    signs->pages = pages;
     struct utsname name;
     if (uname(&name) == 0) {
         snprintf(signs->system, sizeof signs->system, "%s %s %s", name.sysname, name.release,
@@ -64,7 +65,7 @@ void shoal_vitals__update(shoal_vital_signs *signs, shoal_node *node, int64_t mo
     signs->measured_at = mono_us;
     shoal_vitals *vitals = &signs->vitals;
     vitals->rss_bytes = resident_bytes();
-    shoal_memory_stats memory = shoal_memory_stats_read();
+    shoal_memory_stats memory = shoal_memory_stats_read(signs->pages);
     vitals->allocator_allocated = memory.allocated;
     vitals->allocator_active = memory.active;
     vitals->allocator_resident = memory.resident;

@@ -12,16 +12,20 @@
 
 #include <shoal/node.h>
 
+#include "pages.h"
+
 /* The vitals of this process, and the texts that they borrow. */
 typedef struct shoal_vital_signs {
     shoal_vitals vitals;
     char system[256];
     char executable[PATH_MAX];
-    int64_t measured_at; /* monotonic microseconds of the last measurement, 0 for never */
+    const shoal_pages *pages; /* borrowed, NULL without */
+    int64_t measured_at;      /* monotonic microseconds of the last measurement, 0 for never */
 } shoal_vital_signs;
 
-/* Fills in what does not change. `config_file` is borrowed, NULL without one. */
-void shoal_vitals__init(shoal_vital_signs *signs, const char *config_file);
+/* Fills in what does not change. `config_file` and `pages` are borrowed, NULL without one. */
+void shoal_vitals__init(shoal_vital_signs *signs, const char *config_file,
+                        const shoal_pages *pages);
 
 /* Measures the rest and gives it to the node, unless it was done a moment ago. */
 void shoal_vitals__update(shoal_vital_signs *signs, shoal_node *node, int64_t mono_us);

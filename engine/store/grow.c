@@ -196,8 +196,8 @@ static void rebuild_entry(void *context, uint64_t entry, const shoal_bucket *hom
     builder_hint(to->thread, &to->builder, tag, home->hint);
 }
 
-/* Rebuilds a leaf with another number of buckets. */
-static void resize(shoal_thread *thread, uint32_t place, const shoal_leaf *leaf, uint32_t buckets)
+/* Rebuilds a leaf with another number of buckets. False without memory. */
+static bool resize(shoal_thread *thread, uint32_t place, const shoal_leaf *leaf, uint32_t buckets)
 {
     SHOAL_ASSERT(buckets - 1u < LEAF_BUCKETS_MAX);
     SHOAL_ASSERT(leaf->word != 0);
@@ -205,11 +205,12 @@ static void resize(shoal_thread *thread, uint32_t place, const shoal_leaf *leaf,
     uint64_t old_bytes = visit_leaf(thread, leaf->word, rebuild_entry, &to);
     if (to.builder.failed) {
         builder_drop(thread, &to.builder);
-        return;
+        return false;
     }
     SHOAL_ASSERT(to.builder.keys == *leaf->keys);
     swap_table(thread, place, leaf->home, builder_word(&to.builder), to.builder.bytes - old_bytes);
     shoal_limbo__retire(thread, CORPSE_LEAF, leaf->word, old_bytes);
+    return true;
 }
 
 /* ---- splitting ---- */
@@ -370,7 +371,7 @@ void shoal_leaf__grow(shoal_thread *thread, uint32_t place, const shoal_leaf *le
     if (LIKELY(*leaf->keys < limit(thread->store, place, buckets))) return;
     if (buckets < LEAF_BUCKETS_MAX) {
         uint32_t more = buckets + (buckets + GROW_SHARE - 1) / GROW_SHARE;
-        resize(thread, place, leaf, more < LEAF_BUCKETS_MAX ? more : LEAF_BUCKETS_MAX);
+        (void)resize(thread, place, leaf, more < LEAF_BUCKETS_MAX ? more : LEAF_BUCKETS_MAX);
     } else if (leaf->depth < DEPTH_MAX) {
         split_leaf(thread, place, leaf);
     }
@@ -388,7 +389,14 @@ static void shrink_leaf(shoal_thread *thread, uint32_t place, const shoal_leaf *
         return;
     }
     uint32_t fewer = round_up(thread->store, buckets_for(*leaf->keys, FRESH_LOAD));
-    if (fewer < shoal_word__buckets(leaf->word)) resize(thread, place, leaf, fewer);
+    if (fewer < shoal_word__buckets(leaf->word)) (void)resize(thread, place, leaf, fewer);
+}
+
+bool shoal_leaf__rebuild(shoal_thread *thread, uint32_t place, const shoal_leaf *leaf)
+{
+    SHOAL_DEBUG_ASSERT(leaf->word != 0);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    return resize(thread, place, leaf, shoal_word__buckets(leaf->word));
 }
 
 void shoal_leaf__shrink(shoal_thread *thread, const shoal_key *key, const shoal_leaf *leaf)

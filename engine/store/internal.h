@@ -8,6 +8,7 @@
  *   walk.c    scan, random, digest                route.c   ownership and routes
  *   store.c   creation, threads, reads, writes, statistics
  *   write.c   changes of single keys          write_many.c  of several at once
+ *   defrag.c  moving what lies in sparse memory
  *   change.c  counting changes of keys and telling who watches them
  *   pin.c     items that stay beyond the batch
  *   snapshot.c  handing out what a slot holds while it is written; cut.c the same as of one moment
@@ -71,6 +72,7 @@ typedef struct shoal_counters {
     _Atomic int64_t bytes_beside; /* of bytes: routes and cuts, beside the slabs */
     _Atomic int64_t bytes_queues; /* of the blocks that limbo queues are made of; not in bytes */
     _Atomic int64_t hits, misses, expired, handed_over;
+    _Atomic int64_t defrag_hits, defrag_misses, defrag_key_hits, defrag_key_misses, defrag_scanned;
     _Atomic int64_t limbo_queued, limbo_freed; /* pieces of the limbo, so far */
     _Atomic int64_t lazy_pending, lazy_freed;  /* see shoal_store_stats */
     _Atomic int64_t keys[SHOAL_DATABASES_MAX];
@@ -85,6 +87,17 @@ typedef struct shoal_sweep {
     int64_t earliest_ms; /* of what the sweep has seen in that slot */
     uint32_t chunk;      /* db * MAP_WORDS + word */
 } shoal_sweep;
+
+/* How far a thread is with its chunk of the pass over sparse memory (defrag.c). */
+typedef struct shoal_defrag_hand {
+    uint64_t pending;       /* slots of the chunk still to be looked at */
+    uint64_t position;      /* where in the lowest of them the hand goes on */
+    shoal_object *object;   /* in which it has stopped there, or NULL: compared, never followed */
+    uint64_t object_cursor; /* where in that */
+    int64_t object_hits;    /* pieces of that moved so far */
+    uint32_t chunk;         /* db * MAP_WORDS + word */
+    bool last;              /* of the pass */
+} shoal_defrag_hand;
 
 /* One thread of a store. */
 struct shoal_thread {
@@ -110,6 +123,7 @@ struct shoal_thread {
     uint64_t changes;               /* of keys, so far */
     uint32_t retired;               /* pieces since the last leave */
     shoal_sweep sweep;
+    shoal_defrag_hand hand;
     shoal_cut *cut;       /* that the operation which runs must heed, or NULL; see cut.c */
     shoal_cut *cut_outer; /* the same of the operation that background work interrupts */
     uint32_t taken;       /* gates that background work holds */
@@ -128,6 +142,19 @@ typedef struct shoal_pins {
      * acq_rel. pair: pin.item */
     _Atomic(uintptr_t) items[SHOAL_PINS_MAX];
 } shoal_pins;
+
+/* What all threads share of the hand that moves things; all relaxed, see defrag.c. */
+typedef struct shoal_defrag {
+    _Atomic bool on;
+    _Atomic uint64_t ignore_bytes;
+    _Atomic uint32_t lower_percent, upper_percent, cycle_min_percent, cycle_max_percent, scan_max;
+    _Atomic uint64_t outer_bytes; /* wasted below the slabs, as the host says */
+    _Atomic uint32_t running;     /* percent of a processor; 0 between passes */
+    _Atomic uint32_t next;        /* chunk to be taken next, 0 between passes */
+    _Atomic int64_t pause_us;     /* monotonic: the next pass begins no earlier */
+    _Atomic int64_t hits_before;  /* when the pass began */
+    _Atomic uint64_t waste_left;  /* what a pass that moved little has left, or 0 */
+} shoal_defrag;
 
 /* The store: what all threads share. */
 struct shoal_store {
@@ -155,6 +182,7 @@ struct shoal_store {
     _Alignas(SHOAL_SHARING_SIZE) _Atomic uint32_t sweep_next; /* chunk to be taken next */
     _Atomic int64_t sweep_due_ms;                             /* nothing expires before */
     _Atomic int64_t sweep_pause_us; /* monotonic: the next round begins no earlier */
+    shoal_defrag defrag;
 };
 
 /* The database of a place. */
@@ -204,6 +232,8 @@ uint64_t shoal_limbo__item(const shoal_item *item, size_t size);
 uint64_t shoal_limbo__object(const shoal_object *object, bool large);
 /* Frees what nobody can see any more, at most some `budget` pieces. */
 void shoal_limbo__collect(shoal_thread *thread, uint32_t budget);
+/* Gives back the blocks of a queue in which nothing waits. */
+void shoal_limbo__rest(shoal_thread *thread);
 /* Frees everything; all threads are outside. */
 void shoal_limbo__clear(shoal_thread *thread);
 /* True when so much waits that freeing is worth a look at the other threads. */
@@ -274,6 +304,8 @@ void shoal_table__publish(_Atomic uint64_t *home, uint64_t word);
 /* Makes room in the leaf for one more entry where its load asks for it: a first bucket, a rebuild
  * with a quarter more, a split. Without memory the leaf stays as it is. */
 void shoal_leaf__grow(shoal_thread *thread, uint32_t place, const shoal_leaf *leaf);
+/* Puts a leaf of the same size in the place of one whose memory is sparse. False without memory. */
+bool shoal_leaf__rebuild(shoal_thread *thread, uint32_t place, const shoal_leaf *leaf);
 /* Makes a leaf smaller, or merges it with its neighbours, where it has become too empty. */
 void shoal_leaf__shrink(shoal_thread *thread, const shoal_key *key, const shoal_leaf *leaf);
 
@@ -289,6 +321,18 @@ uint8_t shoal_expire__hint_min(uint8_t a, uint8_t b, int64_t now_ms);
 uint8_t shoal_expire__hint(int64_t expires_ms, int64_t now_ms);
 /* The earliest time that a hint other than 0 may stand for, in milliseconds. */
 int64_t shoal_expire__hint_time(uint8_t hint, int64_t now_ms);
+
+/* ---- defrag.c and stats.c ---- */
+
+/* Moves things for a while, if that is asked for. Returns how long until it wants to go on. */
+int64_t shoal_defrag__step(shoal_thread *thread);
+
+/* Bytes as a hand wants to know them. */
+typedef struct shoal_store_bytes {
+    uint64_t used;       /* of pieces, and of queues */
+    uint64_t slabs_free; /* as in shoal_store_stats */
+} shoal_store_bytes;
+shoal_store_bytes shoal_stats__bytes(const shoal_store *store);
 
 /* ---- store.c ---- */
 

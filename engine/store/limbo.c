@@ -87,19 +87,27 @@ bool shoal_limbo__reserve(shoal_thread *thread, uint32_t changes)
     return true;
 }
 
-/* Gives a block back that the queue no longer needs, or keeps it. */
+/* Gives the memory of a block back. */
+static void give_block(shoal_thread *thread, shoal_limbo_block *block)
+{
+    SHOAL_DEBUG_ASSERT(block->first == block->end);
+    SHOAL_ASSERT(block != &thread->limbo_own);
+    size_t size = sizeof *block;
+    int64_t bytes = (int64_t)shoal_store__usable(thread->store, size, SHOAL_ALIGN_PLAIN);
+    shoal_bump_relaxed(&thread->counters.bytes_queues, -bytes);
+    shoal_slab_give(&thread->slab, block, size, SHOAL_ALIGN_PLAIN);
+}
+
+/* Does with a block that the queue no longer needs what is best. */
 static void drop_block(shoal_thread *thread, shoal_limbo_block *block)
 {
     SHOAL_DEBUG_ASSERT(block->first == block->end);
     SHOAL_DEBUG_ASSERT(block != thread->limbo_last);
     if (block == &thread->limbo_own || thread->limbo_spares == 0) {
         spare(thread, block);
-        return;
+    } else {
+        give_block(thread, block);
     }
-    size_t size = sizeof *block;
-    int64_t bytes = (int64_t)shoal_store__usable(thread->store, size, SHOAL_ALIGN_PLAIN);
-    shoal_bump_relaxed(&thread->counters.bytes_queues, -bytes);
-    shoal_slab_give(&thread->slab, block, size, SHOAL_ALIGN_PLAIN);
 }
 
 /* Puts a spare block at the end of the queue. */
@@ -466,19 +474,24 @@ void shoal_limbo__clear(shoal_thread *thread)
     SHOAL_ASSERT(thread->stamp == 0);
     SHOAL_ASSERT(!thread->draining);
     while (shoal_limbo__waits(thread)) collect(thread, UINT32_MAX, true);
-    /* The last block is empty too; all but the thread's own go. */
+    shoal_limbo__rest(thread);
+}
+
+void shoal_limbo__rest(shoal_thread *thread)
+{
+    SHOAL_ASSERT(!shoal_limbo__waits(thread));
     shoal_limbo_block *block = thread->limbo_first;
+    SHOAL_ASSERT(block == thread->limbo_last);
     thread->limbo_first = thread->limbo_last = NULL;
-    if (block != NULL) drop_block(thread, block);
+    if (block != NULL) spare(thread, block);
     block = thread->limbo_spare;
     thread->limbo_spare = NULL;
-    thread->limbo_spares = 1;
+    thread->limbo_spares = 0;
     while (block != NULL) {
         shoal_limbo_block *next = block->next;
         block->first = block->end = 0;
-        if (block != &thread->limbo_own) drop_block(thread, block);
+        if (block != &thread->limbo_own) give_block(thread, block);
         block = next;
     }
-    thread->limbo_spares = 0;
     spare(thread, &thread->limbo_own);
 }

@@ -50,6 +50,7 @@ uint64_t shoal_store_bytes_slot(const shoal_store *store, uint32_t place)
 /* The sums over all threads of what is counted once a store. */
 typedef struct sums {
     int64_t bytes, tables, limbo, queues, slabs, beside;
+    int64_t defrag_hits, defrag_misses, defrag_key_hits, defrag_key_misses, defrag_scanned;
     int64_t hits, misses, expired, handed_over, lazy_pending, lazy_freed;
 } sums;
 
@@ -67,6 +68,11 @@ static sums fold(const shoal_store *store)
         out.slabs += shoal_load_relaxed(&store->threads[i].slab.bytes_blocks);
         out.beside += shoal_load_relaxed(&from->bytes_beside) +
                       shoal_load_relaxed(&store->threads[i].slab.bytes_large);
+        out.defrag_hits += shoal_load_relaxed(&from->defrag_hits);
+        out.defrag_misses += shoal_load_relaxed(&from->defrag_misses);
+        out.defrag_key_hits += shoal_load_relaxed(&from->defrag_key_hits);
+        out.defrag_key_misses += shoal_load_relaxed(&from->defrag_key_misses);
+        out.defrag_scanned += shoal_load_relaxed(&from->defrag_scanned);
         out.hits += shoal_load_relaxed(&from->hits);
         out.misses += shoal_load_relaxed(&from->misses);
         out.expired += shoal_load_relaxed(&from->expired);
@@ -89,6 +95,12 @@ void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out)
         .bytes_queues = at_least_zero(now.queues),
         .bytes_slabs = at_least_zero(now.slabs),
         .bytes_slabs_free = at_least_zero(now.slabs - (now.bytes + now.queues - now.beside)),
+        .defrag_running = shoal_load_relaxed(&store->defrag.running),
+        .defrag_hits = at_least_zero(now.defrag_hits),
+        .defrag_misses = at_least_zero(now.defrag_misses),
+        .defrag_key_hits = at_least_zero(now.defrag_key_hits),
+        .defrag_key_misses = at_least_zero(now.defrag_key_misses),
+        .defrag_scanned = at_least_zero(now.defrag_scanned),
         .hits = at_least_zero(now.hits - shoal_load_relaxed(&store->hits_before)),
         .misses = at_least_zero(now.misses - shoal_load_relaxed(&store->misses_before)),
         .expired = at_least_zero(now.expired - shoal_load_relaxed(&store->expired_before)),
@@ -101,6 +113,22 @@ void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out)
         out->keys += shoal_store_count(store, db);
         out->keys_volatile += shoal_store_count_volatile(store, db);
     }
+}
+
+shoal_store_bytes shoal_stats__bytes(const shoal_store *store)
+{
+    SHOAL_ASSERT(store->threads != NULL);
+    SHOAL_ASSERT(store->thread_count > 0);
+    int64_t used = 0, beside = 0, slabs = 0;
+    for (uint32_t i = 0; i < store->thread_count; i++) {
+        const shoal_thread *thread = &store->threads[i];
+        used += shoal_load_relaxed(&thread->counters.bytes) +
+                shoal_load_relaxed(&thread->counters.bytes_queues);
+        beside += shoal_load_relaxed(&thread->counters.bytes_beside) +
+                  shoal_load_relaxed(&thread->slab.bytes_large);
+        slabs += shoal_load_relaxed(&thread->slab.bytes_blocks);
+    }
+    return (shoal_store_bytes){at_least_zero(used), at_least_zero(slabs - (used - beside))};
 }
 
 void shoal_store_stats_reset(shoal_store *store)

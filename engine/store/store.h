@@ -336,6 +336,10 @@ typedef struct shoal_store_stats {
     /* Values that were worth freeing in the background: objects of more than SHOAL_LAZY_ELEMENTS, and
      * all keys of cleared places. Those that still wait, and those that are gone. */
     uint64_t lazy_pending, lazy_freed;
+    /* Of moving things out of sparse memory: the share of a processor that it takes now in percent (0
+     * between passes); pieces and keys moved, and looked at but not moved; and keys looked at. */
+    uint32_t defrag_running;
+    uint64_t defrag_hits, defrag_misses, defrag_key_hits, defrag_key_misses, defrag_scanned;
 } shoal_store_stats;
 void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out);
 /* Counts one lookup of a client for keyspace_hits and keyspace_misses. */
@@ -362,6 +366,23 @@ uint32_t shoal_thread_index(const shoal_thread *thread);
 int64_t shoal_store_maintain(shoal_thread *thread, uint32_t budget_us);
 /* True when the thread is in the middle of freeing one piece that takes more than one call. */
 bool shoal_thread_frees(const shoal_thread *thread);
+/* When and how fast keys are moved out of sparse memory, so that memory goes back to the allocator:
+ * the directives activedefrag and active-defrag-*. */
+typedef struct shoal_defrag_settings {
+    bool on;
+    uint64_t ignore_bytes;      /* with no more free inside of slabs nothing is moved */
+    uint32_t lower_percent;     /* nor with no more than this share of what is used */
+    uint32_t upper_percent;     /* from this share on with all effort */
+    uint32_t cycle_min_percent; /* effort: share of a processor, 1..100 */
+    uint32_t cycle_max_percent;
+    uint32_t scan_max; /* pieces of one value looked at in a row, >= 1 */
+} shoal_defrag_settings;
+/* Off; all else as Redis has it. */
+shoal_defrag_settings shoal_defrag_settings_default(void);
+/* From now on. Any thread; takes effect with the next shoal_store_maintain of each thread. */
+void shoal_store_set_defrag(shoal_store *store, const shoal_defrag_settings *settings);
+/* Tells how much memory the allocator below wastes on large pieces, where the host knows. */
+void shoal_store_set_outer_waste(shoal_store *store, uint64_t bytes);
 /* Frees retired memory only, a bounded amount: for a thread that cannot promise to come back soon,
  * and so must not begin with slots that others then leave to it. Inside enter and leave. */
 void shoal_store_reclaim(shoal_thread *thread, uint32_t budget_us);

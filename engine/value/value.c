@@ -9,15 +9,13 @@
 #include "base/assert.h"
 #include "base/memory.h"
 
-/* What objects' memory is aligned to. */
-#define OBJECT_ALIGNMENT 8
-
 void *shoal_account_take(shoal_account *account, size_t size)
 {
     SHOAL_ASSERT(size > 0);
-    void *memory = shoal_memory_take(account->allocator, size, OBJECT_ALIGNMENT);
+    void *memory = shoal_memory_take(account->allocator, size, SHOAL_OBJECT_ALIGNMENT);
     if (memory == NULL) return NULL;
-    account->bytes += (int64_t)shoal_memory_usable(account->allocator, size, OBJECT_ALIGNMENT);
+    account->bytes +=
+        (int64_t)shoal_memory_usable(account->allocator, size, SHOAL_OBJECT_ALIGNMENT);
     return memory;
 }
 
@@ -25,8 +23,9 @@ void shoal_account_give(shoal_account *account, void *memory, size_t size)
 {
     if (memory == NULL) return;
     SHOAL_ASSERT(size > 0);
-    account->bytes -= (int64_t)shoal_memory_usable(account->allocator, size, OBJECT_ALIGNMENT);
-    shoal_memory_give(account->allocator, memory, size, OBJECT_ALIGNMENT);
+    account->bytes -=
+        (int64_t)shoal_memory_usable(account->allocator, size, SHOAL_OBJECT_ALIGNMENT);
+    shoal_memory_give(account->allocator, memory, size, SHOAL_OBJECT_ALIGNMENT);
 }
 
 void *shoal_account_resize(shoal_account *account, void *memory, size_t old_size, size_t size)

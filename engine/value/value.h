@@ -42,6 +42,9 @@ typedef struct shoal_account {
     int64_t bytes; /* taken less given since it was last settled, in usable sizes */
 } shoal_account;
 
+/* What the memory of objects is aligned to. */
+#define SHOAL_OBJECT_ALIGNMENT 8
+
 /* Takes `size` > 0 bytes aligned to 8 with unknown content, or NULL. */
 void *shoal_account_take(shoal_account *account, size_t size);
 /* Gives back what was taken with the same size. NULL does nothing. */
@@ -89,7 +92,8 @@ typedef struct shoal_value_ops {
      * affair, so each element or field-value pair is one visit). */
     void (*visit)(const shoal_compound *value, shoal_value_visit visit, void *context);
     /* Moves pieces of an object out of sparse memory: looks at up to `*budget` pieces from `*cursor`
-     * on (0 begins, 0 again at the end) and takes what it used from `*budget`. Each piece of `size`
+     * on (0 begins, 0 again at the end; any number is harmless, since the object may have changed
+     * or be another since) and takes what it used from `*budget`. Each piece of `size`
      * bytes (as it was taken) that `is_sparse` names is taken anew, copied and given; where taking
      * fails it stays. The shoal_object itself stays where it is. NULL: the pieces are not moved. */
     void (*move)(shoal_object *object, shoal_account *account, uint64_t *cursor, uint32_t *budget,

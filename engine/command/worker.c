@@ -15,6 +15,8 @@
 /* How soon after a write the store is asked for background work. Chosen: long enough that a busy
  * worker asks a hundred times a second, short enough that retired memory does not pile up. */
 #define MAINTAIN_DELAY_US 10000
+/* A worker with nothing to do looks so often whether others have given its memory back. Chosen. */
+#define LENT_INTERVAL_US 2000000
 /* What the store may take for it. Chosen: 1 % of the delay. */
 #define MAINTAIN_BUDGET_US 100u
 
@@ -36,6 +38,7 @@ shoal_err shoal_worker_make(shoal_env *env, uint32_t index, shoal_worker **out)
     worker->index = index;
     worker->thread = shoal_store_thread(env->store, index);
     worker->maintain_at = SHOAL_NEVER;
+    worker->rests = true;
     shoal_store_relaxed(&worker->resting, true);
     shoal_lookup__make(&worker->lookup);
     *out = worker;
@@ -90,8 +93,7 @@ void shoal_worker_begin(shoal_worker *worker, shoal_time now)
     /* pair: env.settings */
     worker->settings = shoal_load_acquire(&worker->env->settings);
     SHOAL_ASSERT(worker->settings != NULL);
-    if (worker->maintain_at == SHOAL_NEVER && !shoal_load_relaxed(&worker->resting))
-        worker->maintain_at = now.mono_us;
+    if (worker->rests && !shoal_load_relaxed(&worker->resting)) worker->maintain_at = now.mono_us;
     obey_reset(worker);
     drain(worker);
     shoal_block__tick(worker);
@@ -168,10 +170,13 @@ static void maintain(shoal_worker *worker)
     /* pair: worker.resting */
     (void)shoal_exchange_acq_rel(&worker->resting, true);
     int64_t wish = shoal_store_maintain(worker->thread, MAINTAIN_BUDGET_US);
-    worker->maintain_at = SHOAL_NEVER;
-    if (wish != SHOAL_NEVER) {
+    worker->rests = wish == SHOAL_NEVER;
+    if (!worker->rests) {
         shoal_store_relaxed(&worker->resting, false);
         worker->maintain_at = worker->now.mono_us + wish;
+    } else {
+        bool lends = shoal_thread_lends(worker->thread);
+        worker->maintain_at = lends ? worker->now.mono_us + LENT_INTERVAL_US : SHOAL_NEVER;
     }
     rouse_others(worker);
 }
@@ -224,6 +229,7 @@ void shoal_worker__dirty(shoal_worker *worker)
     int64_t soon = worker->now.mono_us + MAINTAIN_DELAY_US;
     if (soon >= worker->maintain_at) return;
     worker->maintain_at = soon;
+    worker->rests = false;
     shoal_store_relaxed(&worker->resting, false);
 }
 

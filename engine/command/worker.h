@@ -82,6 +82,7 @@ struct shoal_worker {
     const shoal_settings *settings; /* of this round */
     bool inside;                    /* between begin and end */
     uint64_t rounds;                /* begun so far */
+    bool rests;                     /* as of its last look: see resting; maintain_at is an alarm */
     int64_t maintain_at;            /* when the store wants its background work, mono us */
     int64_t sweep_at;               /* when idle sessions are looked for, mono us */
     shoal_session *sweep_next;

@@ -45,8 +45,6 @@
 #define SOON_US 1000
 /* Pieces of retired memory freed by one call, for each microsecond of its budget. */
 #define PIECES_PER_US 8u
-/* A thread that owns memory looks so often whether others have given some of it back. */
-#define INBOX_US 2000000
 /* Expired items taken from one chain at a time. */
 #define GATHER_MAX 32u
 
@@ -369,8 +367,13 @@ int64_t shoal_store_maintain(shoal_thread *thread, uint32_t budget_us)
     /* A pause: what is at hand for the next batch goes back, and what others have given. */
     shoal_limbo__rest(thread);
     shoal_slab_tidy(&thread->slab);
-    bool may_be_given = !thread->alone && thread->slab.pages > 0;
-    return may_be_given && wait_us > INBOX_US ? INBOX_US : wait_us;
+    return wait_us;
+}
+
+bool shoal_thread_lends(const shoal_thread *thread)
+{
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    return !thread->alone && thread->slab.pages > 0;
 }
 
 void shoal_store_set_active_expire(shoal_store *store, bool on)

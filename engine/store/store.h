@@ -383,6 +383,9 @@ shoal_defrag_settings shoal_defrag_settings_default(void);
 void shoal_store_set_defrag(shoal_store *store, const shoal_defrag_settings *settings);
 /* Tells how much memory the allocator below wastes on large pieces, where the host knows. */
 void shoal_store_set_outer_waste(shoal_store *store, uint64_t bytes);
+/* True when other threads may have memory of this one, which comes back only when the thread looks for
+ * it: with shoal_store_maintain, every few seconds even where that wants nothing. */
+bool shoal_thread_lends(const shoal_thread *thread);
 /* Frees retired memory only, a bounded amount: for a thread that cannot promise to come back soon,
  * and so must not begin with slots that others then leave to it. Inside enter and leave. */
 void shoal_store_reclaim(shoal_thread *thread, uint32_t budget_us);

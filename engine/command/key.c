@@ -210,7 +210,15 @@ void shoal_command__memory_usage(shoal_call *call)
     const shoal_item *item = shoal_store_get(call->thread, &call->keys[0]);
     if (item == NULL) {
         shoal_reply_null(&call->reply);
-    } else {
-        shoal_reply_integer(&call->reply, (int64_t)shoal_item_memory(call->store, item));
+        return;
     }
+    int64_t bytes = (int64_t)shoal_item_memory(call->store, item);
+    if (shoal_item_is_object(item)) {
+        if (!call->gated) {
+            call->wants_gates = true;
+            return;
+        }
+        bytes += shoal_item_compound(item).object->bytes;
+    }
+    shoal_reply_integer(&call->reply, bytes);
 }

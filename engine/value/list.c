@@ -102,14 +102,9 @@ static shoal_list__chunk *chunk_with(const shoal_list_edit *edit, shoal_list_end
     uint32_t bytes_max = edit->limits.bytes_max;
     size_t size = need;
     if (need * 2 < bytes_max) size = is_eager(edit->list) ? bytes_max : need * 2;
-    if (size == need) end = SHOAL_LIST_TAIL;
-    shoal_list__chunk *chunk = shoal_list__chunk_make(edit->account, size, stem, end);
+    shoal_list__chunk *chunk = shoal_list__chunk_make(edit->account, size, stem);
     if (chunk == NULL) return NULL;
-    /* An empty chunk takes it at either end; the second attempt has all the room. */
-    shoal_list_edit alone = *edit;
-    alone.limits.count_max = 1;
-    shoal_list__outcome outcome = shoal_list__chunk_push(&alone, &chunk, end, element, false);
-    SHOAL_ASSERT(outcome == SHOAL_LIST__DONE);
+    shoal_list__chunk_first(chunk, size == need ? SHOAL_LIST_TAIL : end, element);
     return chunk;
 }
 

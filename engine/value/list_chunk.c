@@ -15,6 +15,9 @@
 /* The smallest chunk worth an allocation. */
 #define CHUNK_MIN 128u
 
+/* Up to here chunks grow by an eighth at a time, then by a quarter. */
+#define SMALL_STEPS_MAX 2048u
+
 /* A stem is taken on when it spares so many bytes of each string that is looked at. */
 #define STEM_GAIN_MIN 3u
 /* Strings to look at before that, and the least number of elements. */
@@ -176,8 +179,7 @@ size_t shoal_list__chunk_need(const shoal_element *element, shoal_slice stem)
     return offsetof(shoal_list__chunk, stem) + stem.size + shoal_list__code_size(&code) + 2;
 }
 
-shoal_list__chunk *shoal_list__chunk_make(shoal_account *account, size_t size, shoal_slice stem,
-                                          shoal_list_end end)
+shoal_list__chunk *shoal_list__chunk_make(shoal_account *account, size_t size, shoal_slice stem)
 {
     SHOAL_ASSERT(stem.size <= SHOAL_LIST__STEM_MAX);
     if (size < CHUNK_MIN) size = CHUNK_MIN;
@@ -187,11 +189,18 @@ shoal_list__chunk *shoal_list__chunk_make(shoal_account *account, size_t size, s
     if (chunk == NULL) return NULL;
     *chunk = (shoal_list__chunk){.size = (uint32_t)size, .stem_size = (uint8_t)stem.size};
     if (stem.size != 0) memcpy(chunk->stem, stem.data, stem.size);
-    chunk->begin = shoal_list__content_at(chunk);
-    /* An eighth stays for marks and what is pushed at the other end. */
-    if (end == SHOAL_LIST_HEAD) chunk->begin = chunk->size - chunk->size / 8;
-    chunk->end = chunk->begin;
+    chunk->begin = chunk->end = shoal_list__content_at(chunk);
     return chunk;
+}
+
+/* Of `room` bytes that elements like those of the chunk, and one of `bytes`, are going to fill:
+ * what the marks will need. */
+static uint32_t marks_share(const shoal_list__chunk *chunk, size_t bytes, uint32_t room)
+{
+    size_t average = (chunk->end - chunk->begin + bytes) / (chunk->count + (bytes != 0 ? 1u : 0u));
+    SHOAL_DEBUG_ASSERT(average > 0);
+    size_t share = room / (average * SHOAL_LIST__GROUP / 2 + 1) + 2;
+    return share < room ? (uint32_t)share : room;
 }
 
 void shoal_list__chunk_free(shoal_account *account, shoal_list__chunk *chunk)
@@ -217,8 +226,7 @@ void shoal_list__slide(shoal_list__chunk *chunk, uint32_t begin)
 shoal_list__chunk *shoal_list__chunk_resize(shoal_account *account, const shoal_list__chunk *chunk,
                                             size_t size, shoal_list_end end)
 {
-    shoal_list__chunk *larger =
-        shoal_list__chunk_make(account, size, shoal_list__stem(chunk), SHOAL_LIST_TAIL);
+    shoal_list__chunk *larger = shoal_list__chunk_make(account, size, shoal_list__stem(chunk));
     if (larger == NULL) return NULL;
     uint32_t content = chunk->end - chunk->begin;
     uint32_t groups = shoal_list__groups(chunk->lead, chunk->count);
@@ -226,7 +234,7 @@ shoal_list__chunk *shoal_list__chunk_resize(shoal_account *account, const shoal_
     SHOAL_ASSERT(need <= larger->size);
     uint32_t room = larger->size - (uint32_t)need;
     /* All room goes to the side that asks for it, but for some that the marks may need. */
-    if (end == SHOAL_LIST_HEAD) larger->begin += room - room / 8;
+    if (end == SHOAL_LIST_HEAD) larger->begin += room - marks_share(chunk, 0, room);
     larger->end = larger->begin + content;
     larger->count = chunk->count;
     larger->lead = chunk->lead;
@@ -297,7 +305,7 @@ static shoal_list__chunk *restem(const shoal_list_edit *edit, const shoal_list__
     size_t size = need + need / 4;
     if (size > edit->limits.bytes_max && need <= edit->limits.bytes_max)
         size = edit->limits.bytes_max;
-    shoal_list__chunk *out = shoal_list__chunk_make(edit->account, size, stem, SHOAL_LIST_TAIL);
+    shoal_list__chunk *out = shoal_list__chunk_make(edit->account, size, stem);
     if (out == NULL) return NULL;
     for (const char *at = (const char *)chunk + chunk->begin; at < end;) {
         at = shoal_pack_read(at, end, &element);
@@ -330,7 +338,8 @@ static void make_room(shoal_list__chunk *chunk, shoal_list_end end, size_t bytes
     size_t need = shoal_list__need(chunk, chunk->end - chunk->begin + bytes, groups);
     SHOAL_ASSERT(need <= chunk->size);
     uint32_t room = chunk->size - (uint32_t)need;
-    uint32_t front = end == SHOAL_LIST_TAIL ? room / 8 : (uint32_t)bytes + room - room / 8;
+    uint32_t front = room / 8;
+    if (end == SHOAL_LIST_HEAD) front = (uint32_t)bytes + room - marks_share(chunk, bytes, room);
     shoal_list__slide(chunk, shoal_list__content_at(chunk) + front);
     SHOAL_DEBUG_ASSERT(has_room(chunk, end, bytes));
 }
@@ -342,7 +351,7 @@ shoal_list__outcome shoal_list__grow(const shoal_list_edit *edit, shoal_list__ch
     uint32_t bytes_max = edit->limits.bytes_max;
     SHOAL_ASSERT(bytes_max <= SHOAL_LIST__CHUNK_MAX);
     if (need > bytes_max || old->size >= bytes_max) return SHOAL_LIST__FULL;
-    size_t size = old->size + (size_t)old->size / 4;
+    size_t size = old->size + (size_t)old->size / (old->size < SMALL_STEPS_MAX ? 8 : 4);
     if (size < need) size = need;
     if (eager || size > bytes_max) size = bytes_max;
 
@@ -435,6 +444,21 @@ shoal_list__outcome shoal_list__chunk_push(const shoal_list_edit *edit, shoal_li
         add_back(*chunk, &code);
     }
     return SHOAL_LIST__DONE;
+}
+
+void shoal_list__chunk_first(shoal_list__chunk *chunk, shoal_list_end end,
+                             const shoal_element *element)
+{
+    SHOAL_ASSERT(chunk->count == 0);
+    shoal_list__code code;
+    shoal_list__encode(shoal_list__stem(chunk), element, &code);
+    if (end == SHOAL_LIST_HEAD) {
+        make_room(chunk, end, shoal_list__code_size(&code));
+        add_front(chunk, &code);
+    } else {
+        SHOAL_ASSERT(has_room(chunk, end, shoal_list__code_size(&code)));
+        add_back(chunk, &code);
+    }
 }
 
 static void pop_front(shoal_list__chunk *chunk)

@@ -92,20 +92,23 @@ bool shoal_list__is(const char *at, const char *end, const shoal_list__code *cod
 /* Where element `index` of a chunk is; the end at `index` == count. */
 const char *shoal_list__chunk_at(const shoal_list__chunk *chunk, uint32_t index);
 
-/* A chunk without elements, of `size` bytes or what the allocator makes of them, with room at the
- * side of `end`. NULL without memory. */
-shoal_list__chunk *shoal_list__chunk_make(shoal_account *account, size_t size, shoal_slice stem,
-                                          shoal_list_end end);
+/* A chunk without elements, of `size` bytes or what the allocator makes of them. NULL without
+ * memory. */
+shoal_list__chunk *shoal_list__chunk_make(shoal_account *account, size_t size, shoal_slice stem);
 /* Gives it back. */
 void shoal_list__chunk_free(shoal_account *account, shoal_list__chunk *chunk);
 /* Smallest chunk for one element and a stem. */
 size_t shoal_list__chunk_need(const shoal_element *element, shoal_slice stem);
 
-/* Adds an element at an end. The chunk may move: `*chunk` is where it is. It grows by a quarter at
+/* Adds an element at an end. The chunk may move: `*chunk` is where it is. It grows by a part at
  * a time, or at once to the longest that is allowed where `eager`. */
 shoal_list__outcome shoal_list__chunk_push(const shoal_list_edit *edit, shoal_list__chunk **chunk,
                                            shoal_list_end end, const shoal_element *element,
                                            bool eager);
+/* Puts the first element into a chunk that has room for it, so that the rest of the room is at the
+ * side of `end`. */
+void shoal_list__chunk_first(shoal_list__chunk *chunk, shoal_list_end end,
+                             const shoal_element *element);
 /* Removes the first or last element; the chunk has one. */
 void shoal_list__chunk_pop(shoal_list__chunk *chunk, shoal_list_end end);
 

@@ -143,8 +143,7 @@ shoal_list__chunk *shoal_list__chunk_copy(shoal_account *account, const shoal_li
     const char *from = shoal_list__chunk_at(chunk, index);
     size_t content = (size_t)(shoal_list__chunk_at(chunk, index + count) - from);
     size_t need = shoal_list__need(chunk, content, shoal_list__groups(0, count));
-    shoal_list__chunk *copy =
-        shoal_list__chunk_make(account, need, shoal_list__stem(chunk), SHOAL_LIST_TAIL);
+    shoal_list__chunk *copy = shoal_list__chunk_make(account, need, shoal_list__stem(chunk));
     if (copy == NULL) return NULL;
     memcpy((char *)copy + copy->begin, from, content);
     copy->end = copy->begin + (uint32_t)content;

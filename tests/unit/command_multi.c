@@ -274,14 +274,14 @@ static void a_watched_key_that_changes_makes_exec_null(void **state)
 static void every_kind_of_change_counts(void **state)
 {
     (void)state;
-    static const char *const changes[] = {"SET k 2~",      "APPEND k x~",      "DEL k~",
-                                          "UNLINK k~",     "EXPIRE k 100~",    "RENAME k m~",
-                                          "GETDEL k~",     "INCR k~",          "FLUSHALL~",
-                                          "FLUSHDB~",      "SETEX k 9 x~",     "SETRANGE k 0 y~",
-                                          "MOVE k 1~",     "GETSET k 7~",      "GETEX k EX 10~",
-                                          "MSET z 1 k 1~", "COPY z k REPLACE~"};
+    static const char *const changes[] = {"SET k 2~",       "APPEND k x~",      "DEL k~",
+                                          "UNLINK k~",      "EXPIRE k 100~",    "RENAME k m~",
+                                          "GETDEL k~",      "INCR k~",          "FLUSHALL ASYNC~",
+                                          "FLUSHDB ASYNC~", "SETEX k 9 x~",     "SETRANGE k 0 y~",
+                                          "MOVE k 1~",      "GETSET k 7~",      "GETEX k EX 10~",
+                                          "MSET z 1 k 1~",  "COPY z k REPLACE~"};
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-        client_asks(&c, "FLUSHALL~SET z 1~SET k 1~WATCH k~", "+OK~+OK~+OK~+OK~");
+        client_asks(&c, "FLUSHALL ASYNC~SET z 1~SET k 1~WATCH k~", "+OK~+OK~+OK~+OK~");
         client_send(&d, shoal_text("PING\r\n"));
         char line[64];
         snprintf(line, sizeof(line), "%.*s\r\n", (int)strlen(changes[i]) - 1, changes[i]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/collection.c - sets and hashes between the store and their commands. A change is made to a
- * draft, and what the draft has become is put back: a pack, a new table, the same table, or
+ * command/collection.c - sets and hashes between the store and their commands. A change is made to
+ * a draft, and what the draft has become is put back: a pack, a new table, the same table, or
  * nothing.
  */
 #include "command/collection.h"

@@ -9,8 +9,8 @@
 #include "command/handlers.h"
 #include "value/draft.h"
 
-/* The set or hash of key `index` for a reader, counted as hit or miss; without entries when there is
- * none. False, and the handler returns at once, as shoal_call__look_compound. */
+/* The set or hash of key `index` for a reader, counted as hit or miss; without entries when there
+ * is none. False, and the handler returns at once, as shoal_call__look_compound. */
 bool shoal_call__look_members(shoal_call *call, uint32_t index, shoal_value_type type,
                               shoal_members *members);
 /* The same under the gate, not counted. */
@@ -28,7 +28,7 @@ typedef struct shoal_edit {
 /* Begins to change key `index`; fields whose time has come are dropped first, up to a bound. False
  * after writing an error because it is another type. */
 bool shoal_edit__begin(shoal_call *call, uint32_t index, shoal_value_type type, shoal_edit *edit);
-/* Begins with nothing, to replace whatever key `index` holds, with its TTL; nothing is looked up. */
+/* Begins with nothing, to replace whatever key `index` holds, without a TTL. */
 void shoal_edit__begin_empty(shoal_call *call, uint32_t index, shoal_value_type type,
                              shoal_edit *edit);
 /* True and `*entry` when there is one of that name. One whose time has come is dropped. */

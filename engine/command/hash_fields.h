@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/hash_fields.h - what the commands share that give times to live to fields of hashes: lists
- * of fields with their number in front, and deadlines.
+ * command/hash_fields.h - what the commands share that give times to live to fields of hashes:
+ * lists of fields with their number in front, and deadlines.
  */
 #ifndef SHOAL_COMMAND_HASH_FIELDS_H
 #define SHOAL_COMMAND_HASH_FIELDS_H

@@ -95,17 +95,25 @@ static bool allows(condition when, int64_t before, int64_t after)
     return false;
 }
 
-/* Sets the deadline of one field. Returns the answer, or an error. */
-static int64_t date_field(const shoal_call *call, shoal_edit *edit, uint32_t index, condition when,
-                          int64_t at_ms, shoal_err *err)
+/* A deadline, and when it may be set. */
+typedef struct demand {
+    int64_t at_ms;
+    condition when;
+} demand;
+
+/* Sets the deadline of one field, and the answer. */
+static shoal_err date_field(const shoal_call *call, shoal_edit *edit, uint32_t index,
+                            const demand *wanted, int64_t *answer)
 {
-    SHOAL_DEBUG_ASSERT(*err == SHOAL_ERR_OK);
+    SHOAL_DEBUG_ASSERT(index < call->argc);
     shoal_element name = shoal_element_of(call->argv[index]);
     shoal_table_entry entry;
-    if (!shoal_edit__find(call, edit, &name, &entry)) return NO_FIELD;
-    if (!allows(when, entry.deadline_ms, at_ms)) return UNCHANGED;
-    *err = shoal_fields__date(call, edit, &name, at_ms);
-    return shoal_deadline__past(call, at_ms) ? REMOVED : CHANGED;
+    *answer = NO_FIELD;
+    if (!shoal_edit__find(call, edit, &name, &entry)) return SHOAL_ERR_OK;
+    *answer = UNCHANGED;
+    if (!allows(wanted->when, entry.deadline_ms, wanted->at_ms)) return SHOAL_ERR_OK;
+    *answer = shoal_deadline__past(call, wanted->at_ms) ? REMOVED : CHANGED;
+    return shoal_fields__date(call, edit, &name, wanted->at_ms);
 }
 
 /* Ends a change whose replies have been written from `before` on; an error takes their place. */
@@ -130,12 +138,12 @@ void shoal_command__hexpire(shoal_call *call)
                                             id == SHOAL_COMMAND_HPEXPIREAT};
     shoal_edit edit;
     shoal_members hash;
-    int64_t at_ms;
+    demand wanted;
     shoal_fields fields;
     if (!shoal_call__find_members(call, 0, SHOAL_TYPE_HASH, &hash)) return;
-    if (!shoal_fields__deadline(call, 2, unit, &at_ms)) return;
-    condition when = condition_of(call, 3);
-    if (!shoal_fields__parse(call, when == ALWAYS ? 3 : 4,
+    if (!shoal_fields__deadline(call, 2, unit, &wanted.at_ms)) return;
+    wanted.when = condition_of(call, 3);
+    if (!shoal_fields__parse(call, wanted.when == ALWAYS ? 3 : 4,
                              "ERR Parameter `numFields` should be greater than 0", &fields))
         return;
     bool typed = shoal_edit__begin(call, 0, SHOAL_TYPE_HASH, &edit);
@@ -144,7 +152,8 @@ void shoal_command__hexpire(shoal_call *call)
     shoal_reply_array(&call->reply, fields.count);
     shoal_err err = SHOAL_ERR_OK;
     for (uint32_t i = 0; i < fields.count && err == SHOAL_ERR_OK; i++) {
-        int64_t answer = date_field(call, &edit, fields.first + i, when, at_ms, &err);
+        int64_t answer;
+        err = date_field(call, &edit, fields.first + i, &wanted, &answer);
         shoal_reply_integer(&call->reply, answer);
     }
     finish(call, &edit, err, before);

@@ -175,7 +175,8 @@ static bool move_object(shoal_thread *thread, shoal_object *object, int64_t *uni
     if (*units / COST_PIECE < most)
         budget = *units < COST_PIECE ? 1 : (uint32_t)*units / COST_PIECE;
     uint32_t before = budget;
-    ops->move(object, &thread->account, &hand->object_cursor, &budget, is_sparse_piece, &who);
+    const shoal_value_mover mover = {is_sparse_piece, &who};
+    ops->move(object, &thread->account, &hand->object_cursor, &budget, &mover);
     SHOAL_ASSERT(thread->account.bytes == 0);
     *units -= (int64_t)(before - budget + 1) * COST_PIECE + who.hits * COST_MOVE;
     count_pieces(thread, who.hits, who.misses);

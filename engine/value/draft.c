@@ -156,7 +156,7 @@ static char *replace(shoal_draft *draft, shoal_slice old, size_t size)
     return at;
 }
 
-/* Where a member that is new to an intset belongs: an intset is read in order. Elsewhere, the end. */
+/* Where a new member of an intset belongs, which is read in order. Elsewhere, the end. */
 static shoal_slice new_place(shoal_draft *draft, const shoal_element *name)
 {
     const char *at = entries_of(draft), *end = draft->bytes + draft->size;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * value/draft.h - a set or hash that is being changed: a copy of its pack, which becomes a table when
- * it grows too large, or its table, in place. The room above stores what a draft has become.
+ * value/draft.h - a set or hash that is being changed: a copy of its pack, which becomes a table
+ * when it grows too large, or its table, in place. The room above stores what a draft has become.
  *
  * Threads: a draft belongs to the holder of the gate of its key.
  */

@@ -121,12 +121,11 @@ size_t shoal_list_write_pack(const shoal_list *list, char *pack, size_t size)
 
 /* Moves the chunk at the path, if it lies in sparse memory. */
 static void move_chunk(const shoal_list_path *path, shoal_account *account,
-                       bool (*is_sparse)(void *context, const void *memory, size_t size),
-                       void *context)
+                       const shoal_value_mover *mover)
 {
     shoal_list__chunk *chunk = shoal_list__chunk_of(path);
     SHOAL_DEBUG_ASSERT(chunk->count > 0);
-    if (!is_sparse(context, chunk, chunk->size)) return;
+    if (!mover->is_sparse(mover->context, chunk, chunk->size)) return;
     shoal_list__chunk *other = shoal_account_take(account, chunk->size);
     if (other == NULL) return;
     memcpy(other, chunk, chunk->size);
@@ -136,19 +135,17 @@ static void move_chunk(const shoal_list_path *path, shoal_account *account,
 
 /* Chunks only: nodes are one piece in fifty, and short. The cursor is the index of an element. */
 static void move_some(shoal_object *object, shoal_account *account, uint64_t *cursor,
-                      uint32_t *budget,
-                      bool (*is_sparse)(void *context, const void *memory, size_t size),
-                      void *context)
+                      uint32_t *budget, const shoal_value_mover *mover)
 {
     shoal_list *list = shoal_list_of(object);
-    SHOAL_ASSERT(is_sparse != NULL);
+    SHOAL_ASSERT(mover->is_sparse != NULL);
     if (*cursor >= list->count) *cursor = 0;
     while (*budget > 0) {
         shoal_list_path path;
         const shoal_list__chunk *chunk = shoal_list__locate(list, *cursor, &path);
         *cursor += chunk->count - path.within;
         --*budget;
-        move_chunk(&path, account, is_sparse, context);
+        move_chunk(&path, account, mover);
         if (*cursor < list->count) continue;
         *cursor = 0;
         return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * value/members.h - sets and hashes as they are read, whatever form they have: packs of names, or of
- * names and values in turn, and tables. What has expired by the given time is not
+ * value/members.h - sets and hashes as they are read, whatever form they have: packs of names, or
+ * of names and values in turn, and tables. What has expired by the given time is not
  * there; what entries are read stay borrowed until the value changes.
  *
  * A pack of a set or hash that clients see as a "hashtable" begins with a mark: the element -0.0,

@@ -46,7 +46,7 @@ static bool locate(const shoal_table *table, const shoal_element *name, spot *at
     SHOAL_DEBUG_ASSERT(name->kind != SHOAL_ELEMENT_DOUBLE);
     at->hash = shoal_table__hash(table, name);
     at->page = shoal_table__index(table->pages, at->hash);
-    const shoal_page *page = *shoal_table__home(table, at->page);
+    const shoal_page *page = *shoal_table__page_at(table, at->page);
     if (page == NULL) return false;
     uint8_t tag = shoal_table__tag(at->hash);
     for (uint32_t i = shoal_page__next(page, 0, tag); i < page->count;
@@ -116,7 +116,7 @@ static bool store_cell(shoal_account *account, const shoal_table_entry *entry, b
 static bool place_cell(shoal_table *table, shoal_account *account, const spot *at, bool found,
                        const stored *cell)
 {
-    shoal_page **home = shoal_table__home(table, at->page);
+    shoal_page **home = shoal_table__page_at(table, at->page);
     shoal_page *page = *home;
     shoal_slice old = {.size = 0};
     if (found) old = shoal_page__slice(page, at->index);
@@ -187,7 +187,7 @@ static void remove_at(shoal_table *table, shoal_account *account, const spot *at
                       int64_t deadline_ms)
 {
     SHOAL_ASSERT(table->count > 0);
-    shoal_page **home = shoal_table__home(table, at->page);
+    shoal_page **home = shoal_table__page_at(table, at->page);
     free_remote(account, shoal_cell__remote(shoal_page__slice(*home, at->index)));
     shoal_page__remove(*home, at->index);
     *home = shoal_page__trim(account, *home);
@@ -227,7 +227,7 @@ int64_t shoal_table_deadline(const shoal_table *table)
 static spot locate_deadline(const shoal_table *table, shoal_deadline deadline)
 {
     spot at = {.hash = deadline.hash, .page = shoal_table__index(table->pages, deadline.hash)};
-    const shoal_page *page = *shoal_table__home(table, at.page);
+    const shoal_page *page = *shoal_table__page_at(table, at.page);
     SHOAL_ASSERT(page != NULL);
     uint8_t tag = shoal_table__tag(deadline.hash);
     for (at.index = shoal_page__next(page, 0, tag); at.index < page->count;

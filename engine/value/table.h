@@ -99,8 +99,6 @@ uint64_t shoal_table_random(const shoal_table *table, shoal_prng *prng, shoal_ta
 bool shoal_table_free_some(shoal_object *object, shoal_account *account, uint32_t *budget);
 shoal_object *shoal_table_copy(const shoal_object *object, shoal_account *account);
 void shoal_table_move(shoal_object *object, shoal_account *account, uint64_t *cursor,
-                      uint32_t *budget,
-                      bool (*is_sparse)(void *context, const void *memory, size_t size),
-                      void *context);
+                      uint32_t *budget, const shoal_value_mover *mover);
 
 #endif

@@ -69,7 +69,7 @@ bool shoal_table__add_place(shoal_table *table, shoal_account *account)
         return false;
     }
     table->pages++;
-    *shoal_table__home(table, table->pages - 1) = NULL;
+    *shoal_table__page_at(table, table->pages - 1) = NULL;
     return true;
 }
 
@@ -171,7 +171,7 @@ void shoal_table__grow(shoal_table *table, shoal_account *account)
     if (table->count <= (uint64_t)table->pages * FILL_MAX) return;
     uint32_t bit = 1u << (31 - __builtin_clz(table->pages));
     uint32_t source = table->pages - bit;
-    shoal_page *page = *shoal_table__home(table, source);
+    shoal_page *page = *shoal_table__page_at(table, source);
     shoal_page *halves[2];
     if (!make_halves(table, account, page, bit, halves)) return;
     bool divided = halves[0] != NULL && halves[1] != NULL;
@@ -183,8 +183,8 @@ void shoal_table__grow(shoal_table *table, shoal_account *account)
     }
     SHOAL_ASSERT(table->pages == source + bit + 1);
     if (divided) shoal_page__free(account, page);
-    *shoal_table__home(table, source) = halves[0];
-    *shoal_table__home(table, table->pages - 1) = halves[1];
+    *shoal_table__page_at(table, source) = halves[0];
+    *shoal_table__page_at(table, table->pages - 1) = halves[1];
 }
 
 /* ---- joining ---- */
@@ -212,8 +212,8 @@ void shoal_table__shrink(shoal_table *table, shoal_account *account)
 {
     if (table->pages == 1 || table->count >= (uint64_t)table->pages * FILL_MIN) return;
     uint32_t last = table->pages - 1;
-    shoal_page **home = shoal_table__home(table, last - (1u << (31 - __builtin_clz(last))));
-    shoal_page *page = *shoal_table__home(table, last);
+    shoal_page **home = shoal_table__page_at(table, last - (1u << (31 - __builtin_clz(last))));
+    shoal_page *page = *shoal_table__page_at(table, last);
     if (page != NULL && *home != NULL) {
         page = join(account, *home, page);
         if (page == NULL) return;
@@ -225,6 +225,6 @@ void shoal_table__shrink(shoal_table *table, shoal_account *account)
     shoal_table__drop_place(table, account);
     SHOAL_ASSERT(table->pages == last);
     trim_directory(table, account);
-    page = *shoal_table__home(table, 0);
+    page = *shoal_table__page_at(table, 0);
     if (table->pages == 1) table->crowd = page == NULL ? 0 : page->count;
 }

@@ -54,7 +54,7 @@ static inline uint32_t shoal_table__index(uint32_t pages, uint64_t hash)
 }
 
 /* Where page `index` (< pages) hangs. */
-static inline shoal_page **shoal_table__home(const shoal_table *table, uint32_t index)
+static inline shoal_page **shoal_table__page_at(const shoal_table *table, uint32_t index)
 {
     if (table->pages <= SHOAL_TABLE__SEGMENT) return &table->directory.flat[index];
     return &table->directory

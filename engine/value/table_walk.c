@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * value/table_walk.c - going through a table: all of it, page by page with a cursor, or to one entry
- * at random; and a table as a whole, as an object.
+ * value/table_walk.c - going through a table: all of it, page by page with a cursor, or to one
+ * entry at random; and a table as a whole, as an object.
  *
  * The bits of a hash in reverse order are a position between 0 and 2^64. The page that is told by
  * some low bits of the hash holds one stretch of positions, a divided page two stretches one behind
@@ -27,7 +27,7 @@ bool shoal_table_next(const shoal_table *table, shoal_table_place *place, shoal_
 {
     SHOAL_DEBUG_ASSERT(place->page <= table->pages);
     for (; place->page < table->pages; place->page++, place->index = 0) {
-        const shoal_page *page = *shoal_table__home(table, place->page);
+        const shoal_page *page = *shoal_table__page_at(table, place->page);
         if (page == NULL || place->index >= page->count) continue;
         shoal_cell__read(shoal_page__slice(page, place->index++), has_pairs(table), out);
         return true;
@@ -53,7 +53,7 @@ void shoal_table_scan(const shoal_table *table, uint64_t *cursor, shoal_table_vi
     /* The stretch: all of them when there is one page, and the end of the last is 0. */
     uint64_t size = bits == 0 ? 0 : (uint64_t)1 << (64 - bits);
     uint64_t base = bits == 0 ? 0 : position & ~(size - 1);
-    const shoal_page *page = *shoal_table__home(table, index);
+    const shoal_page *page = *shoal_table__page_at(table, index);
     SHOAL_ASSERT(bits < 64);
     for (uint32_t i = 0; page != NULL && i < page->count; i++) {
         shoal_table_entry entry;
@@ -74,14 +74,14 @@ uint64_t shoal_table_random(const shoal_table *table, shoal_prng *prng, shoal_ta
         uint64_t bits = shoal_prng_next(prng);
         uint32_t at = (uint32_t)((bits >> 32) * table->pages >> 32);
         uint32_t place = (uint32_t)((bits & UINT32_MAX) * table->crowd >> 32);
-        const shoal_page *page = *shoal_table__home(table, at);
+        const shoal_page *page = *shoal_table__page_at(table, at);
         if (page == NULL || place >= page->count) continue;
         shoal_cell__read(shoal_page__slice(page, place), has_pairs(table), out);
         return (uint64_t)at << 32 | place;
     }
     uint32_t at = (uint32_t)shoal_prng_below(prng, table->pages);
-    while (*shoal_table__home(table, at) == NULL) at = (at + 1) % table->pages;
-    const shoal_page *page = *shoal_table__home(table, at);
+    while (*shoal_table__page_at(table, at) == NULL) at = (at + 1) % table->pages;
+    const shoal_page *page = *shoal_table__page_at(table, at);
     uint32_t place = (uint32_t)shoal_prng_below(prng, page->count);
     shoal_cell__read(shoal_page__slice(page, place), has_pairs(table), out);
     return (uint64_t)at << 32 | place;
@@ -111,12 +111,12 @@ bool shoal_table_free_some(shoal_object *object, shoal_account *account, uint32_
     table->deadlines = NULL;
     for (; table->pages > 0; shoal_table__drop_place(table, account)) {
         if (*budget == 0) return false;
-        shoal_page *page = *shoal_table__home(table, table->pages - 1);
+        shoal_page *page = *shoal_table__page_at(table, table->pages - 1);
         if (page == NULL) continue;
         if (!free_cells(account, page, budget)) return false;
         shoal_page__free(account, page);
         if (*budget > 0) --*budget;
-        *shoal_table__home(table, table->pages - 1) = NULL;
+        *shoal_table__page_at(table, table->pages - 1) = NULL;
     }
     shoal_account_give(account, (void *)table->directory.flat, shoal_table__directory_size(table));
     shoal_account_give(account, table, sizeof(*table));
@@ -157,11 +157,11 @@ static bool copy_content(shoal_table *to, const shoal_table *from, shoal_account
     SHOAL_ASSERT(to->count == 0);
     for (uint32_t i = 0; i < from->pages; i++) {
         if (i > 0 && !shoal_table__add_place(to, account)) return false;
-        const shoal_page *page = *shoal_table__home(from, i);
+        const shoal_page *page = *shoal_table__page_at(from, i);
         if (page == NULL) continue;
         shoal_page *copy = copy_page(account, page);
         if (copy == NULL) return false;
-        *shoal_table__home(to, i) = copy;
+        *shoal_table__page_at(to, i) = copy;
     }
     to->count = from->count;
     to->crowd = from->crowd;
@@ -186,18 +186,17 @@ shoal_object *shoal_table_copy(const shoal_object *object, shoal_account *accoun
 
 /* ---- moving ---- */
 
-/* Where pieces go that stand in sparse memory. */
-typedef struct mover {
+/* A move on its way. */
+typedef struct way {
     shoal_account *account;
-    bool (*is_sparse)(void *context, const void *memory, size_t size);
-    void *context;
-} mover;
+    const shoal_value_mover *mover;
+} way;
 
 /* The piece, or a copy in its place. */
-static void *move_piece(const mover *how, void *piece, size_t size)
+static void *move_piece(const way *how, void *piece, size_t size)
 {
     SHOAL_DEBUG_ASSERT(piece != NULL);
-    if (!how->is_sparse(how->context, piece, size)) return piece;
+    if (!how->mover->is_sparse(how->mover->context, piece, size)) return piece;
     void *copy = shoal_account_take(how->account, size);
     if (copy == NULL) return piece;
     memcpy(copy, piece, size);
@@ -206,7 +205,7 @@ static void *move_piece(const mover *how, void *piece, size_t size)
 }
 
 /* Moves a page and what its cells refer to. Returns how many pieces that are. */
-static uint32_t move_page(const mover *how, shoal_page **home)
+static uint32_t move_page(const way *how, shoal_page **home)
 {
     if (*home == NULL) return 1;
     *home = move_piece(how, *home, shoal_page__size(*home));
@@ -223,7 +222,7 @@ static uint32_t move_page(const mover *how, shoal_page **home)
 }
 
 /* Moves the part of the directory that page `index` begins. */
-static void move_directory(const mover *how, shoal_table *table, uint32_t index)
+static void move_directory(const way *how, shoal_table *table, uint32_t index)
 {
     SHOAL_DEBUG_ASSERT(index < table->pages);
     if (index == 0)
@@ -235,18 +234,16 @@ static void move_directory(const mover *how, shoal_table *table, uint32_t index)
 }
 
 void shoal_table_move(shoal_object *object, shoal_account *account, uint64_t *cursor,
-                      uint32_t *budget,
-                      bool (*is_sparse)(void *context, const void *memory, size_t size),
-                      void *context)
+                      uint32_t *budget, const shoal_value_mover *mover)
 {
     shoal_table *table = (shoal_table *)object;
-    mover how = {account, is_sparse, context};
-    SHOAL_ASSERT(is_sparse != NULL);
+    const way how = {account, mover};
+    SHOAL_ASSERT(mover->is_sparse != NULL);
     for (; *cursor < table->pages; ++*cursor) {
         if (*budget == 0) return;
         uint32_t index = (uint32_t)*cursor;
         move_directory(&how, table, index);
-        uint32_t pieces = move_page(&how, shoal_table__home(table, index));
+        uint32_t pieces = move_page(&how, shoal_table__page_at(table, index));
         *budget -= pieces < *budget ? pieces : *budget;
     }
     *cursor = 0;

@@ -73,6 +73,12 @@ typedef struct shoal_compound {
  * the type. */
 typedef void (*shoal_value_visit)(void *context, shoal_slice part);
 
+/* Who says which pieces of an object lie in sparse memory. */
+typedef struct shoal_value_mover {
+    bool (*is_sparse)(void *context, const void *memory, size_t size);
+    void *context;
+} shoal_value_mover;
+
 /* What the store and the generic commands must know of a type. A new type is a table of these in
  * value/types.c and a number above. None of them allocates but `copy` and `move`. */
 typedef struct shoal_value_ops {
@@ -94,10 +100,10 @@ typedef struct shoal_value_ops {
     /* Moves pieces of an object out of sparse memory: looks at up to `*budget` pieces from `*cursor`
      * on (0 begins, 0 again at the end; any number is harmless, since the object may have changed
      * or be another since) and takes what it used from `*budget`. Each piece of `size`
-     * bytes (as it was taken) that `is_sparse` names is taken anew, copied and given; where taking
+     * bytes (as it was taken) that the mover names is taken anew, copied and given; where taking
      * fails it stays. The shoal_object itself stays where it is. NULL: the pieces are not moved. */
     void (*move)(shoal_object *object, shoal_account *account, uint64_t *cursor, uint32_t *budget,
-                 bool (*is_sparse)(void *context, const void *memory, size_t size), void *context);
+                 const shoal_value_mover *mover);
 } shoal_value_ops;
 
 /* The table of a compound type; NULL for NONE, STRING and types that are not built in. */

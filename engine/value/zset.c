@@ -244,22 +244,21 @@ static void visit_all(const shoal_compound *value, shoal_value_visit visit, void
 }
 
 static void move(shoal_object *object, shoal_account *account, uint64_t *cursor, uint32_t *budget,
-                 bool (*is_sparse)(void *context, const void *memory, size_t size), void *context)
+                 const shoal_value_mover *mover)
 {
     shoal_zset *set = (shoal_zset *)object;
     SHOAL_ASSERT(object->type == SHOAL_TYPE_ZSET);
-    const shoal_zset_mover mover = {is_sparse, context};
     while (*budget > 0 && *cursor < MOVE_INDEX) {
         if (*cursor >= set->count) {
             *cursor = MOVE_INDEX;
             break;
         }
-        *cursor = shoal_zset__move_leaf(set, account, *cursor, &mover);
+        *cursor = shoal_zset__move_leaf(set, account, *cursor, mover);
         --*budget;
     }
     if (*budget == 0) return;
     uint64_t at = *cursor & ~MOVE_INDEX;
-    shoal_zset__index_move(&set->index, account, &at, budget, &mover);
+    shoal_zset__index_move(&set->index, account, &at, budget, mover);
     *cursor = at == 0 ? 0 : at | MOVE_INDEX;
 }
 

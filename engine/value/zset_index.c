@@ -417,7 +417,7 @@ uint64_t shoal_zset__index_walk(const shoal_zset_index *index, uint64_t from, ui
 
 /* A copy of `size` bytes in place of `*piece` when that is sparse. */
 static void move_piece(shoal_account *account, void **piece, size_t size,
-                       const shoal_zset_mover *mover)
+                       const shoal_value_mover *mover)
 {
     SHOAL_DEBUG_ASSERT(size > 0);
     if (!mover->is_sparse(mover->context, *piece, size)) return;
@@ -429,7 +429,7 @@ static void move_piece(shoal_account *account, void **piece, size_t size,
 }
 
 void shoal_zset__index_move(shoal_zset_index *index, shoal_account *account, uint64_t *cursor,
-                            uint32_t *budget, const shoal_zset_mover *mover)
+                            uint32_t *budget, const shoal_value_mover *mover)
 {
     uint64_t segments = index->directory == NULL ? 0 : UINT64_C(1) << index->depth;
     for (; *budget > 0 && *cursor < segments; ++*cursor, --*budget) {

@@ -88,6 +88,6 @@ uint64_t shoal_zset__index_walk(const shoal_zset_index *index, uint64_t from, ui
 
 /* As the move of shoal_value_ops for the pieces of the index. */
 void shoal_zset__index_move(shoal_zset_index *index, shoal_account *account, uint64_t *cursor,
-                            uint32_t *budget, const shoal_zset_mover *mover);
+                            uint32_t *budget, const shoal_value_mover *mover);
 
 #endif

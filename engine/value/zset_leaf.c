@@ -73,7 +73,7 @@ bool shoal_zset__member_give(shoal_account *account, const shoal_zset_leaf *leaf
 }
 
 void shoal_zset__members_move(shoal_account *account, shoal_zset_leaf *leaf,
-                              const shoal_zset_mover *mover)
+                              const shoal_value_mover *mover)
 {
     SHOAL_DEBUG_ASSERT(mover->is_sparse != NULL);
     for (uint32_t i = 0; i < leaf->count; i++) {

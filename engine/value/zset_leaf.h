@@ -48,12 +48,6 @@ typedef struct shoal_zset_stored {
     uint8_t tag;
 } shoal_zset_stored;
 
-/* Which memory is to be moved: as for shoal_value_ops.move. */
-typedef struct shoal_zset_mover {
-    bool (*is_sparse)(void *context, const void *memory, size_t size);
-    void *context;
-} shoal_zset_mover;
-
 /* Elements `from` .. `to` - 1 of a leaf. */
 typedef struct shoal_zset_range {
     const shoal_zset_leaf *leaf;
@@ -114,7 +108,7 @@ bool shoal_zset__member_give(shoal_account *account, const shoal_zset_leaf *leaf
 
 /* Moves the long members that are sparse. */
 void shoal_zset__members_move(shoal_account *account, shoal_zset_leaf *leaf,
-                              const shoal_zset_mover *mover);
+                              const shoal_value_mover *mover);
 
 /* Is there room for one more element that takes so many bytes? */
 static inline bool shoal_zset__leaf_fits(const shoal_zset_leaf *leaf, uint32_t bytes)

@@ -454,7 +454,7 @@ bool shoal_zset__free_tree(shoal_zset *set, shoal_account *account, uint32_t *bu
 
 /* The nodes on the way to a leaf whose first leaf it is. */
 static void move_nodes(shoal_zset *set, shoal_account *account, shoal_zset_path *path,
-                       const shoal_zset_mover *mover)
+                       const shoal_value_mover *mover)
 {
     for (uint32_t level = path->height; level-- > 0;) {
         shoal_zset_inner *old = path->steps[level].node;
@@ -471,7 +471,7 @@ static void move_nodes(shoal_zset *set, shoal_account *account, shoal_zset_path 
 }
 
 uint64_t shoal_zset__move_leaf(shoal_zset *set, shoal_account *account, uint64_t rank,
-                               const shoal_zset_mover *mover)
+                               const shoal_value_mover *mover)
 {
     shoal_zset_path path;
     SHOAL_ASSERT(rank < set->count);

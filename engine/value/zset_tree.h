@@ -104,6 +104,6 @@ bool shoal_zset__free_tree(shoal_zset *set, shoal_account *account, uint32_t *bu
 /* Moves what is sparse of the leaf with the element of `rank`, of its long members, and of the nodes
  * above whose first leaf it is. Returns the rank behind the leaf. */
 uint64_t shoal_zset__move_leaf(shoal_zset *set, shoal_account *account, uint64_t rank,
-                               const shoal_zset_mover *mover);
+                               const shoal_value_mover *mover);
 
 #endif

@@ -291,8 +291,9 @@ static void move(world *w)
     if (w->count == 0) return;
     do {
         uint32_t budget = 3;
+        const shoal_value_mover mover = {one_in_three, w};
         shoal_value_ops_of(SHOAL_TYPE_LIST)
-            ->move(shoal_list_object(w->list), &w->account, &cursor, &budget, one_in_three, w);
+            ->move(shoal_list_object(w->list), &w->account, &cursor, &budget, &mover);
         assert_true(budget < 3 && ++rounds < 2 * COUNT_MAX);
     } while (cursor != 0);
 }

@@ -262,9 +262,10 @@ static void a_table_is_moved_in_pieces_and_keeps_its_content(void **state)
     int64_t bytes = account.bytes, blocks = heap.blocks;
     uint64_t cursor = 0;
     uint32_t asked = 0, steps = 0;
+    const shoal_value_mover mover = {every_second, &asked};
     do {
         uint32_t budget = 64;
-        shoal_table_move(&table->object, &account, &cursor, &budget, every_second, &asked);
+        shoal_table_move(&table->object, &account, &cursor, &budget, &mover);
         steps++;
     } while (cursor != 0);
     assert_true(steps > 10);

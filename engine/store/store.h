@@ -297,8 +297,8 @@ typedef struct shoal_scan {
 
 /* Visits live items from `*cursor` on (0 begins) until scan->count buckets have been seen or the
  * walk is over (then `*cursor` is 0). Inside enter and leave; no gate; stateless. Every key
- * present for the whole walk is visited exactly once, others at most once. Cursors
- * survive growth and shrinking; as numbers they stay below 2^53 for less than some 60 million
+ * present for the whole walk is visited exactly once, others at most once each time
+ * they are put. Cursors survive growth and shrinking; as numbers they stay below 2^53 for less than some 60 million
  * keys a slot (values that never came from a walk are harmless). The items stay readable until
  * the leave. */
 void shoal_store_scan(shoal_thread *thread, const shoal_scan *scan, uint64_t *cursor,

@@ -265,8 +265,8 @@ SHOAL_API SHOAL_MUST_USE shoal_err shoal_cache_clear(shoal_cache_thread *thread)
 typedef void (*shoal_cache_visit)(void *context, shoal_slice key, const shoal_cache_value *value);
 
 /* Visits about `count` keys, perhaps none, from `*cursor` on; 0 begins, and comes back at the end.
- * Keys that are there all the while are visited exactly once, others at most once, whatever is
- * written meanwhile and by whom. Cursors hold no memory and stay valid for ever. */
+ * Keys that are there all the while are visited exactly once, others at most once for each
+ * time that they are put, whatever is written meanwhile and by whom. Cursors hold no memory and stay valid for ever. */
 SHOAL_API void shoal_cache_scan(shoal_cache_thread *thread, uint64_t *cursor, uint32_t count,
                                 shoal_cache_visit visit, void *context);
 

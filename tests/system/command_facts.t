@@ -11,7 +11,11 @@ use Test::More;
 use Time::HiRes qw(sleep);
 
 # Newer than 7.0.
-my %newer = map { $_ => 1 } qw(client|setinfo);
+my %newer = map { $_ => 1 } qw(
+    client|setinfo delex delifeq digest msetex
+    hexpire hpexpire hexpireat hpexpireat httl hpttl hexpiretime hpexpiretime hpersist
+    hgetdel hgetex hsetex
+);
 
 my $build = $ENV{SHOAL_BUILD} // "$FindBin::Bin/../../build/release";
 my @pids;

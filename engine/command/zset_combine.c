@@ -259,7 +259,7 @@ static shoal_err unite(const combination *c, shoal_zset_edit *edit)
             double score = weighted(&c->inputs[i], entry.score);
             shoal_zset_edit_find(edit, entry.member, &spot);
             if (spot.found) score = joined(c->aggregate, spot.score, score);
-            if (spot.found && score == spot.score) continue;
+            if (spot.found && score == spot.score && score != 0) continue;
             shoal_err err = shoal_zset_edit_put(edit, entry.member, &spot, score);
             if (err != 0) return err;
         }
@@ -335,7 +335,9 @@ static void store_result(shoal_call *call, const combination *c)
     shoal_zset_change change;
     SHOAL_ASSERT(c->storing);
     shoal_zset_change__begin_empty(call, 0, &change);
+    change.edit.scratch = true;
     shoal_err err = combine(c, &change.edit);
+    shoal_zset_edit_settle(&change.edit);
     change.changed = err == 0;
     shoal_compound result = shoal_zset_edit_view(&change.edit);
     uint64_t count = shoal_zset_count(&result);
@@ -348,6 +350,7 @@ static void answer_result(shoal_call *call, const combination *c)
     shoal_zset_edit edit;
     SHOAL_ASSERT(!c->storing);
     shoal_zset_edit__scratch(call, &edit);
+    edit.scratch = true;
     shoal_err err = combine(c, &edit);
     if (shoal_call__stored(call, err)) {
         shoal_compound result = shoal_zset_edit_view(&edit);

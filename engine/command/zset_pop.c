@@ -178,8 +178,8 @@ void shoal_command__bzmpop(shoal_call *call)
 {
     pop_plan plan = {.count = 1, .named = true, .style = {.scores = true, .nested = true}};
     int64_t deadline_us;
-    if (!shoal_call__timeout(call, 1, &deadline_us)) return;
     if (!parse_mpop(call, 2, &plan)) return;
+    if (!shoal_call__timeout(call, 1, &deadline_us)) return;
     SHOAL_ASSERT(call->key_count > 0);
     pop_or_wait(call, &plan, deadline_us);
 }

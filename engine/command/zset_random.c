@@ -129,12 +129,13 @@ void shoal_command__zrandmember(shoal_call *call)
     int64_t wanted;
     shoal_compound set;
     bool scores = call->argc == 4 && shoal_call__word(call, 3, "withscores");
-    if (!shoal_call__choice(call, 2, scores, &wanted)) return;
     SHOAL_ASSERT(call->argc > 2);
+    if (!shoal_call__choice(call, 2, false, &wanted)) return;
     if (call->argc > 3 && !scores) {
         shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
         return;
     }
+    if (scores && !shoal_call__choice(call, 2, true, &wanted)) return;
     if (!shoal_call__look_compound(call, 0, SHOAL_TYPE_ZSET, &set)) return;
     uint64_t count = shoal_zset_count(&set);
     shoal_zset_style style = {.scores = scores};

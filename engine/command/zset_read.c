@@ -4,7 +4,6 @@
  * ZSCAN.
  */
 #include "base/assert.h"
-#include "base/number.h"
 #include "command/collection.h"
 #include "command/zset.h"
 
@@ -80,20 +79,22 @@ void shoal_command__zcount(shoal_call *call)
 typedef struct walk {
     shoal_reply reply; /* the elements */
     shoal_scan_options options;
-    size_t found; /* elements of the reply */
+    size_t found;  /* elements of the reply */
+    bool listpack; /* whole scores are answered with all their digits, as they are in one */
 } walk;
 
 static void visit(void *context, const shoal_zset_entry *entry)
 {
     walk *wanted = context;
-    char text[SHOAL_NUMBER_DOUBLE_MAX];
+    char text[32];
     SHOAL_DEBUG_ASSERT(wanted->options.count > 0);
     if (wanted->options.matching && !shoal_text_glob(wanted->options.pattern, entry->member, false))
         return;
     shoal_reply_bulk(&wanted->reply, entry->member);
     /* A bulk string in RESP3 too. */
-    size_t size = shoal_number_from_double(entry->score, text);
-    shoal_reply_bulk(&wanted->reply, (shoal_slice){text, size});
+    shoal_element score = {.kind = SHOAL_ELEMENT_DOUBLE, .number = entry->score};
+    if (wanted->listpack) score = shoal_element_of_double(entry->score);
+    shoal_reply_bulk(&wanted->reply, shoal_element_text(&score, text));
     wanted->found += 2;
 }
 
@@ -105,7 +106,8 @@ void shoal_command__zscan(shoal_call *call)
     if (!shoal_scan__cursor(call, 2, &cursor)) return;
     if (!shoal_call__look_compound(call, 0, SHOAL_TYPE_ZSET, &set)) return;
     shoal_buffer elements = shoal_buffer_make(&call->env->allocator);
-    walk wanted = {.reply = {&elements, call->reply.protocol}};
+    walk wanted = {.reply = {&elements, call->reply.protocol},
+                   .listpack = shoal_zset_is_listpack(&set)};
     if (set.object == NULL && set.pack.data == NULL) {
         /* Redis looks at the options of keys only that are there. */
         shoal_scan__reply(call, 0, &elements, 0);

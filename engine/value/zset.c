@@ -28,6 +28,12 @@ uint64_t shoal_zset_count(const shoal_compound *set)
     return set->pack.data == NULL ? 0 : shoal_pack_count(set->pack) / 2;
 }
 
+bool shoal_zset_is_listpack(const shoal_compound *set)
+{
+    SHOAL_DEBUG_ASSERT(set != NULL);
+    return set->object == NULL || set->object->encoding == SHOAL_ZSET__LISTPACK;
+}
+
 bool shoal_zset_score(const shoal_compound *set, shoal_slice member, double *score)
 {
     SHOAL_DEBUG_ASSERT(score != NULL);
@@ -201,9 +207,8 @@ static bool free_some(shoal_object *object, shoal_account *account, uint32_t *bu
 
 static const char *encoding(const shoal_compound *value)
 {
-    const shoal_zset *set = set_of(value);
-    SHOAL_ASSERT(set != NULL || value->pack.data != NULL);
-    return set == NULL || set->object.encoding == SHOAL_ZSET__LISTPACK ? "listpack" : "skiplist";
+    SHOAL_ASSERT(value->object != NULL || value->pack.data != NULL);
+    return shoal_zset_is_listpack(value) ? "listpack" : "skiplist";
 }
 
 static shoal_object *copy(const shoal_object *object, shoal_account *account)

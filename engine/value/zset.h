@@ -5,7 +5,8 @@
  * one an object: a counted B+tree of elements that stand in its leaves, with a hash index beside it.
  * Both are read through the functions below, and changed through a shoal_zset_edit.
  *
- * Ranks count from 0 at the lowest score. No score is not-a-number; -0 is kept as 0.
+ * Ranks count from 0 at the lowest score. No score is not-a-number; -0 equals 0 and becomes 0 in what
+ * clients call a listpack.
  *
  * Threads: as value/value.h says. Reading never allocates.
  */
@@ -29,6 +30,8 @@ typedef struct shoal_zset_entry {
 
 /* Elements. */
 uint64_t shoal_zset_count(const shoal_compound *set);
+/* What clients call it: a listpack, or else a skiplist. */
+bool shoal_zset_is_listpack(const shoal_compound *set);
 /* True and `*score` when `member` is in the set. */
 bool shoal_zset_score(const shoal_compound *set, shoal_slice member, double *score);
 /* True and `*rank` when `member` is in the set. */
@@ -120,6 +123,8 @@ typedef struct shoal_zset_edit {
     shoal_prng *prng;   /* gives the seed of an object that is made */
     shoal_zset *object; /* NULL: the pack */
     bool made;          /* the object was made here; the edit owns it until it is taken */
+    bool scratch;       /* set behind begin: keeps every -0, until it is settled */
+    bool minus_zero;    /* one has been put */
     uint32_t count;     /* elements of the pack */
     uint32_t size;      /* bytes of the pack */
     char pack[SHOAL_PACK_INLINE_MAX];
@@ -139,6 +144,8 @@ typedef struct shoal_zset_spot {
 void shoal_zset_edit_begin(shoal_zset_edit *edit, const shoal_compound *set);
 /* Ends an edit whose result is not wanted: frees an object that was made. */
 void shoal_zset_edit_drop(shoal_zset_edit *edit);
+/* Makes every -0 of what is scratch and a listpack a 0. */
+void shoal_zset_edit_settle(shoal_zset_edit *edit);
 /* What is edited, to be read. Valid until the next change. */
 shoal_compound shoal_zset_edit_view(const shoal_zset_edit *edit);
 /* Finds a member. */

@@ -21,6 +21,7 @@ void shoal_zset_edit_begin(shoal_zset_edit *edit, const shoal_compound *set)
     SHOAL_ASSERT(edit->account != NULL);
     edit->object = (shoal_zset *)set->object;
     edit->made = false;
+    edit->scratch = edit->minus_zero = false;
     if (edit->object != NULL) {
         SHOAL_ASSERT(edit->object->object.type == SHOAL_TYPE_ZSET);
         return;
@@ -159,13 +160,64 @@ static shoal_err put_in_object(shoal_zset_edit *edit, shoal_slice member,
     return err;
 }
 
+/* Clients that see a listpack see no -0, as in Redis; adding 0 makes it one. */
+static bool is_listpack(const shoal_zset_edit *edit)
+{
+    SHOAL_DEBUG_ASSERT(edit->account != NULL);
+    return edit->object == NULL || edit->object->object.encoding == SHOAL_ZSET__LISTPACK;
+}
+
+static bool is_minus_zero(double score)
+{
+    SHOAL_DEBUG_ASSERT(score == score);
+    return score == 0 && __builtin_signbit(score);
+}
+
+static void settle_pack(shoal_zset_edit *edit)
+{
+    uint32_t at = SHOAL_PACK_HEAD;
+    const shoal_element zero = shoal_element_of_integer(0);
+    while (at < edit->size) {
+        const char *end = edit->pack + edit->size;
+        shoal_zset_pair pair;
+        shoal_zset__pair(edit->pack + at, end, &pair);
+        uint32_t score = (uint32_t)(shoal_pack_skip(pair.at, end) - edit->pack);
+        uint32_t size = (uint32_t)(pair.next - edit->pack) - score;
+        if (is_minus_zero(shoal_element_double(&pair.score))) {
+            open_gap(edit, score, size, (uint32_t)shoal_pack_size_of(&zero));
+            shoal_pack_write(edit->pack + score, &zero);
+            size = (uint32_t)shoal_pack_size_of(&zero);
+        }
+        at = score + size;
+    }
+    SHOAL_ASSERT(at == edit->size);
+}
+
+void shoal_zset_edit_settle(shoal_zset_edit *edit)
+{
+    if (!edit->minus_zero || !is_listpack(edit)) return;
+    edit->minus_zero = edit->scratch = false;
+    if (edit->object == NULL) {
+        settle_pack(edit);
+        return;
+    }
+    SHOAL_ASSERT(edit->object->count > 0);
+    shoal_zset_path path;
+    shoal_zset__to_rank(edit->object, 0, &path);
+    for (uint64_t left = edit->object->count; left > 0; left--) {
+        shoal_zset__scores(path.leaf)[path.at] += 0.0;
+        if (left > 1) shoal_zset__step(&path, false);
+    }
+}
+
 shoal_err shoal_zset_edit_put(shoal_zset_edit *edit, shoal_slice member,
                               const shoal_zset_spot *spot, double score)
 {
     SHOAL_ASSERT(score == score);
-    score += 0.0; /* -0 becomes 0: Redis's compact form knows no other */
+    bool compact = is_listpack(edit) && (spot->found || within_limits(edit, member));
+    if (compact && !edit->scratch) score += 0.0;
+    edit->minus_zero |= is_minus_zero(score);
     if (edit->object == NULL) {
-        bool compact = spot->found || within_limits(edit, member);
         if (compact && put_in_pack(edit, member, spot, score)) return 0;
         /* `member` may be borrowed from anything but the pack itself, which is not used again. */
         shoal_err err = make_object(edit);

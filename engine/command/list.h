@@ -16,6 +16,7 @@ typedef struct shoal_lists__target {
     uint64_t count;
     int64_t expires_ms;
     shoal_list_limits limits;
+    const char *popped; /* the one element that begin_pop took from a pack, else NULL */
 } shoal_lists__target;
 
 /* Elements to push, in the order of the arguments. */
@@ -44,7 +45,7 @@ shoal_list_edit shoal_lists__edit(const shoal_call *call, const shoal_lists__tar
 /* Taking `count` (1..target->count) elements from an end and telling them goes in three steps: begin,
  * which alone can fail (false after writing an error); tell, which writes them as bulks, the
  * outermost first; end. */
-bool shoal_lists__begin_pop(shoal_call *call, const shoal_lists__target *target, shoal_list_end end,
+bool shoal_lists__begin_pop(shoal_call *call, shoal_lists__target *target, shoal_list_end end,
                             uint64_t count);
 void shoal_lists__tell(shoal_call *call, const shoal_lists__target *target, shoal_list_end end,
                        uint64_t count);

@@ -15,6 +15,7 @@ bool shoal_lists__find(shoal_call *call, uint32_t index, shoal_lists__target *ta
 {
     const shoal_item *item;
     target->key = &call->keys[index];
+    target->popped = NULL;
     if (!shoal_call__find_compound(call, index, SHOAL_TYPE_LIST, &item, &target->value))
         return false;
     target->count = shoal_list_count(&target->value);
@@ -49,7 +50,7 @@ static bool put_pack(shoal_call *call, const shoal_lists__target *target, shoal_
                      uint64_t count)
 {
     char head[SHOAL_PACK_HEAD];
-    SHOAL_ASSERT(count > 0 && count <= SHOAL_LIST_PACK_COUNT && parts.count <= 4);
+    SHOAL_ASSERT(count > 0 && count < UINT16_MAX && parts.count <= 4);
     shoal_slice all[5] = {{head, sizeof(head)}};
     uint32_t used = 1;
     for (uint32_t i = 0; i < parts.count; i++) {
@@ -141,10 +142,9 @@ bool shoal_lists__add(shoal_call *call, const shoal_lists__target *target,
     }
     char bytes[SHOAL_LIST_PACK_BYTES];
     shoal_slice body = body_of(target);
-    size_t room = sizeof(bytes) - SHOAL_PACK_HEAD - body.size;
     uint64_t count = target->count + push->count;
-    if (shoal_list_fits_pack(target->limits, 0, count)) {
-        size_t size = write_pushed(push, bytes, room);
+    if (shoal_list_fits_pack(target->limits, SHOAL_PACK_HEAD + body.size, count)) {
+        size_t size = write_pushed(push, bytes, sizeof(bytes) - SHOAL_PACK_HEAD - body.size);
         if (size != 0) {
             shoal_slice parts[2] = {body, {bytes, size}};
             if (push->end == SHOAL_LIST_HEAD) {
@@ -259,23 +259,40 @@ void shoal_lists__shrunk(shoal_call *call, const shoal_lists__target *target)
     SHOAL_ASSERT(err == 0 || err == SHOAL_ERR_NO_MEMORY);
 }
 
-bool shoal_lists__begin_pop(shoal_call *call, const shoal_lists__target *target, shoal_list_end end,
+bool shoal_lists__begin_pop(shoal_call *call, shoal_lists__target *target, shoal_list_end end,
                             uint64_t count)
 {
     SHOAL_ASSERT(count > 0 && count <= target->count);
     if (target->value.object != NULL) return true;
-    return shoal_lists__replace(call, target, end == SHOAL_LIST_HEAD ? 0 : target->count - count,
-                                count, NULL);
+    /* Where the kept part and the popped part meet is looked for once: it may be a long walk. */
+    shoal_slice body = body_of(target);
+    uint64_t before = end == SHOAL_LIST_HEAD ? count : target->count - count;
+    const char *meet = shoal_pack_at(target->value.pack, (uint32_t)before);
+    shoal_slice left = {body.data, (size_t)(meet - body.data)};
+    shoal_slice right = {meet, body.size - left.size};
+    if (count == 1) target->popped = end == SHOAL_LIST_HEAD ? left.data : right.data;
+    if (count < target->count) {
+        shoal_slice kept = end == SHOAL_LIST_HEAD ? right : left;
+        return put_pack(call, target, (shoal_gather){&kept, 1}, target->count - count);
+    }
+    shoal_store_remove_locked(call->thread, target->key);
+    return true;
 }
 
 void shoal_lists__tell(shoal_call *call, const shoal_lists__target *target, shoal_list_end end,
                        uint64_t count)
 {
     SHOAL_ASSERT(count > 0 && count <= target->count);
-    shoal_list_cursor cursor;
-    bool backward = end == SHOAL_LIST_TAIL;
-    shoal_list_seek(&cursor, &target->value, backward ? target->count - 1 : 0, backward);
     shoal_element element;
+    if (target->popped != NULL) {
+        shoal_pack_read(target->popped, shoal_pack_end(target->value.pack), &element);
+        shoal_lists__reply_element(&call->reply, &element);
+        return;
+    }
+    shoal_list_cursor cursor;
+    bool backward = end == SHOAL_LIST_TAIL && count > 1;
+    uint64_t first = end == SHOAL_LIST_TAIL ? target->count - 1 : 0;
+    shoal_list_seek(&cursor, &target->value, first, backward);
     for (; count > 0 && shoal_list_next(&cursor, &element); count--)
         shoal_lists__reply_element(&call->reply, &element);
 }

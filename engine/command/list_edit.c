@@ -79,7 +79,7 @@ static uint32_t count_equal(shoal_slice pack, const shoal_element *probe)
     const char *end = shoal_pack_end(pack);
     const char *at = shoal_pack_find(pack, shoal_pack_first(pack), probe, 0);
     for (; at != NULL; count++) at = shoal_pack_find(pack, shoal_pack_skip(at, end), probe, 0);
-    SHOAL_DEBUG_ASSERT(count <= SHOAL_LIST_PACK_COUNT);
+    SHOAL_DEBUG_ASSERT(count <= shoal_pack_count(pack));
     return count;
 }
 
@@ -96,7 +96,7 @@ static int64_t remove_packed(shoal_call *call, const shoal_lists__target *target
         shoal_store_remove_locked(call->thread, target->key);
         return removed;
     }
-    char bytes[SHOAL_LIST_PACK_BYTES];
+    char bytes[SHOAL_PACK_INLINE_MAX];
     SHOAL_ASSERT(pack.size <= sizeof(bytes));
     char *out = bytes + SHOAL_PACK_HEAD;
     const char *kept = shoal_pack_first(pack), *from = kept, *end = shoal_pack_end(pack);

@@ -23,8 +23,7 @@ static void element_at(const shoal_lists__target *target, shoal_list_end end,
                        shoal_list_cursor *cursor, shoal_element *element)
 {
     SHOAL_ASSERT(target->count > 0);
-    bool backward = end == SHOAL_LIST_TAIL;
-    shoal_list_seek(cursor, &target->value, backward ? target->count - 1 : 0, backward);
+    shoal_list_seek(cursor, &target->value, end == SHOAL_LIST_TAIL ? target->count - 1 : 0, false);
     shoal_list_next(cursor, element);
 }
 
@@ -106,7 +105,7 @@ static void take_back(shoal_call *call, uint32_t index, shoal_list_end end)
 }
 
 /* From key 0, which has elements, to key 1. */
-static void move(shoal_call *call, const shoal_lists__target *from, direction way)
+static void move(shoal_call *call, shoal_lists__target *from, direction way)
 {
     SHOAL_ASSERT(call->key_count == 2);
     if (call->keys[0].place == call->keys[1].place &&

@@ -31,10 +31,10 @@ typedef struct shoal_list_limits {
  * 64 KiB; 0 and what is below mean 1 and -5. */
 shoal_list_limits shoal_list_limits_of(int64_t setting);
 
-/* Most bytes and elements of a list that is kept as a pack: walking it costs less than what an
- * object takes. */
-#define SHOAL_LIST_PACK_BYTES SHOAL_PACK_INLINE_MAX
-#define SHOAL_LIST_PACK_COUNT 128u
+/* Most bytes and elements of a list that is kept as a pack. Each push and pop writes it anew, and a
+ * pop at the tail walks it: longer ones cost a queue more than an object does (measured). */
+#define SHOAL_LIST_PACK_BYTES 512u
+#define SHOAL_LIST_PACK_COUNT 64u
 /* A list that has become as small as this is worth making a pack again. */
 #define SHOAL_LIST_SMALL_COUNT 16u
 #define SHOAL_LIST_SMALL_BYTES 256u

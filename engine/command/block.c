@@ -10,8 +10,8 @@
  *                            +---------------------------------+  never waited, or told at once
  *
  * Claims:
- *   B1  Queues and waiters are touched under the gate of their key only; an errand enters and leaves
- *       all its queues under all its gates.
+ *   B1  Queues and waiters are touched under the gate of their key only; an errand enters and
+ *       leaves all its queues under all its gates.
  *   B2  One run at a time. Who takes `waiting` from WAITING to WOKEN, by one compare-and-swap, owns
  *       the operation and pushes it; nobody else does until it has run and is WAITING again, which
  *       is the last touch of that run. So no operation is in two queues of gates.

@@ -65,8 +65,8 @@ typedef enum shoal_unblock {
 bool shoal_block__resume(shoal_errand *errand, shoal_call *call);
 
 /* The handler of an errand asked to wait, call->wish: true when it does, and then the errand may be
- * running again on another thread. False when it must be answered now, which is written. `here`: the
- * session's own thread is just running the command for the first time. Under the gates. */
+ * running again on another thread. False when it must be answered now, which is written. `here`:
+ * the session's own thread is just running the command for the first time. Under the gates. */
 bool shoal_block__wait(shoal_errand *errand, shoal_call *call, bool here);
 
 /* An errand that may have waited is about to go home. Under its gates. */

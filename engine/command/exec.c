@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/exec.c - EXEC: a queue cut into pieces, each piece run under all its gates, on this thread
- * if they are free and otherwise, as an errand, on the thread that lets go of them. See multi.h.
+ * command/exec.c - EXEC: a queue cut into pieces, each piece run under all its gates, on this
+ * thread if they are free and otherwise, as an errand, on the thread that lets go of them.
  *
  *   EXEC -> piece -> single -> piece ... -> over
  *             |         |

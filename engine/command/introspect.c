@@ -10,10 +10,9 @@
 
 /* Names of SHOAL_FLAG_ bits, from bit 0 on. */
 static const char *const flag_names[] = {
-    "write",    "readonly",         "denyoom",  "admin",      "pubsub",
-    "noscript", "blocking",         "loading",  "stale",      "fast",
-    "no_auth",  "no_async_loading", "no_multi", "allow_busy", "skip_slowlog",
-    "movablekeys",
+    "write",    "readonly",   "denyoom",      "admin",       "pubsub",  "noscript",
+    "blocking", "loading",    "stale",        "fast",        "no_auth", "no_async_loading",
+    "no_multi", "allow_busy", "skip_slowlog", "movablekeys",
 };
 /* Behind the bits of commands.def: some keys are not found by first, last and step. */
 #define MOVABLE_KEYS (SHOAL_FLAG_SKIP_SLOWLOG << 1)

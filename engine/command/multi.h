@@ -4,7 +4,7 @@
  *
  * What EXEC promises. The commands on data between two others form a piece (PING, SELECT and what
  * else only concerns the connection may stand in between). A piece runs as one operation under the
- * gates of all places of all its keys, and readers queue meanwhile when it writes: so everybody sees
+ * gates of all places of all its keys, and readers queue meanwhile when it writes: everybody sees
  * all of it or nothing. The watched keys are looked at under the gates of the first piece. Commands
  * of other actors (CONFIG, CLUSTER, INFO, CLIENT LIST, FLUSHALL, DEBUG ...) end a piece; they run
  * one by one as they would outside, in their turn, and the next piece begins behind them.
@@ -14,8 +14,8 @@
  * meanwhile; only operations of the same slots queue.
  *
  * Claims:
- *   M1  A piece is one gate operation (gate.c: G1, G7), with the gates of every key of every command
- *       in it; no other operation of those slots runs in between, and no reader sees a part.
+ *   M1  A piece is one gate operation (gate.c: G1, G7), with the gates of every key of every
+ *       command in it; no other operation of those slots runs in between, and no reader sees a part.
  *   M2  A piece runs on any thread; what it touches besides the store are its own queue and the
  *       reply of its errand, which its session's worker leaves alone until the errand is home.
  *   M3  Replies come in the order of the commands, those of several pieces one behind the other.

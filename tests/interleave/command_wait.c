@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Small interleavings of whole workers, all of them: waiting for keys against pushes, timeouts and
- * disconnects; transactions against readers, writers and watchers. The engine up to the command room
- * is compiled with a hook before every access to a shared word (support/explorer.h).
+ * disconnects; transactions against readers, writers and watchers. The engine up to the command
+ * room is compiled with a hook before every access to a shared word (support/explorer.h).
  *
  * The letters are the claims of command/block.c, multi.h and watch.h.
  */
@@ -37,7 +37,7 @@ static int close_box(void **state)
     client_close(&c);
     client_close(&d);
     command_box_settle(&box);
-    assert_int_equal(atomic_load(&box.env.blocked), 0);
+    assert_int_equal(shoal_load_relaxed(&box.env.blocked), 0);
     command_box_close(&box);
     return 0;
 }
@@ -69,7 +69,7 @@ static void forget(command_client *client)
 static void settle(void)
 {
     command_box_settle(&box);
-    assert_int_equal(atomic_load(&box.env.blocked), 0);
+    assert_int_equal(shoal_load_relaxed(&box.env.blocked), 0);
 }
 
 static void start_empty(void)
@@ -206,7 +206,7 @@ static void the_next_is_served(void)
         client_asks(&b, "RPUSH k1 y~", ":1~");
         client_got(&c, "*2~$2~k1~$1~y~");
     }
-    assert_int_equal(atomic_load(&box.env.blocked), 0);
+    assert_int_equal(shoal_load_relaxed(&box.env.blocked), 0);
     client_asks(&b, "EXISTS k1 k2~", ":0~");
 }
 

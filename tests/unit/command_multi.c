@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Transactions: what is queued and what is refused, EXEC as one piece, the pieces around commands of
- * other actors, WATCH to the key and to the moment, and gates that others hold meanwhile.
+ * Transactions: what is queued and what is refused, EXEC as one piece, the pieces around commands
+ * of other actors, WATCH to the key and to the moment, and gates that others hold meanwhile.
  */
 #include <stdio.h>
 #include <string.h>

@@ -116,9 +116,14 @@ static void empty_database(shoal_thread *thread, uint32_t db)
         uint32_t place = SHOAL_PLACE(db, slot);
         bool taken = shoal_gate__take(thread, place);
         SHOAL_ASSERT(taken);
-        (void)shoal_store_clear_locked(thread, place);
+        bool cleared = shoal_store_clear_locked(thread, place) > 0;
         shoal_gate__release(thread, place);
-        slot = shoal_map__next(used, slot + 1, SHOAL_SLOTS - 1);
+        slot = shoal_map__next(used, cleared ? slot + 1 : slot, SHOAL_SLOTS - 1);
+        if (cleared) continue;
+        /* Without memory for noting more of them: what has been noted goes first. */
+        shoal_thread_leave(thread);
+        shoal_limbo__clear(thread);
+        shoal_thread_enter(thread, thread->now);
     }
 }
 

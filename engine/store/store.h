@@ -210,7 +210,7 @@ SHOAL_MUST_USE shoal_err shoal_store_put_pack_locked(shoal_thread *thread, const
  * settled: its bytes are 0. What is taken and given must be settled (by put_object, or by changed)
  * for one object before the next is touched; what was made and freed again settles itself. */
 shoal_account *shoal_thread_account(shoal_thread *thread);
-/* The thread's own allocator, uncounted: what was taken from one thread's may be given to another's. */
+/* The thread's own allocator, uncounted: what was taken from one may be given to another's. */
 const shoal_allocator *shoal_thread_allocator(const shoal_thread *thread);
 /* Replaces or creates with an object that was made with the thread's account, which is settled; the
  * store owns it from then on. 0 or SHOAL_ERR_NO_MEMORY; then nothing has changed, and the object
@@ -297,10 +297,10 @@ typedef struct shoal_scan {
 
 /* Visits live items from `*cursor` on (0 begins) until scan->count buckets have been seen or the
  * walk is over (then `*cursor` is 0). Inside enter and leave; no gate; stateless. Every key
- * present for the whole walk is visited exactly once, others at most once each time
- * they are put. Cursors survive growth and shrinking; as numbers they stay below 2^53 for less than some 60 million
- * keys a slot (values that never came from a walk are harmless). The items stay readable until
- * the leave. */
+ * present for the whole walk is visited exactly once, others at most once each time they
+ * are put. Cursors survive growth and shrinking; as numbers they stay below 2^53 for less than
+ * some 60 million keys a slot (values that never came from a walk are harmless). The items stay
+ * readable until the leave. */
 void shoal_store_scan(shoal_thread *thread, const shoal_scan *scan, uint64_t *cursor,
                       shoal_visit visit, void *context);
 /* A live item of the database chosen at random (thread's stream), or NULL when empty. */

@@ -226,6 +226,20 @@ static void clear_removes_everything_and_says_nothing(void **state)
     close_box(&b);
 }
 
+static void a_cache_without_memory_ends_and_gives_all_back(void **state)
+{
+    (void)state;
+    box b;
+    open_box(&b, 1);
+    char name[16];
+    for (int i = 0; i < 3000; i++) {
+        snprintf(name, sizeof name, "k%d", i);
+        assert_int_equal(shoal_cache_put(b.me, text(name), text("v"), -1), 0);
+    }
+    b.heap.fail_after = 1;
+    close_box(&b);
+}
+
 /* ---- what goes ---- */
 
 static void what_expires_is_shown_once_whoever_meets_it(void **state)
@@ -448,6 +462,7 @@ int main(void)
         cmocka_unit_test(append_adds_at_the_end_and_keeps_the_time_to_live),
         cmocka_unit_test(many_puts_are_puts),
         cmocka_unit_test(clear_removes_everything_and_says_nothing),
+        cmocka_unit_test(a_cache_without_memory_ends_and_gives_all_back),
         cmocka_unit_test(what_expires_is_shown_once_whoever_meets_it),
         cmocka_unit_test(a_put_that_meets_another_writer_is_carried_out_by_it),
         cmocka_unit_test(without_memory_a_put_is_not_handed_over),

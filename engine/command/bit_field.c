@@ -208,7 +208,8 @@ static void reply_bits(shoal_reply *reply, const field_op *op, uint64_t bits)
     shoal_reply_integer(reply, op->is_signed ? extend_sign(bits, op->width) : (int64_t)bits);
 }
 
-/* Runs one operation and replies to it. True when it has written. */
+/* Runs one operation and replies to it. True when it has changed something, or is an increment: that
+ * always counts as a change, as Redis has it. */
 static bool run(shoal_reply *reply, const field_op *op, window *at)
 {
     uint64_t before = read_bits(at, op), after = 0;
@@ -231,7 +232,7 @@ static bool run(shoal_reply *reply, const field_op *op, window *at)
     }
     write_bits(at, op, after);
     reply_bits(reply, op, op->kind == SET ? before : after);
-    return true;
+    return op->kind == INCREMENT || after != before;
 }
 
 /* ---- BITFIELD ---- */
@@ -265,8 +266,8 @@ static bool open_window(window *at, const shoal_allocator *allocator, uint64_t s
     return true;
 }
 
-/* Runs the operations, of which some write. Everything is written even where all overflowed: the
- * string has become as long as they need, as Redis has it. */
+/* Runs the operations, of which some write. Where all overflowed the string still becomes as long as
+ * they need, as Redis has it. */
 static void run_writing(shoal_call *call, const field_op *ops, uint32_t count,
                         const shoal_item *item)
 {
@@ -284,8 +285,10 @@ static void run_writing(shoal_call *call, const field_op *ops, uint32_t count,
     }
     shoal_buffer replies = shoal_buffer_make(allocator);
     shoal_reply inner = {.out = &replies, .protocol = call->reply.protocol};
-    for (uint32_t i = 0; i < count; i++) (void)run(&inner, &ops[i], &at);
-    if (shoal_string__patch(call, item, (size_t)start, (shoal_slice){at.bytes, (size_t)at.size})) {
+    bool changed = end > at.old.size;
+    for (uint32_t i = 0; i < count; i++) changed = run(&inner, &ops[i], &at) || changed;
+    if (!changed ||
+        shoal_string__patch(call, item, (size_t)start, (shoal_slice){at.bytes, (size_t)at.size})) {
         shoal_reply_array(&call->reply, count);
         shoal_buffer_append(call->reply.out, shoal_buffer_slice(&replies));
         if (replies.failed) call->reply.out->failed = true;

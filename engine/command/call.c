@@ -67,10 +67,21 @@ static bool check_string(shoal_call *call, const shoal_item *item)
     return false;
 }
 
-const shoal_item *shoal_call__look(shoal_call *call, uint32_t index)
+/* The item of key `index` for a reader; what it finds expired goes, as with Redis. */
+static const shoal_item *read_key(shoal_call *call, uint32_t index)
 {
     SHOAL_ASSERT(index < call->key_count);
-    const shoal_item *item = shoal_store_get(call->thread, &call->keys[index]);
+    const shoal_key *key = &call->keys[index];
+    if (call->gated) return shoal_store_get_locked(call->thread, key);
+    const shoal_item *item = shoal_store_get(call->thread, key);
+    if (item == NULL) shoal_store_reap(call->thread, key);
+    return item;
+}
+
+const shoal_item *shoal_call__look(shoal_call *call, uint32_t index)
+{
+    SHOAL_DEBUG_ASSERT(call->store != NULL);
+    const shoal_item *item = read_key(call, index);
     shoal_thread_count_lookup(call->thread, item != NULL);
     return item;
 }
@@ -100,7 +111,7 @@ bool shoal_call__look_compound(shoal_call *call, uint32_t index, shoal_value_typ
 {
     SHOAL_ASSERT(index < call->key_count);
     *value = (shoal_compound){.object = NULL};
-    const shoal_item *item = shoal_store_get(call->thread, &call->keys[index]);
+    const shoal_item *item = read_key(call, index);
     if (item != NULL && shoal_item_type(item) == type && shoal_item_is_object(item) &&
         !call->gated) {
         SHOAL_ASSERT(call->command->executor == SHOAL_RUN_READ);

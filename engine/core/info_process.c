@@ -84,7 +84,9 @@ void shoal_info__server(const shoal_node *node, shoal_buffer *out)
 static void snapshot_facts(const shoal_node *node, shoal_buffer *out)
 {
     SHOAL_ASSERT(node->created.wall_us >= 0);
-    shoal_info__number(out, "rdb_changes_since_last_save", 0);
+    shoal_store_stats stats;
+    shoal_store_stats_get(node->store, &stats);
+    shoal_info__number(out, "rdb_changes_since_last_save", stats.changes);
     shoal_info__number(out, "rdb_bgsave_in_progress", 0);
     shoal_info__number(out, "rdb_last_save_time", (uint64_t)(node->created.wall_us / US_PER_S));
     shoal_info__text(out, "rdb_last_bgsave_status", "ok");

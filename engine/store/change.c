@@ -24,7 +24,7 @@ void shoal_change__note(shoal_thread *thread, const shoal_key *key, shoal_change
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < thread->store->database_count);
     shoal_hot *hot = shoal_store__hot(thread->store, key->place);
-    thread->changes++;
+    shoal_bump_relaxed(&thread->counters.changes, 1);
     shoal_bump_relaxed(&hot->changes, 1);
     if (UNLIKELY(hot->interests != NULL)) notify(thread, hot, key, change);
 }
@@ -34,7 +34,7 @@ void shoal_change__note_all(shoal_thread *thread, uint32_t place)
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < thread->store->database_count);
     shoal_hot *hot = shoal_store__hot(thread->store, place);
-    thread->changes++;
+    shoal_bump_relaxed(&thread->counters.changes, 1);
     shoal_bump_relaxed(&hot->changes, 1);
     if (UNLIKELY(hot->interests != NULL)) notify(thread, hot, NULL, SHOAL_CHANGE_CLEARED);
 }
@@ -99,7 +99,7 @@ uint64_t shoal_thread_changes(const shoal_thread *thread)
 {
     SHOAL_DEBUG_ASSERT(thread->store != NULL);
     SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
-    return thread->changes;
+    return (uint64_t)shoal_load_relaxed(&thread->counters.changes);
 }
 
 uint64_t shoal_store_changes_slot(const shoal_store *store, uint32_t place)

@@ -105,6 +105,25 @@ static void lower_due(shoal_store *store, int64_t ms)
     }
 }
 
+void shoal_expire__distrust(shoal_thread *thread, uint32_t place)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&shoal_store__hot(thread->store, place)->gate) != 0);
+    shoal_store_relaxed(&shoal_store__hot(thread->store, place)->expires_min_ms, 0);
+    lower_due(thread->store, 0);
+}
+
+void shoal_store_reap(shoal_thread *thread, const shoal_key *key)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
+    if (LIKELY(!thread->met_expired)) return;
+    thread->met_expired = false;
+    if (!shoal_gate__take(thread, key->place)) return;
+    (void)shoal_store_get_locked(thread, key);
+    shoal_gate__release(thread, key->place);
+}
+
 void shoal_expire__note(shoal_thread *thread, uint32_t place, shoal_bucket *home,
                         int64_t expires_ms)
 {

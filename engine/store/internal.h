@@ -9,6 +9,7 @@
  *   store.c   creation, threads, reads, writes, statistics
  *   write.c   changes of single keys          write_many.c  of several at once
  *   defrag.c  moving what lies in sparse memory
+ *   swap.c    exchanging what two places hold
  *   change.c  counting changes of keys and telling who watches them
  *   pin.c     items that stay beyond the batch
  *   snapshot.c  handing out what a slot holds while it is written; cut.c the same as of one moment
@@ -72,6 +73,7 @@ typedef struct shoal_counters {
     _Atomic int64_t bytes_beside; /* of bytes: routes and cuts, beside the slabs */
     _Atomic int64_t bytes_queues; /* of the blocks that limbo queues are made of; not in bytes */
     _Atomic int64_t hits, misses, expired, handed_over;
+    _Atomic int64_t changes; /* of keys */
     _Atomic int64_t defrag_hits, defrag_misses, defrag_key_hits, defrag_key_misses, defrag_scanned;
     _Atomic int64_t limbo_queued, limbo_freed; /* pieces of the limbo, so far */
     _Atomic int64_t lazy_pending, lazy_freed;  /* see shoal_store_stats */
@@ -107,8 +109,9 @@ struct shoal_thread {
     uint64_t stamp;   /* of what is retired now; 0 while outside */
     uint64_t batches; /* entered so far */
     uint32_t index;
-    bool alone;    /* the only thread of the store: no locked instructions */
-    bool draining; /* a frame below runs granted operations */
+    bool alone;       /* the only thread of the store: no locked instructions */
+    bool draining;    /* a frame below runs granted operations */
+    bool met_expired; /* a read has found an item whose time had come; see shoal_store_reap */
     shoal_gate_op *granted_first, *granted_last; /* were given a gate, wait to go on */
     uint32_t grants_left;                        /* of them, how many this batch may still run */
     shoal_limbo_block *limbo_first, *limbo_last;
@@ -120,7 +123,6 @@ struct shoal_thread {
     bool crumbling_large;           /* it is counted */
     shoal_allocator heap;           /* the slab, as objects see it */
     shoal_account account;          /* of objects that are made and changed */
-    uint64_t changes;               /* of keys, so far */
     uint32_t retired;               /* pieces since the last leave */
     shoal_sweep sweep;
     shoal_defrag_hand hand;
@@ -319,6 +321,8 @@ void shoal_expire__note(shoal_thread *thread, uint32_t place, shoal_bucket *home
 uint8_t shoal_expire__hint_min(uint8_t a, uint8_t b, int64_t now_ms);
 /* The hint for a time. */
 uint8_t shoal_expire__hint(int64_t expires_ms, int64_t now_ms);
+/* Items have come to a place without a word about when they expire: all of it is looked at soon. */
+void shoal_expire__distrust(shoal_thread *thread, uint32_t place);
 /* The earliest time that a hint other than 0 may stand for, in milliseconds. */
 int64_t shoal_expire__hint_time(uint8_t hint, int64_t now_ms);
 

@@ -51,7 +51,7 @@ uint64_t shoal_store_bytes_slot(const shoal_store *store, uint32_t place)
 typedef struct sums {
     int64_t bytes, tables, limbo, queues, slabs, beside;
     int64_t defrag_hits, defrag_misses, defrag_key_hits, defrag_key_misses, defrag_scanned;
-    int64_t hits, misses, expired, handed_over, lazy_pending, lazy_freed;
+    int64_t hits, misses, expired, handed_over, changes, lazy_pending, lazy_freed;
 } sums;
 
 static sums fold(const shoal_store *store)
@@ -77,6 +77,7 @@ static sums fold(const shoal_store *store)
         out.misses += shoal_load_relaxed(&from->misses);
         out.expired += shoal_load_relaxed(&from->expired);
         out.handed_over += shoal_load_relaxed(&from->handed_over);
+        out.changes += shoal_load_relaxed(&from->changes);
         out.lazy_pending += shoal_load_relaxed(&from->lazy_pending);
         out.lazy_freed += shoal_load_relaxed(&from->lazy_freed);
     }
@@ -106,6 +107,7 @@ void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out)
         .expired = at_least_zero(now.expired - shoal_load_relaxed(&store->expired_before)),
         .handed_over =
             at_least_zero(now.handed_over - shoal_load_relaxed(&store->handed_over_before)),
+        .changes = at_least_zero(now.changes),
         .lazy_pending = at_least_zero(now.lazy_pending),
         .lazy_freed = at_least_zero(now.lazy_freed - shoal_load_relaxed(&store->lazy_freed_before)),
     };

@@ -358,6 +358,8 @@ const shoal_item *shoal_store_get(shoal_thread *thread, const shoal_key *key)
     const shoal_bucket *bucket = shoal_table__home(word, key->hash, &tag);
     if (bucket == NULL) return NULL;
     const shoal_item *item = shoal_table__find(bucket, tag, key->name);
-    if (item == NULL || shoal_item__is_expired(item, thread->now_ms)) return NULL;
-    return item;
+    if (item == NULL) return NULL;
+    if (LIKELY(!shoal_item__is_expired(item, thread->now_ms))) return item;
+    thread->met_expired = true;
+    return NULL;
 }

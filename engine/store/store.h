@@ -134,6 +134,9 @@ shoal_compound shoal_item_compound(const shoal_item *item);
 bool shoal_store_place_slow(const shoal_store *store, uint32_t place);
 /* The live item of `key`, or NULL when absent or expired at the batch's time. Wait-free. */
 const shoal_item *shoal_store_get(shoal_thread *thread, const shoal_key *key);
+/* Behind a get that returned NULL, outside of any operation: removes the item if it was there, but
+ * expired, and its gate is free. Else the sweep will. */
+void shoal_store_reap(shoal_thread *thread, const shoal_key *key);
 
 /* ---- gates ---- */
 
@@ -233,6 +236,11 @@ SHOAL_MUST_USE shoal_err shoal_store_copy_locked(shoal_thread *thread, const sho
  * on, not copied. The names differ. 0, SHOAL_ERR_NOT_FOUND, or SHOAL_ERR_NO_MEMORY. */
 SHOAL_MUST_USE shoal_err shoal_store_rename_locked(shoal_thread *thread, const shoal_key *from,
                                                    const shoal_key *to);
+/* False while shoal_store_swap_locked must not be called: what the store holds is being handed out
+ * (store/snapshot.h). Under gates. */
+bool shoal_store_may_swap(const shoal_thread *thread);
+/* Exchanges what two places hold, one slot in two databases. Under the gates of both. */
+void shoal_store_swap_locked(shoal_thread *thread, uint32_t place, uint32_t other);
 /* Removes every key of the place; the memory goes in the background. Returns how many. */
 uint64_t shoal_store_clear_locked(shoal_thread *thread, uint32_t place);
 
@@ -333,6 +341,7 @@ typedef struct shoal_store_stats {
     uint64_t hits, misses; /* of reads that asked to be counted */
     uint64_t expired;      /* removed because their time had come */
     uint64_t handed_over;  /* operations that found a gate taken */
+    uint64_t changes;      /* of keys, since the store was made */
     /* Values that were worth freeing in the background: objects of more than SHOAL_LAZY_ELEMENTS, and
      * all keys of cleared places. Those that still wait, and those that are gone. */
     uint64_t lazy_pending, lazy_freed;

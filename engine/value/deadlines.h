@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * value/deadlines.h - the deadlines of a table's entries in order, so that what has expired is
- * found without looking at the rest: sorted chunks of at most 256, in a sorted array. Equal ones may
- * stand in it several times.
+ * found without looking at the rest: sorted chunks of at most 256, in a sorted array. Equal ones
+ * may stand in it several times.
  *
  * Threads: as the object that they belong to.
  */

@@ -332,13 +332,18 @@ void shoal_session__settle(shoal_session *session, const shoal_command *command,
         shoal_session__hush(session, out, before);
 }
 
-/* A request that may not run. Inside MULTI the transaction is lost. */
-static void reject(shoal_session *session, const shoal_entry *entry)
+/* A request that may not run, for the reason written behind `before` bytes of reply->out. Inside
+ * MULTI the transaction is lost; with EXEC it ends. */
+static void reject(shoal_session *session, const shoal_entry *entry, shoal_reply *reply,
+                   size_t before)
 {
     SHOAL_ASSERT(entry->fault != SHOAL_FAULT__NONE || entry->command != NULL);
     if (entry->command != NULL)
         shoal_bump_relaxed(&session->worker->tallies[entry->command->id].rejected, 1);
-    if (session->multi != NULL) session->multi->aborted = true;
+    if (session->multi == NULL) return;
+    session->multi->aborted = true;
+    if (entry->command != NULL && entry->command->id == SHOAL_COMMAND_EXEC)
+        shoal_multi__refuse(session, reply, before);
 }
 
 void shoal_session__execute(shoal_session *session, shoal_entry *entry, shoal_buffer *out)
@@ -354,7 +359,7 @@ void shoal_session__execute(shoal_session *session, shoal_entry *entry, shoal_bu
     const shoal_key *keys = entry->key_count != 0 ? batch->keys + entry->key_at : NULL;
 
     if (__builtin_expect(!admit(session, entry, keys, &reply), 0)) {
-        reject(session, entry);
+        reject(session, entry, &reply, before);
         shoal_session__settle(session, NULL, out, before);
         return;
     }

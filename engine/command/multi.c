@@ -88,8 +88,28 @@ void shoal_multi__queue(shoal_session *session, shoal_entry *entry, shoal_reply 
     multi->last = made;
     multi->count++;
     multi->memory += made->memory;
+    multi->flags |= made->command->flags;
     multi->db = database_after(worker, entry, multi->db);
     shoal_reply_status(reply, "QUEUED");
+}
+
+void shoal_multi__refuse(shoal_session *session, shoal_reply *reply, size_t before)
+{
+    SHOAL_ASSERT(session->multi != NULL);
+    shoal_multi__discard(session);
+    shoal_buffer *out = reply->out;
+    size_t size = shoal_buffer_size(out) - before;
+    if (out->failed || size < 3) return;
+    SHOAL_ASSERT(out->data[out->start + before] == '-');
+    shoal_buffer why = shoal_buffer_make(out->allocator);
+    shoal_buffer_append(&why, (shoal_slice){out->data + out->start + before + 1, size - 3});
+    out->end = out->start + before;
+    shoal_slice text = shoal_buffer_slice(&why);
+    if (text.size >= 4 && shoal_text_equal((shoal_slice){text.data, 4}, shoal_text("ERR ")))
+        text.data += 4, text.size -= 4;
+    shoal_reply_errorf(reply, "EXECABORT Transaction discarded because of: %.*s", (int)text.size,
+                       text.data);
+    shoal_buffer_free(&why);
 }
 
 void shoal_multi__free(shoal_multi *multi, const shoal_allocator *allocator)

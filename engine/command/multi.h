@@ -40,9 +40,10 @@ typedef struct shoal_queued {
 typedef struct shoal_multi {
     shoal_queued *first, *last;
     uint32_t count;
-    uint32_t db;   /* SELECTed at the end of the queue */
-    bool aborted;  /* a command could not be queued */
-    size_t memory; /* bytes of what is queued */
+    uint32_t db;    /* SELECTed at the end of the queue */
+    uint32_t flags; /* SHOAL_FLAG_ of any command in it */
+    bool aborted;   /* a command could not be queued */
+    size_t memory;  /* bytes of what is queued */
     /* Running: */
     shoal_queued *next;            /* the first that has not run, of the piece that is under way */
     shoal_queued *piece_end;       /* behind that piece */
@@ -60,6 +61,9 @@ typedef struct shoal_multi {
 bool shoal_multi__runs_at_once(const shoal_command *command);
 /* Queues an admitted request instead of running it. */
 void shoal_multi__queue(shoal_session *session, shoal_entry *entry, shoal_reply *reply);
+/* An EXEC that was refused: the error behind `before` bytes of reply->out becomes the reason why the
+ * transaction is discarded. */
+void shoal_multi__refuse(shoal_session *session, shoal_reply *reply, size_t before);
 /* Ends a transaction that does not run: DISCARD, RESET, the end of the session. */
 void shoal_multi__discard(shoal_session *session);
 /* Frees a transaction. */

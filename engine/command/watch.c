@@ -63,8 +63,9 @@ static void changed(shoal_interest *interest, shoal_thread *thread, shoal_change
     watch *each = (watch *)interest;
     (void)thread;
     SHOAL_ASSERT(each->registered);
-    /* A place that is emptied has not changed a key that was not there. */
-    if (change == SHOAL_CHANGE_CLEARED && !each->existed) return;
+    /* What was not there can only be put there: anything else is the end of a value whose time had
+     * come before it came here (SWAPDB), or of its place. */
+    if (!each->existed && change != SHOAL_CHANGE_VALUE) return;
     shoal_store_relaxed(&each->set->touched, true);
 }
 

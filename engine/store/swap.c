@@ -61,6 +61,7 @@ static void put_content(shoal_thread *thread, uint32_t place, const content *bef
     if (now->keys_volatile != 0) shoal_expire__distrust(thread, place);
 }
 
+/* Is there a live item of that name in `place`? */
 static bool exists(const shoal_thread *thread, shoal_key key, uint32_t place)
 {
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_SLOT(key.place) == SHOAL_PLACE_SLOT(place));
@@ -68,10 +69,11 @@ static bool exists(const shoal_thread *thread, shoal_key key, uint32_t place)
     key.place = place;
     shoal_spot spot;
     shoal_leaf leaf = shoal_table__leaf(thread->store, &key);
-    return shoal_table__locate(&leaf, &key, &spot) != NULL;
+    const shoal_item *item = shoal_table__locate(&leaf, &key, &spot);
+    return item != NULL && !shoal_item__is_expired(item, thread->now_ms);
 }
 
-/* Tells who watches a key of `place` that is here now, or was and is now in `other`. */
+/* Tells who watches a key of `place` that is here now and alive, or was and is now in `other`. */
 static void tell(shoal_thread *thread, uint32_t place, uint32_t other)
 {
     shoal_hot *hot = shoal_store__hot(thread->store, place);
@@ -81,7 +83,7 @@ static void tell(shoal_thread *thread, uint32_t place, uint32_t other)
     for (shoal_interest *at = hot->interests; at != NULL; at = next) {
         next = at->next;
         SHOAL_ASSERT(at->key.place == place);
-        if (exists(thread, at->key, place)) {
+        if (shoal_store_get(thread, &at->key) != NULL) {
             at->notify(at, thread, SHOAL_CHANGE_VALUE);
         } else if (exists(thread, at->key, other)) {
             at->notify(at, thread, SHOAL_CHANGE_REMOVED);

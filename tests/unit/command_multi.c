@@ -70,9 +70,10 @@ static void a_command_that_cannot_be_queued_aborts(void **state)
     snprintf(wanted, sizeof(wanted),
              "+OK~-ERR unknown command 'nope', with args beginning with: ~%s", aborted);
     client_asks(&c, "MULTI~nope~EXEC~", wanted);
-    snprintf(wanted, sizeof(wanted), "+OK~-ERR wrong number of arguments for 'exec' command~%s",
-             aborted);
-    client_asks(&c, "MULTI~EXEC x~EXEC~", wanted);
+    client_asks(
+        &c, "MULTI~SET a 1~EXEC x~EXEC~",
+        "+OK~+QUEUED~-EXECABORT Transaction discarded because of: wrong number of arguments "
+        "for 'exec' command~-ERR EXEC without MULTI~");
     client_asks(&c, "GET a~", "$-1~");
 }
 

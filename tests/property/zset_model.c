@@ -411,7 +411,7 @@ static void a_set_moves_piece_by_piece(void **state)
     do {
         uint32_t budget = 3;
         shoal_zset_ops.move(&w.edit.object->object, &w.account, &cursor, &budget,
-                            everything_is_sparse, NULL);
+                            &(shoal_value_mover){everything_is_sparse, NULL});
         calls++;
     } while (cursor != 0);
     assert_true(calls > 5);

@@ -42,8 +42,8 @@ void shoal_lists__shrunk(shoal_call *call, const shoal_lists__target *target);
 /* What changes of an object need. */
 shoal_list_edit shoal_lists__edit(const shoal_call *call, const shoal_lists__target *target);
 
-/* Taking `count` (1..target->count) elements from an end and telling them goes in three steps: begin,
- * which alone can fail (false after writing an error); tell, which writes them as bulks, the
+/* Taking `count` (1..target->count) elements from an end and telling them goes in three steps:
+ * begin, which alone can fail (false after writing an error); tell, which writes them as bulks, the
  * outermost first; end. */
 bool shoal_lists__begin_pop(shoal_call *call, shoal_lists__target *target, shoal_list_end end,
                             uint64_t count);

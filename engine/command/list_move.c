@@ -9,7 +9,7 @@
 #include "command/block.h"
 #include "command/list.h"
 
-/* An element that is turned around in one list is copied aside; up to so many bytes on the stack. */
+/* An element that goes around in one list is copied aside; up to so many bytes on the stack. */
 #define ASIDE_MAX 512u
 
 /* ---- LMOVE and its like ---- */
@@ -88,7 +88,7 @@ static void turn(shoal_call *call, const shoal_lists__target *target, direction 
     }
 }
 
-/* Takes back what was pushed to a list that was `before`. Without memory for that, the element is in
+/* Takes back what was pushed to the list of key `index`. Without memory for that, the element is in
  * both lists: none is lost. */
 static void take_back(shoal_call *call, uint32_t index, shoal_list_end end)
 {

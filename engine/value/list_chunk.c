@@ -183,7 +183,10 @@ shoal_list__chunk *shoal_list__chunk_make(shoal_account *account, size_t size, s
 {
     SHOAL_ASSERT(stem.size <= SHOAL_LIST__STEM_MAX);
     if (size < CHUNK_MIN) size = CHUNK_MIN;
+    bool marked = size <= SHOAL_LIST__CHUNK_MAX;
     size = shoal_memory_usable(account->allocator, size, CHUNK_ALIGNMENT);
+    /* What is beyond the reach of marks would be of no use. */
+    if (marked && size > SHOAL_LIST__CHUNK_MAX) size = SHOAL_LIST__CHUNK_MAX;
     SHOAL_ASSERT(size <= UINT32_MAX);
     shoal_list__chunk *chunk = shoal_account_take(account, size);
     if (chunk == NULL) return NULL;

@@ -140,6 +140,7 @@ static void move_some(shoal_object *object, shoal_account *account, uint64_t *cu
     shoal_list *list = shoal_list_of(object);
     SHOAL_ASSERT(mover->is_sparse != NULL);
     if (*cursor >= list->count) *cursor = 0;
+    if (list->count == 0) return;
     while (*budget > 0) {
         shoal_list_path path;
         const shoal_list__chunk *chunk = shoal_list__locate(list, *cursor, &path);

@@ -29,6 +29,7 @@ typedef struct shoal_list__node {
     shoal_list__ref refs[];
 } shoal_list__node;
 
+/* A list as an object: the tree. */
 struct shoal_list {
     shoal_object object;
     uint64_t count;

@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the store costs by itself: nanoseconds for a GET alone and in batches of 16, for a SET, and
- * for a mix of nine to one, with one thread and with two; and the bytes that a key takes beyond
- * its own and its value's. Keys of 16 bytes, values of 64, drawn uniformly.
+ * What the store costs by itself, beside what the memory under it costs: nanoseconds of processor
+ * time for a GET and a SET alone and in batches of 16, and for a mix of nine to one,
+ * each with one thread and with two; and the bytes that a key takes beyond its own and its
+ * value's. Keys of 16 bytes, values of 64.
  *
- *     store [KEYS]         a million keys without an argument
+ *     store [KEYS [uniform|zipf]]         a million keys, drawn uniformly, without arguments
  *
- * Numbers of a shared machine say little: compare runs taken in turn, and report the median.
+ * The limits are measured in the same run on memory of the same size: two dependent lines, one of as
+ * many as the tables have and two neighbours of as many as the items have, alone and in batches;
+ * and taking and giving a piece of an item's size. Names and their order are made before the clock
+ * starts. One line a figure: threads, name, nanoseconds, million operations a second of all threads
+ * together. bench/engine runs it in rounds and compares.
  */
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #ifdef SHOAL_BENCH_JEMALLOC
 #include <jemalloc/jemalloc.h>
@@ -25,6 +32,13 @@
 #define BATCH 16u
 #define OPERATIONS 4000000u
 #define THREADS_MAX 2u
+/* Draws that are made ahead, and then taken in a circle: a multiple of BATCH. */
+#define DRAWS (1u << 18)
+/* What a key takes of tables and of items: of the limits' memory. */
+#define TABLE_BYTES 14u
+#define ITEM_BYTES 84u
+/* YCSB's. */
+#define ZIPF_THETA 0.99
 
 /* ---- memory ---- */
 
@@ -69,17 +83,33 @@ static shoal_allocator bench_allocator(void)
 
 /* ---- what is measured ---- */
 
-typedef enum { GET, GET_BATCH, SET, MIX, KINDS } kind;
+typedef enum { CHASE, CHASE_BATCH, ALLOCATE, GET, GET_BATCH, SET, SET_BATCH, MIX, KINDS } kind;
 
-static const char *const kind_names[KINDS] = {"GET", "GET, batches of 16", "SET", "GET:SET 9:1"};
+static const char *const kind_names[KINDS] = {
+    "limit: 2 lines",       "limit: 2 lines, batches",
+    "limit: take and give", "GET",
+    "GET, batches",         "SET",
+    "SET, batches",         "GET:SET 9:1, batches",
+};
+
+/* What all threads share. */
+typedef struct bench {
+    shoal_store *store;
+    shoal_allocator allocator;
+    uint32_t keys;
+    uint32_t *draws; /* DRAWS numbers of keys */
+    char *names;     /* KEY_BYTES each */
+    uint64_t *lines; /* memory of the limits: tables, then items */
+    uint64_t table_lines, item_lines;
+} bench;
 
 /* One thread's part of a run. */
 typedef struct lane {
-    shoal_store *store;
+    const bench *bench;
     shoal_thread *thread;
     pthread_t id;
     kind what;
-    uint32_t keys;
+    uint32_t next; /* draw */
     shoal_prng prng;
     uint64_t seen; /* so that nothing is optimised away */
     double taken;  /* processor seconds */
@@ -90,21 +120,112 @@ static shoal_time fixed_time(void)
     return (shoal_time){.mono_us = 1, .wall_us = 1700000000000000};
 }
 
-/* Processor time of this thread: what others run on the machine does not count. */
-static double seconds(void)
+static double seconds(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* Writes key `i` and makes it ready. */
-static shoal_key key_at(const shoal_store *store, uint32_t i, char room[KEY_BYTES + 1])
+static void write_name(uint32_t i, char *room)
 {
     memcpy(room, "key:000000000000", KEY_BYTES);
     for (int at = KEY_BYTES - 1; i > 0; at--, i /= 10) room[at] = (char)('0' + i % 10);
-    return shoal_key_make(store, 0, (shoal_slice){room, KEY_BYTES});
 }
+
+/* ---- draws ---- */
+
+/* Gray et al., "Quickly generating billion-record synthetic databases", as YCSB draws. */
+static uint32_t draw_zipf(shoal_prng *prng, uint32_t keys, double zeta)
+{
+    double alpha = 1 / (1 - ZIPF_THETA), zeta2 = 1 + pow(0.5, ZIPF_THETA);
+    double eta = (1 - pow(2.0 / keys, 1 - ZIPF_THETA)) / (1 - zeta2 / zeta);
+    double u = (double)(shoal_prng_next(prng) >> 11) * 0x1p-53, uz = u * zeta;
+    if (uz < 1) return 0;
+    if (uz < zeta2) return 1;
+    return (uint32_t)(keys * pow(eta * u - eta + 1, alpha)) % keys;
+}
+
+static void make_draws(bench *all, bool zipf)
+{
+    shoal_prng prng = shoal_prng_make((uint64_t[2]){7, 9}, 0, 0);
+    double zeta = 0;
+    for (uint32_t i = 1; zipf && i <= all->keys; i++) zeta += pow(1.0 / i, ZIPF_THETA);
+    all->draws = malloc(DRAWS * sizeof *all->draws);
+    all->names = malloc(DRAWS * KEY_BYTES);
+    if (all->draws == NULL || all->names == NULL) abort();
+    for (uint32_t i = 0; i < DRAWS; i++) {
+        uint32_t key =
+            zipf ? draw_zipf(&prng, all->keys, zeta) : (uint32_t)shoal_prng_below(&prng, all->keys);
+        /* Popular keys are not neighbours. */
+        if (zipf) key = (uint32_t)((key * 0x9E3779B97F4A7C15u) % all->keys);
+        all->draws[i] = key;
+        write_name(key, all->names + (size_t)i * KEY_BYTES);
+    }
+}
+
+/* ---- the limits ---- */
+
+static void make_lines(bench *all)
+{
+    all->table_lines = (uint64_t)all->keys * TABLE_BYTES / 64 + 1;
+    all->item_lines = (uint64_t)all->keys * ITEM_BYTES / 64 + 2;
+    size_t size = (all->table_lines + all->item_lines) * 64;
+    all->lines = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (all->lines == MAP_FAILED) abort();
+    shoal_prng prng = shoal_prng_make((uint64_t[2]){3, 4}, 0, 0);
+    memset(all->lines, 1, size);
+    for (uint64_t i = 0; i < all->table_lines; i++) all->lines[i * 8] = shoal_prng_next(&prng);
+}
+
+/* The first line of a draw, and the two that it leads to. */
+static const uint64_t *first_line(const bench *all, uint32_t draw)
+{
+    uint64_t hash = all->draws[draw] * 0x9E3779B97F4A7C15u;
+    return all->lines + (uint64_t)((__uint128_t)hash * all->table_lines >> 64) * 8;
+}
+
+static const uint64_t *second_line(const bench *all, uint32_t draw)
+{
+    uint64_t hash = (*first_line(all, draw) + all->draws[draw]) * 0xD1342543DE82EF95u;
+    uint64_t line = (uint64_t)((__uint128_t)hash * (all->item_lines - 1) >> 64);
+    return all->lines + (all->table_lines + line) * 8;
+}
+
+static void chase(lane *self)
+{
+    const bench *all = self->bench;
+    bool ahead = self->what == CHASE_BATCH;
+    for (uint32_t i = 0; ahead && i < BATCH; i++) {
+        __builtin_prefetch(first_line(all, self->next + i));
+    }
+    for (uint32_t i = 0; ahead && i < BATCH; i++) {
+        const uint64_t *line = second_line(all, self->next + i);
+        __builtin_prefetch(line);
+        __builtin_prefetch(line + 8);
+    }
+    for (uint32_t i = 0; i < BATCH; i++) {
+        /* Alone, each look-up begins when the one before has ended, as a caller's would. */
+        uint32_t draw = ahead ? self->next + i : self->next + i + (uint32_t)(self->seen >> 63);
+        const uint64_t *line = second_line(all, draw);
+        self->seen = (self->seen + line[0] + line[8]) & INT64_MAX;
+    }
+}
+
+static void allocate(const bench *all)
+{
+    void *pieces[BATCH];
+    for (uint32_t i = 0; i < BATCH; i++) {
+        pieces[i] = all->allocator.allocate(all->allocator.context, ITEM_BYTES, 8);
+        if (pieces[i] == NULL) abort();
+        memset(pieces[i], 'v', ITEM_BYTES);
+    }
+    for (uint32_t i = 0; i < BATCH; i++) {
+        all->allocator.release(all->allocator.context, pieces[i], ITEM_BYTES, 8);
+    }
+}
+
+/* ---- the store ---- */
 
 typedef struct set_op {
     shoal_gate_op gate;
@@ -137,70 +258,90 @@ static void get_key(lane *self, const shoal_key *key)
     self->seen += (uint64_t)shoal_item_string(item, scratch).data[0];
 }
 
-static void run_batch(lane *self)
+static shoal_key drawn_key(const lane *self, uint32_t i)
 {
-    char rooms[BATCH][KEY_BYTES + 1];
-    shoal_key keys[BATCH];
-    for (uint32_t i = 0; i < BATCH; i++) {
-        uint32_t key = (uint32_t)shoal_prng_below(&self->prng, self->keys);
-        keys[i] = key_at(self->store, key, rooms[i]);
-        if (self->what == GET) get_key(self, &keys[i]);
-    }
-    if (self->what == GET) return;
+    const char *name = self->bench->names + (size_t)(self->next + i) * KEY_BYTES;
+    return shoal_key_make(self->bench->store, 0, (shoal_slice){name, KEY_BYTES});
+}
+
+static void look_ahead(const shoal_store *store, const shoal_key *keys, bool writes)
+{
     uint32_t behind = 0;
-    for (uint32_t i = 0; i < BATCH; i++) shoal_store_prefetch_bucket(self->store, &keys[i]);
     for (uint32_t i = 0; i < BATCH; i++) {
-        if (shoal_store_prefetch_item(self->store, &keys[i])) behind |= 1u << i;
+        shoal_store_prefetch_bucket(store, &keys[i]);
+        if (writes) shoal_store_prefetch_gate(store, &keys[i]);
+    }
+    for (uint32_t i = 0; i < BATCH; i++) {
+        if (shoal_store_prefetch_item(store, &keys[i])) behind |= 1u << i;
     }
     for (; behind != 0; behind &= behind - 1)
-        shoal_store_prefetch_behind(self->store, &keys[__builtin_ctz(behind)]);
+        shoal_store_prefetch_behind(store, &keys[__builtin_ctz(behind)]);
+}
+
+static void use_store(lane *self)
+{
+    shoal_key keys[BATCH];
+    bool alone = self->what == GET || self->what == SET;
+    shoal_thread_enter(self->thread, fixed_time());
     for (uint32_t i = 0; i < BATCH; i++) {
-        bool set =
-            self->what == SET || (self->what == MIX && shoal_prng_below(&self->prng, 10) == 0);
+        keys[i] = drawn_key(self, i);
+        if (self->what == GET) get_key(self, &keys[i]);
+        if (self->what == SET) set_key(self->thread, &keys[i]);
+    }
+    if (!alone) look_ahead(self->bench->store, keys, self->what != GET_BATCH);
+    for (uint32_t i = 0; !alone && i < BATCH; i++) {
+        bool set = self->what == SET_BATCH ||
+                   (self->what == MIX && shoal_prng_below(&self->prng, 10) == 0);
         if (set) {
             set_key(self->thread, &keys[i]);
         } else {
             get_key(self, &keys[i]);
         }
     }
+    shoal_thread_leave(self->thread);
 }
 
 static void *run_lane(void *argument)
 {
     lane *self = argument;
-    double begun = seconds();
+    double begun = seconds(CLOCK_THREAD_CPUTIME_ID);
     for (uint32_t done = 0; done < OPERATIONS; done += BATCH) {
-        shoal_thread_enter(self->thread, fixed_time());
-        run_batch(self);
-        shoal_thread_leave(self->thread);
+        if (self->what == ALLOCATE) {
+            allocate(self->bench);
+        } else if (self->what == CHASE || self->what == CHASE_BATCH) {
+            chase(self);
+        } else {
+            use_store(self);
+        }
+        self->next = (self->next + BATCH) % (DRAWS - BATCH);
     }
-    self->taken = seconds() - begun;
+    self->taken = seconds(CLOCK_THREAD_CPUTIME_ID) - begun;
     return NULL;
 }
 
-/* Fills a store. */
-static void fill(shoal_store *store, uint32_t keys)
+/* Fills the store with one thread. */
+static void fill(const bench *all)
 {
-    char room[KEY_BYTES + 1];
-    shoal_thread *thread = shoal_store_thread(store, 0);
-    for (uint32_t i = 0; i < keys;) {
+    char room[KEY_BYTES];
+    shoal_thread *thread = shoal_store_thread(all->store, 0);
+    for (uint32_t i = 0; i < all->keys;) {
         shoal_thread_enter(thread, fixed_time());
-        for (uint32_t n = 0; n < BATCH && i < keys; n++, i++) {
-            shoal_key key = key_at(store, i, room);
+        for (uint32_t n = 0; n < BATCH && i < all->keys; n++, i++) {
+            write_name(i, room);
+            shoal_key key = shoal_key_make(all->store, 0, (shoal_slice){room, KEY_BYTES});
             set_key(thread, &key);
         }
         shoal_thread_leave(thread);
     }
 }
 
-/* Runs one kind on `threads` threads, and prints the processor time of an operation. */
-static void measure(shoal_store *store, kind what, uint32_t threads, uint32_t keys)
+static void measure(const bench *all, kind what, uint32_t threads)
 {
     lane lanes[THREADS_MAX];
-    double taken = 0;
+    double taken = 0, begun = seconds(CLOCK_MONOTONIC);
     for (uint32_t i = 0; i < threads; i++) {
-        lanes[i] = (lane){.store = store, .what = what, .keys = keys};
-        lanes[i].thread = shoal_store_thread(store, i);
+        lanes[i] = (lane){.bench = all, .what = what, .next = i * (DRAWS / THREADS_MAX)};
+        lanes[i].thread = shoal_store_thread(all->store, i);
         lanes[i].prng = shoal_prng_make((uint64_t[2]){1, 2}, i, (uint32_t)what);
         if (pthread_create(&lanes[i].id, NULL, run_lane, &lanes[i]) != 0) abort();
     }
@@ -208,34 +349,33 @@ static void measure(shoal_store *store, kind what, uint32_t threads, uint32_t ke
         pthread_join(lanes[i].id, NULL);
         taken += lanes[i].taken;
     }
-    printf("%u thread%s  %-20s %7.1f ns of processor time an operation\n", threads,
-           threads > 1 ? "s" : " ", kind_names[what], taken * 1e9 / threads / OPERATIONS);
+    double elapsed = seconds(CLOCK_MONOTONIC) - begun;
+    printf("%u\t%s\t%.1f\t%.2f\n", threads, kind_names[what], taken * 1e9 / threads / OPERATIONS,
+           (double)threads * OPERATIONS / elapsed * 1e-6);
+    fflush(stdout);
 }
 
 int main(int argc, char **argv)
 {
-    uint32_t keys = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 1000000;
+    bench all = {.keys = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 1000000};
+    all.allocator = bench_allocator();
+    shoal_store_options options = {.allocator = all.allocator,
+                                   .threads = THREADS_MAX,
+                                   .databases = 1,
+                                   .seed = 99,
+                                   .owned = true};
+    if (all.keys < BATCH || shoal_store_create(&options, &all.store) != 0) abort();
+    make_draws(&all, argc > 2 && strcmp(argv[2], "zipf") == 0);
+    make_lines(&all);
+    fill(&all);
     for (uint32_t threads = 1; threads <= THREADS_MAX; threads++) {
-        shoal_store_options options = {
-            .allocator = bench_allocator(),
-            .threads = threads,
-            .databases = 1,
-            .seed = 99,
-            .owned = true,
-        };
-        shoal_store *store = NULL;
-        if (shoal_store_create(&options, &store) != 0) return 1;
-        double begun = seconds();
-        fill(store, keys);
-        printf("%u thread%s  %-20s %7.1f ns of processor time an operation\n", threads,
-               threads > 1 ? "s" : " ", "fill", (seconds() - begun) * 1e9 / keys);
-        for (kind what = GET; what < KINDS; what++) measure(store, what, threads, keys);
-        shoal_store_stats stats;
-        shoal_store_stats_get(store, &stats);
-        double bytes = (double)(stats.bytes - stats.bytes_limbo) / keys;
-        printf("%.1f bytes a key beyond key and value, %.1f of them tables\n",
-               bytes - KEY_BYTES - VALUE_BYTES, (double)stats.bytes_tables / keys);
-        shoal_store_destroy(store);
+        for (int what = 0; what < KINDS; what++) measure(&all, (kind)what, threads);
     }
+    shoal_store_stats stats;
+    shoal_store_stats_get(all.store, &stats);
+    double plain = (double)all.keys * (KEY_BYTES + VALUE_BYTES);
+    printf("0\tbytes a key beyond key and value\t%.1f\t0\n",
+           ((double)(stats.bytes - stats.bytes_limbo) - plain) / all.keys);
+    shoal_store_destroy(all.store);
     return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The clocks of the machine for embedders that bring none. It stands outside the engine's rooms because
- * those may not ask for the time. It keeps no state, so any number of threads may use it.
+ * The clocks of the machine for embedders that bring none. It stands outside the engine's rooms
+ * because those may not ask for the time. It keeps no state, so any number of threads may use it.
  */
 #include <shoal/types.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A custom allocator: the cache takes its memory from an account with a limit, and the program sees what
- * happens when that is used up. Shows: the allocator interface with sizes on release, that a write
- * that finds no memory changes nothing, and that everything comes back.
+ * A custom allocator: the cache takes its memory from an account with a limit, and the program sees
+ * what happens when that is used up. Shows: the allocator interface with sizes on release, that a
+ * write that finds no memory changes nothing, and that everything comes back.
  */
 #include <shoal/cache.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A leaderboard with the commands of Redis, in this process: no server and no socket. Shows: running
- * commands from a line and from arguments, walking through replies, and errors in them.
+ * A leaderboard with the commands of Redis, in this process: no server and no socket. Shows:
+ * running commands from a line and from arguments, walking through replies, and errors in them.
  */
 #include <shoal/command.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Memoisation: the results of an expensive function are kept, asked for many at a time, and only those
- * that are missing are computed. Shows: get_many and put_many, which let the memory accesses of a
- * batch overlap, and what the statistics say.
+ * Memoisation: the results of an expensive function are kept, asked for many at a time, and only
+ * those that are missing are computed. Shows: get_many and put_many, which let the memory accesses
+ * of a batch overlap, and what the statistics say.
  */
 #include <shoal/cache.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A session cache: each session lives for half an hour after its last use, and somebody is told when
- * one ends. Shows: opening, put with a time to live, get, expire, the callback for what goes, and
- * that time is an argument, so that an hour passes here without waiting for it.
+ * A session cache: each session lives for half an hour after its last use, and somebody is told
+ * when one ends. Shows: opening, put with a time to live, get, expire, the callback for what goes,
+ * and that time is an argument, so that an hour passes here without waiting for it.
  */
 #include <shoal/cache.h>
 

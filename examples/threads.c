@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Several threads on one cache. Reads never wait for anybody. A write that meets another write to the
- * same slot says SHOAL_ERR_BUSY, and is tried again; one whose outcome nobody waits for is handed
- * over instead. Shows: a handle for each thread, the retry loop, put_later, take.
+ * Several threads on one cache. Reads never wait for anybody. A write that meets another write to
+ * the same slot says SHOAL_ERR_BUSY, and is tried again; one whose outcome nobody waits for is
+ * handed over instead. Shows: a handle for each thread, the retry loop, put_later, take.
  */
 #include <shoal/cache.h>
 
@@ -15,8 +15,8 @@
 #define THREADS 4
 #define ROUNDS 20000
 
-/* Ends a batch and begins the next one, and lets others work in between: the gate of the slot is free
- * again within microseconds. */
+/* Ends a batch and begins the next one, and lets others work in between: the gate of the slot is
+ * free again within microseconds. */
 static void pause_batch(shoal_cache_thread *me)
 {
     shoal_cache_leave(me);
@@ -55,7 +55,8 @@ static void *work(void *argument)
         (void)shoal_cache_maintain(me, 20);
         shoal_cache_leave(me);
     }
-    /* Others may have handed writes over in the meantime: a thread that goes for good sees to that. */
+    /* Others may have handed writes over in the meantime: a thread that goes for good sees to
+     * that. */
     int64_t wait_us = 0;
     while (wait_us == 0) {
         shoal_cache_enter(me, shoal_time_now());

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/embed_reply.c - walking through replies, for shoal/command.h: the elements that wire/ finds,
- * in words that need no knowledge of the protocol.
+ * command/embed_reply.c - walking through replies, for shoal/command.h: the elements that wire/
+ * finds, in words that need no knowledge of the protocol.
  */
 #include <shoal/command.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * store/cache.c - shoal/cache.h on top of store/store.h: life, reads, pins, scan and statistics. It uses
- * nothing of the store but its headers.
+ * store/cache.c - shoal/cache.h on top of store/store.h: life, reads, pins, scan and statistics. It
+ * uses nothing of the store but its headers.
  */
 #include <shoal/cache.h>
 
@@ -37,6 +37,7 @@ struct shoal_cache {
 
 shoal_cache_options shoal_cache_options_default(void)
 {
+    _Static_assert(COOKIE != 0, "zeroed options are refused");
     return (shoal_cache_options){.cookie = COOKIE, .threads = 1};
 }
 
@@ -96,6 +97,7 @@ void shoal_cache_close(shoal_cache *cache)
 shoal_cache_thread *shoal_cache_thread_at(shoal_cache *cache, uint32_t index)
 {
     SHOAL_ASSERT(cache != NULL);
+    SHOAL_ASSERT(cache->store != NULL);
     return shoal_store_thread(cache->store, index);
 }
 
@@ -109,6 +111,7 @@ void shoal_cache_enter(shoal_cache_thread *thread, shoal_time now)
 void shoal_cache_leave(shoal_cache_thread *thread)
 {
     SHOAL_DEBUG_ASSERT(thread != NULL);
+    SHOAL_DEBUG_ASSERT(shoal_thread_store(thread) != NULL);
     shoal_thread_leave(thread);
 }
 
@@ -116,6 +119,7 @@ int64_t shoal_cache_maintain(shoal_cache_thread *thread, uint32_t budget_us)
 {
     SHOAL_DEBUG_ASSERT(thread != NULL);
     int64_t wait_us = shoal_store_maintain(thread, budget_us);
+    SHOAL_DEBUG_ASSERT(wait_us >= 0);
     return shoal_thread_busy(thread) ? 0 : wait_us;
 }
 
@@ -139,6 +143,7 @@ shoal_err shoal_cache__check_string(const shoal_item *item)
 {
     SHOAL_DEBUG_ASSERT(item == NULL || shoal_item_type(item) != SHOAL_TYPE_NONE);
     if (item == NULL) return SHOAL_ERR_NOT_FOUND;
+    SHOAL_DEBUG_ASSERT(shoal_item_type(item) < SHOAL_TYPE_COUNT);
     return shoal_item_type(item) == SHOAL_TYPE_STRING ? SHOAL_ERR_OK : SHOAL_ERR_WRONG_TYPE;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * store/cache_face.h - what the two files that make shoal/cache.h of the store share: cache.c (life,
- * reads, scan, statistics) and cache_write.c.
+ * store/cache_face.h - what the two files that make shoal/cache.h of the store share: cache.c
+ * (life, reads, scan, statistics) and cache_write.c.
  */
 #ifndef SHOAL_STORE_CACHE_FACE_H
 #define SHOAL_STORE_CACHE_FACE_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * store/cache_write.c - the writes of shoal/cache.h: each is an operation under the gate of its key,
- * which is tried and not waited for; a put can also be handed over. It uses nothing of the store but
- * its headers.
+ * store/cache_write.c - the writes of shoal/cache.h: each is an operation under the gate of its
+ * key, which is tried and not waited for; a put can also be handed over. It uses nothing of the
+ * store but its headers.
  */
 #include <string.h>
 
@@ -194,6 +194,7 @@ static shoal_err remove_live(shoal_thread *thread, const shoal_key *key)
 {
     SHOAL_DEBUG_ASSERT(thread != NULL);
     SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) == 0);
     if (shoal_store_remove_locked(thread, key)) return SHOAL_ERR_OK;
     /* Still there: what goes could not even be noted for being freed later. */
     return shoal_store_get(thread, key) != NULL ? SHOAL_ERR_NO_MEMORY : SHOAL_ERR_NOT_FOUND;

@@ -2,27 +2,28 @@
  *
  * store/cut.c - what all places hold at one moment, handed out while they are written. A place's
  * positions (walk.c) are divided into cells of a few keys each, as many as suit the number of keys
- * at the moment of the cut. A bit says of each cell whether it has been handed out. Steps go through
- * the cells one after the other; who is about to change something in a cell that has not been handed
- * out does that first. So a key is handed out once, as it was, and what is kept besides the data is
- * a bit for some four keys.
+ * at the moment of the cut. A bit says of each cell whether it has been handed out. Steps go
+ * through the cells one after the other; who is about to change something in a cell that has not
+ * been handed out does that first. So a key is handed out once, as it was, and what is kept besides
+ * the data is a bit for some four keys.
  *
  * Claims:
- *   C1  One moment. An operation reads the word `cut` once, when it begins to run with all its gates:
- *       all it does is before the cut or behind it. What follows from it, follows by a gate, or by
- *       something that the program does, both of which order the reads of the word: a place never
- *       holds something behind the cut below something before it.
- *   C2  Nothing is missed. No cell is handed out before every thread has ended the batch in which it
- *       may have read an older word (base/epoch.h: who enters later has acquired the cut). So an
+ *   C1  One moment. An operation reads the word `cut` once, when it begins to run with all its
+ *       gates: all it does is before the cut or behind it. What follows from it, follows by a gate,
+ *       or by something that the program does, both of which order the reads of the word: a place
+ *       never holds something behind the cut below something before it.
+ *   C2  Nothing is missed. No cell is handed out before every thread has ended the batch in which
+ *       it may have read an older word (base/epoch.h: who enters later has acquired the cut). So an
  *       operation before the cut is over when the first cell of its places is handed out.
  *   C3  Nothing is changed. Behind the cut the cell of a key is handed out before anything in the
  *       place changes for the key, by put, removal, expiry, eviction and the loss of a whole place.
  *       Cells are cut by the first bits of the hash, which tags have in full: growth, splits and
  *       merges move items between buckets, never between cells.
- *   C4  Bounded steps. A cell has some four keys, whatever the place grows to, since no key joins it
- *       before it has been handed out. Of an object a writer hands out what it is about to change,
- *       up to SHOAL_CUT_OBJECT_MAX bytes; options.late says what happens to larger ones. One that
- *       is removed is kept until the steps have handed it out, and so is a place that is cleared.
+ *   C4  Bounded steps. A cell has some four keys, whatever the place grows to, since no key joins
+ *       it before it has been handed out. Of an object a writer hands out what it is about to
+ *       change, up to SHOAL_CUT_OBJECT_MAX bytes; options.late says what happens to larger ones.
+ *       One that is removed is kept until the steps have handed it out, and so is a place that is
+ *       cleared.
  *
  * Threads: what stands in a cut_place belongs to the holder of the gate of its place.
  */
@@ -87,8 +88,8 @@ struct shoal_cut {
 
 #define PLACES_SIZE (sizeof(cut_place) * SHOAL_SLOTS)
 
-/* Takes zeroed memory that is counted as the store's. What is large comes from below the slabs, where
- * pages that are never touched cost nothing. */
+/* Takes zeroed memory that is counted as the store's. What is large comes from below the slabs,
+ * where pages that are never touched cost nothing. */
 static void *take(shoal_thread *thread, size_t size)
 {
     SHOAL_ASSERT(size > 0);
@@ -496,8 +497,8 @@ static bool is_empty(const shoal_cut *cut, uint32_t place)
            shoal_load_relaxed(&shoal_store__hot(cut->store, place)->keys) == 0;
 }
 
-/* Does what there is to do in the place where the steps are, and goes on to the next if that can be:
- * false when the budget is over. */
+/* Does what there is to do in the place where the steps are, and goes on to the next if that can
+ * be: false when the budget is over. */
 static bool step_on(shoal_cut *cut, shoal_thread *thread, uint32_t *budget)
 {
     uint32_t place = cut->place;

@@ -140,8 +140,8 @@ struct shoal_thread {
 /* Items that may not be freed yet (pin.c). */
 typedef struct shoal_pins {
     _Atomic uint32_t count; /* of them and of attempts, relaxed: 0 where nobody pins */
-    /* An item, and in bit 0 whether its freeing is owed. writers: who pins and unpins, and who frees,
-     * acq_rel. pair: pin.item */
+    /* An item, and in bit 0 whether its freeing is owed. writers: who pins and unpins, and who
+     * frees, acq_rel. pair: pin.item */
     _Atomic(uintptr_t) items[SHOAL_PINS_MAX];
 } shoal_pins;
 
@@ -368,8 +368,8 @@ bool shoal_write__is_integer(shoal_slice value, int64_t *integer);
 
 /* ---- pin.c ---- */
 
-/* Asked before an item of SHOAL_PIN_SIZE_MIN or more is freed: true when it is pinned; then who lets
- * go of it last will free it. */
+/* Asked before an item of SHOAL_PIN_SIZE_MIN or more is freed: true when it is pinned; then who
+ * lets go of it last will free it. */
 bool shoal_pin__owes(shoal_thread *thread, const shoal_item *item);
 
 /* ---- snapshot.c ---- */

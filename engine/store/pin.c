@@ -6,12 +6,12 @@
  * Claims:
  *   P1  A pin is entered in a batch that could see the item, so before the item's memory is out of
  *       reach (base/epoch.h): who frees it later has acquired that batch's leave, and finds it.
- *   P2  An item that was to be freed while pinned is owed: the mark OWED in one of its pins, and only
- *       one, is the duty to free it. It goes from pin to pin as they are given back; who is left
- *       with it in hand and finds no further pin of the item frees it. No pin of it can be added
- *       then: nobody can find the item any more.
- *   P3  Giving a pin back releases, passing the duty on acquires: what the holder of a pin has read,
- *       it has read before the memory is used again.
+ *   P2  An item that was to be freed while pinned is owed: the mark OWED in one of its pins, and
+ *       only one, is the duty to free it. It goes from pin to pin as they are given back; who is
+ *       left with it in hand and finds no further pin of the item frees it. No pin of it can be
+ *       added then: nobody can find the item any more.
+ *   P3  Giving a pin back releases, passing the duty on acquires: what the holder of a pin has
+ *       read, it has read before the memory is used again.
  */
 #include "store/pin.h"
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * store/snapshot.c - the passage: through the buckets of one place after the other, under its gate, a
- * few at a time. An item's position never changes (walk.c), so "behind the cursor" is a comparison,
- * whatever has been rebuilt meanwhile.
+ * store/snapshot.c - the passage: through the buckets of one place after the other, under its gate,
+ * a few at a time. An item's position never changes (walk.c), so "behind the cursor" is a
+ * comparison, whatever has been rebuilt meanwhile.
  *
  * Claims:
  *   S1  Under the gate of its place a key is behind the cursor, or before it, and stays so until a
- *       step with that gate. A step hands out what it passes, so a change is told by whoever makes it
- *       (behind) or found by the step (before), never neither.
+ *       step with that gate. A step hands out what it passes, so a change is told by whoever makes
+ *       it (behind) or found by the step (before), never neither.
  *   S2  An object that is too large for a step is put on a list with its name when its bucket is
  *       passed; it is behind the cursor from then on, and found again by name. What is at the name
- *       when the next piece is due may be another value: then the change has been told, and the rest
- *       is dropped.
+ *       when the next piece is due may be another value: then the change has been told, and the
+ *       rest is dropped.
  */
 #include "base/hash.h"
 #include "base/text.h"
@@ -32,7 +32,8 @@ struct shoal_passage {
     shoal_store *store;
     shoal_snapshot_sink sink;
     /* The place that the passage is at; behind `last` at the end. writer: a step, under the gate of
-     * the place that it leaves, release. readers: holders of any gate, acquire. pair: passage.place */
+     * the place that it leaves, release. readers: holders of any gate, acquire.
+     * pair: passage.place */
     _Atomic uint32_t place;
     uint32_t last;
     uint64_t position; /* in `place`, under its gate: what is before it has been passed */
@@ -66,6 +67,7 @@ static uint32_t here(const shoal_passage *passage)
 
 static size_t unfinished_size(size_t name_size)
 {
+    SHOAL_DEBUG_ASSERT(name_size <= SHOAL_KEY_SIZE_MAX);
     return sizeof(unfinished) + name_size;
 }
 

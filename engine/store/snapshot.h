@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * store/snapshot.h - handing out what slots hold while they are written, in bounded steps, without a
- * copy of the whole and without fork. Two forms:
+ * store/snapshot.h - handing out what slots hold while they are written, in bounded steps, without
+ * a copy of the whole and without fork. Two forms:
  *
  *   a passage  goes through the places from a cursor on, and hands out what is there when it comes
  *              by. Who asks under the gate of a key learns whether the passage has been there: a
  *              write behind the cursor also goes to the stream, one before it does not. For moving
  *              slots, and for a first synchronisation that is followed by a stream of writes.
  *   a cut      hands out what all places hold at the moment of its beginning. Who writes to a place
- *              that it has not seen yet hands out first what is about to change. For files that must
- *              show one moment.
+ *              that it has not seen yet hands out first what is about to change. For files that
+ *              must show one moment.
  *
  * Neither knows formats: a sink takes what is handed out. docs/decisions/snapshot.md says why it is
  * so, and what it costs.
@@ -95,7 +95,8 @@ SHOAL_MUST_USE shoal_err shoal_cut_begin(shoal_thread *thread, const shoal_cut_o
 bool shoal_cut_step(shoal_cut *cut, shoal_thread *thread, uint32_t budget);
 /* Nothing more is handed out; the steps that are left only let memory go. */
 void shoal_cut_abort(shoal_cut *cut);
-/* Ends a cut whose last step was true. False without memory: to be called again in another batch. */
+/* Ends a cut whose last step was true. False without memory: to be called again in another
+ * batch. */
 SHOAL_MUST_USE bool shoal_cut_end(shoal_cut *cut, shoal_thread *thread);
 
 #endif

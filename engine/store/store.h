@@ -342,11 +342,12 @@ typedef struct shoal_store_stats {
     uint64_t expired;      /* removed because their time had come */
     uint64_t handed_over;  /* operations that found a gate taken */
     uint64_t changes;      /* of keys, since the store was made */
-    /* Values that were worth freeing in the background: objects of more than SHOAL_LAZY_ELEMENTS, and
-     * all keys of cleared places. Those that still wait, and those that are gone. */
+    /* Values that were worth freeing in the background: objects of more than SHOAL_LAZY_ELEMENTS,
+     * and all keys of cleared places. Those that still wait, and those that are gone. */
     uint64_t lazy_pending, lazy_freed;
-    /* Of moving things out of sparse memory: the share of a processor that it takes now in percent (0
-     * between passes); pieces and keys moved, and looked at but not moved; and keys looked at. */
+    /* Of moving things out of sparse memory: the share of a processor that it takes now in percent
+     * (0 between passes); pieces and keys moved, and looked at but not moved; and keys looked
+     * at. */
     uint32_t defrag_running;
     uint64_t defrag_hits, defrag_misses, defrag_key_hits, defrag_key_misses, defrag_scanned;
 } shoal_store_stats;
@@ -392,8 +393,8 @@ shoal_defrag_settings shoal_defrag_settings_default(void);
 void shoal_store_set_defrag(shoal_store *store, const shoal_defrag_settings *settings);
 /* Tells how much memory the allocator below wastes on large pieces, where the host knows. */
 void shoal_store_set_outer_waste(shoal_store *store, uint64_t bytes);
-/* True when other threads may have memory of this one, which comes back only when the thread looks for
- * it: with shoal_store_maintain, every few seconds even where that wants nothing. */
+/* True when other threads may have memory of this one, which comes back only when the thread looks
+ * for it: with shoal_store_maintain, every few seconds even where that wants nothing. */
 bool shoal_thread_lends(const shoal_thread *thread);
 /* Frees retired memory only, a bounded amount: for a thread that cannot promise to come back soon,
  * and so must not begin with slots that others then leave to it. Inside enter and leave. */
@@ -403,7 +404,8 @@ void shoal_store_set_active_expire(shoal_store *store, bool on);
 
 /* Digest of what a key holds, type and content: that of an object under its gate only. */
 uint64_t shoal_item_digest(const shoal_item *item);
-/* Digest of the data of one place, under its gate: their sum over all places is that of the store. */
+/* Digest of the data of one place, under its gate: their sum over all places is that of the
+ * store. */
 uint64_t shoal_store_digest_place_locked(const shoal_thread *thread, uint32_t place);
 /* Order-independent digest of all live data; only while no thread is inside a batch. */
 uint64_t shoal_store_digest(const shoal_store *store);

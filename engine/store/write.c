@@ -80,7 +80,8 @@ static void retire_object(shoal_thread *thread, shoal_object *object)
                         (uint64_t)object->bytes);
 }
 
-/* Hands an item that is no longer in its slot to the limbo, and its object unless that is `kept`. */
+/* Hands an item that is no longer in its slot to the limbo, and its object unless that is
+ * `kept`. */
 static void retire_item(shoal_thread *thread, uint32_t place, const shoal_item *item,
                         const shoal_object *kept)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * What SCAN promises, while two threads make one slot grow from a thousand keys to tens of thousands
- * and shrink again, over and over: leaves are rebuilt, split and merged under the walks of two others.
- * A walk visits each key that stays exactly once (claims W1 and W2 of walk.c, T2 and T3 of table.c),
- * and none that was never there. Cursors are held in numbers only.
+ * What SCAN promises, while two threads make one slot grow from a thousand keys to tens of
+ * thousands and shrink again, over and over: leaves are rebuilt, split and merged under the walks
+ * of two others. A walk visits each key that stays exactly once (claims W1 and W2 of walk.c, T2 and
+ * T3 of table.c), and none that was never there. Cursors are held in numbers only.
  */
 #include "support/test.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Cuts and passages against a slow, obvious model: what is handed out while everything is written is
- * what was there at the cut; what a passage hands out together with what was told behind it is what is
- * there at the end. Random operations with fixed seeds. The sums say that a writer's step is bounded
- * by a few keys, and that the memory of it all is.
+ * Cuts and passages against a slow, obvious model: what is handed out while everything is written
+ * is what was there at the cut; what a passage hands out together with what was told behind it is
+ * what is there at the end. Random operations with fixed seeds. The sums say that a writer's step
+ * is bounded by a few keys, and that the memory of it all is.
  */
 #include "support/test.h"
 
@@ -338,7 +338,8 @@ static void a_cut_under_a_full_overwrite_takes_a_tenth_more_memory_at_most(void 
 
 /* ---- passages ---- */
 
-/* Takes what a passage hands out, and, as a stream would, what is told behind it: the later counts. */
+/* Takes what a passage hands out, and, as a stream would, what is told behind it: the later
+ * counts. */
 static void take_again(void *context, shoal_thread *thread, shoal_snapshot_part *part)
 {
     model *m = context;

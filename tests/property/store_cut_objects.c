@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Cuts of values that are changed in place: lists, hashes and sorted sets of all sizes are edited,
- * replaced, renamed, removed and cleared while a cut hands them out in pieces. What is handed out must
- * be what there was at the cut, by a digest of the content; or, where the sink accepts it, be marked
- * as late. Random operations with fixed seeds.
+ * replaced, renamed, removed and cleared while a cut hands them out in pieces. What is handed out
+ * must be what there was at the cut, by a digest of the content; or, where the sink accepts it, be
+ * marked as late. Random operations with fixed seeds.
  */
 #include "support/test.h"
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Cuts while three real threads write. Each writer changes keys of different slots in an order that it
- * knows: first the left one of a pair, then the right one; two twins in one operation; and keys
- * that come and go, so that tables are rebuilt. A cut is one moment (claim C1 of cut.c): a right one is
- * never newer than its left one, and never more than one step behind; twins are equal. It misses nothing
- * and shows nothing twice (C2, C3). Meanwhile the threads pin large values and let them go again.
+ * Cuts while three real threads write. Each writer changes keys of different slots in an order that
+ * it knows: first the left one of a pair, then the right one; two twins in one operation; and keys
+ * that come and go, so that tables are rebuilt. A cut is one moment (claim C1 of cut.c): a right
+ * one is never newer than its left one, and never more than one step behind; twins are equal. It
+ * misses nothing and shows nothing twice (C2, C3). Meanwhile the threads pin large values and let
+ * them go again.
  */
 #include "support/test.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The writes of shoal/cache.h beyond a plain put: conditions, many at once, handing over, take, append,
- * pins, filters, and being told what goes. Only public headers, and an allocator that sees that every
- * byte comes back.
+ * The writes of shoal/cache.h beyond a plain put: conditions, many at once, handing over, take,
+ * append, pins, filters, and being told what goes. Only public headers, and an allocator that sees
+ * that every byte comes back.
  */
 #include "support/test.h"
 

@@ -26,12 +26,13 @@
  * nothing has happened; leave, yield or do something else, enter, and try again. With one thread
  * they never do. shoal_cache_put_later never does either.
  *
- * Time is an argument: the cache reads no clock (shoal_time_now does, if you like). Expiry times are
- * wall-clock milliseconds since 1970 on the clock that you pass in; what has expired by the time of
- * the last enter is absent.
+ * Time is an argument: the cache reads no clock (shoal_time_now does, if you like). Expiry times
+ * are wall-clock milliseconds since 1970 on the clock that you pass in; what has expired by the
+ * time of the last enter is absent.
  *
  * Values are byte strings here. shoal/command.h runs every command of Redis on the same cache, and
- * with them come lists, sets, sorted sets and hashes, which this header sees as keys of another type.
+ * with them come lists, sets, sorted sets and hashes, which this header sees as keys of another
+ * type.
  */
 #ifndef SHOAL_CACHE_H
 #define SHOAL_CACHE_H
@@ -79,9 +80,9 @@ typedef enum shoal_cache_reason {
     SHOAL_CACHE_EVICTED = 2  /* to make room */
 } shoal_cache_reason;
 
-/* Sees an item that goes. Called by whatever function of the cache meets it, on that thread, when the
- * key is gone already; both are borrowed for the call. It must not call functions of this cache. Keys
- * that shoal_cache_clear removes are not shown. */
+/* Sees an item that goes. Called by whatever function of the cache meets it, on that thread, when
+ * the key is gone already; both are borrowed for the call. It must not call functions of this
+ * cache. Keys that shoal_cache_clear removes are not shown. */
 typedef void (*shoal_cache_gone)(void *context, shoal_slice key, const shoal_cache_value *value,
                                  shoal_cache_reason reason);
 
@@ -118,8 +119,8 @@ SHOAL_API void shoal_cache_leave(shoal_cache_thread *thread);
 
 /* Does background work for about `budget_us` microseconds, by count: expires keys, frees memory.
  * Call it once a batch. Returns in how many microseconds it wants to be called again, or
- * SHOAL_CACHE_NEVER. 0: writes that others handed over wait for this thread's next batch, which must
- * come at once. */
+ * SHOAL_CACHE_NEVER. 0: writes that others handed over wait for this thread's next batch, which
+ * must come at once. */
 SHOAL_API int64_t shoal_cache_maintain(shoal_cache_thread *thread, uint32_t budget_us);
 
 /* ---- reading ---- */
@@ -150,11 +151,11 @@ typedef struct shoal_cache_pin {
     uint32_t number;    /* the cache's own: of the pin, or 0 */
 } shoal_cache_pin;
 
-/* Finds a value and keeps it until shoal_cache_unpin, whatever becomes of the key and however long it
- * takes: for a value that is written to a slow file or socket. A value of 16 KiB or more is kept where
- * it is, for up to 128 pins of a cache at a time, without holding up the memory of anything else;
- * others are copied. 0, SHOAL_ERR_NOT_FOUND, SHOAL_ERR_WRONG_TYPE or SHOAL_ERR_NO_MEMORY; then
- * there is nothing to unpin. */
+/* Finds a value and keeps it until shoal_cache_unpin, whatever becomes of the key and however long
+ * it takes: for a value that is written to a slow file or socket. A value of 16 KiB or more is kept
+ * where it is, for up to 128 pins of a cache at a time, without holding up the memory of anything
+ * else; others are copied. 0, SHOAL_ERR_NOT_FOUND, SHOAL_ERR_WRONG_TYPE or SHOAL_ERR_NO_MEMORY;
+ * then there is nothing to unpin. */
 SHOAL_API SHOAL_MUST_USE shoal_err shoal_cache_pin_get(shoal_cache_thread *thread, shoal_slice key,
                                                        shoal_cache_pin *pin);
 
@@ -215,9 +216,9 @@ SHOAL_API size_t shoal_cache_put_many(shoal_cache_thread *thread, shoal_cache_en
  * this cache. */
 typedef void (*shoal_cache_done)(void *context, shoal_err error);
 
-/* Puts as shoal_cache_put, now or as soon as whoever writes to the slot is done, who then carries it
- * out: never SHOAL_ERR_BUSY. Puts of one thread to one key take place in their order. `done` may be
- * NULL. 0, SHOAL_ERR_NO_MEMORY or SHOAL_ERR_TOO_LARGE; unless 0, `done` is not called. */
+/* Puts as shoal_cache_put, now or as soon as whoever writes to the slot is done, who then carries
+ * it out: never SHOAL_ERR_BUSY. Puts of one thread to one key take place in their order. `done` may
+ * be NULL. 0, SHOAL_ERR_NO_MEMORY or SHOAL_ERR_TOO_LARGE; unless 0, `done` is not called. */
 SHOAL_API SHOAL_MUST_USE shoal_err shoal_cache_put_later(shoal_cache_thread *thread,
                                                          const shoal_cache_entry *entry,
                                                          shoal_cache_done done, void *context);
@@ -242,14 +243,14 @@ SHOAL_API SHOAL_MUST_USE shoal_err shoal_cache_persist(shoal_cache_thread *threa
 
 /* Adds `delta` to a decimal integer and stores the sum, which goes to `*sum`; the TTL stays. A
  * key that is absent counts as 0 without a TTL. 0, SHOAL_ERR_NOT_INTEGER, SHOAL_ERR_OVERFLOW,
- * SHOAL_ERR_WRONG_TYPE, SHOAL_ERR_BUSY, SHOAL_ERR_NO_MEMORY or SHOAL_ERR_TOO_LARGE; then nothing has
- * changed. */
+ * SHOAL_ERR_WRONG_TYPE, SHOAL_ERR_BUSY, SHOAL_ERR_NO_MEMORY or SHOAL_ERR_TOO_LARGE; then nothing
+ * has changed. */
 SHOAL_API SHOAL_MUST_USE shoal_err shoal_cache_increment(shoal_cache_thread *thread,
                                                          shoal_slice key, int64_t delta,
                                                          int64_t *sum);
 
-/* Adds bytes at the end of a value, and tells its new size; the TTL stays. A key that is absent counts
- * as empty, without a TTL. 0, SHOAL_ERR_WRONG_TYPE, SHOAL_ERR_BUSY, SHOAL_ERR_NO_MEMORY or
+/* Adds bytes at the end of a value, and tells its new size; the TTL stays. A key that is absent
+ * counts as empty, without a TTL. 0, SHOAL_ERR_WRONG_TYPE, SHOAL_ERR_BUSY, SHOAL_ERR_NO_MEMORY or
  * SHOAL_ERR_TOO_LARGE; then nothing has changed. */
 SHOAL_API SHOAL_MUST_USE shoal_err shoal_cache_append(shoal_cache_thread *thread, shoal_slice key,
                                                       shoal_slice more, size_t *size);
@@ -260,13 +261,14 @@ SHOAL_API SHOAL_MUST_USE shoal_err shoal_cache_clear(shoal_cache_thread *thread)
 
 /* ---- scan ---- */
 
-/* Called for one key by a scan. Both are borrowed until the leave, `value` for the call. It may call
- * any function of the cache. */
+/* Called for one key by a scan. Both are borrowed until the leave, `value` for the call. It may
+ * call any function of the cache. */
 typedef void (*shoal_cache_visit)(void *context, shoal_slice key, const shoal_cache_value *value);
 
 /* Visits about `count` keys, perhaps none, from `*cursor` on; 0 begins, and comes back at the end.
  * Keys that are there all the while are visited exactly once, others at most once for each
- * time that they are put, whatever is written meanwhile and by whom. Cursors hold no memory and stay valid for ever. */
+ * time that they are put, whatever is written meanwhile and by whom. Cursors hold no memory and
+ * stay valid for ever. */
 SHOAL_API void shoal_cache_scan(shoal_cache_thread *thread, uint64_t *cursor, uint32_t count,
                                 shoal_cache_visit visit, void *context);
 
@@ -278,7 +280,8 @@ typedef struct shoal_cache_filter {
     uint32_t count;        /* keys to look at in one call; 0: 100 */
 } shoal_cache_filter;
 
-/* As shoal_cache_scan, for the keys that the filter lets through; it looks at filter->count of all. */
+/* As shoal_cache_scan, for the keys that the filter lets through; it looks at filter->count of
+ * all. */
 SHOAL_API void shoal_cache_scan_where(shoal_cache_thread *thread, const shoal_cache_filter *filter,
                                       uint64_t *cursor, shoal_cache_visit visit, void *context);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * shoal/command.h - the commands of Redis without a socket: on a cache of shoal/cache.h, in your own
- * program. A call takes the arguments as a client would send them and appends the reply as a client
- * would get it; a small reader walks through the reply.
+ * shoal/command.h - the commands of Redis without a socket: on a cache of shoal/cache.h, in your
+ * own program. A call takes the arguments as a client would send them and appends the reply as a
+ * client would get it; a small reader walks through the reply.
  *
  *     shoal_commands_options options = shoal_commands_options_default();
  *     options.allocator = shoal_allocator_default();
@@ -20,8 +20,8 @@
  * What runs: every command on keys and values (GET to ZUNIONSTORE; the cache is database 0 and the
  * only one), SCAN and KEYS, FLUSHALL and FLUSHDB, and PING, ECHO, TIME, COMMAND. What needs a
  * connection or a node (AUTH, MULTI, SUBSCRIBE, CONFIG, CLUSTER ...) is answered with an error.
- * Commands that wait for a key (BLPOP ...) never wait here: they answer at once, with a null when there
- * is nothing. What COMMAND DOCS lists is what the whole server knows.
+ * Commands that wait for a key (BLPOP ...) never wait here: they answer at once, with a null when
+ * there is nothing. What COMMAND DOCS lists is what the whole server knows.
  *
  * Threads: calls are made with a handle of the cache, between enter and leave, by any number of
  * threads at once; a shoal_commands never changes.
@@ -63,15 +63,16 @@ SHOAL_API SHOAL_MUST_USE shoal_err shoal_commands_open(shoal_cache *cache,
 SHOAL_API void shoal_commands_close(shoal_commands *commands);
 
 /* Runs a command: argv[0] is its name, in any case. Appends one reply to `reply`, an error of the
- * command is one too. 0, or without a reply and with nothing done: SHOAL_ERR_BUSY when another thread
- * is in the middle of a write to one of the slots, SHOAL_ERR_NO_MEMORY or SHOAL_ERR_INVALID (no
- * arguments). */
+ * command is one too. 0, or without a reply and with nothing done: SHOAL_ERR_BUSY when another
+ * thread is in the middle of a write to one of the slots, SHOAL_ERR_NO_MEMORY or SHOAL_ERR_INVALID
+ * (no arguments). */
 SHOAL_API SHOAL_MUST_USE shoal_err shoal_command_run(shoal_commands *commands,
                                                      shoal_cache_thread *thread, size_t argc,
                                                      const shoal_slice *argv, shoal_buffer *reply);
 
 /* The same for arguments in one line, separated by blanks, with "..." and '...' as redis-cli takes
- * them. SHOAL_ERR_MALFORMED for unbalanced quotes, SHOAL_ERR_TOO_LARGE for more than 1,024 words. */
+ * them. SHOAL_ERR_MALFORMED for unbalanced quotes, SHOAL_ERR_TOO_LARGE for more than 1,024
+ * words. */
 SHOAL_API SHOAL_MUST_USE shoal_err shoal_command_line(shoal_commands *commands,
                                                       shoal_cache_thread *thread, const char *line,
                                                       shoal_buffer *reply);

@@ -188,8 +188,8 @@ SHOAL_API bool shoal_session_foresee(const shoal_session *session, shoal_slice i
 /* Steps of shoal_session_foresee_more. */
 #define SHOAL_FORESEE_STEPS 2u
 
-/* Goes on where a session has foreseen something: steps 0 .. SHOAL_FORESEE_STEPS - 1, each taken for
- * all connections of the round before the next. Inside the same round. */
+/* Goes on where a session has foreseen something: steps 0 .. SHOAL_FORESEE_STEPS - 1, each taken
+ * for all connections of the round before the next. Inside the same round. */
 SHOAL_API void shoal_session_foresee_more(const shoal_session *session,
                                           const shoal_foresight *foresight, uint32_t step);
 

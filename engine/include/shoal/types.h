@@ -84,8 +84,8 @@ typedef struct shoal_allocator {
  * of the library but outside the engine's rooms. Any thread. */
 SHOAL_API shoal_allocator shoal_allocator_default(void);
 
-/* This moment on the clocks of the machine, for embedders that have no other; part of the library but
- * outside the engine's rooms. Any thread. */
+/* This moment on the clocks of the machine, for embedders that have no other; part of the library
+ * but outside the engine's rooms. Any thread. */
 SHOAL_API shoal_time shoal_time_now(void);
 
 /* A slice of the characters of `text` before its zero, borrowed from it. */

@@ -116,7 +116,7 @@ bool shoal_call__score_bound(shoal_call *call, uint32_t index, shoal_zset_bound 
         bound->exclusive = true;
         text.data++, text.size--;
     }
-    /* As Redis, which lets C's strtod read it: blanks before, nothing is 0, too large is infinite. */
+    /* As Redis, which lets C's strtod read it: blanks before, nothing is 0, too large infinite. */
     while (text.size > 0 && is_blank(text.data[0])) text.data++, text.size--;
     if (text.size == 0 || shoal_number_to_double(text, &bound->score) != SHOAL_NUMBER_NONE)
         return true;

@@ -9,6 +9,7 @@
 #include "command/handlers.h"
 #include "value/zset.h"
 
+/* Errors about scores. */
 #define SHOAL_ERROR__FLOAT "ERR value is not a valid float"
 #define SHOAL_ERROR__NAN "ERR resulting score is not a number (NaN)"
 
@@ -26,8 +27,8 @@ typedef struct shoal_zset_change {
 bool shoal_zset_change__begin(shoal_call *call, uint32_t index, shoal_zset_change *change);
 /* Begins with an empty set that is to replace whatever key `index` holds, and its TTL. */
 void shoal_zset_change__begin_empty(shoal_call *call, uint32_t index, shoal_zset_change *change);
-/* Puts back what has changed; an empty set leaves no key. Always called behind begin, with what went
- * wrong before, if anything did. False after writing an error. */
+/* Puts back what has changed; an empty set leaves no key. Always called behind begin, with what
+ * went wrong before, if anything did. False after writing an error. */
 bool shoal_zset_change__finish(shoal_call *call, shoal_zset_change *change, shoal_err err);
 /* An edit of nothing that is not stored: for intermediate results. End it with
  * shoal_zset_edit_drop. */

@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "command/zset.h"
 
-/* Scores that are kept from the check of the arguments to their use; further ones are read again. */
+/* Scores that are kept from the check of the arguments to their use; others are read again. */
 #define SCORES_KEPT 32u
 
 /* The options of ZADD, and what has been done. */

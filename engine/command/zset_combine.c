@@ -290,8 +290,8 @@ static bool in_others(const combination *c, shoal_slice member)
     return false;
 }
 
-/* Elements of the first input that are in all of the others, or in none. `*count` counts them, up to
- * the limit; they are put into `edit` unless that is NULL. */
+/* Elements of the first input that are in all of the others, or in none. `*count` counts them, up
+ * to the limit; they are put into `edit` unless that is NULL. */
 static shoal_err select_first(const combination *c, shoal_zset_edit *edit, uint64_t *count)
 {
     input_walk walk;

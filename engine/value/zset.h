@@ -2,11 +2,11 @@
  *
  * value/zset.h - sorted sets: members with scores, ordered by score and then by the bytes of the
  * member, and found by either. A small one is a pack (member, score, member, score ...), a large
- * one an object: a counted B+tree of elements that stand in its leaves, with a hash index beside it.
- * Both are read through the functions below, and changed through a shoal_zset_edit.
+ * one an object: a counted B+tree of elements that stand in its leaves, with a hash index beside
+ * it. Both are read through the functions below, and changed through a shoal_zset_edit.
  *
- * Ranks count from 0 at the lowest score. No score is not-a-number; -0 equals 0 and becomes 0 in what
- * clients call a listpack.
+ * Ranks count from 0 at the lowest score. No score is not-a-number; -0 equals 0, and becomes 0 in
+ * what clients call a listpack.
  *
  * Threads: as value/value.h says. Reading never allocates.
  */
@@ -68,6 +68,7 @@ shoal_zset_ranks shoal_zset_between(const shoal_compound *set, const shoal_zset_
 /* Elements of the longest pack, whose members and scores take a byte each. */
 #define SHOAL_ZSET__PACK_MAX ((SHOAL_PACK_INLINE_MAX - SHOAL_PACK_HEAD) / 2u)
 
+/* Nodes of a large set: value/zset_leaf.h, value/zset_tree.h. */
 struct shoal_zset_leaf;
 struct shoal_zset_inner;
 

@@ -9,8 +9,8 @@
 /* Slots of the smallest segment, and of the largest: rebuilding it takes some ten microseconds. */
 #define SLOTS_MIN 16u
 #define SLOTS_MAX 1024u
-/* A segment is never fuller than this: with 0.85 a search that finds nothing looks at some 20 words,
- * three lines that stand side by side. */
+/* A segment is never fuller than this: with 0.85 a search that finds nothing looks at some 20
+ * words, three lines that stand side by side. */
 #define FULL(slots) ((slots)*85u / 100u)
 /* What a new segment is made for: the same after a quarter more. */
 #define SLOTS_FOR(count) ((count)*150u / 100u)

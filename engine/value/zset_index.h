@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * value/zset_index.h - from the hash of a member to the leaf that holds it, and from the number of a
- * leaf to the leaf. For the files of sorted sets only.
+ * value/zset_index.h - from the hash of a member to the leaf that holds it, and from the number of
+ * a leaf to the leaf. For the files of sorted sets only.
  *
  * The hash table is extendible: a directory of segments by the highest bits of the hash; a segment
- * is an open-addressing table of up to some thousand words that grows by a quarter and splits
- * in two when it is full. So nothing ever takes longer than rebuilding one segment (some
- * microseconds), but for the directory, which is doubled by copying eight bytes for each segment.
+ * is an open-addressing table of up to some thousand words that grows by a quarter and splits in
+ * two when it is full. So nothing ever takes longer than rebuilding one segment (some
+ * microseconds), but for the directory, which is doubled by copying eight bytes for each segment:
+ * twenty microseconds for ten million elements.
  * A word has the upper 32 bits of the hash and the number of the leaf: a leaf that splits changes
  * words, and no element has an address.
  *

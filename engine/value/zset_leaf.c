@@ -249,7 +249,7 @@ void shoal_zset__leaf_shift(shoal_zset_leaf *leaf, uint32_t from, uint32_t to, d
 
 /* ---- search ---- */
 
-/* A bit in each byte of `word` that is zero; of the bytes above a zero one, some may have it too. */
+/* A bit in each byte of `word` that is zero; some of the bytes above a zero one may have it too. */
 static uint64_t zero_bytes(uint64_t word)
 {
     const uint64_t ones = 0x0101010101010101u;

@@ -54,6 +54,7 @@ typedef struct shoal_zset_range {
     uint32_t from, to;
 } shoal_zset_range;
 
+/* The arrays of a leaf. */
 static inline double *shoal_zset__scores(const shoal_zset_leaf *leaf)
 {
     return (double *)(uintptr_t)(leaf + 1);

@@ -64,8 +64,9 @@ static bool is_before(const target *t, double score, const shoal_zset_leaf *leaf
     return compared < 0 || (compared == 0 && t->or_equal);
 }
 
-/* Is the first element of a child before the target, or the one that the way leads to? Where the separator decides, the answer may be
- * yes though it is not: then nothing between the child before and the target exists (claim 1). */
+/* Is the first element of a child before the target, or the one that the way leads to? Where the
+ * separator decides, the answer may be yes though it is not: then nothing between the child before
+ * and the target exists (claim 1). */
 static bool begins_before(const target *t, const shoal_zset_child *child, uint32_t height)
 {
     if (t->by_score && child->score != t->score) return child->score < t->score;

@@ -101,8 +101,8 @@ void shoal_zset__mend(shoal_zset *set, shoal_account *account, shoal_zset_path *
 bool shoal_zset__index_all(shoal_zset *set, shoal_account *account);
 /* Frees some of the tree, as free_some of shoal_value_ops. True when all is freed. */
 bool shoal_zset__free_tree(shoal_zset *set, shoal_account *account, uint32_t *budget);
-/* Moves what is sparse of the leaf with the element of `rank`, of its long members, and of the nodes
- * above whose first leaf it is. Returns the rank behind the leaf. */
+/* Moves what is sparse of the leaf with the element of `rank`, of its long members, and of the
+ * nodes above whose first leaf it is. Returns the rank behind the leaf. */
 uint64_t shoal_zset__move_leaf(shoal_zset *set, shoal_account *account, uint64_t rank,
                                const shoal_value_mover *mover);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/bit.c - GETBIT and SETBIT: strings as rows of bits. Bits of several strings together are in
- * bit_op.c, counting and searching in bit_count.c, numbers made of bits in bit_field.c.
+ * command/bit.c - GETBIT and SETBIT: strings as rows of bits. Bits of several strings together are
+ * in bit_op.c, counting and searching in bit_count.c, numbers made of bits in bit_field.c.
  */
 #include "command/bit.h"
 

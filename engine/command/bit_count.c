@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/bit_count.c - BITCOUNT and BITPOS: how many bits of a string, or of a range of it, are one,
- * and where the first one or zero is. Both go eight bytes at a time.
+ * command/bit_count.c - BITCOUNT and BITPOS: how many bits of a string, or of a range of it, are
+ * one, and where the first one or zero is. Both go eight bytes at a time.
  */
 #include "base/assert.h"
 #include "command/bit.h"
@@ -75,7 +75,8 @@ typedef struct bit_range {
     bool has_last; /* the client has said where it ends */
 } bit_range;
 
-/* Reads where the range begins, argument `index`, if that is there. False after writing an error. */
+/* Reads where the range begins, argument `index`, if that is there. False after writing an
+ * error. */
 static bool parse_first(shoal_call *call, uint32_t index, bit_range *range)
 {
     SHOAL_ASSERT(index > 0);

@@ -208,8 +208,8 @@ static void reply_bits(shoal_reply *reply, const field_op *op, uint64_t bits)
     shoal_reply_integer(reply, op->is_signed ? extend_sign(bits, op->width) : (int64_t)bits);
 }
 
-/* Runs one operation and replies to it. True when it has changed something, or is an increment: that
- * always counts as a change, as Redis has it. */
+/* Runs one operation and replies to it. True when it has changed something, or is an increment:
+ * that always counts as a change, as Redis has it. */
 static bool run(shoal_reply *reply, const field_op *op, window *at)
 {
     uint64_t before = read_bits(at, op), after = 0;
@@ -266,8 +266,8 @@ static bool open_window(window *at, const shoal_allocator *allocator, uint64_t s
     return true;
 }
 
-/* Runs the operations, of which some write. Where all overflowed the string still becomes as long as
- * they need, as Redis has it. */
+/* Runs the operations, of which some write. Where all overflowed the string still becomes as long
+ * as they need, as Redis has it. */
 static void run_writing(shoal_call *call, const field_op *ops, uint32_t count,
                         const shoal_item *item)
 {

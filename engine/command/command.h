@@ -198,7 +198,6 @@ typedef struct shoal_errand {
     uint32_t stop;                  /* TOUR: next worker to visit */
     shoal_tour tour;                /* TOUR */
     struct shoal_job *job;          /* what is still to be done, see job.h; else NULL */
-    uint32_t place_next, place_end; /* FLUSHALL, FLUSHDB: what is still to be emptied */
     uint64_t client_id;             /* of the asking session */
     shoal_address local;            /* the asking connection's own end (CLUSTER MEET needs it) */
     bool close_after;               /* the session is closed behind the reply */

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/database.c - SWAPDB. It is atomic: the gates of all slots of both databases are taken first,
- * some milliseconds in which nobody writes there, and readers queue until everything is exchanged.
- * While a cut hands out what the store holds (store/snapshot.h), it waits for the end of that.
+ * command/database.c - SWAPDB. It is atomic: the gates of all slots of both databases are taken
+ * first, some milliseconds in which nobody writes there, and readers queue until everything is
+ * exchanged. While a cut hands out what the store holds (store/snapshot.h), it waits for the end of
+ * that.
  */
 #include "base/assert.h"
 #include "base/memory.h"
 #include "command/handlers.h"
 #include "command/job.h"
+#include "store/places.h"
 
 /* When to try again while a cut is being taken. */
 #define PAUSE_US 10000

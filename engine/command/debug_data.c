@@ -9,6 +9,7 @@
 #include "command/debug.h"
 #include "command/places.h"
 #include "command/worker.h"
+#include "store/places.h"
 
 /* Digits of a digest, as many as clients of Redis expect. */
 #define DIGEST_DIGITS 40u
@@ -108,7 +109,8 @@ static shoal_job_turn tell_digest(shoal_places *places, shoal_call *call)
     return SHOAL_JOB_DONE;
 }
 
-/* Each slot as it is when its turn comes: the digest of one moment where nobody writes meanwhile. */
+/* Each slot as it is when its turn comes: the digest of one moment where nobody writes
+ * meanwhile. */
 void shoal_debug__digest(shoal_call *call)
 {
     SHOAL_ASSERT(call->argc == 2);
@@ -134,8 +136,8 @@ void shoal_debug__digest_value(shoal_call *call)
 
 /* ---- OBJECT ---- */
 
-/* The word for how a value is kept, and some size of it: bytes of a string, of a pack, elements of an
- * object. */
+/* The word for how a value is kept, and some size of it: bytes of a string, of a pack, elements of
+ * an object. */
 static const char *describe(const shoal_item *item, uint64_t *size)
 {
     shoal_value_type type = shoal_item_type(item);

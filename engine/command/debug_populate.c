@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/debug_populate.c - DEBUG POPULATE: many string keys at once, "key:0" with "value:0" and so
- * on, each put under the gate of its place. Keys that exist stay as they are. In a cluster, slots
- * are not heeded, as with Redis.
+ * command/debug_populate.c - DEBUG POPULATE: many string keys at once, "key:0" with "value:0" and
+ * so on, each put under the gate of its place. Keys that exist stay as they are. In a cluster,
+ * slots are not heeded, as with Redis.
  */
 #include <string.h>
 

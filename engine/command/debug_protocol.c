@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/debug_protocol.c - DEBUG PROTOCOL: a fixed reply of each kind that RESP knows, for tests of
- * client libraries.
+ * command/debug_protocol.c - DEBUG PROTOCOL: a fixed reply of each kind that RESP knows, for tests
+ * of client libraries.
  */
 #include "base/assert.h"
 #include "command/debug.h"

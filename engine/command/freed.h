@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
  * command/freed.h - replies that wait until memory is really free. Freeing is always work of the
- * background, piece by piece; what the lazyfree directives decide is whether DEL and FLUSHALL answer
- * before it is done. The thread of nobody waits: the session is parked, see job.h.
+ * background, piece by piece; what the lazyfree directives decide is whether DEL and FLUSHALL
+ * answer before it is done. The thread of nobody waits: the session is parked, see job.h.
  */
 #ifndef SHOAL_COMMAND_FREED_H
 #define SHOAL_COMMAND_FREED_H
 
 #include "command/job.h"
+#include "store/places.h"
 
 /* What is waited for. Made by shoal_freed__make. */
 typedef struct shoal_freed {

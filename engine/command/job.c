@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/job.c - the errands of jobs: how a step gets to its worker or to its gates, and from there
- * to the next. A job belongs to its errand; claims 1 to 3 of errand.c hold for it.
+ * command/job.c - the errands of jobs: how a step gets to its worker or to its gates, and from
+ * there to the next. A job belongs to its errand; claims 1 to 3 of errand.c hold for it.
  */
 #include "command/job.h"
 

@@ -3,8 +3,8 @@
  * command/job.h - commands that are not over when their handler returns: because the work is too
  * long for one go (LCS), because it goes through many places (FLUSHALL, DEBUG DIGEST), because it
  * learns only on its way which places it needs (SORT BY), or because it waits for something (DEBUG
- * SLEEP, memory that is being freed). No thread ever waits: the session is parked, and the job takes
- * one step after the other on the session's own worker, or under the gates that it asks for.
+ * SLEEP, memory that is being freed). No thread ever waits: the session is parked, and the job
+ * takes one step after the other on the session's own worker, or under the gates that it asks for.
  *
  * A handler makes a job, sets call->job and returns. What it has written until then stays the
  * beginning of the reply. The job belongs to the call from then on.
@@ -41,8 +41,8 @@ typedef struct shoal_job {
     shoal_job_turn turn; /* of shoal_job__start: how its step ended; else 0 */
 } shoal_job;
 
-/* Takes the first step of a job that the caller has made, and drops it when that was all; else it is
- * the call's job. On the thread of the session's worker. */
+/* Takes the first step of a job that the caller has made, and drops it when that was all; else it
+ * is the call's job. On the thread of the session's worker. */
 void shoal_job__start(shoal_job *job, shoal_call *call);
 /* Parks the session of a call that left a job, on its own worker; `before` is where the call's
  * reply begins in its buffer. */

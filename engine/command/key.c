@@ -16,8 +16,8 @@ static bool is_large(shoal_call *call, uint32_t index)
     return shoal_value_ops_of(shoal_item_type(item))->count(&value) > SHOAL_LAZY_ELEMENTS;
 }
 
-/* DEL and UNLINK. With lazyfree-lazy-user-del off, the reply to a DEL of something large waits until
- * its memory is free. */
+/* DEL and UNLINK. With lazyfree-lazy-user-del off, the reply to a DEL of something large waits
+ * until its memory is free. */
 void shoal_command__del(shoal_call *call)
 {
     SHOAL_DEBUG_ASSERT(call->key_count > 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * command/places.h - jobs that go from place to place: FLUSHALL, DEBUG DIGEST, DEBUG POPULATE. Each
- * place is visited under its own gate, which is let go before the next one is taken; where a gate is
- * taken the visit is handed over to its holder, and the job goes on from there.
+ * place is visited under its own gate, which is let go before the next one is taken; where a gate
+ * is taken the visit is handed over to its holder, and the job goes on from there.
  */
 #ifndef SHOAL_COMMAND_PLACES_H
 #define SHOAL_COMMAND_PLACES_H

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/sort.c - SORT and SORT_RO. Everything that a SORT reads it reads at one moment, under the gates
- * of all keys concerned; and STORE replaces its key at the same moment.
+ * command/sort.c - SORT and SORT_RO. Everything that a SORT reads it reads at one moment, under the
+ * gates of all keys concerned; and STORE replaces its key at the same moment.
  *
- * The keys that BY and GET name are known only when the elements are, and nobody may ask for further
- * gates while holding some. So the elements are looked at under the gate of their key, the names
- * computed and everything let go; then, as a job, the same under the gates of all these names, where
- * it is done if no name has come up that is not covered. Otherwise (the elements have changed
- * meanwhile) it is tried again, the third time with all gates of the database.
+ * The keys that BY and GET name are known only when the elements are, and nobody may ask for
+ * further gates while holding some. So the elements are looked at under the gate of their key, the
+ * names computed and everything let go; then, as a job, the same under the gates of all these
+ * names, where it is done if no name has come up that is not covered. Otherwise (the elements have
+ * changed meanwhile) it is tried again, the third time with all gates of the database.
  */
 #include <string.h>
 

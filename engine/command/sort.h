@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/sort.h - the inside of SORT, shared by its files: what was asked for, what is sorted, and the
- * keys that BY and GET name.
+ * command/sort.h - the inside of SORT, shared by its files: what was asked for, what is sorted, and
+ * the keys that BY and GET name.
  *
  *   sort.c          arguments, and how it gets the gates that it needs
  *   sort_load.c     the elements, and what BY and GET find
@@ -68,12 +68,13 @@ typedef struct shoal_sorting {
 
 /* Reads an argument of BY or GET. */
 shoal_sort_pattern shoal_sort__pattern(shoal_slice text);
-/* Loads the elements of `value`, which is of type `type` or empty; sorting->failed without memory. */
+/* Loads the elements of `value`, which is of type `type` or empty; sorting->failed without
+ * memory. */
 void shoal_sort__load(shoal_sorting *sorting, shoal_value_type type, const shoal_compound *value);
 /* Adds the slots of all keys that the patterns name to `slots`; sorting->failed without memory. */
 void shoal_sort__name_slots(shoal_sorting *sorting, shoal_sort_slots *slots);
-/* What the pattern finds for an element; data NULL for nothing. Borrowed until the next call, or from
- * the value itself; `scratch` may hold it. Under the gates. */
+/* What the pattern finds for an element; data NULL for nothing. Borrowed until the next call, or
+ * from the value itself; `scratch` may hold it. Under the gates. */
 shoal_slice shoal_sort__find(shoal_sorting *sorting, const shoal_sort_pattern *pattern,
                              shoal_slice element, char scratch[32]);
 /* A copy that stays; data NULL without memory. */

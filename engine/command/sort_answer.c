@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/sort_answer.c - the order that SORT gives to its elements, and what becomes of them: a reply,
- * or a list. Elements of equal score go by their bytes; those that BY gives equal texts, or none, stay
- * in the order in which the value had them.
+ * command/sort_answer.c - the order that SORT gives to its elements, and what becomes of them: a
+ * reply, or a list. Elements of equal score go by their bytes; those that BY gives equal texts, or
+ * none, stay in the order in which the value had them.
  */
 #include "base/assert.h"
 #include "base/memory.h"
@@ -151,7 +151,7 @@ static void store(shoal_sorting *sorting)
 
 void shoal_sort__answer(shoal_sorting *sorting)
 {
-    SHOAL_ASSERT(sorting->first <= sorting->end && sorting->end <= sorting->count);
+    SHOAL_ASSERT(sorting->failed || sorting->end <= sorting->count);
     bool valid = true;
     if (!sorting->unsorted && sorting->count > 0 && !sorting->failed) {
         valid = weigh(sorting);

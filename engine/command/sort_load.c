@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/sort_load.c - what SORT sorts, copied out of a list, a set or a sorted set, and the keys that
- * the patterns of BY and GET make of an element.
+ * command/sort_load.c - what SORT sorts, copied out of a list, a set or a sorted set, and the keys
+ * that the patterns of BY and GET make of an element.
  */
 #include <string.h>
 

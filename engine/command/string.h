@@ -12,8 +12,8 @@
 /* False after writing an error: a string of `size` bytes would be longer than is allowed. */
 bool shoal_string__check_size(shoal_call *call, uint64_t size);
 /* Puts `part` over what `item`, the string at the first key or NULL, has from `offset` on, with
- * zeros before it where the string ends earlier. The time to live stays, the encoding becomes "raw".
- * The size has been checked. False after writing an error. */
+ * zeros before it where the string ends earlier. The time to live stays, the encoding becomes
+ * "raw". The size has been checked. False after writing an error. */
 bool shoal_string__patch(shoal_call *call, const shoal_item *item, size_t offset, shoal_slice part);
 
 #endif

@@ -4,9 +4,9 @@
  * are bounded. Where several are equally long the choice is Redis's: back from the ends, a pair of
  * equal bytes is always taken, else the first string is shortened only where that loses less.
  *
- *   FORWARD   one row of lengths, L(i, j) for all j, goes down over i. Every `stride` rows it is kept.
- *   REPLAY    a band of rows is computed again from the row kept above it, and for each cell one bit
- *             is noted: whether the way back goes up.
+ *   FORWARD   one row of lengths, L(i, j) for all j, goes down over i, and is kept now and then
+ *   REPLAY    a band of rows is computed again from the row kept above it, and for each cell one
+ *             bit is noted: whether the way back goes up
  *   TRACE     the way back through the band; then the band above it, until a string is used up
  *
  * So every cell is computed at most twice, and with N rows of M columns it takes memory for

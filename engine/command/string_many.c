@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/string_many.c - several keys at once: MGET, MSET, MSETNX, MSETEX. They run with the gates of all
- * their keys held, and readers of those slots queue meanwhile, so nobody sees half of an MSET.
+ * command/string_many.c - several keys at once: MGET, MSET, MSETNX, MSETEX. They run with the gates
+ * of all their keys held, and readers of those slots queue meanwhile, so nobody sees half of an
+ * MSET.
  */
 #include "base/assert.h"
 #include "command/deadline.h"
+#include "store/places.h"
 
 void shoal_command__mget(shoal_call *call)
 {

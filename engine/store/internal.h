@@ -23,6 +23,7 @@
 #include "base/slab.h"
 #include "store/layout.h"
 #include "store/pin.h"
+#include "store/places.h"
 #include "store/snapshot.h"
 
 /* Limits of shoal_store_options. */

@@ -172,13 +172,6 @@ shoal_store *shoal_thread_store(const shoal_thread *thread)
     return thread->store;
 }
 
-uint32_t shoal_store_threads(const shoal_store *store)
-{
-    SHOAL_DEBUG_ASSERT(store->threads != NULL);
-    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
-    return store->thread_count;
-}
-
 uint32_t shoal_thread_index(const shoal_thread *thread)
 {
     SHOAL_DEBUG_ASSERT(thread->store != NULL);

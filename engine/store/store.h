@@ -176,21 +176,6 @@ SHOAL_MUST_USE shoal_err shoal_store_put_integer_locked(shoal_thread *thread, co
 SHOAL_MUST_USE shoal_err shoal_store_put_raw_locked(shoal_thread *thread, const shoal_key *key,
                                                     shoal_slice value, int64_t expires_ms);
 
-/* Strings for several keys. */
-typedef struct shoal_put_many {
-    const shoal_key *keys;     /* their gates are held */
-    const shoal_slice *values; /* of key i: values[i * value_step] */
-    uint32_t count, value_step;
-    int64_t expires_ms; /* of all; < 0: none */
-    bool keep_ttl;      /* each key that is replaced keeps its own instead */
-} shoal_put_many;
-
-/* As shoal_store_put_locked for every key, all or none; a name that stands twice gets the later
- * value. 0 or SHOAL_ERR_NO_MEMORY; then nothing has changed. (A read of one key that began before
- * the gates were taken may in that case have seen a new value of a key that was absent.) */
-SHOAL_MUST_USE shoal_err shoal_store_put_many_locked(shoal_thread *thread,
-                                                     const shoal_put_many *what);
-
 /* Slices that together are one value. */
 typedef struct shoal_gather {
     const shoal_slice *parts;
@@ -236,11 +221,6 @@ SHOAL_MUST_USE shoal_err shoal_store_copy_locked(shoal_thread *thread, const sho
  * on, not copied. The names differ. 0, SHOAL_ERR_NOT_FOUND, or SHOAL_ERR_NO_MEMORY. */
 SHOAL_MUST_USE shoal_err shoal_store_rename_locked(shoal_thread *thread, const shoal_key *from,
                                                    const shoal_key *to);
-/* False while shoal_store_swap_locked must not be called: what the store holds is being handed out
- * (store/snapshot.h). Under gates. */
-bool shoal_store_may_swap(const shoal_thread *thread);
-/* Exchanges what two places hold, one slot in two databases. Under the gates of both. */
-void shoal_store_swap_locked(shoal_thread *thread, uint32_t place, uint32_t other);
 /* Removes every key of the place; the memory goes in the background. Returns how many. */
 uint64_t shoal_store_clear_locked(shoal_thread *thread, uint32_t place);
 
@@ -357,25 +337,11 @@ void shoal_thread_count_lookup(shoal_thread *thread, bool hit);
 /* Sets hits, misses, expired and handed_over to zero (CONFIG RESETSTAT). */
 void shoal_store_stats_reset(shoal_store *store);
 
-/* Pieces of retired memory that one thread of a store has queued, and of these freed, in the same
- * order: what was queued when `queued` was n is free when `freed` has reached n. Large objects of
- * a cleared place are queued once more when their turn comes. */
-typedef struct shoal_limbo_count {
-    uint64_t queued, freed;
-} shoal_limbo_count;
-/* The counts of thread `thread` (its index). Any thread. */
-shoal_limbo_count shoal_store_limbo(const shoal_store *store, uint32_t thread);
-/* How many threads a store has, and which one this is. */
-uint32_t shoal_store_threads(const shoal_store *store);
-uint32_t shoal_thread_index(const shoal_thread *thread);
-
 /* Background work of one thread: expires items of its share of the slots, frees retired memory,
  * within `budget_us` as estimated by work done (never reads a clock). Inside enter and leave.
  * Returns how long until it wants to run again, in microseconds, or SHOAL_NEVER (INT64_MAX) when
  * nothing with a TTL and nothing retired is left. */
 int64_t shoal_store_maintain(shoal_thread *thread, uint32_t budget_us);
-/* True when the thread is in the middle of freeing one piece that takes more than one call. */
-bool shoal_thread_frees(const shoal_thread *thread);
 /* When and how fast keys are moved out of sparse memory, so that memory goes back to the allocator:
  * the directives activedefrag and active-defrag-*. */
 typedef struct shoal_defrag_settings {
@@ -402,11 +368,14 @@ void shoal_store_reclaim(shoal_thread *thread, uint32_t budget_us);
 /* False stops active expiry (DEBUG SET-ACTIVE-EXPIRE 0). */
 void shoal_store_set_active_expire(shoal_store *store, bool on);
 
+<<<<<<< ours
 /* Digest of what a key holds, type and content: that of an object under its gate only. */
 uint64_t shoal_item_digest(const shoal_item *item);
 /* Digest of the data of one place, under its gate: their sum over all places is that of the
  * store. */
 uint64_t shoal_store_digest_place_locked(const shoal_thread *thread, uint32_t place);
+=======
+>>>>>>> theirs
 /* Order-independent digest of all live data; only while no thread is inside a batch. */
 uint64_t shoal_store_digest(const shoal_store *store);
 

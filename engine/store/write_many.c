@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * store/write_many.c - several strings at once, all or none. Whatever can fail comes first and can be
- * taken back: the items are made, then room is found for keys that are new. Only then are the
+ * store/write_many.c - several strings at once, all or none. Whatever can fail comes first and can
+ * be taken back: the items are made, then room is found for keys that are new. Only then are the
  * others replaced, which takes no memory.
  */
 #include "store/internal.h"

@@ -368,14 +368,6 @@ void shoal_store_reclaim(shoal_thread *thread, uint32_t budget_us);
 /* False stops active expiry (DEBUG SET-ACTIVE-EXPIRE 0). */
 void shoal_store_set_active_expire(shoal_store *store, bool on);
 
-<<<<<<< ours
-/* Digest of what a key holds, type and content: that of an object under its gate only. */
-uint64_t shoal_item_digest(const shoal_item *item);
-/* Digest of the data of one place, under its gate: their sum over all places is that of the
- * store. */
-uint64_t shoal_store_digest_place_locked(const shoal_thread *thread, uint32_t place);
-=======
->>>>>>> theirs
 /* Order-independent digest of all live data; only while no thread is inside a batch. */
 uint64_t shoal_store_digest(const shoal_store *store);
 

@@ -285,7 +285,9 @@ static void run_writing(shoal_call *call, const field_op *ops, uint32_t count,
     }
     shoal_buffer replies = shoal_buffer_make(allocator);
     shoal_reply inner = {.out = &replies, .protocol = call->reply.protocol};
-    bool changed = end > at.old.size;
+    /* Also where nothing else changes, the string becomes one that was edited. */
+    bool changed =
+        end > at.old.size || !shoal_text_is(shoal_text(shoal_item_encoding(item)), "raw");
     for (uint32_t i = 0; i < count; i++) changed = run(&inner, &ops[i], &at) || changed;
     if (!changed ||
         shoal_string__patch(call, item, (size_t)start, (shoal_slice){at.bytes, (size_t)at.size})) {

@@ -8,6 +8,7 @@
 
 #include <jemalloc/jemalloc.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)
@@ -58,13 +59,36 @@ static size_t usable(void *context, size_t size, size_t alignment)
     return nallocx(size, flags_of(size, alignment));
 }
 
+/* What jemalloc tells of the slab of a block: of the block's size class, all slabs. */
+typedef struct utilization {
+    void *current; /* slab that the class is served from */
+    size_t free, regions, slab_size, free_all, regions_all;
+} utilization;
+
+/* As base/slab.h has it: emptier than the class is on average, and not nearly full. */
+static bool is_sparse(void *context, const void *memory, size_t size)
+{
+    (void)context;
+    (void)size;
+    utilization of;
+    size_t room = sizeof of;
+    if (mallctl("experimental.utilization.query", &of, &room, &memory, sizeof memory) != 0)
+        return false;
+    if (of.regions <= 1 || of.free * 8 <= of.regions) return false;
+    uintptr_t current = (uintptr_t)of.current, at = (uintptr_t)memory;
+    if (at >= current && at < current + of.slab_size) return false;
+    size_t used = of.regions - of.free, used_all = of.regions_all - of.free_all;
+    return used * of.regions_all <= used_all * of.regions;
+}
+
 shoal_allocator shoal_memory_allocator_with(shoal_pages *pages)
 {
     return (shoal_allocator){.context = pages,
                              .allocate = take,
                              .allocate_zeroed = take_zeroed,
                              .release = give,
-                             .usable_size = usable};
+                             .usable_size = usable,
+                             .is_sparse = is_sparse};
 }
 
 shoal_allocator shoal_memory_allocator(void)
@@ -104,6 +128,23 @@ shoal_memory_stats shoal_memory_stats_read(const shoal_pages *pages)
                                 .retained = stat_read("stats.retained")};
 }
 
+void shoal_memory_purge(void *context)
+{
+    (void)context;
+    (void)mallctl("arena." TEXT(MALLCTL_ARENAS_ALL) ".purge", NULL, NULL, NULL, 0);
+}
+
+static void append_text(void *buffer, const char *text)
+{
+    shoal_buffer_append(buffer, (shoal_slice){text, strlen(text)});
+}
+
+void shoal_memory_describe(void *context, shoal_buffer *text)
+{
+    (void)context;
+    malloc_stats_print(append_text, text, NULL);
+}
+
 #else
 
 shoal_allocator shoal_memory_allocator_with(shoal_pages *pages)
@@ -131,6 +172,17 @@ shoal_memory_stats shoal_memory_stats_read(const shoal_pages *pages)
 {
     (void)pages;
     return (shoal_memory_stats){0};
+}
+
+void shoal_memory_purge(void *context)
+{
+    (void)context;
+}
+
+void shoal_memory_describe(void *context, shoal_buffer *text)
+{
+    (void)context;
+    (void)text;
 }
 
 #endif

@@ -36,4 +36,9 @@ typedef struct shoal_memory_stats {
  * microseconds. Any thread. */
 shoal_memory_stats shoal_memory_stats_read(const shoal_pages *pages);
 
+/* Gives pages back to the system in which nothing is in use. `context` is not looked at. */
+void shoal_memory_purge(void *context);
+/* Appends what the allocator tells people of itself. */
+void shoal_memory_describe(void *context, shoal_buffer *text);
+
 #endif

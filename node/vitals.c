@@ -36,6 +36,8 @@ void shoal_vitals__init(shoal_vital_signs *signs, const char *config_file, const
         signs->vitals.memory_total = (uint64_t)machine.totalram * machine.mem_unit;
     }
     signs->vitals.allocator_name = shoal_memory_name();
+    signs->vitals.purge = shoal_memory_purge;
+    signs->vitals.describe = shoal_memory_describe;
     signs->vitals.clock = "POSIX clock_gettime";
     signs->vitals.multiplexing = "epoll";
     signs->vitals.compiler = COMPILER_VERSION;

@@ -238,7 +238,7 @@ void *shoal_slab_take(shoal_slab *slab, size_t size, size_t alignment)
 static bool give_sparse(shoal_slab *slab, void *place, uint32_t class)
 {
     SHOAL_DEBUG_ASSERT(slab->draining);
-    uint32_t size = shoal_class__size(class);
+    uint32_t size = shoal_slab_class_size(class);
     if (!shoal_slab_is_sparse(slab->below, place, size, SHOAL_SLAB_ALIGNMENT_MIN)) return false;
     shoal_place__link(place, NULL);
     give_back(slab, place, 1);
@@ -255,7 +255,7 @@ void shoal_slab_give(shoal_slab *slab, void *memory, size_t size, size_t alignme
     }
     SHOAL_ASSERT(!SHOAL_IS_POISONED(memory));
     SHOAL_DEBUG_ASSERT(shoal_run__of(memory)->class == class);
-    SHOAL_POISON(memory, shoal_class__size(class));
+    SHOAL_POISON(memory, shoal_slab_class_size(class));
     if (__builtin_expect(slab->draining, 0) && give_sparse(slab, memory, class)) return;
     shoal_slab_bin *bin = &slab->bins[class];
     shoal_place__link(memory, bin->first);
@@ -298,7 +298,7 @@ void shoal_slab_make(shoal_slab *slab, const shoal_allocator *below)
     SHOAL_ASSERT(slab->pages == 0);
     slab->below = below;
     for (uint32_t class = 0; class < SHOAL_SLAB_CLASSES; class ++) {
-        uint32_t limit = BIN_BYTES / shoal_class__size(class);
+        uint32_t limit = BIN_BYTES / shoal_slab_class_size(class);
         if (limit < BIN_PLACES_MIN) limit = BIN_PLACES_MIN;
         slab->bins[class].limit = limit < BIN_PLACES_MAX ? limit : BIN_PLACES_MAX;
     }

@@ -93,6 +93,8 @@ void *shoal_slab_take(shoal_slab *slab, size_t size, size_t alignment);
 /* Gives back what was taken, from the slab of whatever thread over the same allocator, with the same
  * size and alignment. The slab's thread. */
 void shoal_slab_give(shoal_slab *slab, void *memory, size_t size, size_t alignment);
+/* The size of the places of a class. */
+uint32_t shoal_slab_class_size(uint32_t class);
 /* What a request of more than SHOAL_SLAB_FINE_MAX bytes takes; see shoal_slab_usable. */
 size_t shoal_slab_usable_larger(const shoal_allocator *below, size_t size, size_t alignment);
 /* What a request takes: its class, or what the allocator below says. Pure. */

@@ -60,7 +60,7 @@ uint32_t shoal_class__of_larger(size_t size, size_t alignment)
     return upper_class((bytes + LINE - 1) / LINE);
 }
 
-uint32_t shoal_class__size(uint32_t class)
+uint32_t shoal_slab_class_size(uint32_t class)
 {
     SHOAL_DEBUG_ASSERT(class < SHOAL_SLAB_CLASSES);
     if (class < FINE_CLASSES) return 8 + class * FINE_STEP;
@@ -77,5 +77,5 @@ size_t shoal_slab_usable_larger(const shoal_allocator *below, size_t size, size_
     SHOAL_DEBUG_ASSERT(below->usable_size != NULL);
     uint32_t class = shoal_class__of(size, alignment);
     if (class == CLASS_LARGE) return below->usable_size(below->context, size, alignment);
-    return shoal_class__size(class);
+    return shoal_slab_class_size(class);
 }

@@ -190,7 +190,7 @@ static uint32_t next_pages(const shoal_slab *slab, uint32_t class, uint32_t firs
 {
     SHOAL_DEBUG_ASSERT(first <= FIRST_PAGES_MAX);
     size_t room = shoal_load_relaxed(&slab->shelves[class].room);
-    size_t held = room * shoal_class__size(class) / BLOCK_PAGE_SIZE;
+    size_t held = room * shoal_slab_class_size(class) / BLOCK_PAGE_SIZE;
     uint32_t pages = 1;
     while (pages < BLOCK_PAGES && pages * 2 <= held + 1) pages *= 2;
     return pages > first ? pages : first;
@@ -200,7 +200,7 @@ static uint32_t next_pages(const shoal_slab *slab, uint32_t class, uint32_t firs
 static shoal_run *make_run(shoal_slab *slab, uint32_t class, uint32_t pages)
 {
     SHOAL_DEBUG_ASSERT(class < SHOAL_SLAB_CLASSES);
-    uint32_t size = shoal_class__size(class);
+    uint32_t size = shoal_slab_class_size(class);
     uint32_t page = 0;
     bool shared = size <= SHARED_PAGE_SIZE_MAX || pages == BLOCK_PAGES;
     shoal_block *block = find_room(slab, pages, shared, &page);
@@ -258,7 +258,7 @@ static shoal_run *next_run(shoal_slab *slab, uint32_t class)
         unlist(slab, run);
         return run;
     }
-    uint32_t first = first_pages(shoal_class__size(class));
+    uint32_t first = first_pages(shoal_slab_class_size(class));
     uint32_t pages = next_pages(slab, class, first);
     shoal_run *run = make_run(slab, class, pages);
     /* Where a large block is refused, a small one may do. */

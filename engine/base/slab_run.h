@@ -87,8 +87,6 @@ static inline uint32_t shoal_class__of(size_t size, size_t alignment)
         return shoal_class__of_larger(size, alignment);
     return bytes <= 8 ? 0 : (uint32_t)(bytes - 5) / 4u;
 }
-/* The size of its places. */
-uint32_t shoal_class__size(uint32_t class);
 
 /* ---- slab_run.c: the slab's thread ---- */
 

@@ -11,6 +11,8 @@
  * request as input. Its own worker only. */
 void shoal_client__line(const shoal_call *call, const shoal_session *session, shoal_buffer *out);
 
+/* What a connection takes, with its buffers: tot-mem. Its own worker only. */
+size_t shoal_client__memory(const shoal_session *session);
 /* Appends an address as clients write it: ip:port, an IPv6 address in brackets. */
 void shoal_client__address(const shoal_address *address, shoal_buffer *out);
 

@@ -53,6 +53,14 @@ static size_t request_size(const shoal_call *call)
     return size;
 }
 
+size_t shoal_client__memory(const shoal_session *session)
+{
+    const shoal_multi *multi = session->multi;
+    SHOAL_DEBUG_ASSERT(session->worker != NULL);
+    size_t queued = multi != NULL ? sizeof(*multi) + multi->memory : 0;
+    return sizeof(*session) + session->stash.capacity + session->backlog + queued;
+}
+
 void shoal_client__line(const shoal_call *call, const shoal_session *session, shoal_buffer *out)
 {
     SHOAL_ASSERT(!session->dead);
@@ -79,8 +87,7 @@ void shoal_client__line(const shoal_call *call, const shoal_session *session, sh
     size_t queued = multi != NULL ? sizeof(*multi) + multi->memory : 0;
     shoal_text_appendf(out, " argv-mem=0 multi-mem=%zu rbs=0 rbp=0 obl=0 oll=%d omem=%zu", queued,
                        session->backlog != 0, session->backlog);
-    size_t memory = sizeof(*session) + session->stash.capacity + session->backlog + queued;
-    shoal_text_appendf(out, " tot-mem=%zu events=%s cmd=", memory,
+    shoal_text_appendf(out, " tot-mem=%zu events=%s cmd=", shoal_client__memory(session),
                        session->backlog != 0 ? "rw" : "r");
     char name[64] = "NULL";
     if (session->last != SHOAL_COMMAND_NONE)

@@ -15,6 +15,7 @@
 #include "base/assert.h"
 #include "base/text.h"
 #include "command/block.h"
+#include "command/client_line.h"
 #include "command/multi.h"
 #include "command/watch.h"
 
@@ -276,6 +277,15 @@ static void resume_later(shoal_session *session)
     if (session->yielded && session->backlog < OUTPUT_BACKLOG_MAX) shoal_worker__wake(session);
 }
 
+/* Counts what the session takes now, or with 0 that it is gone. */
+static void weigh(shoal_session *session, size_t weight)
+{
+    shoal_worker *worker = session->worker;
+    SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&worker->session_bytes) >= session->weight);
+    shoal_bump_relaxed(&worker->session_bytes, weight - session->weight);
+    session->weight = weight;
+}
+
 shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buffer *out)
 {
     shoal_worker *worker = session->worker;
@@ -304,6 +314,7 @@ shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buff
         shoal_worker__count(worker, SHOAL_STAT_WRITES, 1);
     }
     resume_later(session);
+    weigh(session, shoal_client__memory(session));
     /* What this session read it has copied; the next one may see newer things. */
     shoal_thread_refresh(worker->thread);
     return outcome(session, out);
@@ -386,6 +397,7 @@ void shoal_session_close(shoal_session *session)
     SHOAL_ASSERT(session->worker->inside && !session->dead);
     unlink_ready(session);
     unlink_all(session);
+    weigh(session, 0);
     shoal_sub_relaxed(&session->worker->env->clients, 1);
     /* A WATCH that is on its way uses the set; it goes when that is home. */
     if (session->errand == NULL || session->answered || session->errand->watches == NULL)

@@ -278,6 +278,28 @@ uint64_t shoal_stat_sum(const shoal_env *env, shoal_stat stat)
     return sum;
 }
 
+uint64_t shoal_session_bytes(const shoal_env *env)
+{
+    SHOAL_ASSERT(env != NULL);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < env->worker_count; i++) {
+        const shoal_worker *worker = env->workers[i];
+        if (worker != NULL) sum += shoal_load_relaxed(&worker->session_bytes);
+    }
+    return sum;
+}
+
+void shoal_worker_rouse(const shoal_env *env)
+{
+    SHOAL_ASSERT(env->host != NULL);
+    for (uint32_t i = 0; i < env->worker_count; i++) {
+        struct shoal_worker *worker = env->workers[i];
+        /* pair: worker.resting */
+        if (worker != NULL && shoal_exchange_acq_rel(&worker->resting, false))
+            env->host->nudge(env->host->context, 1 + i);
+    }
+}
+
 void shoal_stat_reset(shoal_env *env)
 {
     SHOAL_ASSERT(env != NULL);

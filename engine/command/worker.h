@@ -95,6 +95,7 @@ struct shoal_worker {
     uint32_t place_capacity;
     shoal_batch batch;
     _Atomic uint64_t resets_done;             /* relaxed */
+    _Atomic uint64_t session_bytes;           /* of all sessions with their buffers; relaxed */
     _Atomic uint64_t stats[SHOAL_STAT_COUNT]; /* relaxed */
     shoal_tally tallies[SHOAL_COMMAND_COUNT];
     shoal_lookup lookup;
@@ -132,6 +133,7 @@ struct shoal_session {
     uint64_t id;
     int64_t opened_us, active_us; /* monotonic */
     size_t backlog;               /* reply bytes that the host still holds */
+    size_t weight;                /* its part of worker->session_bytes */
     size_t output_end;            /* of the host's buffer, where this feed stops */
     bool yielded;                 /* it stopped there; the rest of the input is in the stash */
     uint64_t yielded_round;       /* of the worker; it goes on in a later one */

@@ -3,6 +3,7 @@
  * core/control.c - commands that the control actor runs: they arrive as errands in its inbox and
  * go home with a reply. Rows of commands.def with the executor CONTROL have their handler here.
  */
+#include "core/memory.h"
 #include "core/node.h"
 
 #include "base/assert.h"
@@ -132,6 +133,18 @@ static verdict run(shoal_node *node, shoal_errand *errand, shoal_reply *reply)
     case SHOAL_COMMAND_CONFIG_REWRITE:
         if (node != NULL) shoal_node__config_rewrite(node, errand);
         return KEPT;
+    case SHOAL_COMMAND_MEMORY_STATS:
+        if (node != NULL) shoal_node__memory_stats(node, reply);
+        return FINISHED;
+    case SHOAL_COMMAND_MEMORY_DOCTOR:
+        if (node != NULL) shoal_node__memory_doctor(node, reply);
+        return FINISHED;
+    case SHOAL_COMMAND_MEMORY_PURGE:
+        if (node != NULL) shoal_node__memory_purge(node, reply);
+        return FINISHED;
+    case SHOAL_COMMAND_MEMORY_MALLOC_STATS:
+        if (node != NULL) shoal_node__memory_malloc_stats(node, reply);
+        return FINISHED;
     case SHOAL_COMMAND_SHUTDOWN:
         if (node != NULL) run_shutdown(node, errand, reply);
         return FINISHED;

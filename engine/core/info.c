@@ -126,5 +126,11 @@ void shoal_node__look(shoal_node *node)
     rates->looked_us = node->now.mono_us;
     rates->due_us = node->now.mono_us + LOOK_INTERVAL_US;
     shoal_store_stats_get(node->store, &stats);
-    if (stats.bytes > rates->memory_peak) rates->memory_peak = stats.bytes;
+    uint64_t used = stats.bytes + stats.bytes_queues;
+    if (used > rates->memory_peak) rates->memory_peak = used;
+    /* What the allocator wastes by itself, slabs apart: their blocks are whole pages. */
+    const shoal_vitals *vitals = &node->vitals;
+    if (vitals->allocator_active > vitals->allocator_allocated)
+        shoal_store_set_outer_waste(node->store,
+                                    vitals->allocator_active - vitals->allocator_allocated);
 }

@@ -5,6 +5,7 @@
  * tell.
  */
 #include "core/info.h"
+#include "core/memory.h"
 
 #include "base/assert.h"
 #include "base/text.h"
@@ -28,46 +29,38 @@ static void bytes(shoal_buffer *out, const char *name, uint64_t number)
         shoal_text_appendf(out, "%s_human:%.2f%c\r\n", name, value, units[unit]);
 }
 
-static double ratio(uint64_t a, uint64_t b)
-{
-    return b > 0 ? (double)a / (double)b : 0;
-}
-
 static void percent(shoal_buffer *out, const char *name, uint64_t part, uint64_t whole)
 {
     SHOAL_ASSERT(name[0] != '\0');
-    shoal_text_appendf(out, "%s:%.2f%%\r\n", name, 100 * ratio(part, whole));
+    shoal_text_appendf(out, "%s:%.2f%%\r\n", name, 100 * shoal_memory__ratio(part, whole));
 }
 
 /* A ratio with the bytes that it means, as fragmentation is shown. */
 static void excess(shoal_buffer *out, const char *name, uint64_t large, uint64_t small)
 {
     SHOAL_ASSERT(name[0] != '\0');
-    shoal_text_appendf(out, "%s_ratio:%.2f\r\n", name, ratio(large, small));
+    shoal_text_appendf(out, "%s_ratio:%.2f\r\n", name, shoal_memory__ratio(large, small));
     shoal_text_appendf(out, "%s_bytes:%lld\r\n", name, (long long)(large - small));
 }
 
 /* What data takes, by the store's own count. */
-static void used(const shoal_node *node, const shoal_store_stats *stats, shoal_buffer *out)
+static void used(const shoal_memory_figures *figures, shoal_buffer *out)
 {
-    SHOAL_ASSERT(node->store != NULL);
-    uint64_t peak = node->rates.memory_peak > stats->bytes ? node->rates.memory_peak : stats->bytes;
-    uint64_t overhead = node->memory_startup + stats->bytes_tables + stats->bytes_limbo;
-    uint64_t dataset = stats->bytes > overhead ? stats->bytes - overhead : 0;
-    uint64_t since_start =
-        stats->bytes > node->memory_startup ? stats->bytes - node->memory_startup : 0;
+    SHOAL_ASSERT(figures->peak >= figures->used);
+    uint64_t grown = figures->used > figures->startup ? figures->used - figures->startup : 0;
 
-    if (overhead > stats->bytes) overhead = stats->bytes;
-    bytes(out, "used_memory", stats->bytes);
-    if (node->vitals.rss_bytes > 0) bytes(out, "used_memory_rss", node->vitals.rss_bytes);
-    bytes(out, "used_memory_peak", peak);
-    percent(out, "used_memory_peak_perc", stats->bytes, peak);
-    shoal_info__number(out, "used_memory_overhead", overhead);
-    shoal_info__number(out, "used_memory_startup", node->memory_startup);
-    shoal_info__number(out, "used_memory_dataset", dataset);
-    percent(out, "used_memory_dataset_perc", dataset, since_start);
-    shoal_info__number(out, "shoal_memory_tables", stats->bytes_tables);
-    shoal_info__number(out, "shoal_memory_limbo", stats->bytes_limbo);
+    bytes(out, "used_memory", figures->used);
+    if (figures->rss > 0) bytes(out, "used_memory_rss", figures->rss);
+    bytes(out, "used_memory_peak", figures->peak);
+    percent(out, "used_memory_peak_perc", figures->used, figures->peak);
+    shoal_info__number(out, "used_memory_overhead", figures->overhead);
+    shoal_info__number(out, "used_memory_startup", figures->startup);
+    shoal_info__number(out, "used_memory_dataset", figures->dataset);
+    percent(out, "used_memory_dataset_perc", figures->dataset, grown);
+    shoal_info__number(out, "shoal_memory_tables", figures->store.bytes_tables);
+    shoal_info__number(out, "shoal_memory_limbo", figures->store.bytes_limbo);
+    shoal_info__number(out, "shoal_memory_slabs", figures->store.bytes_slabs);
+    shoal_info__number(out, "shoal_memory_slabs_free", figures->store.bytes_slabs_free);
 }
 
 /* This version runs no scripts. */
@@ -98,36 +91,33 @@ static void limits(const shoal_node *node, shoal_buffer *out)
     shoal_text_appendf(out, "\r\n");
 }
 
-/* What the allocator and the process take beyond what the store asked for. */
-static void fragmentation(const shoal_node *node, uint64_t used_bytes, shoal_buffer *out)
+/* What the allocator and the process take beyond what is used. */
+static void fragmentation(const shoal_memory_figures *figures, shoal_buffer *out)
 {
-    SHOAL_ASSERT(node->vitals.allocator_name == NULL || node->vitals.allocator_name[0] != '\0');
-    const shoal_vitals *vitals = &node->vitals;
-
-    if (vitals->allocator_allocated > 0) {
-        excess(out, "allocator_frag", vitals->allocator_active, vitals->allocator_allocated);
-        excess(out, "allocator_rss", vitals->allocator_resident, vitals->allocator_active);
+    SHOAL_ASSERT(figures->peak >= figures->used);
+    if (figures->allocated > 0) {
+        excess(out, "allocator_frag", figures->active, figures->allocated);
+        excess(out, "allocator_rss", figures->resident, figures->active);
     }
-    if (vitals->rss_bytes > 0 && vitals->allocator_resident > 0)
-        excess(out, "rss_overhead", vitals->rss_bytes, vitals->allocator_resident);
-    if (vitals->rss_bytes > 0) {
-        shoal_text_appendf(out, "mem_fragmentation_ratio:%.2f\r\n",
-                           ratio(vitals->rss_bytes, used_bytes));
-        shoal_text_appendf(out, "mem_fragmentation_bytes:%lld\r\n",
-                           (long long)(vitals->rss_bytes - used_bytes));
-    }
+    if (figures->rss > 0 && figures->resident > 0)
+        excess(out, "rss_overhead", figures->rss, figures->resident);
+    if (figures->rss > 0) excess(out, "mem_fragmentation", figures->rss, figures->used);
 }
 
-static void parts(const shoal_node *node, const shoal_store_stats *stats, shoal_buffer *out)
+static void parts(const shoal_node *node, const shoal_memory_figures *figures, shoal_buffer *out)
 {
+    const shoal_store_stats *stats = &figures->store;
+    SHOAL_ASSERT(node->vitals.allocator_name == NULL || node->vitals.allocator_name[0] != '\0');
     shoal_info__number(out, "mem_not_counted_for_evict", stats->bytes_limbo);
     shoal_info__number(out, "mem_replication_backlog", 0);
     shoal_info__number(out, "mem_total_replication_buffers", 0);
     shoal_info__number(out, "mem_clients_slaves", 0);
+    shoal_info__number(out, "mem_clients_normal", figures->clients);
+    shoal_info__number(out, "mem_cluster_links", 0);
     shoal_info__number(out, "mem_aof_buffer", 0);
     if (node->vitals.allocator_name != NULL)
         shoal_info__text(out, "mem_allocator", node->vitals.allocator_name);
-    shoal_info__number(out, "active_defrag_running", 0);
+    shoal_info__number(out, "active_defrag_running", stats->defrag_running);
     shoal_info__number(out, "lazyfree_pending_objects", stats->lazy_pending);
     shoal_info__number(out, "lazyfreed_objects", stats->lazy_freed);
 }
@@ -135,21 +125,21 @@ static void parts(const shoal_node *node, const shoal_store_stats *stats, shoal_
 void shoal_info__memory(const shoal_node *node, shoal_buffer *out)
 {
     SHOAL_ASSERT(node->store != NULL);
-    const shoal_vitals *vitals = &node->vitals;
-    shoal_store_stats stats;
+    shoal_memory_figures figures = shoal_memory__look(node);
 
-    shoal_store_stats_get(node->store, &stats);
-    used(node, &stats, out);
-    if (vitals->allocator_allocated > 0) {
-        shoal_info__number(out, "allocator_allocated", vitals->allocator_allocated);
-        shoal_info__number(out, "allocator_active", vitals->allocator_active);
-        shoal_info__number(out, "allocator_resident", vitals->allocator_resident);
+    used(&figures, out);
+    if (figures.allocated > 0) {
+        shoal_info__number(out, "allocator_allocated", figures.allocated);
+        shoal_info__number(out, "allocator_active", figures.active);
+        shoal_info__number(out, "allocator_resident", figures.resident);
     }
-    if (vitals->memory_total > 0) bytes(out, "total_system_memory", vitals->memory_total);
+    if (node->vitals.memory_total > 0) {
+        bytes(out, "total_system_memory", node->vitals.memory_total);
+    }
     scripts(out);
     limits(node, out);
-    fragmentation(node, stats.bytes, out);
-    parts(node, &stats, out);
+    fragmentation(&figures, out);
+    parts(node, &figures, out);
 }
 
 void shoal_info__keyspace(const shoal_node *node, shoal_buffer *out)

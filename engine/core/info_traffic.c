@@ -82,12 +82,6 @@ static void absent(shoal_buffer *out)
                                      "total_forks",
                                      "migrate_cached_sockets",
                                      "slave_expires_tracked_keys",
-                                     "active_defrag_hits",
-                                     "active_defrag_misses",
-                                     "active_defrag_key_hits",
-                                     "active_defrag_key_misses",
-                                     "total_active_defrag_time",
-                                     "current_active_defrag_time",
                                      "tracking_total_keys",
                                      "tracking_total_items",
                                      "tracking_total_prefixes",
@@ -97,12 +91,31 @@ static void absent(shoal_buffer *out)
         shoal_info__number(out, names[i], 0);
 }
 
+/* Of moving things together. Times in milliseconds. */
+static void defrag(const shoal_node *node, shoal_buffer *out)
+{
+    SHOAL_ASSERT(node->store != NULL);
+    shoal_store_stats stats;
+    shoal_store_stats_get(node->store, &stats);
+    int64_t since = stats.defrag_since_us;
+    int64_t now_us = since > 0 && node->now.mono_us > since ? node->now.mono_us - since : 0;
+    shoal_info__number(out, "active_defrag_hits", stats.defrag_hits);
+    shoal_info__number(out, "active_defrag_misses", stats.defrag_misses);
+    shoal_info__number(out, "active_defrag_key_hits", stats.defrag_key_hits);
+    shoal_info__number(out, "active_defrag_key_misses", stats.defrag_key_misses);
+    shoal_info__number(out, "shoal_active_defrag_scanned", stats.defrag_scanned);
+    shoal_info__number(out, "total_active_defrag_time",
+                       (uint64_t)(stats.defrag_us + now_us) / 1000);
+    shoal_info__number(out, "current_active_defrag_time", (uint64_t)now_us / 1000);
+}
+
 void shoal_info__stats(const shoal_node *node, shoal_buffer *out)
 {
     SHOAL_ASSERT(node->env.workers != NULL);
     traffic(node, out);
     keys(node, out);
     absent(out);
+    defrag(node, out);
     counter(node, out, "total_error_replies", SHOAL_STAT_ERRORS);
     shoal_info__number(out, "dump_payload_sanitizations", 0);
     counter(node, out, "total_reads_processed", SHOAL_STAT_READS);

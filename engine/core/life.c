@@ -170,7 +170,7 @@ static void become_ready(shoal_node *node)
 
     shoal_node__publish_route(node);
     shoal_store_stats_get(node->store, &stats);
-    node->memory_startup = stats.bytes;
+    node->memory_startup = stats.bytes + stats.bytes_queues;
     node->rates.due_us = node->now.mono_us;
     shoal_node__enter_phase(node, SHOAL_PHASE_READY);
     shoal_store_relaxed(&node->env.loading, false);

@@ -141,6 +141,29 @@ shoal_cluster_settings shoal_node__cluster_settings(const shoal_node *node)
     return settings;
 }
 
+/* The directives about moving things together take effect in the store itself. */
+static void apply_defrag(shoal_node *node)
+{
+    SHOAL_ASSERT(node->store != NULL);
+    const shoal_config *config = &node->config;
+    shoal_defrag_settings settings = {
+        .on = shoal_config__number(config, SHOAL_DIRECTIVE_ACTIVEDEFRAG) != 0,
+        .ignore_bytes =
+            (uint64_t)shoal_config__number(config, SHOAL_DIRECTIVE_ACTIVE_DEFRAG_IGNORE_BYTES),
+        .lower_percent =
+            (uint32_t)shoal_config__number(config, SHOAL_DIRECTIVE_ACTIVE_DEFRAG_THRESHOLD_LOWER),
+        .upper_percent =
+            (uint32_t)shoal_config__number(config, SHOAL_DIRECTIVE_ACTIVE_DEFRAG_THRESHOLD_UPPER),
+        .cycle_min_percent =
+            (uint32_t)shoal_config__number(config, SHOAL_DIRECTIVE_ACTIVE_DEFRAG_CYCLE_MIN),
+        .cycle_max_percent =
+            (uint32_t)shoal_config__number(config, SHOAL_DIRECTIVE_ACTIVE_DEFRAG_CYCLE_MAX),
+        .scan_max =
+            (uint32_t)shoal_config__number(config, SHOAL_DIRECTIVE_ACTIVE_DEFRAG_MAX_SCAN_FIELDS)};
+    shoal_store_set_defrag(node->store, &settings);
+    if (settings.on) shoal_worker_rouse(&node->env);
+}
+
 shoal_err shoal_node__apply(shoal_node *node)
 {
     SHOAL_ASSERT(node->config_seen <= node->config.version);
@@ -151,6 +174,7 @@ shoal_err shoal_node__apply(shoal_node *node)
     snapshot = snapshot_of(node, &settings);
     if (snapshot == NULL) return SHOAL_ERR_NO_MEMORY;
     shoal_store_release(&node->env.settings, &snapshot->settings); /* pair: env.settings */
+    apply_defrag(node);
     if (node->cluster != NULL) {
         shoal_cluster_settings cluster = shoal_node__cluster_settings(node);
         shoal_cluster_set(node->cluster, &cluster, node->now);

@@ -340,6 +340,7 @@ static bool begin_pass(shoal_thread *thread)
     uint32_t percent = demand(thread->store);
     uint32_t none = 0;
     if (percent == 0 || !shoal_cas_relaxed(&defrag->next, &none, 1u)) return false;
+    shoal_store_relaxed(&defrag->began_us, thread->now.mono_us);
     shoal_store_relaxed(&defrag->running, percent);
     shoal_store_relaxed(&defrag->pause_us, thread->now.mono_us + PASS_PAUSE_US);
     shoal_store_relaxed(&defrag->hits_before, sum_hits(thread->store));
@@ -367,13 +368,23 @@ static bool take_chunk(shoal_thread *thread)
     return true;
 }
 
+/* Counts a pass that is over, or given up. */
+static void close_pass(shoal_thread *thread)
+{
+    shoal_defrag *defrag = &thread->store->defrag;
+    SHOAL_DEBUG_ASSERT(thread->now.mono_us >= 0);
+    shoal_store_relaxed(&defrag->running, 0u);
+    int64_t lasted = thread->now.mono_us - shoal_load_relaxed(&defrag->began_us);
+    if (lasted > 0) shoal_add_relaxed(&defrag->total_us, lasted);
+}
+
 /* The thread with the last chunk is through: the pass is over. */
 static void end_pass(shoal_thread *thread)
 {
     shoal_defrag *defrag = &thread->store->defrag;
     SHOAL_ASSERT(thread->hand.last);
     thread->hand.last = false;
-    shoal_store_relaxed(&defrag->running, 0u);
+    close_pass(thread);
     int64_t moved = sum_hits(thread->store) - shoal_load_relaxed(&defrag->hits_before);
     uint64_t keys = 0;
     for (uint32_t db = 0; db < thread->store->database_count; db++)
@@ -415,7 +426,7 @@ static void stop(shoal_thread *thread)
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     thread->hand = (shoal_defrag_hand){0};
     if (shoal_load_relaxed(&defrag->running) == 0) return;
-    shoal_store_relaxed(&defrag->running, 0u);
+    close_pass(thread);
     shoal_store_relaxed(&defrag->next, 0u);
 }
 

@@ -154,6 +154,8 @@ typedef struct shoal_defrag {
     _Atomic uint64_t outer_bytes; /* wasted below the slabs, as the host says */
     _Atomic uint32_t running;     /* percent of a processor; 0 between passes */
     _Atomic uint32_t next;        /* chunk to be taken next, 0 between passes */
+    _Atomic int64_t began_us;     /* monotonic: the pass */
+    _Atomic int64_t total_us;     /* of passes that are over */
     _Atomic int64_t pause_us;     /* monotonic: the next pass begins no earlier */
     _Atomic int64_t hits_before;  /* when the pass began */
     _Atomic uint64_t waste_left;  /* what a pass that moved little has left, or 0 */
@@ -187,6 +189,9 @@ struct shoal_store {
     _Atomic int64_t sweep_pause_us; /* monotonic: the next round begins no earlier */
     shoal_defrag defrag;
 };
+
+/* What the arrays of one database take from the allocator. */
+uint64_t shoal_store__array_bytes(const shoal_store *store);
 
 /* The database of a place. */
 static inline shoal_db *shoal_store__db(const shoal_store *store, uint32_t place)

@@ -94,9 +94,11 @@ void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out)
         .bytes_limbo = at_least_zero(now.limbo),
         .bytes_tables = at_least_zero(now.tables),
         .bytes_queues = at_least_zero(now.queues),
+        .bytes_arrays = store->database_count * shoal_store__array_bytes(store),
         .bytes_slabs = at_least_zero(now.slabs),
         .bytes_slabs_free = at_least_zero(now.slabs - (now.bytes + now.queues - now.beside)),
         .defrag_running = shoal_load_relaxed(&store->defrag.running),
+        .defrag_us = shoal_load_relaxed(&store->defrag.total_us),
         .defrag_hits = at_least_zero(now.defrag_hits),
         .defrag_misses = at_least_zero(now.defrag_misses),
         .defrag_key_hits = at_least_zero(now.defrag_key_hits),
@@ -111,10 +113,26 @@ void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out)
         .lazy_pending = at_least_zero(now.lazy_pending),
         .lazy_freed = at_least_zero(now.lazy_freed - shoal_load_relaxed(&store->lazy_freed_before)),
     };
+    if (out->defrag_running != 0)
+        out->defrag_since_us = shoal_load_relaxed(&store->defrag.began_us);
     for (uint32_t db = 0; db < store->database_count; db++) {
         out->keys += shoal_store_count(store, db);
         out->keys_volatile += shoal_store_count_volatile(store, db);
     }
+}
+
+shoal_slab_class shoal_store_slab_class(const shoal_store *store, uint32_t class)
+{
+    SHOAL_ASSERT(class < SHOAL_SLAB_CLASSES);
+    SHOAL_ASSERT(store->thread_count > 0);
+    shoal_slab_class out = {.size = shoal_slab_class_size(class)};
+    for (uint32_t i = 0; i < store->thread_count; i++) {
+        const shoal_slab_shelf *shelf = &store->threads[i].slab.shelves[class];
+        out.places += shoal_load_relaxed(&shelf->room);
+        out.taken += shoal_load_relaxed(&shelf->taken);
+    }
+    if (out.taken > out.places) out.taken = out.places;
+    return out;
 }
 
 shoal_store_bytes shoal_stats__bytes(const shoal_store *store)

@@ -41,6 +41,12 @@ static bool make_databases(shoal_store *store)
     return true;
 }
 
+uint64_t shoal_store__array_bytes(const shoal_store *store)
+{
+    SHOAL_ASSERT(store->database_count > 0);
+    return shoal_memory_usable(&store->allocator, DB_BLOCK_SIZE, SHOAL_ALIGN_PLAIN);
+}
+
 static bool make_threads(shoal_store *store)
 {
     SHOAL_ASSERT(store->thread_count > 0);

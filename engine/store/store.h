@@ -19,6 +19,7 @@
 #include <shoal/types.h>
 
 #include "base/inbox.h"
+#include "base/slab.h"
 #include "base/prng.h"
 #include "value/value.h"
 
@@ -311,11 +312,12 @@ uint64_t shoal_store_bytes_slot(const shoal_store *store, uint32_t place);
  * around them is told apart. At rest the allocator has given, besides the arrays of an empty store,
  * exactly bytes + bytes_queues + bytes_slabs_free. */
 typedef struct shoal_store_stats {
-    uint64_t bytes;            /* items, objects, tables, routes; not the fixed arrays */
-    uint64_t bytes_limbo;      /* retired, not yet freed; part of bytes */
-    uint64_t bytes_tables;     /* directories and buckets; part of bytes */
-    uint64_t bytes_queues;     /* of the queues in which retired pieces wait; not in bytes */
-    uint64_t bytes_slabs;      /* that slabs have taken from the allocator, to divide them */
+    uint64_t bytes;        /* items, objects, tables, routes; not the fixed arrays */
+    uint64_t bytes_limbo;  /* retired, not yet freed; part of bytes */
+    uint64_t bytes_tables; /* directories and buckets; part of bytes */
+    uint64_t bytes_queues; /* of the queues in which retired pieces wait; not in bytes */
+    uint64_t bytes_arrays; /* fixed, of the databases: cost memory where touched; not in bytes */
+    uint64_t bytes_slabs;  /* that slabs have taken from the allocator, to divide them */
     uint64_t bytes_slabs_free; /* of those, not in use: heads, and places between pieces */
     uint64_t keys, keys_volatile;
     uint64_t hits, misses; /* of reads that asked to be counted */
@@ -330,8 +332,17 @@ typedef struct shoal_store_stats {
      * at. */
     uint32_t defrag_running;
     uint64_t defrag_hits, defrag_misses, defrag_key_hits, defrag_key_misses, defrag_scanned;
+    int64_t defrag_us;       /* monotonic: that passes have lasted, those that are over */
+    int64_t defrag_since_us; /* when the one that is under way began; 0: none */
 } shoal_store_stats;
 void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out);
+/* One class of sizes of the slabs, summed over the threads. */
+typedef struct shoal_slab_class {
+    uint32_t size;   /* bytes of a place */
+    uint64_t places; /* that there are */
+    uint64_t taken;  /* of them; those that threads have at hand included */
+} shoal_slab_class;
+shoal_slab_class shoal_store_slab_class(const shoal_store *store, uint32_t class);
 /* Counts one lookup of a client for keyspace_hits and keyspace_misses. */
 void shoal_thread_count_lookup(shoal_thread *thread, bool hit);
 /* Sets hits, misses, expired and handed_over to zero (CONFIG RESETSTAT). */

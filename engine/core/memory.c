@@ -37,7 +37,8 @@ shoal_memory_figures shoal_memory__look(const shoal_node *node)
     if (vitals->allocator_allocated > apart + out.store.bytes_slabs_free) {
         out.allocated = vitals->allocator_allocated - apart - out.store.bytes_slabs_free;
         out.active = vitals->allocator_active - apart;
-        out.resident = vitals->allocator_resident;
+        bool told = vitals->allocator_resident > apart + out.active;
+        out.resident = told ? vitals->allocator_resident - apart : out.active;
     }
     SHOAL_ASSERT(out.peak >= out.used);
     return out;

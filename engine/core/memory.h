@@ -23,7 +23,7 @@ typedef struct shoal_memory_figures {
     uint64_t clients;   /* sessions with their buffers; not part of used */
     uint64_t allocated; /* host: in use by whomever, slabs' free room left out */
     uint64_t active;    /* host: pages with something in use, slabs' free room included */
-    uint64_t resident;  /* host: pages of the allocator that are in memory */
+    uint64_t resident;  /* host: pages of the allocator that are in memory, arrays left out */
     uint64_t rss;       /* host: of the process */
 } shoal_memory_figures;
 

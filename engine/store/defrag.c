@@ -7,6 +7,10 @@
  * one before is retired; readers see either. Pieces of objects are moved by their types, under the
  * gate that protects them anyway. A leaf is moved by rebuilding it as it is.
  *
+ * Leaves are moved together without being asked for. As a store fills, its leaves leave one size
+ * after the other, and stragglers would hold the memory of thousands (a ninth of all, measured at a
+ * million keys); there are few enough of them to make a difference and no work.
+ *
  * A pass goes over everything once. One begins when more is free inside of slabs than the settings
  * allow, as bytes and as a share of what is used. What is sparse is decided by the slab at the moment
  * of the look (base/slab.h): as moved pieces fill the denser runs, the emptier ones are given up.
@@ -30,6 +34,11 @@
 /* From the beginning of a pass to the next one, and where a pass has moved little. */
 #define PASS_PAUSE_US 100000
 #define IDLE_PAUSE_US 10000000
+/* Leaves are looked at where so much is free in slabs, and more than a sixteenth of what is used;
+ * with this share of a processor. */
+#define TABLES_BYTES 262144
+#define TABLES_SHARE 16
+#define TABLES_PERCENT 1
 /* So much waste more is worth another pass, besides a quarter. */
 #define MORE_BYTES 65536
 /* Little is less than one piece in so many. */
@@ -78,23 +87,39 @@ static uint64_t waste_of(const shoal_store *store, shoal_store_bytes bytes)
     return bytes.slabs_free + shoal_load_relaxed(&store->defrag.outer_bytes);
 }
 
-/* The share of a processor that the memory's state asks for, in percent: 0 for none. */
-static uint32_t demand(const shoal_store *store)
+/* What the memory's state asks for. */
+typedef struct wanted {
+    uint32_t percent; /* of a processor, 0: nothing */
+    bool tables;      /* leaves only */
+} wanted;
+
+/* The share of a processor that a waste of so many percent deserves. */
+static uint32_t effort(const shoal_defrag *defrag, uint64_t percent)
 {
-    const shoal_defrag *defrag = &store->defrag;
-    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
-    if (!shoal_load_relaxed(&defrag->on)) return 0;
-    shoal_store_bytes bytes = shoal_stats__bytes(store);
-    uint64_t waste = waste_of(store, bytes);
-    uint64_t percent = bytes.used > 0 ? waste * 100 / bytes.used : waste > 0 ? 10000 : 0;
     uint64_t lower = shoal_load_relaxed(&defrag->lower_percent);
     uint64_t upper = shoal_load_relaxed(&defrag->upper_percent);
-    if (waste <= shoal_load_relaxed(&defrag->ignore_bytes) || percent <= lower) return 0;
     uint64_t least = shoal_load_relaxed(&defrag->cycle_min_percent);
     uint64_t most = shoal_load_relaxed(&defrag->cycle_max_percent);
+    SHOAL_DEBUG_ASSERT(percent > lower);
     if (most < least) most = least;
     if (percent >= upper || upper <= lower) return (uint32_t)most;
     return (uint32_t)(least + (most - least) * (percent - lower) / (upper - lower));
+}
+
+static wanted demand(const shoal_store *store)
+{
+    const shoal_defrag *defrag = &store->defrag;
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    shoal_store_bytes bytes = shoal_stats__bytes(store);
+    if (shoal_load_relaxed(&defrag->on)) {
+        uint64_t waste = waste_of(store, bytes);
+        uint64_t percent = bytes.used > 0 ? waste * 100 / bytes.used : waste > 0 ? 10000 : 0;
+        bool much = waste > shoal_load_relaxed(&defrag->ignore_bytes) &&
+                    percent > shoal_load_relaxed(&defrag->lower_percent);
+        if (much) return (wanted){effort(defrag, percent), false};
+    }
+    bool tables = bytes.slabs_free > TABLES_BYTES && bytes.slabs_free > bytes.used / TABLES_SHARE;
+    return (wanted){tables ? TABLES_PERCENT : 0, true};
 }
 
 /* When the next pass may begin: soon behind one that was worth it, late behind one that was not,
@@ -293,10 +318,42 @@ static void move_leaf(shoal_thread *thread, uint32_t place, uint64_t position, i
     if (!sparse || !shoal_limbo__reserve(thread, 1)) return;
     *units -= (int64_t)count * COST_REBUILT_BUCKET;
     bool moved = shoal_leaf__rebuild(thread, place, &leaf);
-    count_pieces(thread, moved, !moved);
+    if (shoal_load_relaxed(&store->defrag.tables)) {
+        thread->hand.leaves += moved;
+    } else {
+        count_pieces(thread, moved, !moved);
+    }
 }
 
 /* ---- one slot ---- */
+
+/* Looks at the leaf at the hand's position only. Returns what is behind it. */
+static uint64_t visit_leaf(shoal_thread *thread, uint32_t place, int64_t *units)
+{
+    uint64_t position = thread->hand.position;
+    const shoal_key key = {.hash = position << (64 - POSITION_BITS), .place = place};
+    shoal_leaf leaf = shoal_table__leaf(thread->store, &key);
+    uint32_t bits = POSITION_BITS - leaf.depth * DIRECTORY_BITS;
+    SHOAL_DEBUG_ASSERT(position < POSITION_END);
+    if (leaf.word != 0) move_leaf(thread, place, position, units);
+    *units -= COST_BUCKET;
+    return ((position >> bits) + 1) << bits;
+}
+
+/* Looks at all that is in the bucket at the hand's position. Returns what is behind it, or the
+ * position itself when an object needs further steps. */
+static uint64_t visit_bucket(shoal_thread *thread, uint32_t place, int64_t *units)
+{
+    const _Atomic uint64_t *home = shoal_store__word(thread->store, place);
+    uint64_t position = thread->hand.position;
+    shoal_stretch stretch = shoal_walk__stretch(shoal_load_relaxed(home), position);
+    SHOAL_DEBUG_ASSERT(position < POSITION_END);
+    *units -= COST_BUCKET;
+    if (stretch.bucket == NULL) return stretch.end;
+    if (thread->hand.object == NULL) move_leaf(thread, place, position, units);
+    stretch = shoal_walk__stretch(shoal_load_relaxed(home), position);
+    return visit_chain(thread, stretch.bucket, units) ? stretch.end : position;
+}
 
 /* Goes on in the slot, under its gate, for at most `units`; returns what is left of them. At the end
  * of the slot the position is 0. */
@@ -305,16 +362,12 @@ static int64_t visit_slot(shoal_thread *thread, uint32_t place, int64_t units)
     shoal_defrag_hand *hand = &thread->hand;
     SHOAL_DEBUG_ASSERT(hand->position < POSITION_END);
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < thread->store->database_count);
+    bool tables = shoal_load_relaxed(&thread->store->defrag.tables);
     do {
-        _Atomic uint64_t *home = shoal_store__word(thread->store, place);
-        shoal_stretch stretch = shoal_walk__stretch(shoal_load_relaxed(home), hand->position);
-        units -= COST_BUCKET;
-        if (stretch.bucket != NULL) {
-            if (hand->object == NULL) move_leaf(thread, place, hand->position, &units);
-            stretch = shoal_walk__stretch(shoal_load_relaxed(home), hand->position);
-            if (!visit_chain(thread, stretch.bucket, &units)) return units < 0 ? units : 0;
-        }
-        hand->position = stretch.end;
+        uint64_t behind =
+            tables ? visit_leaf(thread, place, &units) : visit_bucket(thread, place, &units);
+        if (behind == hand->position) return units < 0 ? units : 0;
+        hand->position = behind;
     } while (units > 0 && hand->position < POSITION_END);
     if (hand->position == POSITION_END) hand->position = 0;
     return units;
@@ -322,13 +375,14 @@ static int64_t visit_slot(shoal_thread *thread, uint32_t place, int64_t units)
 
 /* ---- chunks and passes ---- */
 
+/* All that has been moved so far. */
 static int64_t sum_hits(const shoal_store *store)
 {
     int64_t hits = 0;
     SHOAL_DEBUG_ASSERT(store->thread_count > 0);
     for (uint32_t i = 0; i < store->thread_count; i++)
         hits += shoal_load_relaxed(&store->threads[i].counters.defrag_hits);
-    return hits;
+    return hits + shoal_load_relaxed(&store->defrag.leaves);
 }
 
 /* True when a pass may begin now: then it has begun. */
@@ -337,11 +391,12 @@ static bool begin_pass(shoal_thread *thread)
     shoal_defrag *defrag = &thread->store->defrag;
     SHOAL_DEBUG_ASSERT(thread->hand.pending == 0);
     if (pause_end(thread->store) > thread->now.mono_us) return false;
-    uint32_t percent = demand(thread->store);
+    wanted now = demand(thread->store);
     uint32_t none = 0;
-    if (percent == 0 || !shoal_cas_relaxed(&defrag->next, &none, 1u)) return false;
+    if (now.percent == 0 || !shoal_cas_relaxed(&defrag->next, &none, 1u)) return false;
     shoal_store_relaxed(&defrag->began_us, thread->now.mono_us);
-    shoal_store_relaxed(&defrag->running, percent);
+    shoal_store_relaxed(&defrag->tables, now.tables);
+    shoal_store_relaxed(&defrag->running, now.percent);
     shoal_store_relaxed(&defrag->pause_us, thread->now.mono_us + PASS_PAUSE_US);
     shoal_store_relaxed(&defrag->hits_before, sum_hits(thread->store));
     return true;
@@ -389,6 +444,7 @@ static void end_pass(shoal_thread *thread)
     uint64_t keys = 0;
     for (uint32_t db = 0; db < thread->store->database_count; db++)
         keys += shoal_store_count(thread->store, db);
+    if (shoal_load_relaxed(&defrag->tables)) keys /= BUCKET_ENTRIES * 16;
     bool little = (uint64_t)moved * LITTLE_SHARE <= keys;
     uint64_t left = waste_of(thread->store, shoal_stats__bytes(thread->store));
     shoal_store_relaxed(&defrag->waste_left, little ? left : 0);
@@ -427,6 +483,7 @@ static void stop(shoal_thread *thread)
     thread->hand = (shoal_defrag_hand){0};
     if (shoal_load_relaxed(&defrag->running) == 0) return;
     close_pass(thread);
+    shoal_store_relaxed(&defrag->pause_us, (int64_t)0);
     shoal_store_relaxed(&defrag->next, 0u);
 }
 
@@ -436,26 +493,16 @@ static int64_t wait(const shoal_thread *thread)
     const shoal_defrag *defrag = &thread->store->defrag;
     SHOAL_DEBUG_ASSERT(thread->now.mono_us >= 0);
     if (thread->hand.pending != 0 || shoal_load_relaxed(&defrag->running) != 0) return STEP_US;
-    if (demand(thread->store) == 0) return INT64_MAX;
+    if (demand(thread->store).percent == 0) return INT64_MAX;
     int64_t pause_us = pause_end(thread->store) - thread->now.mono_us;
     return pause_us > STEP_US ? pause_us : STEP_US;
 }
 
-int64_t shoal_defrag__step(shoal_thread *thread)
+/* Goes on with the pass for `units` of work. */
+static void work(shoal_thread *thread, int64_t units)
 {
-    const shoal_defrag *defrag = &thread->store->defrag;
     shoal_defrag_hand *hand = &thread->hand;
-    SHOAL_ASSERT(thread->stamp != 0);
-    if (!shoal_load_relaxed(&defrag->on)) {
-        stop(thread);
-        if (thread->slab.draining) shoal_slab_drain(&thread->slab, false);
-        return INT64_MAX;
-    }
-    uint32_t percent = shoal_load_relaxed(&defrag->running);
-    if (percent == 0) percent = demand(thread->store);
-    /* Every thread gives up the places of sparse runs that it has at hand. */
-    if (percent != 0) shoal_slab_drain(&thread->slab, true);
-    int64_t units = (int64_t)percent * STEP_US / 100 * UNITS_PER_US;
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     while (units > 0) {
         if (hand->pending != 0) {
             units = visit_pending(thread, units);
@@ -468,7 +515,45 @@ int64_t shoal_defrag__step(shoal_thread *thread)
         units -= COST_CHUNK;
         if (!take_chunk(thread)) break;
     }
-    bool running = shoal_load_relaxed(&defrag->running) != 0;
-    if (thread->slab.draining != running) shoal_slab_drain(&thread->slab, running);
+    if (hand->leaves == 0) return;
+    shoal_add_relaxed(&thread->store->defrag.leaves, hand->leaves);
+    hand->leaves = 0;
+}
+
+/* True when what is under way is not what the settings ask for: a pass over everything, though that
+ * has been turned off, or one over leaves, though everything is to be looked at. */
+static bool is_outdated(const shoal_thread *thread)
+{
+    const shoal_defrag *defrag = &thread->store->defrag;
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    if (shoal_load_relaxed(&defrag->running) == 0 && thread->hand.pending == 0) return false;
+    bool on = shoal_load_relaxed(&defrag->on);
+    bool tables = shoal_load_relaxed(&defrag->tables);
+    if (on != tables) return false;
+    return !on || !demand(thread->store).tables;
+}
+
+/* Whether places of sparse runs are held back: by every thread, while things are moved out of them. */
+static void drain(shoal_thread *thread)
+{
+    const shoal_defrag *defrag = &thread->store->defrag;
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    bool on = shoal_load_relaxed(&defrag->running) != 0 && !shoal_load_relaxed(&defrag->tables);
+    if (thread->slab.draining != on) shoal_slab_drain(&thread->slab, on);
+}
+
+int64_t shoal_defrag__step(shoal_thread *thread)
+{
+    const shoal_defrag *defrag = &thread->store->defrag;
+    SHOAL_ASSERT(thread->stamp != 0);
+    if (is_outdated(thread)) stop(thread);
+    uint32_t percent = shoal_load_relaxed(&defrag->running);
+    if (percent == 0) percent = demand(thread->store).percent;
+    if (percent != 0) {
+        /* What is at hand may be of sparse runs; what is taken from now on comes from the fullest. */
+        shoal_slab_tidy(&thread->slab);
+        work(thread, (int64_t)percent * STEP_US / 100 * UNITS_PER_US);
+    }
+    drain(thread);
     return wait(thread);
 }

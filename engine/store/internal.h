@@ -98,6 +98,7 @@ typedef struct shoal_defrag_hand {
     shoal_object *object;   /* in which it has stopped there, or NULL: compared, never followed */
     uint64_t object_cursor; /* where in that */
     int64_t object_hits;    /* pieces of that moved so far */
+    int64_t leaves;         /* moved and not yet counted */
     uint32_t chunk;         /* db * MAP_WORDS + word */
     bool last;              /* of the pass */
 } shoal_defrag_hand;
@@ -152,12 +153,14 @@ typedef struct shoal_defrag {
     _Atomic uint64_t ignore_bytes;
     _Atomic uint32_t lower_percent, upper_percent, cycle_min_percent, cycle_max_percent, scan_max;
     _Atomic uint64_t outer_bytes; /* wasted below the slabs, as the host says */
+    _Atomic bool tables;          /* the pass looks at leaves only */
     _Atomic uint32_t running;     /* percent of a processor; 0 between passes */
     _Atomic uint32_t next;        /* chunk to be taken next, 0 between passes */
     _Atomic int64_t began_us;     /* monotonic: the pass */
     _Atomic int64_t total_us;     /* of passes that are over */
     _Atomic int64_t pause_us;     /* monotonic: the next pass begins no earlier */
     _Atomic int64_t hits_before;  /* when the pass began */
+    _Atomic int64_t leaves;       /* moved in passes over leaves only, so far */
     _Atomic uint64_t waste_left;  /* what a pass that moved little has left, or 0 */
 } shoal_defrag;
 

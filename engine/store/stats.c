@@ -97,7 +97,9 @@ void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out)
         .bytes_arrays = store->database_count * shoal_store__array_bytes(store),
         .bytes_slabs = at_least_zero(now.slabs),
         .bytes_slabs_free = at_least_zero(now.slabs - (now.bytes + now.queues - now.beside)),
-        .defrag_running = shoal_load_relaxed(&store->defrag.running),
+        .defrag_running = shoal_load_relaxed(&store->defrag.tables)
+                              ? 0
+                              : shoal_load_relaxed(&store->defrag.running),
         .defrag_us = shoal_load_relaxed(&store->defrag.total_us),
         .defrag_hits = at_least_zero(now.defrag_hits),
         .defrag_misses = at_least_zero(now.defrag_misses),

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a node tells of its memory: INFO, MEMORY STATS, DOCTOR, PURGE and MALLOC-STATS agree with each
+ * other, with the store, and with what the host says; and the directives of active defragmentation
+ * reach the store.
+ */
+#include "support/core_world.h"
+#include "support/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+static core_world world;
+
+static int open_world(void **state)
+{
+    (void)state;
+    memset(&world, 0, sizeof world);
+    core_world_open(&world, 1, "databases 3\n");
+    core_world_start(&world);
+    return 0;
+}
+
+static int close_world(void **state)
+{
+    (void)state;
+    core_world_close(&world);
+    return 0;
+}
+
+static const char *ask(const char *line)
+{
+    return core_world_ask(&world, 0, line);
+}
+
+static void contains(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL) fail_msg("'%s' is not in: %s", part, text);
+}
+
+/* The number behind "name:" in INFO. */
+static uint64_t info(const char *section, const char *name)
+{
+    char line[64], wanted[64];
+    snprintf(line, sizeof line, "INFO %s", section);
+    snprintf(wanted, sizeof wanted, "\n%s:", name);
+    const char *at = strstr(ask(line), wanted);
+    if (at == NULL) fail_msg("no %s in INFO %s", name, section);
+    return strtoull(at + strlen(wanted), NULL, 10);
+}
+
+/* The integer behind a name in MEMORY STATS. */
+static int64_t stat_of(const char *name)
+{
+    char wanted[64];
+    snprintf(wanted, sizeof wanted, "$%zu\r\n%s\r\n:", strlen(name), name);
+    const char *at = strstr(ask("MEMORY STATS"), wanted);
+    if (at == NULL) fail_msg("no %s in MEMORY STATS", name);
+    return strtoll(at + strlen(wanted), NULL, 10);
+}
+
+static void put_keys(uint32_t count, const char *options)
+{
+    char line[96];
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(line, sizeof line, "SET {%u}key:%u a-value-of-some-twenty-bytes%s", i % 64, i,
+                 options);
+        (void)ask(line);
+    }
+}
+
+/* What a host with an allocator would say. */
+static uint32_t purges;
+
+static void purge(void *context)
+{
+    assert_ptr_equal(context, &world);
+    purges++;
+}
+
+static void describe(void *context, shoal_buffer *text)
+{
+    assert_ptr_equal(context, &world);
+    shoal_buffer_append(text, (shoal_slice){"and so on", 9});
+}
+
+static void tell(uint64_t beyond)
+{
+    shoal_store_stats stats;
+    shoal_store_stats_get(world.node->store, &stats);
+    shoal_vitals vitals = {.allocator_name = "nobody-1.0"};
+    vitals.allocator_allocated = stats.bytes_arrays + stats.bytes + stats.bytes_queues;
+    vitals.allocator_allocated += stats.bytes_slabs_free;
+    vitals.allocator_active = vitals.allocator_allocated + beyond;
+    vitals.allocator_resident = vitals.allocator_active + beyond;
+    vitals.rss_bytes = vitals.allocator_resident - stats.bytes_arrays + beyond;
+    vitals.allocator_context = &world;
+    vitals.purge = purge;
+    vitals.describe = describe;
+    shoal_node_set_vitals(world.node, &vitals);
+}
+
+/* ---- figures ---- */
+
+static void info_and_stats_say_the_same(void **state)
+{
+    (void)state;
+    put_keys(3000, "");
+    assert_int_equal(info("memory", "used_memory"), stat_of("total.allocated"));
+    assert_int_equal(info("memory", "used_memory_peak"), stat_of("peak.allocated"));
+    assert_int_equal(info("memory", "used_memory_overhead"), stat_of("overhead.total"));
+    assert_int_equal(info("memory", "used_memory_dataset"), stat_of("dataset.bytes"));
+    assert_int_equal(info("memory", "used_memory_startup"), stat_of("startup.allocated"));
+    assert_int_equal(stat_of("keys.count"), 3000);
+    assert_in_range(stat_of("keys.bytes-per-key"), 50, 80);
+    assert_true(info("memory", "mem_clients_normal") > 100);
+    assert_int_equal(info("memory", "active_defrag_running"), 0);
+}
+
+static void databases_with_keys_are_listed_with_their_tables(void **state)
+{
+    (void)state;
+    contains(ask("MEMORY STATS"), "*54\r\n");
+    put_keys(1000, "");
+    (void)ask("SELECT 2");
+    put_keys(1000, " EX 100");
+    contains(ask("MEMORY STATS"), "*58\r\n");
+    contains(ask("MEMORY STATS"), "$4\r\ndb.0\r\n*6\r\n");
+    contains(ask("MEMORY STATS"), "$4\r\ndb.2\r\n*6\r\n");
+    contains(ask("MEMORY STATS"), "$26\r\noverhead.hashtable.expires\r\n:6000\r\n");
+    contains(ask("HELLO 3"), "%7");
+    contains(ask("MEMORY STATS"), "%29\r\n");
+}
+
+static void what_the_allocator_has_free_in_slabs_is_fragmentation(void **state)
+{
+    (void)state;
+    put_keys(3000, "");
+    core_world_sleep(&world, 100000);
+    tell(0);
+    assert_int_equal(stat_of("allocator.allocated"), stat_of("total.allocated"));
+    uint64_t waste = info("memory", "shoal_memory_slabs_free");
+    assert_int_equal(stat_of("allocator-fragmentation.bytes"), waste);
+    assert_int_equal(info("memory", "allocator_frag_bytes"), waste);
+    tell(1000);
+    assert_int_equal(stat_of("allocator-fragmentation.bytes"), waste + 1000);
+    assert_int_equal(stat_of("allocator-rss.bytes"), 1000);
+    assert_int_equal(info("memory", "allocator_rss_bytes"), 1000);
+    assert_int_equal(stat_of("rss-overhead.bytes"), 1000);
+    contains(ask("INFO memory"), "mem_allocator:nobody-1.0\r\n");
+}
+
+static void memory_comes_down_with_the_keys_and_the_peak_stays(void **state)
+{
+    (void)state;
+    put_keys(3000, "");
+    core_world_sleep(&world, 2000000);
+    uint64_t peak = info("memory", "used_memory");
+    (void)ask("FLUSHALL");
+    core_world_sleep(&world, 2000000);
+    assert_true(info("memory", "used_memory") <= info("memory", "used_memory_startup") + 4096);
+    assert_true(info("memory", "used_memory_peak") >= peak);
+    assert_true(info("memory", "shoal_memory_slabs") <= 16384);
+}
+
+/* ---- words ---- */
+
+static void the_doctor_names_what_is_wrong(void **state)
+{
+    (void)state;
+    contains(ask("MEMORY DOCTOR"), "hardly any data");
+    char line[96];
+    for (uint32_t i = 0; i < 700; i++) {
+        snprintf(line, sizeof line, "SETRANGE large:%u 7999 x", i);
+        (void)ask(line);
+    }
+    contains(ask("MEMORY DOCTOR"), "Nothing is wrong");
+    tell(64u << 20);
+    contains(ask("MEMORY DOCTOR"), "Fragmentation");
+    contains(ask("MEMORY DOCTOR"), "Process");
+}
+
+static void purge_and_malloc_stats_ask_the_host_where_it_knows(void **state)
+{
+    (void)state;
+    purges = 0;
+    assert_string_equal(ask("MEMORY PURGE"), "+OK\r\n");
+    assert_int_equal(purges, 0);
+    put_keys(100, "");
+    contains(ask("MEMORY MALLOC-STATS"), "\n      64 ");
+    tell(0);
+    assert_string_equal(ask("MEMORY PURGE"), "+OK\r\n");
+    assert_int_equal(purges, 1);
+    contains(ask("MEMORY MALLOC-STATS"), "and so on\r\n");
+}
+
+static void wrong_words_are_refused(void **state)
+{
+    (void)state;
+    assert_string_equal(ask("MEMORY STATS x"),
+                        "-ERR wrong number of arguments for 'memory|stats' command\r\n");
+    contains(ask("MEMORY NONE"), "-ERR unknown subcommand 'NONE'. Try MEMORY HELP.");
+}
+
+/* ---- defragmentation ---- */
+
+/* So many milliseconds, in each of which the worker has a round. */
+static void pass_time(uint32_t milliseconds)
+{
+    for (uint32_t i = 0; i < milliseconds; i++) {
+        core_world_sleep(&world, 1000);
+        (void)ask("PING");
+    }
+}
+
+static void the_directives_of_active_defragmentation_take_effect(void **state)
+{
+    (void)state;
+    char line[64];
+    put_keys(20000, "");
+    for (uint32_t i = 0; i < 20000; i++) {
+        snprintf(line, sizeof line, "DEL {%u}key:%u", i % 64, i);
+        if (i % 8 != 0) (void)ask(line);
+    }
+    pass_time(100);
+    uint64_t before = info("memory", "shoal_memory_slabs");
+    assert_int_equal(info("stats", "active_defrag_hits"), 0);
+    assert_string_equal(ask("CONFIG SET active-defrag-ignore-bytes 1 active-defrag-cycle-max 50"),
+                        "+OK\r\n");
+    assert_string_equal(ask("CONFIG SET activedefrag yes"), "+OK\r\n");
+    pass_time(2000);
+    uint64_t after = info("memory", "shoal_memory_slabs");
+    assert_true(after < before / 2);
+    assert_true(info("stats", "active_defrag_hits") > 1000);
+    assert_true(info("stats", "active_defrag_key_hits") > 1000);
+    assert_true(info("stats", "total_active_defrag_time") > 0);
+    assert_int_equal(info("memory", "active_defrag_running"), 0);
+}
+
+int main(void)
+{
+#define FACT(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
+    const struct CMUnitTest tests[] = {
+        FACT(info_and_stats_say_the_same),
+        FACT(databases_with_keys_are_listed_with_their_tables),
+        FACT(what_the_allocator_has_free_in_slabs_is_fragmentation),
+        FACT(memory_comes_down_with_the_keys_and_the_peak_stays),
+        FACT(the_doctor_names_what_is_wrong),
+        FACT(purge_and_malloc_stats_ask_the_host_where_it_knows),
+        FACT(wrong_words_are_refused),
+        FACT(the_directives_of_active_defragmentation_take_effect),
+    };
+    return cmocka_run_group_tests_name("core_memory", tests, NULL, NULL);
+}

@@ -20,6 +20,9 @@
 #define CHAINS 4u
 /* A run that is fuller than this many eighths is never sparse. */
 #define DENSE_EIGHTHS 7u
+/* A run is sparse when it is no fuller than this many eighths of the average: a bit more than all, so
+ * that of runs that are all alike not half are left. */
+#define AVERAGE_EIGHTHS 9u
 
 /* ---- links ---- */
 
@@ -278,9 +281,9 @@ bool shoal_slab_is_sparse(const shoal_allocator *below, const void *memory, size
     uint64_t taken = shoal_load_relaxed(&run->taken);
     uint64_t capacity = run->capacity;
     if (taken * 8 > capacity * DENSE_EIGHTHS) return false;
-    uint64_t taken_all = shoal_load_relaxed(&shelf->taken);
-    uint64_t capacity_all = shoal_load_relaxed(&shelf->room);
-    return taken * capacity_all <= taken_all * capacity;
+    uint64_t taken_all = shoal_load_relaxed(&shelf->other_taken);
+    uint64_t capacity_all = shoal_load_relaxed(&shelf->other_room);
+    return taken * capacity_all * 8 <= taken_all * capacity * AVERAGE_EIGHTHS;
 }
 
 void shoal_slab_drain(shoal_slab *slab, bool on)

@@ -64,6 +64,8 @@ typedef struct shoal_slab_shelf {
     /* writer: the thread. readers: any, relaxed. */
     _Atomic uint32_t room;  /* places of all runs */
     _Atomic uint32_t taken; /* of them, those that are out */
+    /* The same of all runs but the current one, which says nothing about how full runs are. */
+    _Atomic uint32_t other_room, other_taken;
 } shoal_slab_shelf;
 
 /* The memory of one thread. Made where it lies, and does not move. */

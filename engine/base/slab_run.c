@@ -136,11 +136,30 @@ static uint32_t fill_of(const shoal_run *run, uint32_t taken)
     return fill < SHOAL_SLAB_FILLS ? fill : SHOAL_SLAB_FILLS - 1;
 }
 
+/* Counts a run that is not the current one any more, or (with -1) that becomes it. */
+static void count_other(shoal_slab_shelf *shelf, const shoal_run *run, int sign)
+{
+    SHOAL_DEBUG_ASSERT(sign == 1 || sign == -1);
+    uint32_t taken = shoal_load_relaxed(&run->taken);
+    shoal_bump_relaxed(&shelf->other_room, (uint32_t)sign * run->capacity);
+    shoal_bump_relaxed(&shelf->other_taken, (uint32_t)sign * taken);
+}
+
+/* The current run is that no longer: it is on no list then, as a full one is. */
+static void retire_current(shoal_slab *slab, shoal_run *run)
+{
+    shoal_slab_shelf *shelf = &slab->shelves[run->class];
+    SHOAL_DEBUG_ASSERT(shelf->current == run);
+    shoal_store_relaxed(&run->fill, (uint8_t)FILL_FULL);
+    shelf->current = NULL;
+    count_other(shelf, run, 1);
+}
+
 static void unlist(shoal_slab *slab, shoal_run *run)
 {
     uint32_t fill = shoal_load_relaxed(&run->fill);
     SHOAL_DEBUG_ASSERT(fill <= FILL_FULL);
-    if (fill == FILL_CURRENT) slab->shelves[run->class].current = NULL;
+    if (fill == FILL_CURRENT) retire_current(slab, run);
     if (fill >= SHOAL_SLAB_FILLS) return;
     if (run->next != NULL) run->next->previous = run->previous;
     if (run->previous != NULL) {
@@ -223,6 +242,7 @@ static shoal_run *make_run(shoal_slab *slab, uint32_t class, uint32_t pages)
                        .first_page = (uint8_t)page,
                        .fill = FILL_FULL};
     shoal_bump_relaxed(&slab->shelves[class].room, capacity);
+    count_other(&slab->shelves[class], run, 1);
     return run;
 }
 
@@ -233,6 +253,7 @@ static void drop_run(shoal_slab *slab, shoal_run *run)
     shoal_block *block = shoal_block__of(run);
     unlist(slab, run);
     shoal_bump_relaxed(&slab->shelves[run->class].room, -run->capacity);
+    count_other(&slab->shelves[run->class], run, -1);
     uint64_t pages = page_bits(run->first_page, run->pages);
     SHOAL_ASSERT((block->free_pages & pages) == 0);
     SHOAL_POISON(run, sizeof *run);
@@ -271,8 +292,7 @@ shoal_run *shoal_run__current(shoal_slab *slab, uint32_t class)
     SHOAL_DEBUG_ASSERT(shelf->current == NULL || shelf->current->class == class);
     if (shelf->current != NULL) {
         if (has_place(shelf->current)) return shelf->current;
-        shoal_store_relaxed(&shelf->current->fill, (uint8_t)FILL_FULL);
-        shelf->current = NULL;
+        retire_current(slab, shelf->current);
     }
     shoal_run *run = next_run(slab, class);
     if (run == NULL) return NULL;
@@ -280,6 +300,7 @@ shoal_run *shoal_run__current(shoal_slab *slab, uint32_t class)
     run->floor = 0;
     shoal_store_relaxed(&run->fill, (uint8_t)FILL_CURRENT);
     shelf->current = run;
+    count_other(shelf, run, -1);
     return run;
 }
 
@@ -313,7 +334,9 @@ void shoal_run__give(shoal_slab *slab, shoal_run *run, void *place)
     run->free = (uint32_t)((char *)place - block);
     taken--;
     shoal_store_relaxed(&run->taken, taken);
-    shoal_bump_relaxed(&slab->shelves[run->class].taken, -1u);
+    shoal_slab_shelf *shelf = &slab->shelves[run->class];
+    shoal_bump_relaxed(&shelf->taken, -1u);
+    if (run != shelf->current) shoal_bump_relaxed(&shelf->other_taken, -1u);
     if (taken == 0) {
         drop_run(slab, run);
         return;

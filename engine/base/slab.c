@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * base/slab.c - taking and giving through the bins, and what goes back from them: own places to their
- * runs, others' to their owners. The claims are in slab.h.
+ * base/slab.c - taking and giving through the bins, and what goes back from them: own places to
+ * their runs, others' to their owners. The claims are in slab.h.
  */
 #include "base/slab.h"
 
@@ -20,8 +20,8 @@
 #define CHAINS 4u
 /* A run that is fuller than this many eighths is never sparse. */
 #define DENSE_EIGHTHS 7u
-/* A run is sparse when it is no fuller than this many eighths of the average: a bit more than all, so
- * that of runs that are all alike not half are left. */
+/* A run is sparse when it is no fuller than this many eighths of the average: a bit more than all,
+ * so that of runs that are all alike not half are left. */
 #define AVERAGE_EIGHTHS 9u
 
 /* ---- links ---- */

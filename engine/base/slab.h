@@ -4,11 +4,11 @@
  * pass through to the allocator below. Memory comes from below in blocks, which are cut into runs
  * of places of one size:
  *
- *   block   8 to 64 pages of 1 KiB, at a multiple of 64 KiB, so that the block of a piece is found by
- *           masking its address. Its first 128 bytes say whose it is, and in which run each page is
- *   run     some pages for one class of sizes, behind a head of 64 bytes. A class begins with a page
- *           or two and doubles, so a store of fifty keys takes kilobytes, and in a large one nearly
- *           all runs are whole blocks
+ *   block   8 to 64 pages of 1 KiB, at a multiple of 64 KiB, so that the block of a piece is found
+ *           by masking its address. Its first 128 bytes say whose it is, and in which run each page
+ *   is run     some pages for one class of sizes, behind a head of 64 bytes. A class begins with a
+ *           page or two and doubles, so a store of fifty keys takes kilobytes, and in a large one
+ *           nearly all runs are whole blocks
  *   bin     places that a thread has at hand, one list for each class: what it gives comes first
  *           there, and what it takes next comes from there, whoever's block it is
  *
@@ -92,8 +92,8 @@ shoal_allocator shoal_slab_allocator(shoal_slab *slab);
 /* Takes `size` > 0 bytes aligned to `alignment` (a power of two, at least 4; larger pieces: as the
  * allocator below demands) with unknown content, or NULL. The slab's thread. */
 void *shoal_slab_take(shoal_slab *slab, size_t size, size_t alignment);
-/* Gives back what was taken, from the slab of whatever thread over the same allocator, with the same
- * size and alignment. The slab's thread. */
+/* Gives back what was taken, from the slab of whatever thread over the same allocator, with the
+ * same size and alignment. The slab's thread. */
 void shoal_slab_give(shoal_slab *slab, void *memory, size_t size, size_t alignment);
 /* The size of the places of a class. */
 uint32_t shoal_slab_class_size(uint32_t class);
@@ -109,8 +109,8 @@ static inline size_t shoal_slab_usable(const shoal_allocator *below, size_t size
     return bytes <= 8 ? 8 : bytes;
 }
 
-/* Gives everything at hand back to runs, and empty blocks to the allocator below; takes in what other
- * threads have given. The slab's thread, when there is nothing better to do. */
+/* Gives everything at hand back to runs, and empty blocks to the allocator below; takes in what
+ * other threads have given. The slab's thread, when there is nothing better to do. */
 void shoal_slab_tidy(shoal_slab *slab);
 /* True when other threads have given something back. The slab's thread. */
 bool shoal_slab_is_given(const shoal_slab *slab);
@@ -119,8 +119,8 @@ bool shoal_slab_is_given(const shoal_slab *slab);
  * class is on average, or the allocator below says so. Any thread that may read the piece. */
 bool shoal_slab_is_sparse(const shoal_allocator *below, const void *memory, size_t size,
                           size_t alignment);
-/* While on, places of sparse runs are not handed out again but go back at once, so that what is moved
- * out of them stays out. Slower. The slab's thread. */
+/* While on, places of sparse runs are not handed out again but go back at once, so that what is
+ * moved out of them stays out. Slower. The slab's thread. */
 void shoal_slab_drain(shoal_slab *slab, bool on);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * base/slab_class.c - the classes of sizes of base/slab.h. Up to 1 KiB in even steps, each a multiple
- * of every alignment that its sizes are asked with; above, the multiples of a line that fill a
- * block of 64 KiB with n places for a falling n.
+ * base/slab_class.c - the classes of sizes of base/slab.h. Up to 1 KiB in even steps, each a
+ * multiple of every alignment that its sizes are asked with; above, the multiples of a line that
+ * fill a block of 64 KiB with n places for a falling n.
  */
 #include "base/slab_run.h"
 

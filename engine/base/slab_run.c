@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * base/slab_run.c - blocks from below, cut into runs; and the places of a run. A class takes from its
- * current run until that is full, and then from the fullest of those that have free places, so
+ * base/slab_run.c - blocks from below, cut into runs; and the places of a run. A class takes from
+ * its current run until that is full, and then from the fullest of those that have free places, so
  * that the emptiest ones may become empty.
  */
 #include "base/slab_run.h"
@@ -12,8 +12,8 @@
 
 /* Pages of the smallest block. */
 #define BLOCK_PAGES_MIN 8u
-/* Blocks that are searched for room for a run: those with free pages are few, because large runs are
- * whole blocks. */
+/* Blocks that are searched for room for a run: those with free pages are few, because large runs
+ * are whole blocks. */
 #define SEARCH_MAX 16u
 /* Most pages of a class's first run; and what of it may be left over behind the last place. */
 #define FIRST_PAGES_MAX 16u
@@ -204,7 +204,8 @@ static uint32_t first_pages(uint32_t size)
     return FIRST_PAGES_MAX;
 }
 
-/* Pages of a class's next run: as many as its runs have together, rounded down to a power of two. */
+/* Pages of a class's next run: as many as its runs have together, rounded down to a power of two.
+ * */
 static uint32_t next_pages(const shoal_slab *slab, uint32_t class, uint32_t first)
 {
     SHOAL_DEBUG_ASSERT(first <= FIRST_PAGES_MAX);

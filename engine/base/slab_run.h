@@ -90,7 +90,8 @@ static inline uint32_t shoal_class__of(size_t size, size_t alignment)
 
 /* ---- slab_run.c: the slab's thread ---- */
 
-/* The run that places of a class are to be taken from now: it has a free one. NULL without memory. */
+/* The run that places of a class are to be taken from now: it has a free one. NULL without memory.
+ * */
 shoal_run *shoal_run__current(shoal_slab *slab, uint32_t class);
 /* Takes a place of the current run, which has one. */
 void *shoal_run__take(shoal_slab *slab, shoal_run *run);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * core/memory.c - the figures of core/memory.h, and the commands that show them: MEMORY STATS in
- * Redis's names, DOCTOR in words, MALLOC-STATS as a table of the slabs. PURGE gives back what nobody
- * needs, as far as this thread and the host can.
+ * Redis's names, DOCTOR in words, MALLOC-STATS as a table of the slabs. PURGE gives back what
+ * nobody needs, as far as this thread and the host can.
  */
 #include "core/memory.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * core/memory.h - what a node takes, in the words of INFO and MEMORY STATS. Everything is what the store
- * counts itself, unless it says "host": that is left at 0 where the host does not tell.
+ * core/memory.h - what a node takes, in the words of INFO and MEMORY STATS. Everything is what the
+ * store counts itself, unless it says "host": that is left at 0 where the host does not tell.
  *
- *   used      keys, values, tables, queues: every piece as large as its size class, nothing around it.
- *             It is what maxmemory is about, less what waits in limbo
+ *   used      keys, values, tables, queues: every piece as large as its size class, nothing around
+ *             it. It is what maxmemory is about, less what waits in limbo
  *   waste     room inside of slabs that no piece has. A part of what the allocator has handed out
- *   arrays    the fixed arrays of the store, which cost memory only where they have been touched: so
- *             neither part of `used` nor of the allocator's figures as shown here
+ *   arrays    the fixed arrays of the store, which cost memory only where they have been touched:
+ *             so neither part of `used` nor of the allocator's figures as shown here
  */
 #ifndef SHOAL_CORE_MEMORY_H
 #define SHOAL_CORE_MEMORY_H

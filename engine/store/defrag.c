@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * store/defrag.c - the hand that moves what lies in sparse memory, so that memory can be given back.
- * It works as expire.c's does: threads take chunks of 64 slots one after the other, go through
- * the slots bucket by bucket under their gates, and cut the work into steps that are counted, not
- * timed. Moving an item is a replacement like any other: a copy, one store to its entry, and the
- * one before is retired; readers see either. Pieces of objects are moved by their types, under the
- * gate that protects them anyway. A leaf is moved by rebuilding it as it is.
+ * store/defrag.c - the hand that moves what lies in sparse memory, so that memory can be given
+ * back. It works as expire.c's does: threads take chunks of 64 slots one after the other, go
+ * through the slots bucket by bucket under their gates, and cut the work into steps that are
+ * counted, not timed. Moving an item is a replacement like any other: a copy, one store to its
+ * entry, and the one before is retired; readers see either. Pieces of objects are moved by their
+ * types, under the gate that protects them anyway. A leaf is moved by rebuilding it as it is.
  *
  * Leaves are moved together without being asked for. As a store fills, its leaves leave one size
  * after the other, and stragglers would hold the memory of thousands (a ninth of all, measured at a
  * million keys); there are few enough of them to make a difference and no work.
  *
  * A pass goes over everything once. One begins when more is free inside of slabs than the settings
- * allow, as bytes and as a share of what is used. What is sparse is decided by the slab at the moment
- * of the look (base/slab.h): as moved pieces fill the denser runs, the emptier ones are given up.
- * While a pass is under way, no thread hands places of sparse runs out again.
+ * allow, as bytes and as a share of what is used. What is sparse is decided by the slab at the
+ * moment of the look (base/slab.h): as moved pieces fill the denser runs, the emptier ones are
+ * given up. While a pass is under way, no thread hands places of sparse runs out again.
  */
 #include "store/internal.h"
 
@@ -74,6 +74,7 @@ void shoal_store_set_defrag(shoal_store *store, const shoal_defrag_settings *set
 
 void shoal_store_set_outer_waste(shoal_store *store, uint64_t bytes)
 {
+    SHOAL_ASSERT(store->threads != NULL);
     SHOAL_ASSERT(store->thread_count > 0);
     shoal_store_relaxed(&store->defrag.outer_bytes, bytes);
 }
@@ -83,6 +84,7 @@ void shoal_store_set_outer_waste(shoal_store *store, uint64_t bytes)
 /* The bytes that are free where nobody can have them. */
 static uint64_t waste_of(const shoal_store *store, shoal_store_bytes bytes)
 {
+    SHOAL_DEBUG_ASSERT(store->threads != NULL);
     SHOAL_DEBUG_ASSERT(store->thread_count > 0);
     return bytes.slabs_free + shoal_load_relaxed(&store->defrag.outer_bytes);
 }
@@ -100,6 +102,7 @@ static uint32_t effort(const shoal_defrag *defrag, uint64_t percent)
     uint64_t upper = shoal_load_relaxed(&defrag->upper_percent);
     uint64_t least = shoal_load_relaxed(&defrag->cycle_min_percent);
     uint64_t most = shoal_load_relaxed(&defrag->cycle_max_percent);
+    SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&defrag->cycle_min_percent) <= 100);
     SHOAL_DEBUG_ASSERT(percent > lower);
     if (most < least) most = least;
     if (percent >= upper || upper <= lower) return (uint32_t)most;
@@ -109,6 +112,7 @@ static uint32_t effort(const shoal_defrag *defrag, uint64_t percent)
 static wanted demand(const shoal_store *store)
 {
     const shoal_defrag *defrag = &store->defrag;
+    SHOAL_DEBUG_ASSERT(store->threads != NULL);
     SHOAL_DEBUG_ASSERT(store->thread_count > 0);
     shoal_store_bytes bytes = shoal_stats__bytes(store);
     if (shoal_load_relaxed(&defrag->on)) {
@@ -127,6 +131,7 @@ static wanted demand(const shoal_store *store)
 static int64_t pause_end(const shoal_store *store)
 {
     const shoal_defrag *defrag = &store->defrag;
+    SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&defrag->pause_us) >= 0);
     SHOAL_DEBUG_ASSERT(store->thread_count > 0);
     uint64_t left = shoal_load_relaxed(&defrag->waste_left);
     int64_t end = shoal_load_relaxed(&defrag->pause_us);
@@ -147,6 +152,7 @@ typedef struct asker {
 static bool is_sparse_piece(void *context, const void *memory, size_t size)
 {
     asker *who = context;
+    SHOAL_DEBUG_ASSERT(size > 0);
     SHOAL_DEBUG_ASSERT(memory != NULL);
     bool sparse = shoal_slab_is_sparse(who->below, memory, size, SHOAL_OBJECT_ALIGNMENT);
     who->hits += sparse;
@@ -156,6 +162,7 @@ static bool is_sparse_piece(void *context, const void *memory, size_t size)
 
 static void count_pieces(shoal_thread *thread, int64_t hits, int64_t misses)
 {
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     SHOAL_DEBUG_ASSERT(hits >= 0 && misses >= 0);
     shoal_counters *counters = &thread->counters;
     shoal_bump_relaxed(&counters->defrag_hits, hits);
@@ -167,6 +174,7 @@ static bool move_item(shoal_thread *thread, _Atomic uint64_t *at, const shoal_it
                       size_t size)
 {
     const shoal_allocator *below = &thread->store->allocator;
+    SHOAL_DEBUG_ASSERT(shoal_item__size(item) == size);
     SHOAL_DEBUG_ASSERT(shoal_entry__pointer(shoal_load_relaxed(at)) == item);
     if (!shoal_slab_is_sparse(below, item, size, ITEM_ALIGNMENT)) return false;
     if (!shoal_limbo__reserve(thread, 1)) return false;
@@ -212,6 +220,7 @@ static bool move_object(shoal_thread *thread, shoal_object *object, int64_t *uni
 
 static void count_key(shoal_thread *thread, bool moved)
 {
+    SHOAL_DEBUG_ASSERT(thread->hand.object == NULL);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     shoal_counters *counters = &thread->counters;
     shoal_bump_relaxed(&counters->defrag_scanned, 1);
@@ -226,6 +235,7 @@ static void count_key(shoal_thread *thread, bool moved)
 static bool visit_item(shoal_thread *thread, _Atomic uint64_t *at, int64_t *units)
 {
     const shoal_item *item = shoal_entry__pointer(shoal_load_relaxed(at));
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     SHOAL_DEBUG_ASSERT(item != NULL);
     shoal_object *object = shoal_item__object(item);
     shoal_defrag_hand *hand = &thread->hand;
@@ -243,6 +253,7 @@ static bool visit_item(shoal_thread *thread, _Atomic uint64_t *at, int64_t *unit
 
 static void prefetch_items(const shoal_bucket *bucket)
 {
+    SHOAL_DEBUG_ASSERT(bucket != NULL);
     SHOAL_DEBUG_ASSERT((uintptr_t)bucket % sizeof *bucket == 0);
     for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
         uint64_t entry = shoal_load_relaxed(&bucket->entries[i]);
@@ -254,6 +265,7 @@ static void prefetch_items(const shoal_bucket *bucket)
  * when the entry is to be passed over for that. */
 static bool is_before_object(const shoal_thread *thread, const shoal_item *item, bool *found)
 {
+    SHOAL_DEBUG_ASSERT(found != NULL);
     SHOAL_DEBUG_ASSERT(item != NULL);
     if (*found) return false;
     *found = shoal_item__object(item) == thread->hand.object;
@@ -264,6 +276,7 @@ static bool is_before_object(const shoal_thread *thread, const shoal_item *item,
 static bool visit_chain(shoal_thread *thread, shoal_bucket *bucket, int64_t *units)
 {
     bool found = thread->hand.object == NULL;
+    SHOAL_DEBUG_ASSERT((uintptr_t)bucket % sizeof *bucket == 0);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     while (bucket != NULL) {
         uint64_t entry = 0;
@@ -287,6 +300,7 @@ static bool visit_chain(shoal_thread *thread, shoal_bucket *bucket, int64_t *uni
 /* True when the bucket, or one that overflows from it, lies in sparse memory. */
 static bool is_chain_sparse(const shoal_store *store, const shoal_bucket *home)
 {
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
     SHOAL_DEBUG_ASSERT((uintptr_t)home % sizeof *home == 0);
     uint64_t last = shoal_load_relaxed(&home->entries[BUCKET_ENTRIES - 1]);
     while (shoal_entry__is_chain(last)) {
@@ -302,6 +316,7 @@ static bool is_chain_sparse(const shoal_store *store, const shoal_bucket *home)
 static void move_leaf(shoal_thread *thread, uint32_t place, uint64_t position, int64_t *units)
 {
     const shoal_store *store = thread->store;
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     SHOAL_DEBUG_ASSERT(position < POSITION_END);
     const shoal_key key = {.hash = position << (64 - POSITION_BITS), .place = place};
     shoal_leaf leaf = shoal_table__leaf(store, &key);
@@ -334,6 +349,7 @@ static uint64_t visit_leaf(shoal_thread *thread, uint32_t place, int64_t *units)
     const shoal_key key = {.hash = position << (64 - POSITION_BITS), .place = place};
     shoal_leaf leaf = shoal_table__leaf(thread->store, &key);
     uint32_t bits = POSITION_BITS - leaf.depth * DIRECTORY_BITS;
+    SHOAL_DEBUG_ASSERT(thread->hand.object == NULL);
     SHOAL_DEBUG_ASSERT(position < POSITION_END);
     if (leaf.word != 0) move_leaf(thread, place, position, units);
     *units -= COST_BUCKET;
@@ -347,6 +363,7 @@ static uint64_t visit_bucket(shoal_thread *thread, uint32_t place, int64_t *unit
     const _Atomic uint64_t *home = shoal_store__word(thread->store, place);
     uint64_t position = thread->hand.position;
     shoal_stretch stretch = shoal_walk__stretch(shoal_load_relaxed(home), position);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     SHOAL_DEBUG_ASSERT(position < POSITION_END);
     *units -= COST_BUCKET;
     if (stretch.bucket == NULL) return stretch.end;
@@ -355,8 +372,8 @@ static uint64_t visit_bucket(shoal_thread *thread, uint32_t place, int64_t *unit
     return visit_chain(thread, stretch.bucket, units) ? stretch.end : position;
 }
 
-/* Goes on in the slot, under its gate, for at most `units`; returns what is left of them. At the end
- * of the slot the position is 0. */
+/* Goes on in the slot, under its gate, for at most `units`; returns what is left of them. At the
+ * end of the slot the position is 0. */
 static int64_t visit_slot(shoal_thread *thread, uint32_t place, int64_t units)
 {
     shoal_defrag_hand *hand = &thread->hand;
@@ -379,6 +396,7 @@ static int64_t visit_slot(shoal_thread *thread, uint32_t place, int64_t units)
 static int64_t sum_hits(const shoal_store *store)
 {
     int64_t hits = 0;
+    SHOAL_DEBUG_ASSERT(store->threads != NULL);
     SHOAL_DEBUG_ASSERT(store->thread_count > 0);
     for (uint32_t i = 0; i < store->thread_count; i++)
         hits += shoal_load_relaxed(&store->threads[i].counters.defrag_hits);
@@ -389,6 +407,7 @@ static int64_t sum_hits(const shoal_store *store)
 static bool begin_pass(shoal_thread *thread)
 {
     shoal_defrag *defrag = &thread->store->defrag;
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     SHOAL_DEBUG_ASSERT(thread->hand.pending == 0);
     if (pause_end(thread->store) > thread->now.mono_us) return false;
     wanted now = demand(thread->store);
@@ -427,6 +446,7 @@ static bool take_chunk(shoal_thread *thread)
 static void close_pass(shoal_thread *thread)
 {
     shoal_defrag *defrag = &thread->store->defrag;
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     SHOAL_DEBUG_ASSERT(thread->now.mono_us >= 0);
     shoal_store_relaxed(&defrag->running, 0u);
     int64_t lasted = thread->now.mono_us - shoal_load_relaxed(&defrag->began_us);
@@ -437,6 +457,7 @@ static void close_pass(shoal_thread *thread)
 static void end_pass(shoal_thread *thread)
 {
     shoal_defrag *defrag = &thread->store->defrag;
+    SHOAL_ASSERT(thread->hand.pending == 0);
     SHOAL_ASSERT(thread->hand.last);
     thread->hand.last = false;
     close_pass(thread);
@@ -454,6 +475,7 @@ static void end_pass(shoal_thread *thread)
 static int64_t visit_pending(shoal_thread *thread, int64_t units)
 {
     shoal_defrag_hand *hand = &thread->hand;
+    SHOAL_DEBUG_ASSERT(hand->position < POSITION_END);
     SHOAL_DEBUG_ASSERT(hand->pending != 0);
     uint32_t slot = hand->chunk % MAP_WORDS * 64 + (uint32_t)__builtin_ctzll(hand->pending);
     uint32_t place = SHOAL_PLACE(hand->chunk / MAP_WORDS, slot);
@@ -479,6 +501,7 @@ static int64_t visit_pending(shoal_thread *thread, int64_t units)
 static void stop(shoal_thread *thread)
 {
     shoal_defrag *defrag = &thread->store->defrag;
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     thread->hand = (shoal_defrag_hand){0};
     if (shoal_load_relaxed(&defrag->running) == 0) return;
@@ -491,6 +514,7 @@ static void stop(shoal_thread *thread)
 static int64_t wait(const shoal_thread *thread)
 {
     const shoal_defrag *defrag = &thread->store->defrag;
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     SHOAL_DEBUG_ASSERT(thread->now.mono_us >= 0);
     if (thread->hand.pending != 0 || shoal_load_relaxed(&defrag->running) != 0) return STEP_US;
     if (demand(thread->store).percent == 0) return INT64_MAX;
@@ -502,6 +526,7 @@ static int64_t wait(const shoal_thread *thread)
 static void work(shoal_thread *thread, int64_t units)
 {
     shoal_defrag_hand *hand = &thread->hand;
+    SHOAL_DEBUG_ASSERT(hand->leaves == 0);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     while (units > 0) {
         if (hand->pending != 0) {
@@ -525,6 +550,7 @@ static void work(shoal_thread *thread, int64_t units)
 static bool is_outdated(const shoal_thread *thread)
 {
     const shoal_defrag *defrag = &thread->store->defrag;
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     if (shoal_load_relaxed(&defrag->running) == 0 && thread->hand.pending == 0) return false;
     bool on = shoal_load_relaxed(&defrag->on);
@@ -533,10 +559,12 @@ static bool is_outdated(const shoal_thread *thread)
     return !on || !demand(thread->store).tables;
 }
 
-/* Whether places of sparse runs are held back: by every thread, while things are moved out of them. */
+/* Whether places of sparse runs are held back: by every thread, while things are moved out of them.
+ * */
 static void drain(shoal_thread *thread)
 {
     const shoal_defrag *defrag = &thread->store->defrag;
+    SHOAL_DEBUG_ASSERT(thread->slab.below != NULL);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     bool on = shoal_load_relaxed(&defrag->running) != 0 && !shoal_load_relaxed(&defrag->tables);
     if (thread->slab.draining != on) shoal_slab_drain(&thread->slab, on);
@@ -545,12 +573,14 @@ static void drain(shoal_thread *thread)
 int64_t shoal_defrag__step(shoal_thread *thread)
 {
     const shoal_defrag *defrag = &thread->store->defrag;
+    SHOAL_DEBUG_ASSERT(thread->now.mono_us >= 0);
     SHOAL_ASSERT(thread->stamp != 0);
     if (is_outdated(thread)) stop(thread);
     uint32_t percent = shoal_load_relaxed(&defrag->running);
     if (percent == 0) percent = demand(thread->store).percent;
     if (percent != 0) {
-        /* What is at hand may be of sparse runs; what is taken from now on comes from the fullest. */
+        /* What is at hand may be of sparse runs; what is taken from now on comes from the fullest.
+         * */
         shoal_slab_tidy(&thread->slab);
         work(thread, (int64_t)percent * STEP_US / 100 * UNITS_PER_US);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Small interleavings of the slab's inbox, all of them: pieces of one thread are given back by others
- * while the owner takes in and goes on. Claims S2 and S3 of base/slab.h.
+ * Small interleavings of the slab's inbox, all of them: pieces of one thread are given back by
+ * others while the owner takes in and goes on. Claims S2 and S3 of base/slab.h.
  */
 #define SHOAL_INTERLEAVE 1
 #include "support/explorer.h"

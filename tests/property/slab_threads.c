@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Slabs under random use: one thread against the obvious model (every piece keeps what was written to
- * it, and bytes add up), and several threads that give each other's pieces back through a shelf
+ * Slabs under random use: one thread against the obvious model (every piece keeps what was written
+ * to it, and bytes add up), and several threads that give each other's pieces back through a shelf
  * that all take from. ThreadSanitizer and AddressSanitizer watch the same programs.
  */
 #include <pthread.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Small interleavings, all of them. A program that defines SHOAL_INTERLEAVE includes this first and then
- * the sources that it tests, which so get a hook before every access to a shared word. Two or three
- * scripts run as coroutines; at each hook the scheduler may go on with another script, and it
+ * Small interleavings, all of them. A program that defines SHOAL_INTERLEAVE includes this first and
+ * then the sources that it tests, which so get a hook before every access to a shared word. Two or
+ * three scripts run as coroutines; at each hook the scheduler may go on with another script, and it
  * tries every way to do so with at most a few such preemptions. Memory is sequentially consistent
  * here.
  *

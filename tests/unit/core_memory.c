@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a node tells of its memory: INFO, MEMORY STATS, DOCTOR, PURGE and MALLOC-STATS agree with each
- * other, with the store, and with what the host says; and the directives of active defragmentation
- * reach the store.
+ * What a node tells of its memory: INFO, MEMORY STATS, DOCTOR, PURGE and MALLOC-STATS agree with
+ * each other, with the store, and with what the host says; and the directives of active
+ * defragmentation reach the store.
  */
 #include "support/core_world.h"
 #include "support/test.h"

@@ -263,6 +263,7 @@ struct shoal_env {
     const char *run_id;   /* 40 hex characters */
     _Atomic bool loading; /* relaxed: not ready, most commands answer
                                                      -LOADING */
+    _Atomic bool checksums_off; /* relaxed: RESTORE takes any checksum (DEBUG) */
 };
 
 /* Makes worker `index`, which uses store thread `index`. 0 or SHOAL_ERR_NO_MEMORY. */

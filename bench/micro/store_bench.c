@@ -7,8 +7,8 @@
  *
  *     store [KEYS [uniform|zipf]]         a million keys, drawn uniformly, without arguments
  *
- * The limits are measured in the same run on memory of the same size: two dependent lines, one of as
- * many as the tables have and two neighbours of as many as the items have, alone and in batches;
+ * The limits are measured in the same run on memory of the same size: two dependent lines, one of
+ * as many as the tables have and two neighbours of as many as the items have, alone and in batches;
  * and taking and giving a piece of an item's size. Names and their order are made before the clock
  * starts. One line a figure: threads, name, nanoseconds, million operations a second of all threads
  * together. bench/engine runs it in rounds and compares.

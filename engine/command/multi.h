@@ -15,7 +15,8 @@
  *
  * Claims:
  *   M1  A piece is one gate operation (gate.c: G1, G7), with the gates of every key of every
- *       command in it; no other operation of those slots runs in between, and no reader sees a part.
+ *       command in it; no other operation of those slots runs in between, and no reader sees a
+ *       part.
  *   M2  A piece runs on any thread; what it touches besides the store are its own queue and the
  *       reply of its errand, which its session's worker leaves alone until the errand is home.
  *   M3  Replies come in the order of the commands, those of several pieces one behind the other.
@@ -61,8 +62,8 @@ typedef struct shoal_multi {
 bool shoal_multi__runs_at_once(const shoal_command *command);
 /* Queues an admitted request instead of running it. */
 void shoal_multi__queue(shoal_session *session, shoal_entry *entry, shoal_reply *reply);
-/* An EXEC that was refused: the error behind `before` bytes of reply->out becomes the reason why the
- * transaction is discarded. */
+/* An EXEC that was refused: the error behind `before` bytes of reply->out becomes the reason why
+ * the transaction is discarded. */
 void shoal_multi__refuse(shoal_session *session, shoal_reply *reply, size_t before);
 /* Ends a transaction that does not run: DISCARD, RESET, the end of the session. */
 void shoal_multi__discard(shoal_session *session);

@@ -84,8 +84,8 @@ void shoal_list_seek(shoal_list_cursor *cursor, const shoal_compound *value, uin
                      bool backward);
 /* The next element, borrowed from the list or the cursor until the next call. False at the end. */
 bool shoal_list_next(shoal_list_cursor *cursor, shoal_element *element);
-/* Goes on until an element equals `probe` or `limit` have been looked at. True when found: it is the
- * one before cursor->index (backward: behind it), `*index` is its own. */
+/* Goes on until an element equals `probe` or `limit` have been looked at. True when found: it is
+ * the one before cursor->index (backward: behind it), `*index` is its own. */
 bool shoal_list_find(shoal_list_cursor *cursor, const shoal_element *probe, uint64_t limit,
                      uint64_t *index);
 

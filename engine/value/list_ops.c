@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * value/list_ops.c - lists as the store and the generic commands see them: copied, counted, visited,
- * moved and freed, in bounded steps where they may be long.
+ * value/list_ops.c - lists as the store and the generic commands see them: copied, counted,
+ * visited, moved and freed, in bounded steps where they may be long.
  */
 #include <string.h>
 
@@ -9,8 +9,8 @@
 
 /* ---- freeing ---- */
 
-/* Frees the last chunk, or the last node that has none; the way there is found anew each time, which
- * is a few steps. True when the tree is gone. */
+/* Frees the last chunk, or the last node that has none; the way there is found anew each time,
+ * which is a few steps. True when the tree is gone. */
 static bool free_last(shoal_list *list, shoal_account *account)
 {
     SHOAL_DEBUG_ASSERT(list->object.type == SHOAL_TYPE_LIST);

@@ -97,9 +97,9 @@ typedef struct shoal_value_ops {
      * sorted sets and hashes: an order-independent sum of each element's digest is the caller's
      * affair, so each element or field-value pair is one visit). */
     void (*visit)(const shoal_compound *value, shoal_value_visit visit, void *context);
-    /* Moves pieces of an object out of sparse memory: looks at up to `*budget` pieces from `*cursor`
-     * on (0 begins, 0 again at the end; any number is harmless, since the object may have changed
-     * or be another since) and takes what it used from `*budget`. Each piece of `size`
+    /* Moves pieces of an object out of sparse memory: looks at up to `*budget` pieces from
+     * `*cursor` on (0 begins, 0 again at the end; any number is harmless, since the object may have
+     * changed or be another since) and takes what it used from `*budget`. Each piece of `size`
      * bytes (as it was taken) that the mover names is taken anew, copied and given; where taking
      * fails it stays. The shoal_object itself stays where it is. NULL: the pieces are not moved. */
     void (*move)(shoal_object *object, shoal_account *account, uint64_t *cursor, uint32_t *budget,

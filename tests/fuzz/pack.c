@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Any bytes as a pack: what the check lets pass is read without a fault, and written again it is the
- * same bytes.
+ * Any bytes as a pack: what the check lets pass is read without a fault, and written again it is
+ * the same bytes.
  */
 #include "fuzz/driver/fuzz.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Waiting for keys: who is served, in which order and by what; timeouts, unblocking, disconnects;
- * gates that others hold meanwhile; slots that go away. The letters are the claims of command/block.c.
+ * gates that others hold meanwhile; slots that go away. The letters are the claims of
+ * command/block.c.
  */
 #include "command/block.h"
 

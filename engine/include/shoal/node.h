@@ -100,8 +100,8 @@ typedef struct shoal_vitals {
     const char *system;         /* "Linux 6.1.0 x86_64" */
     const char *executable;     /* absolute path */
     const char *config_file;    /* absolute path, or "" */
-    /* What the allocator can do, called from the control actor's thread; may be NULL. The context is
-     * the first argument of both. */
+    /* What the allocator can do, called from the control actor's thread; may be NULL. The context
+     * is the first argument of both. */
     void *allocator_context;
     void (*purge)(void *context);                        /* gives unused pages back */
     void (*describe)(void *context, shoal_buffer *text); /* appends a report for people */

@@ -324,7 +324,8 @@ void shoal_session__settle(shoal_session *session, const shoal_command *command,
 {
     SHOAL_DEBUG_ASSERT(shoal_buffer_size(out) >= before || out->failed);
     size_t written = shoal_buffer_size(out) - before;
-    if (written != 0) {
+    /* Of a reply that had no memory there may be but the beginning. */
+    if (written != 0 && !out->failed) {
         const char *said = out->data + out->start + before;
         shoal_session__note(session, command, (shoal_slice){said, written});
     }

@@ -195,19 +195,19 @@ typedef struct shoal_errand {
     shoal_buffer reply;     /* the runner writes the reply here */
     shoal_session *session; /* whom to wake; touched by its own worker only */
     struct shoal_worker *origin;
-    uint32_t stop;                  /* TOUR: next worker to visit */
-    shoal_tour tour;                /* TOUR */
-    struct shoal_job *job;          /* what is still to be done, see job.h; else NULL */
-    uint64_t client_id;             /* of the asking session */
-    shoal_address local;            /* the asking connection's own end (CLUSTER MEET needs it) */
-    bool close_after;               /* the session is closed behind the reply */
-    _Atomic uint32_t waiting;       /* acq_rel, see block.c. pair: errand.waiting */
-    struct shoal_block *block;      /* of one that waits for a key; under its gates */
-    struct shoal_multi *exec;       /* a piece of this transaction, else NULL */
-    struct shoal_watches *watches;  /* WATCH: of the session, else NULL */
-    shoal_op news;                  /* tells its worker that it waits */
-    shoal_heap_node deadline;       /* until when; its worker's */
-    size_t memory;                  /* bytes of this allocation */
+    uint32_t stop;                 /* TOUR: next worker to visit */
+    shoal_tour tour;               /* TOUR */
+    struct shoal_job *job;         /* what is still to be done, see job.h; else NULL */
+    uint64_t client_id;            /* of the asking session */
+    shoal_address local;           /* the asking connection's own end (CLUSTER MEET needs it) */
+    bool close_after;              /* the session is closed behind the reply */
+    _Atomic uint32_t waiting;      /* acq_rel, see block.c. pair: errand.waiting */
+    struct shoal_block *block;     /* of one that waits for a key; under its gates */
+    struct shoal_multi *exec;      /* a piece of this transaction, else NULL */
+    struct shoal_watches *watches; /* WATCH: of the session, else NULL */
+    shoal_op news;                 /* tells its worker that it waits */
+    shoal_heap_node deadline;      /* until when; its worker's */
+    size_t memory;                 /* bytes of this allocation */
 } shoal_errand;
 
 /* Sends a finished errand home: its session gets the reply and goes on. Any thread; the errand
@@ -260,8 +260,8 @@ struct shoal_env {
     _Atomic uint32_t clients;        /* relaxed: sessions open now */
     _Atomic uint32_t blocked;        /* relaxed: commands that wait for a key now */
     uint64_t process_id;
-    const char *run_id;   /* 40 hex characters */
-    _Atomic bool loading; /* relaxed: not ready, most commands answer
+    const char *run_id;         /* 40 hex characters */
+    _Atomic bool loading;       /* relaxed: not ready, most commands answer
                                                      -LOADING */
     _Atomic bool checksums_off; /* relaxed: RESTORE takes any checksum (DEBUG) */
 };

@@ -7,6 +7,7 @@
 #include "command/debug.h"
 
 #include "base/assert.h"
+#include "base/atomic.h"
 #include "base/number.h"
 #include "command/job.h"
 #include "command/worker.h"
@@ -31,6 +32,15 @@ static void set_active_expire(shoal_call *call)
     int64_t on = 0;
     (void)shoal_text_to_i64(call->argv[2], &on);
     shoal_store_set_active_expire(call->store, on != 0);
+    shoal_reply_ok(&call->reply);
+}
+
+static void set_skip_checksum(shoal_call *call)
+{
+    SHOAL_ASSERT(call->argc == 3);
+    int64_t skip = 0;
+    (void)shoal_text_to_i64(call->argv[2], &skip);
+    shoal_store_relaxed(&call->env->checksums_off, skip != 0);
     shoal_reply_ok(&call->reply);
 }
 
@@ -157,8 +167,12 @@ static const struct {
      "attrib, push, verbatim, true, false or bignum"},
     {"quicklist-packed-threshold", 3, 3, packed_threshold, "<size>",
      "Takes a size, for tests that set one; it has no effect"},
+    {"reload", 2, UINT32_MAX, shoal_debug__reload, "[MERGE] [NOFLUSH] [NOSAVE]",
+     "Writes all data as an RDB file, in memory, and reads it again"},
     {"set-active-expire", 3, 3, set_active_expire, "<0|1>",
      "Whether keys are removed in the background when their time has come"},
+    {"set-skip-checksum-validation", 3, 3, set_skip_checksum, "<0|1>",
+     "Whether RESTORE takes payloads with a wrong checksum"},
     {"sleep", 3, 3, shoal_debug__sleep, "<seconds>",
      "Answers so much later; other clients are served meanwhile"},
     {"help", 2, 2, reply_help, "", "The subcommands of DEBUG"},

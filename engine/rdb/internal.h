@@ -16,6 +16,20 @@
 #define SHOAL_RDB__STRING_16 0xc1u
 #define SHOAL_RDB__STRING_32 0xc2u
 #define SHOAL_RDB__STRING_LZF 0xc3u
+/* Marks in files, in the place of the kind of a value. */
+#define SHOAL_RDB__OP_FIRST 0xf4u
+#define SHOAL_RDB__OP_SLOT 0xf4u /* hints about a slot, of later versions */
+#define SHOAL_RDB__OP_FUNCTION 0xf5u
+#define SHOAL_RDB__OP_FUNCTION_EARLY 0xf6u
+#define SHOAL_RDB__OP_MODULE_AUX 0xf7u
+#define SHOAL_RDB__OP_IDLE 0xf8u
+#define SHOAL_RDB__OP_FREQUENCY 0xf9u
+#define SHOAL_RDB__OP_AUX 0xfau
+#define SHOAL_RDB__OP_SIZES 0xfbu
+#define SHOAL_RDB__OP_EXPIRES_MS 0xfcu
+#define SHOAL_RDB__OP_EXPIRES_S 0xfdu
+#define SHOAL_RDB__OP_DATABASE 0xfeu
+#define SHOAL_RDB__OP_END 0xffu
 /* Longest string: as Redis's proto-max-bulk-len allows by default. */
 #define SHOAL_RDB__STRING_MAX (512ull << 20)
 /* Nodes of lists. */

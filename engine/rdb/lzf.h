@@ -2,9 +2,9 @@
  *
  * rdb/lzf.h - the compression of long strings in RDB files. A compressed text is a row of pieces:
  *
- *   000nnnnn, n + 1 bytes                these bytes
- *   nnnooooo oooooooo                    n + 2 bytes again that stand o + 1 bytes back, n from 1
- * to 6   111ooooo nnnnnnnn oooooooo           the same for n + 9 bytes
+ *   000nnnnn, n + 1 bytes         these bytes
+ *   nnnooooo oooooooo             n + 2 bytes again that stand o + 1 bytes back, n from 1 to 6
+ *   111ooooo nnnnnnnn oooooooo    the same for n + 9 bytes
  *
  * A repetition may reach into itself.
  *

@@ -23,18 +23,31 @@ typedef struct flush_job {
     shoal_places places; /* first */
     shoal_freed *freed;  /* NULL: the reply does not wait */
     bool waits;          /* everything is emptied, and the reply waits */
+    bool missed;         /* a place was not emptied for want of memory */
+    uint64_t begin;      /* the first place */
 } flush_job;
+
+/* When to try again what there was no memory for: once something has been freed. */
+#define PAUSE_US 1000
 
 static void clear(shoal_places *places, shoal_call *call)
 {
     SHOAL_ASSERT(call->gated);
-    (void)shoal_store_clear_locked(call->thread, places->place);
+    if (shoal_store_clear_locked(call->thread, places->place) > 0) return;
+    if (shoal_store_count_slot(call->store, places->place) > 0)
+        ((flush_job *)places)->missed = true;
 }
 
 static shoal_job_turn finish(shoal_places *places, shoal_call *call)
 {
     flush_job *work = (flush_job *)places;
     SHOAL_ASSERT(places->next == places->end);
+    if (work->missed) {
+        work->missed = false;
+        places->next = work->begin;
+        places->job.at_us = call->now.mono_us + PAUSE_US;
+        return SHOAL_JOB_LATER;
+    }
     if (work->freed != NULL && !work->waits) {
         work->waits = true;
         shoal_freed__add_all(work->freed, call);
@@ -71,6 +84,7 @@ static flush_job *make_job(const shoal_call *call, bool waits)
         .visit = clear,
         .finish = finish,
     };
+    work->begin = work->places.next;
     if (!waits) return work;
     work->freed = shoal_freed__make(call->env);
     if (work->freed != NULL) return work;

@@ -379,10 +379,11 @@ int64_t shoal_store_maintain(shoal_thread *thread, uint32_t budget_us)
     if (shoal_load_relaxed(&thread->store->active_expire)) {
         sweep(thread, (int64_t)budget_us * UNITS_PER_US);
     }
+    bool presses = shoal_limits__maintain(thread, (int64_t)budget_us * EVICT_UNITS_PER_US);
     int64_t wait_us = sweep_wait(thread);
     int64_t defrag_us = shoal_defrag__step(thread);
     if (wait_us > defrag_us) wait_us = defrag_us;
-    if (shoal_limbo__waits(thread)) return wait_us > SOON_US ? SOON_US : wait_us;
+    if (presses || shoal_limbo__waits(thread)) return wait_us > SOON_US ? SOON_US : wait_us;
     /* A pause: what is at hand for the next batch goes back, and what others have given. */
     shoal_limbo__rest(thread);
     shoal_slab_tidy(&thread->slab);

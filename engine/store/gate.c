@@ -291,6 +291,13 @@ void shoal_gate__release(shoal_thread *thread, uint32_t place)
     drain(thread);
 }
 
+void shoal_gate__resume(shoal_thread *thread)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    drain(thread);
+}
+
 void shoal_gate__begin(shoal_thread *thread)
 {
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);

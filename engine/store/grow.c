@@ -88,14 +88,15 @@ static leaf_builder builder_make(shoal_thread *thread, uint32_t buckets)
 }
 
 /* Adds an entry under a tag that may differ from the one it carries. */
-static void builder_add(shoal_thread *thread, leaf_builder *builder, uint64_t tag, uint64_t entry)
+static void builder_add(shoal_thread *thread, leaf_builder *builder, uint64_t tag,
+                        shoal_fresh_entry entry)
 {
-    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry));
+    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry.word));
     SHOAL_DEBUG_ASSERT(tag >> TAG_BITS == 0);
     if (builder->failed) return;
     shoal_bucket *home = builder->leaf + shoal_tag__bucket(tag, builder->buckets);
-    uint64_t moved = shoal_entry__make(tag, shoal_entry__pointer(entry));
-    if (shoal_bucket__put(thread, home, moved, &builder->bytes) != SHOAL_ERR_OK) {
+    entry.word = shoal_entry__make(tag, shoal_entry__pointer(entry.word));
+    if (shoal_bucket__put(thread, home, entry, &builder->bytes) != SHOAL_ERR_OK) {
         builder->failed = true;
         return;
     }
@@ -140,7 +141,7 @@ static uint64_t builder_word(const leaf_builder *builder)
 /* ---- reading a leaf that is to be replaced ---- */
 
 /* Does something with one entry; `tag` is its tag, `home` its home bucket. */
-typedef void (*entry_visit)(void *context, uint64_t entry, const shoal_bucket *home);
+typedef void (*entry_visit)(void *context, shoal_fresh_entry entry, const shoal_bucket *home);
 
 /* Visits all entries of a leaf. Returns the bytes of its memory. */
 static uint64_t visit_leaf(shoal_thread *thread, uint64_t word, entry_visit visit, void *context)
@@ -155,7 +156,9 @@ static uint64_t visit_leaf(shoal_thread *thread, uint64_t word, entry_visit visi
             uint64_t entry = 0;
             for (uint32_t e = 0; e < BUCKET_ENTRIES; e++) {
                 entry = shoal_load_relaxed(&bucket->entries[e]);
-                if (shoal_entry__is_item(entry)) visit(context, entry, &leaf[i]);
+                uint8_t age = shoal_load_relaxed(&bucket->ages[e]);
+                if (!shoal_entry__is_item(entry)) continue;
+                visit(context, (shoal_fresh_entry){entry, age}, &leaf[i]);
             }
             bucket = shoal_entry__is_chain(entry) ? shoal_entry__pointer(entry) : NULL;
             overflows += bucket != NULL;
@@ -186,12 +189,12 @@ typedef struct rebuild {
     uint32_t tag_shift; /* of a merge: bits that the tag loses */
 } rebuild;
 
-static void rebuild_entry(void *context, uint64_t entry, const shoal_bucket *home)
+static void rebuild_entry(void *context, shoal_fresh_entry entry, const shoal_bucket *home)
 {
-    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry));
+    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry.word));
     SHOAL_DEBUG_ASSERT((uintptr_t)home % sizeof *home == 0);
     rebuild *to = context;
-    uint64_t tag = to->prefix | shoal_entry__tag(entry) >> to->tag_shift;
+    uint64_t tag = to->prefix | shoal_entry__tag(entry.word) >> to->tag_shift;
     builder_add(to->thread, &to->builder, tag, entry);
     builder_hint(to->thread, &to->builder, tag, home->hint);
 }
@@ -223,13 +226,13 @@ typedef struct split {
     leaf_builder builders[DIRECTORY_SIZE];
 } split;
 
-static void prefetch_entry(void *context, uint64_t entry, const shoal_bucket *home)
+static void prefetch_entry(void *context, shoal_fresh_entry entry, const shoal_bucket *home)
 {
-    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry));
+    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry.word));
     SHOAL_DEBUG_ASSERT(context == NULL);
     (void)context;
     (void)home;
-    __builtin_prefetch(shoal_entry__pointer(entry));
+    __builtin_prefetch(shoal_entry__pointer(entry.word));
 }
 
 /* The hash of an item behind the bits that lead to the leaf. */
@@ -241,22 +244,22 @@ static uint64_t item_hash(const split *to, const shoal_item *item)
     return hash << (to->depth * DIRECTORY_BITS);
 }
 
-static void split_count(void *context, uint64_t entry, const shoal_bucket *home)
+static void split_count(void *context, shoal_fresh_entry entry, const shoal_bucket *home)
 {
-    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry));
+    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry.word));
     SHOAL_DEBUG_ASSERT((uintptr_t)home % sizeof *home == 0);
     (void)home;
     split *to = context;
-    to->counts[item_hash(to, shoal_entry__pointer(entry)) >> (64 - DIRECTORY_BITS)]++;
+    to->counts[item_hash(to, shoal_entry__pointer(entry.word)) >> (64 - DIRECTORY_BITS)]++;
 }
 
-static void split_entry(void *context, uint64_t entry, const shoal_bucket *home)
+static void split_entry(void *context, shoal_fresh_entry entry, const shoal_bucket *home)
 {
-    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry));
+    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry.word));
     SHOAL_DEBUG_ASSERT((uintptr_t)home % sizeof *home == 0);
     (void)home;
     split *to = context;
-    const shoal_item *item = shoal_entry__pointer(entry);
+    const shoal_item *item = shoal_entry__pointer(entry.word);
     uint64_t hash = item_hash(to, item);
     leaf_builder *builder = &to->builders[hash >> (64 - DIRECTORY_BITS)];
     uint64_t tag = hash << DIRECTORY_BITS >> (64 - TAG_BITS);

@@ -13,6 +13,9 @@
  *   change.c  counting changes of keys and telling who watches them
  *   pin.c     items that stay beyond the batch
  *   snapshot.c  handing out what a slot holds while it is written; cut.c the same as of one moment
+ *   limits.c  how much there may be         evict.c   the hand that makes room
+ *   policy.c  which keys go                 clock.c   what makes a key old
+ *   ghost.c   keys that have gone lately
  */
 #ifndef SHOAL_STORE_INTERNAL_H
 #define SHOAL_STORE_INTERNAL_H
@@ -21,6 +24,7 @@
 #include "base/memory.h"
 #include "base/prng.h"
 #include "base/slab.h"
+#include "store/evict.h"
 #include "store/layout.h"
 #include "store/pin.h"
 #include "store/places.h"
@@ -41,7 +45,8 @@ typedef enum shoal_corpse {
     CORPSE_TREE,     /* all that a slot's word leads to, items too; freed in steps */
     CORPSE_ROUTE,    /* a route table */
     CORPSE_OBJECT,   /* an object, without an item; freed in steps */
-    CORPSE_CUT       /* a cut that is over */
+    CORPSE_CUT,      /* a cut that is over */
+    CORPSE_GHOST     /* a table of keys that have gone */
 } shoal_corpse;
 
 /* One piece: kind in bits 0..3 of the word that led to it (a word as in layout.h, or a plain
@@ -68,12 +73,14 @@ _Static_assert(sizeof(shoal_limbo_block) == 2048, "a limbo block is half a page"
 /* Counters of one thread: it writes, any thread reads, relaxed. The sum over the threads counts;
  * one alone may be negative. */
 typedef struct shoal_counters {
-    _Atomic int64_t bytes;        /* allocated less released */
-    _Atomic int64_t bytes_tables; /* of those, directories and buckets */
-    _Atomic int64_t bytes_limbo;  /* retired less released */
-    _Atomic int64_t bytes_beside; /* of bytes: routes and cuts, beside the slabs */
-    _Atomic int64_t bytes_queues; /* of the blocks that limbo queues are made of; not in bytes */
-    _Atomic int64_t hits, misses, expired, handed_over;
+    _Atomic int64_t bytes;         /* allocated less released */
+    _Atomic int64_t bytes_tables;  /* of those, directories and buckets */
+    _Atomic int64_t bytes_limbo;   /* retired less released */
+    _Atomic int64_t bytes_beside;  /* of bytes: routes and cuts, beside the slabs */
+    _Atomic int64_t bytes_queues;  /* of the blocks that limbo queues are made of; not in bytes */
+    _Atomic int64_t bytes_charged; /* of others, which count against the limit; not in bytes */
+    _Atomic int64_t keys_part;     /* those in part 1 of the policy */
+    _Atomic int64_t hits, misses, expired, evicted, handed_over;
     _Atomic int64_t changes; /* of keys */
     _Atomic int64_t defrag_hits, defrag_misses, defrag_key_hits, defrag_key_misses, defrag_scanned;
     _Atomic int64_t limbo_queued, limbo_freed; /* pieces of the limbo, so far */
@@ -131,7 +138,9 @@ struct shoal_thread {
     shoal_cut *cut;       /* that the operation which runs must heed, or NULL; see cut.c */
     shoal_cut *cut_outer; /* the same of the operation that background work interrupts */
     uint32_t taken;       /* gates that background work holds */
+    shoal_evictor evictor;
     shoal_prng prng;
+    shoal_prng prng_evict; /* of eviction, so that it shifts no other draw */
     shoal_counters counters;
     shoal_limbo_block limbo_own; /* so that a little can always be retired */
     shoal_slab slab;             /* memory of items, objects and tables */
@@ -184,13 +193,14 @@ struct shoal_store {
     _Atomic(shoal_cut *) cut;
     shoal_pins pins;
     /* Sums at the last reset of the statistics, relaxed. */
-    _Atomic int64_t hits_before, misses_before, expired_before, handed_over_before,
+    _Atomic int64_t hits_before, misses_before, expired_before, evicted_before, handed_over_before,
         lazy_freed_before;
     /* The sweep's hand, shared by all threads; all relaxed, see expire.c. */
     _Alignas(SHOAL_SHARING_SIZE) _Atomic uint32_t sweep_next; /* chunk to be taken next */
     _Atomic int64_t sweep_due_ms;                             /* nothing expires before */
     _Atomic int64_t sweep_pause_us; /* monotonic: the next round begins no earlier */
     shoal_defrag defrag;
+    shoal_evict_shared evict;
 };
 
 /* What the arrays of one database take from the allocator. */
@@ -262,6 +272,7 @@ typedef struct shoal_item_plan {
     shoal_gather value;  /* the bytes; of ITEM_INTEGER and ITEM_OBJECT those of number or pointer */
     int64_t expires_ms;  /* < 0: never */
     shoal_change change; /* what watchers are told */
+    bool moves;          /* as much goes as comes: no room is asked for */
     size_t bytes;        /* set by make: what the item takes from the allocator */
 } shoal_item_plan;
 
@@ -305,10 +316,16 @@ SHOAL_MUST_USE shoal_err shoal_table__add(shoal_thread *thread, const shoal_key 
 void shoal_table__remove(shoal_thread *thread, const shoal_key *key, const shoal_leaf *leaf,
                          const shoal_spot *spot);
 
+/* An entry on its way into a bucket. */
+typedef struct shoal_fresh_entry {
+    uint64_t word;
+    uint8_t age; /* its byte */
+} shoal_fresh_entry;
+
 /* Puts an entry into the chain of `home`, which is part of a leaf with an account of `*bytes`.
  * 0 or SHOAL_ERR_NO_MEMORY. */
-SHOAL_MUST_USE shoal_err shoal_bucket__put(shoal_thread *thread, shoal_bucket *home, uint64_t entry,
-                                           uint64_t *bytes);
+SHOAL_MUST_USE shoal_err shoal_bucket__put(shoal_thread *thread, shoal_bucket *home,
+                                           shoal_fresh_entry entry, uint64_t *bytes);
 /* Makes `word` what `*home` leads to; flags stay. */
 void shoal_table__publish(_Atomic uint64_t *home, uint64_t word);
 
@@ -427,6 +444,8 @@ void shoal_route__free(shoal_thread *thread, const shoal_route *route);
 /* At the beginning of a batch: runs what the one before was given and left. */
 void shoal_gate__begin(shoal_thread *thread);
 
+/* Runs what was handed over while the thread was not to be interrupted. */
+void shoal_gate__resume(shoal_thread *thread);
 /* Takes the gate of one place for background work, if it is free. */
 bool shoal_gate__take(shoal_thread *thread, uint32_t place);
 /* Lets it go, and runs what was handed over meanwhile. */

@@ -92,7 +92,7 @@ static inline uint32_t shoal_word__buckets(uint64_t word)
 typedef struct shoal_bucket {
     /* writer: the gate's holder, release. readers: any, acquire. pair: bucket.entry */
     _Alignas(64) _Atomic uint64_t entries[BUCKET_ENTRIES];
-    uint8_t ages[BUCKET_ENTRIES]; /* room for eviction, one byte a key; 0 */
+    _Atomic uint8_t ages[BUCKET_ENTRIES]; /* any thread, relaxed: one byte a key, see policy.h */
     uint8_t hint; /* holder: earliest expiry in this home bucket's chain; see expire.c */
 } shoal_bucket;
 
@@ -192,6 +192,8 @@ typedef struct shoal_db {
 #define ITEM_LONG 0x80u
 /* The bits that say how a value is kept. */
 #define ITEM_KEPT_MASK (ITEM_INTEGER | ITEM_RAW | ITEM_OBJECT)
+/* Bytes of an item beside its key and value, at most, with what rounding adds to small ones. */
+#define ITEM_OVERHEAD_MAX 32u
 /* Bytes of an expiry, which follows the header. */
 #define ITEM_EXPIRY_SIZE 6u
 /* Items are aligned so, and no more: that is what their sizes are rounded to. */
@@ -314,11 +316,11 @@ static inline bool shoal_entry__matches(uint64_t entry, uint64_t tag)
     return entry >> (ENTRY_TAG_SHIFT - 1) == tag << 1 && (entry & ENTRY_POINTER) != 0;
 }
 
-/* The item of `name` in the chain that starts at `bucket`, or NULL. Reads each entry of the chain
- * once: wait-free. Once also for correctness: the last entry may turn from a chain into the only
+/* The item of `name` in the chain that starts at `bucket`, or NULL, and `*age`, the byte that eviction
+ * keeps of it. Reads each entry of the chain once: wait-free. Once also for correctness: the last entry may turn from a chain into the only
  * item behind it, and a second look would miss that item. */
-static inline const shoal_item *shoal_table__find(const shoal_bucket *bucket, uint64_t tag,
-                                                  shoal_slice name)
+static inline const shoal_item *shoal_table__find(shoal_bucket *bucket, uint64_t tag,
+                                                  shoal_slice name, _Atomic uint8_t **age)
 {
     for (;;) {
         uint64_t entry = 0;
@@ -327,7 +329,9 @@ static inline const shoal_item *shoal_table__find(const shoal_bucket *bucket, ui
             entry = shoal_load_acquire(&bucket->entries[i]);
             if (LIKELY(!shoal_entry__matches(entry, tag))) continue;
             const shoal_item *item = shoal_entry__pointer(entry);
-            if (LIKELY(shoal_item__has_name(item, name))) return item;
+            if (UNLIKELY(!shoal_item__has_name(item, name))) continue;
+            *age = &bucket->ages[i];
+            return item;
         }
         if (LIKELY(!shoal_entry__is_chain(entry))) return NULL;
         bucket = shoal_entry__pointer(entry);

@@ -383,6 +383,13 @@ static void free_route(shoal_thread *thread, const shoal_route *route)
     shoal_route__free(thread, route);
 }
 
+static void free_ghost(shoal_thread *thread, shoal_ghost *ghost)
+{
+    SHOAL_DEBUG_ASSERT(ghost != NULL);
+    SHOAL_DEBUG_ASSERT(ghost->keys > 0);
+    free_table(thread, ghost, shoal_ghost__size(ghost->keys));
+}
+
 /* Frees one piece. A tree or an object is only begun. */
 static void free_corpse(shoal_thread *thread, uint64_t what)
 {
@@ -400,6 +407,7 @@ static void free_corpse(shoal_thread *thread, uint64_t what)
         thread->dissolved = 0;
         break;
     case CORPSE_ROUTE: free_route(thread, shoal_word__pointer(word)); break;
+    case CORPSE_GHOST: free_ghost(thread, shoal_word__pointer(word)); break;
     case CORPSE_OBJECT:
         thread->crumbling =
             (shoal_object *)(uintptr_t)(word >> CORPSE_OBJECT_SHIFT & CORPSE_OBJECT_MASK);

@@ -51,7 +51,7 @@ uint64_t shoal_store_bytes_slot(const shoal_store *store, uint32_t place)
 typedef struct sums {
     int64_t bytes, tables, limbo, queues, slabs, beside;
     int64_t defrag_hits, defrag_misses, defrag_key_hits, defrag_key_misses, defrag_scanned;
-    int64_t hits, misses, expired, handed_over, changes, lazy_pending, lazy_freed;
+    int64_t charged, hits, misses, expired, evicted, handed_over, changes, lazy_pending, lazy_freed;
 } sums;
 
 static sums fold(const shoal_store *store)
@@ -76,6 +76,8 @@ static sums fold(const shoal_store *store)
         out.hits += shoal_load_relaxed(&from->hits);
         out.misses += shoal_load_relaxed(&from->misses);
         out.expired += shoal_load_relaxed(&from->expired);
+        out.evicted += shoal_load_relaxed(&from->evicted);
+        out.charged += shoal_load_relaxed(&from->bytes_charged);
         out.handed_over += shoal_load_relaxed(&from->handed_over);
         out.changes += shoal_load_relaxed(&from->changes);
         out.lazy_pending += shoal_load_relaxed(&from->lazy_pending);
@@ -108,7 +110,11 @@ void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out)
         .defrag_scanned = at_least_zero(now.defrag_scanned),
         .hits = at_least_zero(now.hits - shoal_load_relaxed(&store->hits_before)),
         .misses = at_least_zero(now.misses - shoal_load_relaxed(&store->misses_before)),
+        .bytes_charged = at_least_zero(now.charged),
         .expired = at_least_zero(now.expired - shoal_load_relaxed(&store->expired_before)),
+        .evicted = at_least_zero(now.evicted - shoal_load_relaxed(&store->evicted_before)),
+        .exceeded_us = shoal_load_relaxed(&store->evict.exceeded_us),
+        .exceeded_since_us = shoal_load_relaxed(&store->evict.exceeded_since_us),
         .handed_over =
             at_least_zero(now.handed_over - shoal_load_relaxed(&store->handed_over_before)),
         .changes = at_least_zero(now.changes),
@@ -161,6 +167,8 @@ void shoal_store_stats_reset(shoal_store *store)
     shoal_store_relaxed(&store->hits_before, now.hits);
     shoal_store_relaxed(&store->misses_before, now.misses);
     shoal_store_relaxed(&store->expired_before, now.expired);
+    shoal_store_relaxed(&store->evicted_before, now.evicted);
+    shoal_store_relaxed(&store->evict.exceeded_us, 0);
     shoal_store_relaxed(&store->handed_over_before, now.handed_over);
     shoal_store_relaxed(&store->lazy_freed_before, now.lazy_freed);
 }

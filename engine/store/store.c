@@ -21,6 +21,8 @@
 #define PREFETCH_VALUE_MAX ((size_t)2048)
 /* The random stream of a thread that picks keys. */
 #define PURPOSE_RANDOM_KEY 1u
+/* And of one that evicts. */
+#define PURPOSE_EVICTION 2u
 
 /* ---- life ---- */
 
@@ -63,6 +65,7 @@ static bool make_threads(shoal_store *store)
         shoal_limbo__init(thread);
         thread->heap = shoal_slab_allocator(&thread->slab);
         thread->account.allocator = &thread->heap;
+        thread->prng_evict = shoal_prng_make((uint64_t[2]){store->seed, 0}, i, PURPOSE_EVICTION);
         thread->prng = shoal_prng_make((uint64_t[2]){store->seed, 0}, i, PURPOSE_RANDOM_KEY);
     }
     return shoal_epoch_make(&store->epoch, store->thread_count, &store->allocator) == 0;
@@ -107,6 +110,7 @@ shoal_err shoal_store_create(const shoal_store_options *options, shoal_store **o
         unmake(store);
         return SHOAL_ERR_NO_MEMORY;
     }
+    shoal_limits__init(store);
     *out = store;
     return SHOAL_ERR_OK;
 }
@@ -147,6 +151,7 @@ void shoal_store_destroy(shoal_store *store)
     }
     shoal_thread_leave(first);
     shoal_limbo__clear(first);
+    shoal_evict__clear(store);
     shoal_route__clear(store);
     /* What lies in one thread's bins may be another's: first all send, then all take in. */
     for (uint32_t i = 0; i < 2 * store->thread_count; i++) {
@@ -190,11 +195,13 @@ void shoal_thread_enter(shoal_thread *thread, shoal_time now)
     SHOAL_DEBUG_ASSERT(now.wall_us >= 0);
     SHOAL_DEBUG_ASSERT(now.mono_us >= 0);
     SHOAL_ASSERT(thread->stamp == 0);
+    shoal_time before = thread->now;
     thread->now = now;
     thread->now_ms = shoal_time_wall_ms(now);
     thread->batches++;
     thread->stamp =
         thread->alone ? thread->batches : shoal_epoch_enter(&thread->store->epoch, thread->index);
+    shoal_clock__enter(thread, before);
     shoal_gate__begin(thread);
 }
 
@@ -347,18 +354,68 @@ bool shoal_store_place_slow(const shoal_store *store, uint32_t place)
     return (shoal_load_acquire(shoal_store__word(store, place)) & WORD_SLOW) != 0;
 }
 
-const shoal_item *shoal_store_get(shoal_thread *thread, const shoal_key *key)
+/* The live item of a key and its byte, or NULL. */
+static inline const shoal_item *look(shoal_thread *thread, const shoal_key *key,
+                                     _Atomic uint8_t **age)
 {
     SHOAL_DEBUG_ASSERT(key->hash == shoal_hash(key->name, thread->store->seed));
     SHOAL_ASSERT(thread->stamp != 0);
     uint64_t tag = 0;
     /* pair: leaf.publish */
     uint64_t word = shoal_load_acquire(shoal_store__word(thread->store, key->place));
-    const shoal_bucket *bucket = shoal_table__home(word, key->hash, &tag);
+    shoal_bucket *bucket = shoal_table__home(word, key->hash, &tag);
     if (bucket == NULL) return NULL;
-    const shoal_item *item = shoal_table__find(bucket, tag, key->name);
+    const shoal_item *item = shoal_table__find(bucket, tag, key->name, age);
     if (item == NULL) return NULL;
     if (LIKELY(!shoal_item__is_expired(item, thread->now_ms))) return item;
     thread->met_expired = true;
     return NULL;
+}
+
+const shoal_item *shoal_store_get(shoal_thread *thread, const shoal_key *key)
+{
+    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    _Atomic uint8_t *age;
+    const shoal_item *item = look(thread, key, &age);
+    if (LIKELY(item != NULL)) shoal_evict__use(&thread->evictor, age);
+    return item;
+}
+
+const shoal_item *shoal_store_peek(shoal_thread *thread, const shoal_key *key)
+{
+    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    _Atomic uint8_t *age;
+    return look(thread, key, &age);
+}
+
+bool shoal_store_idle_ms(shoal_thread *thread, const shoal_key *key, int64_t *idle_ms)
+{
+    SHOAL_DEBUG_ASSERT(idle_ms != NULL);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    _Atomic uint8_t *age;
+    const shoal_policy *policy = thread->evictor.policy;
+    const shoal_item *item = look(thread, key, &age);
+    if (item == NULL || policy->age == NULL) return false;
+    uint8_t byte = shoal_load_relaxed(age);
+    *idle_ms = 0;
+    if ((byte & thread->evictor.exempt) == 0)
+        *idle_ms = shoal_clock__since_ms(thread, policy->age(&thread->evictor.view, byte));
+    return true;
+}
+
+bool shoal_store_frequency(shoal_thread *thread, const shoal_key *key, uint32_t *frequency)
+{
+    SHOAL_DEBUG_ASSERT(frequency != NULL);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    _Atomic uint8_t *age;
+    const shoal_policy *policy = thread->evictor.policy;
+    const shoal_item *item = look(thread, key, &age);
+    if (item == NULL || policy->frequency == NULL) return false;
+    uint8_t byte = shoal_load_relaxed(age);
+    *frequency = 0;
+    if ((byte & thread->evictor.exempt) == 0)
+        *frequency = policy->frequency(&thread->evictor.view, byte);
+    return true;
 }

@@ -27,6 +27,8 @@ typedef struct shoal_store shoal_store;
 /* A thread registered with a store: its epoch, retired memory, counters, random stream. Used by
  * one thread at a time. */
 typedef struct shoal_thread shoal_thread;
+/* What decides which keys go; store/policy.h. */
+typedef struct shoal_policy shoal_policy;
 /* One stored key with its value. Immutable once published. */
 typedef struct shoal_item shoal_item;
 
@@ -133,11 +135,22 @@ shoal_compound shoal_item_compound(const shoal_item *item);
 /* True when the place must be read under its gate at this moment (a write of several keys is
  * under way there). Check it BEFORE shoal_store_get. */
 bool shoal_store_place_slow(const shoal_store *store, uint32_t place);
-/* The live item of `key`, or NULL when absent or expired at the batch's time. Wait-free. */
+/* The live item of `key`, or NULL when absent or expired at the batch's time. Counts as a use of the
+ * key for eviction. Wait-free. */
 const shoal_item *shoal_store_get(shoal_thread *thread, const shoal_key *key);
 /* Behind a get that returned NULL, outside of any operation: removes the item if it was there, but
  * expired, and its gate is free. Else the sweep will. */
 void shoal_store_reap(shoal_thread *thread, const shoal_key *key);
+/* The same, and leaves no trace. */
+const shoal_item *shoal_store_peek(shoal_thread *thread, const shoal_key *key);
+/* True and how long ago a live key was used, in milliseconds; up to a hundredth of the time in which
+ * keys come and go too little. False when it is absent, or the policy does not keep that. */
+bool shoal_store_idle_ms(shoal_thread *thread, const shoal_key *key, int64_t *idle_ms);
+/* True and how often a live key is used, in Redis's logarithmic scale of 0 to 255. False when it is
+ * absent, or the policy does not keep that. */
+bool shoal_store_frequency(shoal_thread *thread, const shoal_key *key, uint32_t *frequency);
+/* While quiet, nothing that the thread reads or writes counts as a use (CLIENT NO-TOUCH). */
+void shoal_thread_set_quiet(shoal_thread *thread, bool quiet);
 
 /* ---- gates ---- */
 
@@ -295,6 +308,32 @@ void shoal_store_scan(shoal_thread *thread, const shoal_scan *scan, uint64_t *cu
 /* A live item of the database chosen at random (thread's stream), or NULL when empty. */
 const shoal_item *shoal_store_random(shoal_thread *thread, uint32_t db);
 
+/* ---- limits ---- */
+
+/* How much a store may hold, and what goes when it is full. */
+typedef struct shoal_limits {
+    uint64_t bytes;             /* resident ones: allocated, and not in limbo; 0 is no limit */
+    uint64_t keys;              /* 0 is no limit */
+    const shoal_policy *policy; /* see store/policy.h; borrowed for as long as the store lives */
+    uint32_t effort;            /* maxmemory-samples: keys looked at for one that goes, over four */
+    uint32_t step_us;           /* what a write may do at once to make room, as estimated by work */
+    uint32_t lfu_log_factor;    /* as the directives of these names */
+    uint32_t lfu_decay_minutes;
+} shoal_limits;
+
+/* No limits, and nothing goes. */
+shoal_limits shoal_limits_default(void);
+/* Sets limits, at any time, one caller at a time. They hold for each thread from its next batch on;
+ * what is above a limit goes by and by, with writes and with shoal_store_maintain. Keys are
+ * remembered as used before when the policy stays. */
+void shoal_store_set_limits(shoal_store *store, const shoal_limits *limits);
+/* Asked before a command that may add data, outside of operations: makes room by a bounded step if
+ * a limit is reached. False: it is, and nothing can go. Inside enter and leave. */
+bool shoal_store_admit(shoal_thread *thread);
+/* Bytes that the thread's user has taken (or given back: negative) elsewhere and that count against
+ * the limit as well. */
+void shoal_thread_charge(shoal_thread *thread, int64_t bytes);
+
 /* ---- counts and memory ---- */
 
 /* Objects of more elements are counted as lazily freed, as Redis has it. */
@@ -320,10 +359,14 @@ typedef struct shoal_store_stats {
     uint64_t bytes_slabs;  /* that slabs have taken from the allocator, to divide them */
     uint64_t bytes_slabs_free; /* of those, not in use: heads, and places between pieces */
     uint64_t keys, keys_volatile;
-    uint64_t hits, misses; /* of reads that asked to be counted */
-    uint64_t expired;      /* removed because their time had come */
-    uint64_t handed_over;  /* operations that found a gate taken */
-    uint64_t changes;      /* of keys, since the store was made */
+    uint64_t hits, misses;  /* of reads that asked to be counted */
+    uint64_t expired;       /* removed because their time had come */
+    uint64_t evicted;       /* removed to make room */
+    uint64_t bytes_charged; /* of others, by shoal_thread_charge; not part of bytes */
+    /* Monotonic time since which a limit has been exceeded, or 0; and for how long it was before. */
+    int64_t exceeded_since_us, exceeded_us;
+    uint64_t handed_over; /* operations that found a gate taken */
+    uint64_t changes;     /* of keys, since the store was made */
     /* Values that were worth freeing in the background: objects of more than SHOAL_LAZY_ELEMENTS,
      * and all keys of cleared places. Those that still wait, and those that are gone. */
     uint64_t lazy_pending, lazy_freed;
@@ -345,7 +388,7 @@ typedef struct shoal_slab_class {
 shoal_slab_class shoal_store_slab_class(const shoal_store *store, uint32_t class);
 /* Counts one lookup of a client for keyspace_hits and keyspace_misses. */
 void shoal_thread_count_lookup(shoal_thread *thread, bool hit);
-/* Sets hits, misses, expired and handed_over to zero (CONFIG RESETSTAT). */
+/* Sets hits, misses, expired, evicted, exceeded_us and handed_over to zero (CONFIG RESETSTAT). */
 void shoal_store_stats_reset(shoal_store *store);
 
 /* Background work of one thread: expires items of its share of the slots, frees retired memory,

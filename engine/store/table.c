@@ -106,18 +106,19 @@ shoal_item *shoal_table__locate(const shoal_leaf *leaf, const shoal_key *key, sh
     return NULL;
 }
 
-shoal_err shoal_bucket__put(shoal_thread *thread, shoal_bucket *home, uint64_t entry,
+shoal_err shoal_bucket__put(shoal_thread *thread, shoal_bucket *home, shoal_fresh_entry entry,
                             uint64_t *bytes)
 {
     SHOAL_DEBUG_ASSERT((uintptr_t)home % sizeof *home == 0);
-    SHOAL_ASSERT(shoal_entry__is_item(entry));
+    SHOAL_ASSERT(shoal_entry__is_item(entry.word));
     shoal_bucket *bucket = home;
     uint64_t last = 0;
     for (;;) {
         for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
             last = shoal_load_relaxed(&bucket->entries[i]);
             if (last != 0) continue;
-            shoal_store_release(&bucket->entries[i], entry); /* pair: bucket.entry */
+            shoal_store_relaxed(&bucket->ages[i], entry.age);
+            shoal_store_release(&bucket->entries[i], entry.word); /* pair: bucket.entry */
             return SHOAL_ERR_OK;
         }
         if (!shoal_entry__is_chain(last)) break;
@@ -126,8 +127,11 @@ shoal_err shoal_bucket__put(shoal_thread *thread, shoal_bucket *home, uint64_t e
     shoal_bucket *overflow = shoal_table__take(thread, sizeof *overflow);
     if (overflow == NULL) return SHOAL_ERR_NO_MEMORY;
     *bytes += shoal_store__usable(thread->store, sizeof *overflow, SHOAL_ALIGN_LINE);
+    uint8_t last_age = shoal_load_relaxed(&bucket->ages[BUCKET_ENTRIES - 1]);
     shoal_store_relaxed(&overflow->entries[0], last);
-    shoal_store_relaxed(&overflow->entries[1], entry);
+    shoal_store_relaxed(&overflow->ages[0], last_age);
+    shoal_store_relaxed(&overflow->entries[1], entry.word);
+    shoal_store_relaxed(&overflow->ages[1], entry.age);
     uint64_t chain = shoal_entry__make(0, overflow) | ENTRY_CHAIN;
     /* pair: bucket.entry (claim T2) */
     shoal_store_release(&bucket->entries[BUCKET_ENTRIES - 1], chain);
@@ -149,7 +153,9 @@ shoal_err shoal_table__add(shoal_thread *thread, const shoal_key *key, const sho
     uint64_t bytes = 0;
     uint64_t entry = shoal_entry__make(leaf.hash >> (64 - TAG_BITS), item);
     *home = home_bucket(&leaf);
-    shoal_err error = shoal_bucket__put(thread, *home, entry, &bytes);
+    int64_t expires_ms = shoal_item__parts(item).expires_ms;
+    shoal_fresh_entry fresh = {entry, shoal_evict__arrive(thread, key, expires_ms)};
+    shoal_err error = shoal_bucket__put(thread, *home, fresh, &bytes);
     if (error != SHOAL_ERR_OK) return error;
     shoal_bump_relaxed(&hot->bytes, bytes);
     ++*leaf.keys;
@@ -164,13 +170,16 @@ static void collapse(shoal_thread *thread, shoal_hot *hot, const shoal_spot *spo
     SHOAL_ASSERT(spot->index < BUCKET_ENTRIES);
     SHOAL_ASSERT((uintptr_t)hot % sizeof *hot == 0);
     uint64_t only = 0;
+    uint8_t age = 0;
     uint32_t count = 0;
     for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
         uint64_t entry = shoal_load_relaxed(&spot->bucket->entries[i]);
         if (entry == 0) continue;
         if (shoal_entry__is_chain(entry) || ++count > 1) return;
         only = entry;
+        age = shoal_load_relaxed(&spot->bucket->ages[i]);
     }
+    shoal_store_relaxed(&spot->before->ages[BUCKET_ENTRIES - 1], age);
     /* pair: bucket.entry */
     shoal_store_release(&spot->before->entries[BUCKET_ENTRIES - 1], only);
     uint64_t bytes = shoal_store__usable(thread->store, sizeof(shoal_bucket), SHOAL_ALIGN_LINE);

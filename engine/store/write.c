@@ -34,6 +34,7 @@ static void count_keys(shoal_thread *thread, uint32_t place, int32_t change)
     uint32_t before = shoal_load_relaxed(&hot->keys);
     uint32_t after = before + (uint32_t)change;
     shoal_store_relaxed(&hot->keys, after);
+    thread->evictor.keys += change;
     shoal_bump_relaxed(&thread->counters.keys[SHOAL_PLACE_DB(place)], change);
     if ((before == 0) == (after == 0)) return;
     set_bit(shoal_store__db(thread->store, place)->used, place, after != 0);
@@ -129,6 +130,8 @@ static void drop(shoal_thread *thread, const shoal_key *key, const shoal_found *
     uint64_t entry = shoal_load_relaxed(&found->spot.bucket->entries[found->spot.index]);
     const shoal_item *item = shoal_entry__pointer(entry);
     if (UNLIKELY(thread->cut != NULL)) shoal_cut__before(thread, key);
+    const _Atomic uint8_t *age = &found->spot.bucket->ages[found->spot.index];
+    shoal_evict__count(thread, shoal_load_relaxed(age), -1);
     shoal_table__remove(thread, key, &found->leaf, &found->spot);
     if (change == SHOAL_CHANGE_EXPIRED || change == SHOAL_CHANGE_EVICTED)
         shoal_change__gone(thread, item, change);
@@ -136,6 +139,7 @@ static void drop(shoal_thread *thread, const shoal_key *key, const shoal_found *
     count_volatile(thread, key->place, is_volatile(item) ? -1 : 0);
     count_keys(thread, key->place, -1);
     if (change == SHOAL_CHANGE_EXPIRED) shoal_bump_relaxed(&thread->counters.expired, 1);
+    if (change == SHOAL_CHANGE_EVICTED) shoal_bump_relaxed(&thread->counters.evicted, 1);
     shoal_change__note(thread, key, change);
 }
 
@@ -165,7 +169,10 @@ const shoal_item *shoal_store_get_locked(shoal_thread *thread, const shoal_key *
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     shoal_found found;
     const shoal_item *item = locate_live(thread, key, &found);
-    if (LIKELY(thread->cut == NULL) || item == NULL) return item;
+    if (item == NULL) return NULL;
+    shoal_evict__use(&thread->evictor, &found.spot.bucket->ages[found.spot.index]);
+    thread->evictor.used = key->hash;
+    if (LIKELY(thread->cut == NULL)) return item;
     /* Who asks for an object under the gate may be about to change it. */
     shoal_object *object = shoal_item__object(item);
     if (object == NULL) return item;
@@ -190,19 +197,36 @@ static void replace(shoal_thread *thread, const shoal_key *key, const shoal_spot
     if (UNLIKELY(shoal_item__is_expired(before, thread->now_ms)))
         shoal_change__gone(thread, before, SHOAL_CHANGE_EXPIRED);
     retire_item(thread, key->place, before, shoal_item__object(item));
+    shoal_evict__replace(thread, key, &spot->bucket->ages[spot->index], before, item);
     count_volatile(thread, key->place, is_volatile(item) - is_volatile(before));
+}
+
+/* Sees to it that there is room for what a plan adds to what stands under its name now. What grows
+ * later (an object) or takes the place of as much that goes is not asked for. */
+static bool room_for(shoal_thread *thread, const shoal_item_plan *plan, const shoal_item *before)
+{
+    SHOAL_DEBUG_ASSERT(plan->value.count > 0);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    if (plan->moves || thread->account.bytes != 0) return true;
+    int64_t bytes = (int64_t)(plan->name.size + ITEM_OVERHEAD_MAX);
+    for (uint32_t i = 0; i < plan->value.count; i++) bytes += (int64_t)plan->value.parts[i].size;
+    if (before != NULL) bytes -= (int64_t)shoal_item_memory(thread->store, before);
+    shoal_amounts need = {{bytes > 0 ? bytes : 0, before == NULL}};
+    return shoal_limits__fit(thread, &need) || shoal_limits__room(thread, need);
 }
 
 static shoal_err put(shoal_thread *thread, const shoal_key *key, shoal_item_plan *plan)
 {
     SHOAL_DEBUG_ASSERT(plan->name.size == key->name.size);
     check_gate(thread, key->place);
+    /* Making room takes nothing from slots whose gates are held: what is found stays. */
+    shoal_found found;
+    const shoal_item *before = locate(thread, key, &found);
+    bool exists = before != NULL;
+    if (!room_for(thread, plan, before)) return SHOAL_ERR_NO_MEMORY;
     if (!shoal_limbo__reserve(thread, 1)) return SHOAL_ERR_NO_MEMORY;
     shoal_item *item = shoal_item__make(thread, plan);
     if (item == NULL) return SHOAL_ERR_NO_MEMORY;
-
-    shoal_found found;
-    bool exists = locate(thread, key, &found) != NULL;
     if (!exists && shoal_table__add(thread, key, item, &found.spot.home) != SHOAL_ERR_OK) {
         (void)shoal_item__free(thread, item, shoal_item__size(item));
         return SHOAL_ERR_NO_MEMORY;
@@ -226,6 +250,7 @@ void shoal_write__enter(shoal_thread *thread, const shoal_key *key, const shoal_
     } else {
         count_volatile(thread, key->place, is_volatile(item));
         count_keys(thread, key->place, 1);
+        if (shoal_clock__is_due(&thread->evictor)) shoal_clock__flush(thread);
     }
 }
 
@@ -388,10 +413,12 @@ shoal_err shoal_store_expire_locked(shoal_thread *thread, const shoal_key *key, 
     shoal_found found;
     const shoal_item *item = locate_live(thread, key, &found);
     if (item == NULL) return SHOAL_ERR_NOT_FOUND;
+    thread->evictor.used = key->hash;
     if (expires_ms < 0 && !is_volatile(item)) return SHOAL_ERR_OK;
     shoal_slice value;
     shoal_item_plan plan = plan_like(item, &value, key, expires_ms);
     plan.change = SHOAL_CHANGE_TTL;
+    plan.moves = true;
     return put(thread, key, &plan);
 }
 
@@ -428,6 +455,7 @@ shoal_err shoal_store_rename_locked(shoal_thread *thread, const shoal_key *from,
         shoal_cut__before_move(thread, from->place, object);
     shoal_slice value;
     shoal_item_plan plan = plan_like(item, &value, to, shoal_item_expires_ms(item));
+    plan.moves = true;
     shoal_err error = put(thread, to, &plan);
     if (error != SHOAL_ERR_OK) return error;
     if (object != NULL) {

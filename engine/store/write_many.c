@@ -128,10 +128,24 @@ static shoal_err put_all(shoal_thread *thread, const shoal_put_many *what, newco
     return SHOAL_ERR_OK;
 }
 
+/* Sees to it that there is room for all of them, as if none replaced another. */
+static bool room_for(shoal_thread *thread, const shoal_put_many *what)
+{
+    SHOAL_DEBUG_ASSERT(what->count > 0);
+    SHOAL_DEBUG_ASSERT(what->value_step > 0 || what->count == 1);
+    shoal_amounts need = {{0, what->count}};
+    for (uint32_t i = 0; i < what->count; i++) {
+        size_t size = what->keys[i].name.size + what->values[(size_t)i * what->value_step].size;
+        need.of[MEASURE_BYTES] += (int64_t)(size + ITEM_OVERHEAD_MAX);
+    }
+    return shoal_limits__fit(thread, &need) || shoal_limits__room(thread, need);
+}
+
 shoal_err shoal_store_put_many_locked(shoal_thread *thread, const shoal_put_many *what)
 {
     SHOAL_ASSERT(what->count > 0);
     SHOAL_ASSERT(thread->stamp != 0);
+    if (!room_for(thread, what)) return SHOAL_ERR_NO_MEMORY;
     if (!shoal_limbo__reserve(thread, what->count)) return SHOAL_ERR_NO_MEMORY;
     newcomer_item few[FEW];
     if (what->count <= FEW) return put_all(thread, what, few);

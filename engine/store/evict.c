@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store/evict.c - the hand: which keys go when room is needed. It passes the buckets in the order of
+ * memory, over and over, reads the byte of each entry as any reader would, and asks the policy what
+ * to make of it (store/policy.h). What is ripe enough goes: its gate is tried, and a gate that is
+ * held means another key. Nothing is sampled and no key is linked to another, so a key costs one
+ * byte, and an eviction a few lines that follow each other.
+ *
+ * Ripe enough is what reaches the threshold, a rank that each thread steers so that of the keys it
+ * passes one in LOOKS is taken: the threshold falls a little with each key passed, and rises by
+ * LOOKS times as much with each one taken. So it settles at the rank that one in LOOKS reaches,
+ * whatever the policy and however the ranks lie. After a few times as many keys, or all there are,
+ * without a ripe one, the ripest of them goes and the threshold is set to its rank: that bounds
+ * the work, makes the first evictions good ones, and is what decides where keys are few.
+ *
+ * Claims:
+ *   V1  The hand passes entries inside its thread's epoch and without gates. It meets what a walk
+ *       would meet (W1 of walk.c); an item that it meets is whole and stays readable.
+ *   V2  A key is evicted under its gate, and only when it is still the same item that was passed:
+ *       an address is not used again while the thread is inside its epoch.
+ *   V3  Bytes are written without order, by readers and by the hand, each of them whole. A use may be
+ *       lost where two threads write at once, or where a leaf is being rebuilt, and then a key may
+ *       look a little older than it is. Nothing else depends on a byte.
+ *   V4  The chunks of slots are given out in turn. Whoever takes the next ones, after as many as there
+ *       are chunks each has been passed.
+ *
+ * The order is that of slots and hashes, time is an argument and work is counted: a run is the same
+ * each time.
+ */
+#include "store/internal.h"
+
+#include "base/hash.h"
+
+/* Keys passed for one that is taken, for each unit of effort (maxmemory-samples). Measured: twenty
+ * at the usual effort of five are within a tenth of a point of exact LRU on all traces. */
+#define LOOKS_PER_EFFORT 4u
+/* Where keys are few, more are passed, so that a pass takes few evictions: a cache of so many keys is
+ * passed whole for each. */
+#define FEW_KEYS 256u
+/* After so many times as many, the ripest goes. */
+#define PATIENCE 16u
+/* By which the threshold then comes down. */
+#define LOWER_MAX (4 * THRESHOLD_ONE)
+/* What the threshold rises by when a key is taken: a quarter of a rank. */
+#define THRESHOLD_STEP (THRESHOLD_ONE / 4)
+/* Most keys of one search, and how many keys there must be for each, so that the room which is made
+ * ahead is nothing. */
+#define KEYS_A_VICTIM 512u
+/* Remembered keys for a hundred keys that fit. */
+#define GHOST_PERCENT 90u
+/* After such a part of the keys has been evicted, they are counted again. */
+#define SURVEYS_A_PASS 256u
+/* What things cost, in units. */
+#define COST_CHUNK 1
+#define COST_SLOT 4
+#define COST_BUCKET 1
+#define COST_KEY 1
+#define COST_VICTIM 30
+/* What may be spent beyond a budget to end with something. */
+#define UNITS_OF_GRACE 2000
+
+/* Keys passed in search of one that is ripe; or, with `wanted` 0, only to look after bytes. */
+typedef struct search {
+    uint32_t part;     /* from which */
+    uint32_t wanted;   /* so many of them */
+    uint32_t looks;    /* LOOKS, as the effort has it */
+    uint32_t passed;   /* since the last ripe one of that part */
+    uint32_t chunks;   /* begun */
+    uint32_t place;    /* where it is */
+    int64_t units;     /* left */
+    shoal_ripe ripest; /* of the part, below its threshold; rank 0: none was seen */
+} search;
+
+/* ---- the bytes of keys ---- */
+
+void shoal_evict__count(shoal_thread *thread, uint8_t byte, int64_t change)
+{
+    SHOAL_DEBUG_ASSERT(change == 1 || change == -1);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    shoal_evictor *evictor = &thread->evictor;
+    if (LIKELY(evictor->policy->part == NULL) || (byte & evictor->exempt) != 0) return;
+    if (evictor->policy->part(&evictor->view, byte) == 0) return;
+    shoal_bump_relaxed(&thread->counters.keys_part, change);
+    if (change > 0 || evictor->view.part_keys > 0) evictor->view.part_keys += (uint32_t)change;
+}
+
+uint8_t shoal_evict__arrive(shoal_thread *thread, const shoal_key *key, int64_t expires_ms)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    shoal_evictor *evictor = &thread->evictor;
+    if (evictor->exempt != 0 && expires_ms < 0) return SHOAL_POLICY_EXEMPT;
+    shoal_arrival arrival = {.expires_ms = expires_ms};
+    if (evictor->policy->remembers) {
+        shoal_ghost *ghost =
+            shoal_load_acquire(&thread->store->evict.ghost); /* pair: evict.ghost */
+        uint64_t hash = shoal_prng_mix(key->hash + key->place);
+        arrival.remembered = ghost != NULL && shoal_ghost__take(ghost, hash);
+    }
+    uint8_t byte = evictor->policy->arrive(&evictor->view, arrival);
+    SHOAL_ASSERT(byte < evictor->view.codes);
+    shoal_evict__count(thread, byte, 1);
+    return byte;
+}
+
+void shoal_evict__replace(shoal_thread *thread, const shoal_key *key, _Atomic uint8_t *age,
+                          const shoal_item *before, const shoal_item *after)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    shoal_evictor *evictor = &thread->evictor;
+    bool was_volatile = (before->head & ITEM_VOLATILE) != 0;
+    bool is_volatile = (after->head & ITEM_VOLATILE) != 0;
+    bool counted = evictor->used == key->hash;
+    evictor->used = 0;
+    if (evictor->policy->expiring || (evictor->exempt != 0 && was_volatile != is_volatile)) {
+        shoal_evict__count(thread, shoal_load_relaxed(age), -1);
+        uint8_t byte = shoal_evict__arrive(thread, key, shoal_item_expires_ms(after));
+        shoal_store_relaxed(age, byte);
+    } else if (!counted) {
+        shoal_evict__use(evictor, age);
+    }
+}
+
+/* The byte of a key that another policy has left behind: it has just arrived, as far as this one can
+ * tell. */
+static uint8_t adopt(shoal_evictor *evictor, const shoal_item *item)
+{
+    shoal_arrival arrival = {.expires_ms = shoal_item_expires_ms(item)};
+    if (evictor->exempt != 0 && arrival.expires_ms < 0) return SHOAL_POLICY_EXEMPT;
+    return evictor->policy->arrive(&evictor->view, arrival);
+}
+
+/* Writes the byte of a key that stays. */
+static void rewrite(shoal_thread *thread, _Atomic uint8_t *age, uint8_t before, uint8_t after)
+{
+    SHOAL_DEBUG_ASSERT(after < thread->evictor.view.codes);
+    if (after == before) return;
+    shoal_store_relaxed(age, after);
+    shoal_evict__count(thread, before, -1);
+    shoal_evict__count(thread, after, 1);
+}
+
+/* ---- passing ---- */
+
+/* Moves the threshold of a part. */
+static void steer(shoal_evictor *evictor, uint32_t part, int32_t by)
+{
+    SHOAL_DEBUG_ASSERT(part < SHOAL_POLICY_PARTS);
+    const int32_t most = (int32_t)SHOAL_RANK_MAX * THRESHOLD_ONE;
+    int32_t threshold = evictor->thresholds[part] + by;
+    if (threshold < THRESHOLD_ONE) threshold = THRESHOLD_ONE;
+    if (threshold > most) threshold = most;
+    evictor->thresholds[part] = threshold;
+    evictor->view.thresholds[part] = (uint32_t)(threshold / THRESHOLD_ONE);
+}
+
+/* The thresholds come down with every key that is passed, of parts that have not enough ripe ones. */
+static void relent(shoal_evictor *evictor, uint32_t looks)
+{
+    SHOAL_DEBUG_ASSERT(looks > 0);
+    uint32_t parts = evictor->policy->part == NULL ? 1 : SHOAL_POLICY_PARTS;
+    for (uint32_t i = 0; i < parts; i++) {
+        if (evictor->pools[i].count < POOL_MAX / 2)
+            steer(evictor, i, -(THRESHOLD_STEP / (int32_t)looks));
+    }
+}
+
+/* Takes note of a key that the policy has judged. */
+static void weigh(shoal_evictor *evictor, search *at, uint32_t part, shoal_ripe found)
+{
+    SHOAL_DEBUG_ASSERT(part < SHOAL_POLICY_PARTS);
+    shoal_pool *pool = &evictor->pools[part];
+    at->passed++;
+    relent(evictor, at->looks);
+    if (found.rank < evictor->view.thresholds[part]) {
+        if (part == at->part && found.rank > at->ripest.rank) at->ripest = found;
+        return;
+    }
+    /* It comes up again, but not above what is just as ripe. */
+    int32_t up = (found.rank + 1) * THRESHOLD_ONE - 1 - evictor->thresholds[part];
+    steer(evictor, part, up < THRESHOLD_STEP ? up : THRESHOLD_STEP);
+    if (part == at->part) at->passed = 0;
+    if (pool->count < POOL_MAX) pool->list[(pool->first + pool->count++) % POOL_MAX] = found;
+}
+
+/* Passes one entry. */
+static void pass_entry(shoal_thread *thread, search *at, const shoal_stretch *stretch,
+                       shoal_bucket *bucket, uint32_t index, uint64_t entry)
+{
+    shoal_evictor *evictor = &thread->evictor;
+    _Atomic uint8_t *age = &bucket->ages[index];
+    uint8_t byte = shoal_load_relaxed(age);
+    if (UNLIKELY(evictor->hand.foreign)) {
+        byte = adopt(evictor, shoal_entry__pointer(entry));
+        shoal_store_relaxed(age, byte);
+        shoal_evict__count(thread, byte, 1);
+    }
+    if ((byte & evictor->exempt) != 0) return;
+    shoal_verdict verdict = evictor->policy->judge(&evictor->view, byte);
+    rewrite(thread, age, byte, verdict.byte);
+    if (at->wanted == 0) return;
+    uint32_t part = evictor->policy->part == NULL ? 0 : evictor->policy->part(&evictor->view, byte);
+    uint64_t position = stretch->base + (shoal_entry__tag(entry) << stretch->tag_shift);
+    weigh(evictor, at, part,
+          (shoal_ripe){position, at->place, verdict.byte, verdict.rank, verdict.spare});
+}
+
+/* Passes the chain of a home bucket. */
+static void pass_chain(shoal_thread *thread, search *at, const shoal_stretch *stretch)
+{
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(at->place) < thread->store->database_count);
+    for (shoal_bucket *bucket = stretch->bucket; bucket != NULL;) {
+        uint64_t entry = 0;
+        at->units -= COST_BUCKET;
+        for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
+            entry = shoal_load_acquire(&bucket->entries[i]); /* pair: bucket.entry */
+            if (!shoal_entry__is_item(entry)) continue;
+            at->units -= COST_KEY;
+            pass_entry(thread, at, stretch, bucket, i, entry);
+        }
+        bucket = shoal_entry__is_chain(entry) ? shoal_entry__pointer(entry) : NULL;
+    }
+}
+
+/* True when the search is over: it has what it wanted, or may go on no longer. */
+static bool is_over(const shoal_evictor *evictor, const search *at)
+{
+    if (at->units <= 0) return true;
+    if (at->wanted == 0) return false;
+    uint32_t count = evictor->pools[at->part].count;
+    if (count >= at->wanted) return true;
+    uint32_t patience = at->looks * PATIENCE;
+    uint32_t most = evictor->view.keys < patience ? evictor->view.keys : patience;
+    return count == 0 && at->ripest.rank > 0 && at->passed >= most;
+}
+
+/* Passes home buckets of a slot, from where the hand is to the end of their leaf at most. */
+static void pass_leaf(shoal_thread *thread, search *at, uint32_t place)
+{
+    shoal_hand *hand = &thread->evictor.hand;
+    /* pair: leaf.publish */
+    uint64_t word = shoal_load_acquire(shoal_store__word(thread->store, place));
+    shoal_stretch stretch = shoal_walk__stretch(word, hand->position);
+    at->units -= COST_SLOT;
+    hand->position = stretch.end;
+    at->place = place;
+    if (UNLIKELY(thread->evictor.careful) &&
+        shoal_load_relaxed(&shoal_store__hot(thread->store, place)->gate) != 0) {
+        hand->position = POSITION_END;
+        return;
+    }
+    if (stretch.bucket != NULL) pass_chain(thread, at, &stretch);
+}
+
+/* Takes the next chunk. False when as many have been taken as there are: nothing more will come. */
+static bool take_chunk(shoal_thread *thread, search *at)
+{
+    shoal_store *store = thread->store;
+    shoal_hand *hand = &thread->evictor.hand;
+    uint32_t chunks = store->database_count * MAP_WORDS;
+    if (at->chunks++ > chunks) return false;
+    uint32_t chunk = shoal_add_relaxed(&store->evict.chunk_next, 1) % chunks;
+    const shoal_db *db = store->databases[chunk / MAP_WORDS];
+    hand->chunk = chunk;
+    hand->position = 0;
+    hand->pending = shoal_load_relaxed(&db->used[chunk % MAP_WORDS]);
+    hand->foreign = false;
+    at->units -= COST_CHUNK;
+    uint32_t foreign = shoal_load_relaxed(&store->evict.chunks_foreign);
+    if (foreign > 0 && shoal_cas_relaxed(&store->evict.chunks_foreign, &foreign, foreign - 1))
+        hand->foreign = true;
+    return true;
+}
+
+/* Passes keys until the search is over. */
+static void pass(shoal_thread *thread, search *at)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    shoal_hand *hand = &thread->evictor.hand;
+    while (!is_over(&thread->evictor, at)) {
+        if (hand->pending == 0) {
+            if (!take_chunk(thread, at)) return;
+            continue;
+        }
+        uint32_t slot = hand->chunk % MAP_WORDS * 64 + (uint32_t)__builtin_ctzll(hand->pending);
+        pass_leaf(thread, at, SHOAL_PLACE(hand->chunk / MAP_WORDS, slot));
+        if (hand->position < POSITION_END) continue;
+        hand->position = 0;
+        hand->pending &= hand->pending - 1;
+    }
+}
+
+int64_t shoal_evict__pass(shoal_thread *thread, int64_t units)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    search at = {.units = units, .looks = 1};
+    pass(thread, &at);
+    return at.units;
+}
+
+/* ---- evicting ---- */
+
+/* Makes a table for those that have gone, once it is known how many keys fit; and a larger one when
+ * many more do. */
+static shoal_ghost *make_ghost(shoal_thread *thread)
+{
+    shoal_store *store = thread->store;
+    shoal_ghost *ghost = shoal_load_acquire(&store->evict.ghost); /* pair: evict.ghost */
+    if (!thread->evictor.policy->remembers) return ghost;
+    uint64_t wanted = (uint64_t)thread->evictor.view.capacity * GHOST_PERCENT / 100;
+    if (wanted == 0) wanted = 1;
+    if (ghost != NULL && ghost->keys + ghost->keys / 2 >= wanted) return ghost;
+    size_t size = shoal_ghost__size((uint32_t)wanted);
+    if (!shoal_limbo__reserve(thread, 1)) return ghost;
+    shoal_ghost *fresh = shoal_table__take(thread, size);
+    if (fresh == NULL) return ghost;
+    shoal_ghost__init(fresh, (uint32_t)wanted);
+    /* pair: evict.ghost */
+    if (!shoal_cas_acq_rel(&store->evict.ghost, &ghost, fresh)) {
+        shoal_table__give(thread, fresh, size);
+        return ghost;
+    }
+    if (ghost != NULL) {
+        size = shoal_ghost__size(ghost->keys);
+        uint64_t bytes = shoal_store__usable(store, size, SHOAL_ALIGN_LINE);
+        shoal_limbo__retire(thread, CORPSE_GHOST, (uint64_t)(uintptr_t)ghost, bytes);
+    }
+    return fresh;
+}
+
+/* Evicts the key of an item, if it is still there and may go. */
+static bool evict(shoal_thread *thread, uint32_t place, const shoal_item *item, bool remember)
+{
+    SHOAL_DEBUG_ASSERT(item != NULL);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    if (!shoal_limbo__reserve(thread, 1)) return false;
+    shoal_ghost *ghost = remember ? make_ghost(thread) : NULL;
+    if (!shoal_gate__take(thread, place)) {
+        thread->evictor.careful = true;
+        return false;
+    }
+    shoal_slice name = shoal_item_name(item);
+    shoal_key key = {name, shoal_hash(name, thread->store->seed), place};
+    shoal_found found = {.leaf = shoal_table__leaf(thread->store, &key)};
+    bool there = shoal_table__locate(&found.leaf, &key, &found.spot) == item;
+    bool may_go = thread->evictor.exempt == 0 || (item->head & ITEM_VOLATILE) != 0;
+    if (there && may_go) {
+        bool expired = shoal_item__is_expired(item, thread->now_ms);
+        if (ghost != NULL && !expired)
+            shoal_ghost__add(ghost, shoal_prng_mix(key.hash + key.place));
+        shoal_change change = expired ? SHOAL_CHANGE_EXPIRED : SHOAL_CHANGE_EVICTED;
+        shoal_store__drop(thread, &key, &found, change);
+    } else if (there) {
+        shoal_store_relaxed(&found.spot.bucket->ages[found.spot.index], SHOAL_POLICY_EXEMPT);
+    }
+    shoal_gate__release(thread, place);
+    return there && may_go;
+}
+
+/* The entry that was found ripe, and its byte; 0 when it is there no more. Another key may have come
+ * into its place: then that is looked at instead. */
+static uint64_t find_again(const shoal_thread *thread, shoal_ripe ripe, _Atomic uint8_t **age)
+{
+    SHOAL_DEBUG_ASSERT(ripe.position < POSITION_END);
+    /* pair: leaf.publish */
+    uint64_t word = shoal_load_acquire(shoal_store__word(thread->store, ripe.place));
+    shoal_stretch stretch = shoal_walk__stretch(word, ripe.position);
+    uint64_t tag = (ripe.position - stretch.base) >> stretch.tag_shift;
+    for (shoal_bucket *bucket = stretch.bucket; bucket != NULL;) {
+        uint64_t entry = 0;
+        for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
+            entry = shoal_load_acquire(&bucket->entries[i]); /* pair: bucket.entry */
+            if (!shoal_entry__matches(entry, tag)) continue;
+            *age = &bucket->ages[i];
+            return entry;
+        }
+        bucket = shoal_entry__is_chain(entry) ? shoal_entry__pointer(entry) : NULL;
+    }
+    return 0;
+}
+
+/* Does to a ripe key what its turn is: true when it was evicted. What was used since it was found may
+ * not be ripe any more. */
+static bool take(shoal_thread *thread, shoal_ripe ripe, bool spares_none)
+{
+    shoal_evictor *evictor = &thread->evictor;
+    _Atomic uint8_t *age = NULL;
+    uint64_t entry = find_again(thread, ripe, &age);
+    if (entry == 0) return false;
+    uint8_t byte = shoal_load_relaxed(age);
+    if ((byte & evictor->exempt) != 0) return false;
+    shoal_verdict verdict = evictor->policy->judge(&evictor->view, byte);
+    uint32_t part = evictor->policy->part == NULL ? 0 : evictor->policy->part(&evictor->view, byte);
+    if (byte != ripe.byte && verdict.rank < evictor->view.thresholds[part]) return false;
+    if (!verdict.spare || spares_none)
+        return evict(thread, ripe.place, shoal_entry__pointer(entry), verdict.remember);
+    rewrite(thread, age, byte, evictor->policy->spare(&evictor->view, byte));
+    return false;
+}
+
+/* None has been ripe for long: the threshold comes down. All the way to the ripest where that is the
+ * ripest of all, or nothing is known yet; else a bit, for the keys in this neighbourhood may be
+ * young only because the hand has spared them together. The ripest is taken as ripe. */
+static void lower(shoal_thread *thread, search *at)
+{
+    SHOAL_DEBUG_ASSERT(at->wanted > 0);
+    shoal_evictor *evictor = &thread->evictor;
+    int32_t by = at->ripest.rank * THRESHOLD_ONE - evictor->thresholds[at->part];
+    bool first = evictor->view.thresholds[at->part] == SHOAL_RANK_MAX;
+    if (!first && at->passed < evictor->view.keys && by < -LOWER_MAX) by = -LOWER_MAX;
+    steer(evictor, at->part, by);
+    shoal_pool *pool = &evictor->pools[at->part];
+    SHOAL_ASSERT(pool->count == 0);
+    pool->list[(pool->first + pool->count++) % POOL_MAX] = at->ripest;
+}
+
+/* Passes keys until some of a part are ripe. False when there is none. */
+static bool look_for(shoal_thread *thread, uint32_t part, int64_t *units)
+{
+    shoal_evictor *evictor = &thread->evictor;
+    uint32_t effort = shoal_load_relaxed(&thread->store->evict.effort);
+    uint32_t many = evictor->view.keys / KEYS_A_VICTIM;
+    uint32_t more = FEW_KEYS * FEW_KEYS / (evictor->view.keys + 1);
+    int64_t grace = *units > 0 ? *units : UNITS_OF_GRACE;
+    search at = {.part = part, .units = grace, .looks = effort * LOOKS_PER_EFFORT};
+    if (at.looks < more) at.looks = more;
+    at.wanted = many == 0 ? 1 : many < POOL_MAX / 2 ? many : POOL_MAX / 2;
+    pass(thread, &at);
+    int64_t spent = grace - at.units;
+    evictor->owed = evictor->owed > spent ? evictor->owed - spent : 0;
+    *units -= spent;
+    if (evictor->pools[part].count == 0 && at.ripest.rank > 0) lower(thread, &at);
+    return evictor->pools[part].count > 0;
+}
+
+/* The next ripe key, of the part whose turn it is if that has any. False when there is none. */
+static bool next_ripe(shoal_thread *thread, int64_t *units, shoal_ripe *ripe)
+{
+    shoal_evictor *evictor = &thread->evictor;
+    const shoal_policy *policy = evictor->policy;
+    uint32_t part = policy->next == NULL ? 0 : policy->next(&evictor->view);
+    SHOAL_ASSERT(part < SHOAL_POLICY_PARTS);
+    if (evictor->pools[part].count == 0 && !look_for(thread, part, units)) {
+        if (policy->next == NULL) return false;
+        part = 1 - part;
+        if (evictor->pools[part].count == 0 && !look_for(thread, part, units)) return false;
+    }
+    shoal_pool *pool = &evictor->pools[part];
+    *ripe = pool->list[pool->first];
+    pool->first = (pool->first + 1) % POOL_MAX;
+    pool->count--;
+    return true;
+}
+
+/* As shoal_evict__one, when nothing can come in between. Who was to be spared goes when there is no
+ * time left to find another. */
+static bool evict_one(shoal_thread *thread, int64_t *units)
+{
+    SHOAL_DEBUG_ASSERT(thread->draining);
+    shoal_ripe ripe;
+    while (next_ripe(thread, units, &ripe)) {
+        *units -= COST_VICTIM;
+        if (take(thread, ripe, *units <= 0)) return true;
+        if (shoal_clock__is_due(&thread->evictor)) shoal_clock__flush(thread);
+        if (*units <= -UNITS_OF_GRACE) return false;
+    }
+    return false;
+}
+
+bool shoal_evict__one(shoal_thread *thread, int64_t *units)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(thread->evictor.policy->evicts);
+    /* What was handed over to the gates that are let go here runs later: we may be inside another
+     * operation. */
+    bool draining = thread->draining;
+    thread->draining = true;
+    thread->evictor.careful = false;
+    bool evicted = evict_one(thread, units);
+    thread->draining = draining;
+    if (evicted && !thread->evictor.view.full)
+        shoal_store_relaxed(&thread->store->evict.full, true);
+    if (++thread->evictor.unsurveyed > thread->evictor.view.keys / SURVEYS_A_PASS) {
+        thread->evictor.unsurveyed = 0;
+        shoal_clock__survey(thread);
+    }
+    if (shoal_clock__is_due(&thread->evictor)) shoal_clock__flush(thread);
+    return evicted;
+}
+
+void shoal_evict__clear(shoal_store *store)
+{
+    SHOAL_ASSERT(store->threads != NULL);
+    shoal_ghost *ghost = shoal_load_acquire(&store->evict.ghost); /* pair: evict.ghost */
+    if (ghost == NULL) return;
+    shoal_table__give(&store->threads[0], ghost, shoal_ghost__size(ghost->keys));
+    shoal_store_relaxed(&store->evict.ghost, NULL);
+}

@@ -14,13 +14,18 @@
 bool shoal_scan__cursor(shoal_call *call, uint32_t index, uint64_t *cursor)
 {
     SHOAL_ASSERT(index < call->argc);
-    /* Any decimal digits, also none, as Redis takes them. */
+    /* Any decimal digits, also none, after a sign or not, as Redis takes them: less than zero
+     * counts from the other end. */
     shoal_slice text = call->argv[index];
+    bool signed_text = text.size != 0 && (text.data[0] == '-' || text.data[0] == '+');
+    bool negative = signed_text && text.data[0] == '-';
+    if (signed_text) text.data++, text.size--;
     while (text.size > 1 && text.data[0] == '0') text.data++, text.size--;
     *cursor = 0;
-    if (text.size == 0 || shoal_text_to_u64(text, cursor)) return true;
-    shoal_reply_error(&call->reply, "ERR invalid cursor");
-    return false;
+    bool valid = text.size == 0 ? !signed_text : shoal_text_to_u64(text, cursor);
+    if (negative) *cursor = 0 - *cursor;
+    if (!valid) shoal_reply_error(&call->reply, "ERR invalid cursor");
+    return valid;
 }
 
 bool shoal_scan__options(shoal_call *call, uint32_t first, shoal_scan_options *options)

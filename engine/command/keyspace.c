@@ -9,6 +9,7 @@
  */
 #include "base/assert.h"
 #include "base/memory.h"
+#include "command/collection.h"
 #include "command/handlers.h"
 #include "command/job.h"
 
@@ -182,22 +183,11 @@ static bool take_scan_option(shoal_call *call, uint32_t index, walk *wanted)
     return false;
 }
 
-/* Reads a cursor: any decimal digits, also none, as Redis takes them. */
-static bool parse_cursor(shoal_slice text, uint64_t *cursor)
-{
-    while (text.size > 1 && text.data[0] == '0') text.data++, text.size--;
-    *cursor = 0;
-    return text.size == 0 || shoal_text_to_u64(text, cursor);
-}
-
 void shoal_command__scan(shoal_call *call)
 {
     SHOAL_ASSERT(call->argc >= 2);
     walk wanted = {.count = SCAN_COUNT_DEFAULT, .tells_cursor = true};
-    if (!parse_cursor(call->argv[1], &wanted.cursor)) {
-        shoal_reply_error(&call->reply, "ERR invalid cursor");
-        return;
-    }
+    if (!shoal_scan__cursor(call, 1, &wanted.cursor)) return;
     for (uint32_t i = 2; i < call->argc; i += 2) {
         if (!take_scan_option(call, i, &wanted)) return;
     }

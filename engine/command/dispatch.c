@@ -77,6 +77,18 @@ static void refuse(const shoal_entry *entry, shoal_reply *reply)
     SHOAL_UNREACHABLE();
 }
 
+/* May the request add data, so that it needs room below maxmemory? What is queued for a transaction
+ * takes memory whatever it is. */
+static inline bool adds_data(const shoal_session *session, const shoal_command *command)
+{
+    SHOAL_DEBUG_ASSERT(command != NULL);
+    if (__builtin_expect(session->multi == NULL, 1))
+        return (command->flags & SHOAL_FLAG_DENYOOM) != 0;
+    if (command->id == SHOAL_COMMAND_EXEC)
+        return (session->multi->flags & SHOAL_FLAG_DENYOOM) != 0;
+    return !shoal_multi__runs_at_once(command);
+}
+
 /* May the request run? False after writing why not. */
 static bool admit(shoal_session *session, const shoal_entry *entry, const shoal_key *keys,
                   shoal_reply *reply)
@@ -101,6 +113,10 @@ static bool admit(shoal_session *session, const shoal_entry *entry, const shoal_
         return false;
     if (shoal_load_relaxed(&worker->env->loading) && (command->flags & SHOAL_FLAG_LOADING) == 0) {
         shoal_reply_error(reply, "LOADING Redis is loading the dataset in memory");
+        return false;
+    }
+    if (adds_data(session, command) && !shoal_store_admit(worker->thread)) {
+        shoal_reply_error(reply, "OOM command not allowed when used memory > 'maxmemory'.");
         return false;
     }
     return true;
@@ -334,15 +350,14 @@ void shoal_session__settle(shoal_session *session, const shoal_command *command,
 }
 
 /* A request that may not run, for the reason written behind `before` bytes of reply->out. Inside
- * MULTI the transaction is lost; with EXEC it ends. */
+ * MULTI the transaction is lost; with EXEC it ends, and says so even where there was none. */
 static void reject(shoal_session *session, const shoal_entry *entry, shoal_reply *reply,
                    size_t before)
 {
     SHOAL_ASSERT(entry->fault != SHOAL_FAULT__NONE || entry->command != NULL);
     if (entry->command != NULL)
         shoal_bump_relaxed(&session->worker->tallies[entry->command->id].rejected, 1);
-    if (session->multi == NULL) return;
-    session->multi->aborted = true;
+    if (session->multi != NULL) session->multi->aborted = true;
     if (entry->command != NULL && entry->command->id == SHOAL_COMMAND_EXEC)
         shoal_multi__refuse(session, reply, before);
 }

@@ -95,7 +95,7 @@ void shoal_multi__queue(shoal_session *session, shoal_entry *entry, shoal_reply 
 
 void shoal_multi__refuse(shoal_session *session, shoal_reply *reply, size_t before)
 {
-    SHOAL_ASSERT(session->multi != NULL);
+    SHOAL_ASSERT(session->worker->inside);
     shoal_multi__discard(session);
     shoal_buffer *out = reply->out;
     size_t size = shoal_buffer_size(out) - before;

@@ -117,9 +117,9 @@ bool shoal_call__score_bound(shoal_call *call, uint32_t index, shoal_zset_bound 
         text.data++, text.size--;
     }
     /* As Redis, which lets C's strtod read it: blanks before, nothing is 0, too large infinite. */
+    bool nothing = text.size == 0;
     while (text.size > 0 && is_blank(text.data[0])) text.data++, text.size--;
-    if (text.size == 0 || shoal_number_to_double(text, &bound->score) != SHOAL_NUMBER_NONE)
-        return true;
+    if (nothing || shoal_number_to_double(text, &bound->score) != SHOAL_NUMBER_NONE) return true;
     shoal_reply_error(&call->reply, "ERR min or max is not a float");
     return false;
 }

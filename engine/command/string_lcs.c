@@ -337,6 +337,14 @@ void shoal_command__lcs(shoal_call *call)
         reply_nothing(call, &options);
         return;
     }
+    /* The table that Redis would need is refused where it does not fit in a string, and bounds the
+     * work here too. Neither length reaches 2^31, so that the product is right. */
+    uint64_t cells = (uint64_t)(texts[0].size + 1) * (texts[1].size + 1);
+    if (cells > shoal_call__settings(call)->bulk_size_max / sizeof(uint32_t)) {
+        shoal_reply_error(&call->reply, "ERR Insufficient memory, transient memory for LCS exceeds "
+                                        "proto-max-bulk-len");
+        return;
+    }
     lcs_job *work = make_job(&call->env->allocator, &options, texts[0], texts[1]);
     if (work == NULL) {
         shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);

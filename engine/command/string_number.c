@@ -61,7 +61,8 @@ static void put_float(shoal_call *call, shoal_extended sum, int64_t at_ms)
     shoal_extended__append(sum, &text);
     shoal_slice digits = shoal_buffer_slice(&text);
     shoal_err err = SHOAL_ERR_NO_MEMORY;
-    if (!text.failed) err = shoal_store_put_locked(call->thread, &call->keys[0], digits, at_ms);
+    if (!text.failed)
+        err = shoal_store_put_text_locked(call->thread, &call->keys[0], digits, at_ms);
     if (shoal_call__stored(call, err)) shoal_reply_bulk(&call->reply, digits);
     shoal_buffer_free(&text);
 }

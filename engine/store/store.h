@@ -185,6 +185,10 @@ SHOAL_MUST_USE shoal_err shoal_store_put_locked(shoal_thread *thread, const shoa
 /* The same for an integer. */
 SHOAL_MUST_USE shoal_err shoal_store_put_integer_locked(shoal_thread *thread, const shoal_key *key,
                                                         int64_t value, int64_t expires_ms);
+/* As shoal_store_put_locked, for text that stays text where it could be an integer (INCRBYFLOAT):
+ * its encoding is "embstr", or "raw" when it is long. */
+SHOAL_MUST_USE shoal_err shoal_store_put_text_locked(shoal_thread *thread, const shoal_key *key,
+                                                     shoal_slice value, int64_t expires_ms);
 /* As shoal_store_put_locked, for a string that was edited in place as far as clients know (APPEND,
  * SETRANGE, SETBIT): kept as bytes, and its encoding is "raw". */
 SHOAL_MUST_USE shoal_err shoal_store_put_raw_locked(shoal_thread *thread, const shoal_key *key,

@@ -271,6 +271,14 @@ shoal_err shoal_store_put_locked(shoal_thread *thread, const shoal_key *key, sho
     int64_t integer;
     if (shoal_write__is_integer(value, &integer))
         return shoal_store_put_integer_locked(thread, key, integer, expires_ms);
+    return shoal_store_put_text_locked(thread, key, value, expires_ms);
+}
+
+shoal_err shoal_store_put_text_locked(shoal_thread *thread, const shoal_key *key, shoal_slice value,
+                                      int64_t expires_ms)
+{
+    SHOAL_DEBUG_ASSERT(value.data != NULL || value.size == 0);
+    SHOAL_DEBUG_ASSERT(value.size <= SHOAL_VALUE_SIZE_MAX);
     shoal_item_plan plan = {.name = key->name,
                             .type = SHOAL_TYPE_STRING,
                             .value = {&value, 1},

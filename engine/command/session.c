@@ -277,12 +277,18 @@ static void resume_later(shoal_session *session)
     if (session->yielded && session->backlog < OUTPUT_BACKLOG_MAX) shoal_worker__wake(session);
 }
 
+/* Bytes by which a session grows at once that are worth a look at maxmemory. Chosen. */
+#define NOTICEABLE_WEIGHT 4096u
+
 /* Counts what the session takes now, or with 0 that it is gone. */
 static void weigh(shoal_session *session, size_t weight)
 {
     shoal_worker *worker = session->worker;
     SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&worker->session_bytes) >= session->weight);
     shoal_bump_relaxed(&worker->session_bytes, weight - session->weight);
+    shoal_thread_charge(worker->thread, (int64_t)weight - (int64_t)session->weight);
+    /* More may be above maxmemory than anybody's write would find out soon. */
+    if (weight > session->weight + NOTICEABLE_WEIGHT) shoal_worker__dirty(worker);
     session->weight = weight;
 }
 
@@ -324,6 +330,7 @@ bool shoal_session_backlog(shoal_session *session, size_t bytes)
 {
     SHOAL_ASSERT(!session->dead);
     session->backlog = bytes;
+    weigh(session, shoal_client__memory(session));
     resume_later(session);
     return session->authenticated || bytes <= STRANGER_BACKLOG_MAX;
 }

@@ -39,7 +39,11 @@ void shoal_node__config_get(shoal_node *node, const shoal_errand *errand, shoal_
         for (int k = 0; k < 2; k++) {
             bool hidden = (row->flags & SHOAL_CONFIG_HIDDEN) != 0;
             if (names[k][0] == '\0' || !asked_for(errand, names[k], hidden)) continue;
-            shoal_config__show(id, &node->config.values[id], &value);
+            shoal_config_value shown = node->config.values[id];
+            /* Clients compare it with used_memory: a percentage would mean nothing to them. */
+            if (id == SHOAL_DIRECTIVE_MAXMEMORY)
+                shown.number = (int64_t)shoal_node__maxmemory(node);
+            shoal_config__show(id, &shown, &value);
             shoal_reply_text(reply, names[k]);
             shoal_reply_bulk(reply, shoal_buffer_slice(&value));
             shoal_buffer_consume(&value, shoal_buffer_size(&value));

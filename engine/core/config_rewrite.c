@@ -124,7 +124,9 @@ static void append_directive(const shoal_config *config, shoal_directive_id id, 
     default: break;
     }
     shoal_text_appendf(out, "%s ", row->name);
-    if (row->type == SHOAL_CONFIG_MEMORY) {
+    bool bytes = row->type == SHOAL_CONFIG_MEMORY ||
+                 (row->type == SHOAL_CONFIG_MEMORY_PERCENT && value->number >= 0);
+    if (bytes) {
         append_size((uint64_t)value->number, out);
     } else if (row->type < SHOAL_CONFIG_TEXT || ((row->flags & SHOAL_CONFIG_MULTI) != 0 &&
                                                  is_plain(shoal_config__text(config, id)))) {

@@ -126,7 +126,7 @@ void shoal_node__look(shoal_node *node)
     rates->looked_us = node->now.mono_us;
     rates->due_us = node->now.mono_us + LOOK_INTERVAL_US;
     shoal_store_stats_get(node->store, &stats);
-    uint64_t used = stats.bytes + stats.bytes_queues;
+    uint64_t used = stats.bytes + stats.bytes_queues + stats.bytes_charged;
     if (used > rates->memory_peak) rates->memory_peak = used;
     /* What the allocator wastes by itself, slabs apart: their blocks are whole pages. */
     const shoal_vitals *vitals = &node->vitals;

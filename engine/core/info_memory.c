@@ -83,9 +83,8 @@ static void limits(const shoal_node *node, shoal_buffer *out)
 {
     SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
     const shoal_config_value *policy = &node->config.values[SHOAL_DIRECTIVE_MAXMEMORY_POLICY];
-    int64_t maxmemory = shoal_config__number(&node->config, SHOAL_DIRECTIVE_MAXMEMORY);
 
-    bytes(out, "maxmemory", (uint64_t)maxmemory);
+    bytes(out, "maxmemory", shoal_node__maxmemory(node));
     shoal_text_appendf(out, "maxmemory_policy:");
     shoal_config__show(SHOAL_DIRECTIVE_MAXMEMORY_POLICY, policy, out);
     shoal_text_appendf(out, "\r\n");
@@ -108,7 +107,7 @@ static void parts(const shoal_node *node, const shoal_memory_figures *figures, s
 {
     const shoal_store_stats *stats = &figures->store;
     SHOAL_ASSERT(node->vitals.allocator_name == NULL || node->vitals.allocator_name[0] != '\0');
-    shoal_info__number(out, "mem_not_counted_for_evict", stats->bytes_limbo);
+    shoal_info__number(out, "mem_not_counted_for_evict", stats->bytes_limbo + stats->bytes_queues);
     shoal_info__number(out, "mem_replication_backlog", 0);
     shoal_info__number(out, "mem_total_replication_buffers", 0);
     shoal_info__number(out, "mem_clients_slaves", 0);

@@ -63,10 +63,14 @@ static void keys(const shoal_node *node, shoal_buffer *out)
 
     shoal_store_stats_get(node->store, &stats);
     shoal_info__number(out, "expired_keys", stats.expired);
-    shoal_info__number(out, "evicted_keys", 0);
+    shoal_info__number(out, "evicted_keys", stats.evicted);
     shoal_info__number(out, "evicted_clients", 0);
-    shoal_info__number(out, "total_eviction_exceeded_time", 0);
-    shoal_info__number(out, "current_eviction_exceeded_time", 0);
+    int64_t exceeded_us = 0;
+    if (stats.exceeded_since_us != 0) exceeded_us = node->now.mono_us - stats.exceeded_since_us;
+    if (exceeded_us < 0) exceeded_us = 0;
+    shoal_info__number(out, "total_eviction_exceeded_time",
+                       (uint64_t)(stats.exceeded_us + exceeded_us) / 1000);
+    shoal_info__number(out, "current_eviction_exceeded_time", (uint64_t)exceeded_us / 1000);
     shoal_info__number(out, "keyspace_hits", stats.hits);
     shoal_info__number(out, "keyspace_misses", stats.misses);
     shoal_info__number(out, "shoal_handed_over", stats.handed_over);

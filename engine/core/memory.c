@@ -26,10 +26,10 @@ shoal_memory_figures shoal_memory__look(const shoal_node *node)
     shoal_memory_figures out = {.startup = node->memory_startup, .rss = vitals->rss_bytes};
 
     shoal_store_stats_get(node->store, &out.store);
-    out.used = out.store.bytes + out.store.bytes_queues;
+    out.used = out.store.bytes + out.store.bytes_queues + out.store.bytes_charged;
     out.peak = node->rates.memory_peak > out.used ? node->rates.memory_peak : out.used;
     out.overhead = out.startup + out.store.bytes_tables + out.store.bytes_limbo;
-    out.overhead += out.store.bytes_queues;
+    out.overhead += out.store.bytes_queues + out.store.bytes_charged;
     if (out.overhead > out.used) out.overhead = out.used;
     out.dataset = out.used - out.overhead;
     out.clients = shoal_session_bytes(&node->env);

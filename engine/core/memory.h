@@ -3,8 +3,8 @@
  * core/memory.h - what a node takes, in the words of INFO and MEMORY STATS. Everything is what the
  * store counts itself, unless it says "host": that is left at 0 where the host does not tell.
  *
- *   used      keys, values, tables, queues: every piece as large as its size class, nothing around
- *             it. It is what maxmemory is about, less what waits in limbo
+ *   used      keys, values, tables, queues, sessions: every piece as large as its size class,
+ *             nothing around it. It is what maxmemory is about, less what waits in limbo
  *   waste     room inside of slabs that no piece has. A part of what the allocator has handed out
  *   arrays    the fixed arrays of the store, which cost memory only where they have been touched:
  *             so neither part of `used` nor of the allocator's figures as shown here
@@ -20,7 +20,7 @@ typedef struct shoal_memory_figures {
     uint64_t used, peak, startup;
     uint64_t overhead;  /* of used: tables, queues, what waits, what was there at the start */
     uint64_t dataset;   /* used less overhead */
-    uint64_t clients;   /* sessions with their buffers; not part of used */
+    uint64_t clients;   /* sessions with their buffers; part of used */
     uint64_t allocated; /* host: in use by whomever, slabs' free room left out */
     uint64_t active;    /* host: pages with something in use, slabs' free room included */
     uint64_t resident;  /* host: pages of the allocator that are in memory, arrays left out */

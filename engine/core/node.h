@@ -120,6 +120,10 @@ void shoal_node__log(const shoal_node *node, int level, const char *format, ...)
 /* Publishes settings to workers and to the cluster if any directive changed. 0 or
  * SHOAL_ERR_NO_MEMORY, then the former settings stay. */
 SHOAL_MUST_USE shoal_err shoal_node__apply(shoal_node *node);
+/* Tells the store how much it may hold, and what goes then. */
+void shoal_node__apply_limits(shoal_node *node);
+/* maxmemory in bytes; 0 is no limit. */
+uint64_t shoal_node__maxmemory(const shoal_node *node);
 /* The cluster's part of the configuration. */
 shoal_cluster_settings shoal_node__cluster_settings(const shoal_node *node);
 /* Frees every snapshot. */

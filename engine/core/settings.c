@@ -42,7 +42,8 @@ static shoal_settings read_settings(const shoal_config *config)
         .zset_entries_max = (uint64_t)scored,
         .zset_member_size_max = (uint64_t)member,
         .list_node_max = shoal_config__number(config, SHOAL_DIRECTIVE_LIST_MAX_LISTPACK_SIZE),
-        .lazy_user_del = shoal_config__number(config, SHOAL_DIRECTIVE_LAZYFREE_LAZY_USER_DEL) != 0,
+        .lazy_user_del =
+            shoal_config__number(config, SHOAL_DIRECTIVE_LAZYFREE_LAZY_USER_DEL) != 0,
         .lazy_user_flush =
             shoal_config__number(config, SHOAL_DIRECTIVE_LAZYFREE_LAZY_USER_FLUSH) != 0,
         .debug = debug == SHOAL_PERMIT_YES,
@@ -175,6 +176,7 @@ shoal_err shoal_node__apply(shoal_node *node)
     if (snapshot == NULL) return SHOAL_ERR_NO_MEMORY;
     shoal_store_release(&node->env.settings, &snapshot->settings); /* pair: env.settings */
     apply_defrag(node);
+    shoal_node__apply_limits(node);
     if (node->cluster != NULL) {
         shoal_cluster_settings cluster = shoal_node__cluster_settings(node);
         shoal_cluster_set(node->cluster, &cluster, node->now);

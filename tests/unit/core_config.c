@@ -179,8 +179,9 @@ static void a_wrong_value_is_named_with_its_line(void **state)
     refuses("daemonize maybe\n", "argument must be 'yes' or 'no'");
     refuses("loglevel loud\n", "argument(s) must be one of the following: debug, verbose, notice, "
                                "warning");
-    refuses("maxmemory 1.5gb\n", "argument must be a memory value");
-    refuses("maxmemory -1\n", "argument must be a memory value");
+    refuses("maxmemory 1.5gb\n", "argument must be a memory or percent value");
+    refuses("maxmemory -1\n", "argument must be a memory or percent value");
+    refuses("maxmemory 101%\n", "percentage argument must be less or equal to 100");
     refuses("maxmemory-clients 101%\n", "percentage argument must be less or equal to 100");
     refuses("proto-max-bulk-len 1\n", "argument must be between 1048576 and");
     refuses("unixsocketperm 888\n", "argument couldn't be parsed as an octal number");

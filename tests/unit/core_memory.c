@@ -93,7 +93,7 @@ static void tell(uint64_t beyond)
     shoal_store_stats_get(world.node->store, &stats);
     shoal_vitals vitals = {.allocator_name = "nobody-1.0"};
     vitals.allocator_allocated = stats.bytes_arrays + stats.bytes + stats.bytes_queues;
-    vitals.allocator_allocated += stats.bytes_slabs_free;
+    vitals.allocator_allocated += stats.bytes_slabs_free + stats.bytes_charged;
     vitals.allocator_active = vitals.allocator_allocated + beyond;
     vitals.allocator_resident = vitals.allocator_active + beyond;
     vitals.rss_bytes = vitals.allocator_resident - stats.bytes_arrays + beyond;

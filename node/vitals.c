@@ -5,7 +5,9 @@
  */
 #include "vitals.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
@@ -21,6 +23,61 @@
 #define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
 #define COMPILER_VERSION VERSION_TEXT(__GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__)
 
+/* The number in a file, or 0 when there is none. */
+static uint64_t number_in(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL) return 0;
+    unsigned long long number = 0;
+    bool read = fscanf(file, "%llu", &number) == 1;
+    fclose(file);
+    return read ? number : 0;
+}
+
+/* The smaller of a limit that is known and one of a control group, if that is one. */
+static uint64_t tighter(uint64_t known, const char *folder, const char *name)
+{
+    char path[PATH_MAX];
+    int size = snprintf(path, sizeof path, "/sys/fs/cgroup%s/%s", folder, name);
+    if (size < 0 || (size_t)size >= sizeof path) return known;
+    uint64_t limit = number_in(path);
+    if (limit == 0) return known;
+    return known == 0 || limit < known ? limit : known;
+}
+
+/* The tightest limit of a folder of control groups and those above it. */
+static uint64_t tightest(uint64_t known, char *folder, const char *name)
+{
+    folder[strcspn(folder, "\n")] = '\0';
+    for (char *end = folder + strlen(folder); end != NULL; end = strrchr(folder, '/')) {
+        *end = '\0';
+        known = tighter(known, folder, name);
+    }
+    return known;
+}
+
+/* What the control groups of the process leave it of the machine's memory, or 0: all. Both kinds of
+ * groups; a container sees its own as the top. */
+static uint64_t group_limit(uint64_t machine)
+{
+    char line[PATH_MAX];
+    uint64_t limit = 0;
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        char *folder = strstr(line, ":memory:/");
+        if (folder != NULL) {
+            folder += 1; /* "memory:/folder" becomes "/memory/folder" */
+            memmove(folder + 1, folder, strlen("memory"));
+            folder[0] = '/';
+            limit = tightest(limit, folder, "memory.limit_in_bytes");
+        } else if (strncmp(line, "0::/", 4) == 0) {
+            limit = tightest(limit, line + 3, "memory.max");
+        }
+    }
+    if (file != NULL) fclose(file);
+    return limit < machine ? limit : 0;
+}
+
 void shoal_vitals__init(shoal_vital_signs *signs, const char *config_file, const shoal_pages *pages)
 {
     signs->pages = pages;
@@ -33,7 +90,9 @@ void shoal_vitals__init(shoal_vital_signs *signs, const char *config_file, const
     signs->executable[length > 0 ? length : 0] = '\0';
     struct sysinfo machine;
     if (sysinfo(&machine) == 0) {
-        signs->vitals.memory_total = (uint64_t)machine.totalram * machine.mem_unit;
+        uint64_t total = (uint64_t)machine.totalram * machine.mem_unit;
+        signs->vitals.memory_total = total;
+        signs->vitals.memory_limit = group_limit(total);
     }
     signs->vitals.allocator_name = shoal_memory_name();
     signs->vitals.purge = shoal_memory_purge;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * core/limits.c - maxmemory and the directives around it, as the store understands them. A
- * percentage is of what the host says the machine has; where it does not tell, there is no limit.
+ * percentage is of what the host says the process may take, or the machine has; where it does not
+ * tell, there is no limit.
  */
 #include "core/node.h"
 
@@ -21,7 +22,9 @@ uint64_t shoal_node__maxmemory(const shoal_node *node)
     int64_t value = shoal_config__number(&node->config, SHOAL_DIRECTIVE_MAXMEMORY);
     if (value >= 0) return (uint64_t)value;
     SHOAL_ASSERT(value >= -100);
-    return node->vitals.memory_total / 100 * (uint64_t)-value;
+    uint64_t total = node->vitals.memory_limit;
+    if (total == 0) total = node->vitals.memory_total;
+    return total / 100 * (uint64_t)-value;
 }
 
 static uint32_t step_us(int64_t tenacity)

@@ -276,7 +276,7 @@ void shoal_worker_free(struct shoal_worker *worker);
 uint64_t shoal_stat_sum(const shoal_env *env, shoal_stat stat);
 /* Bytes of all sessions with their buffers. Any thread. */
 uint64_t shoal_session_bytes(const shoal_env *env);
-/* Lets workers that have found nothing to do look at the store again. Any thread. */
+/* Lets every worker look at the store's background work again, soon. Any thread. */
 void shoal_worker_rouse(const shoal_env *env);
 /* Zeroes what CONFIG RESETSTAT zeroes (asks each worker; takes effect at its next round). */
 void shoal_stat_reset(shoal_env *env);

@@ -94,6 +94,9 @@ void shoal_worker_begin(shoal_worker *worker, shoal_time now)
     worker->settings = shoal_load_acquire(&worker->env->settings);
     SHOAL_ASSERT(worker->settings != NULL);
     if (worker->rests && !shoal_load_relaxed(&worker->resting)) worker->maintain_at = now.mono_us;
+    uint32_t looks = shoal_load_relaxed(&worker->looks_wanted);
+    if (worker->looks != looks) worker->maintain_at = now.mono_us;
+    worker->looks = looks;
     obey_reset(worker);
     drain(worker);
     shoal_block__tick(worker);
@@ -294,9 +297,9 @@ void shoal_worker_rouse(const shoal_env *env)
     SHOAL_ASSERT(env->host != NULL);
     for (uint32_t i = 0; i < env->worker_count; i++) {
         struct shoal_worker *worker = env->workers[i];
-        /* pair: worker.resting */
-        if (worker != NULL && shoal_exchange_acq_rel(&worker->resting, false))
-            env->host->nudge(env->host->context, 1 + i);
+        if (worker == NULL) continue;
+        shoal_add_relaxed(&worker->looks_wanted, 1u);
+        env->host->nudge(env->host->context, 1 + i);
     }
 }
 

@@ -72,6 +72,7 @@ struct shoal_worker {
     /* Answered errands and passing tours. writer: any, reader: the worker. pair: inbox.push */
     _Alignas(SHOAL_SHARING_SIZE) shoal_inbox inbox;
     _Atomic uint64_t resets_wanted; /* CONFIG RESETSTAT: writer control, relaxed; reader: worker */
+    _Atomic uint32_t looks_wanted;  /* at the store: writer control, relaxed; reader: worker */
     /* Nothing to maintain was found. writer: the worker sets, any that wrote clears and nudges;
      * acq_rel. pair: worker.resting */
     _Atomic bool resting;
@@ -82,6 +83,7 @@ struct shoal_worker {
     const shoal_settings *settings; /* of this round */
     bool inside;                    /* between begin and end */
     uint64_t rounds;                /* begun so far */
+    uint32_t looks;                 /* done, of looks_wanted */
     bool rests;                     /* as of its last look: see resting; maintain_at is an alarm */
     int64_t maintain_at;            /* when the store wants its background work, mono us */
     int64_t sweep_at;               /* when idle sessions are looked for, mono us */

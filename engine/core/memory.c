@@ -229,6 +229,7 @@ void shoal_node__memory_purge(shoal_node *node, shoal_reply *reply)
     SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
     const shoal_vitals *vitals = &node->vitals;
 
+    shoal_worker_rouse(&node->env);
     if (vitals->purge != NULL) vitals->purge(vitals->allocator_context);
     shoal_reply_ok(reply);
 }

@@ -34,10 +34,10 @@
 /* From the beginning of a pass to the next one, and where a pass has moved little. */
 #define PASS_PAUSE_US 100000
 #define IDLE_PAUSE_US 10000000
-/* Leaves are looked at where so much is free in slabs, and more than a sixteenth of what is used;
+/* Leaves are looked at where so much is free in slabs, and more than 1/32 of what is used;
  * with this share of a processor. */
 #define TABLES_BYTES 262144
-#define TABLES_SHARE 16
+#define TABLES_SHARE 32
 #define TABLES_PERCENT 1
 /* So much waste more is worth another pass, besides a quarter. */
 #define MORE_BYTES 65536

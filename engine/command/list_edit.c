@@ -206,6 +206,9 @@ void shoal_command__ltrim(shoal_call *call)
         shoal_store_remove_locked(call->thread, target.key);
     } else if (count > 0 && end - start + 1 < count) {
         if (!trim(call, &target, (uint64_t)start, (uint64_t)(end - start) + 1)) return;
+    } else if (count > 0) {
+        /* Nothing goes, but as in Redis a transaction that watches the key is off. */
+        shoal_store_touched_locked(call->thread, target.key);
     }
     shoal_reply_ok(&call->reply);
 }

@@ -226,6 +226,9 @@ SHOAL_MUST_USE shoal_err shoal_store_put_object_locked(shoal_thread *thread, con
 /* An object of the store was changed in place: settles the account and tells who watches. */
 void shoal_store_changed_locked(shoal_thread *thread, const shoal_key *key, shoal_object *object);
 
+/* A write left the value of a key that is there as it was; who watches it is told all the same. */
+void shoal_store_touched_locked(shoal_thread *thread, const shoal_key *key);
+
 /* True when a live item was removed. */
 bool shoal_store_remove_locked(shoal_thread *thread, const shoal_key *key);
 /* Gives an existing live item another TTL (< 0: none). 0, SHOAL_ERR_NOT_FOUND, NO_MEMORY. */

@@ -385,6 +385,14 @@ void shoal_store_changed_locked(shoal_thread *thread, const shoal_key *key, shoa
     shoal_change__note(thread, key, SHOAL_CHANGE_VALUE);
 }
 
+void shoal_store_touched_locked(shoal_thread *thread, const shoal_key *key)
+{
+    SHOAL_DEBUG_ASSERT(key->hash == shoal_hash(key->name, thread->store->seed));
+    SHOAL_DEBUG_ASSERT(shoal_store_get_locked(thread, key) != NULL);
+    check_gate(thread, key->place);
+    shoal_change__note(thread, key, SHOAL_CHANGE_VALUE);
+}
+
 /* ---- any value ---- */
 
 /* What a copy of `item` under another name and time to live is made of. */

@@ -307,8 +307,8 @@ void shoal_command__blmpop(shoal_call *call)
     pop_options many;
     int64_t deadline_us;
     SHOAL_ASSERT(call->argc >= 5);
-    if (!shoal_call__timeout(call, 1, &deadline_us)) return;
     if (!parse_many(call, 2, &many)) return;
+    if (!shoal_call__timeout(call, 1, &deadline_us)) return;
     uint32_t turn = 0, key;
     while (shoal_call__next_key(call, &turn, &key)) {
         if (pop_many(call, key, &many)) return;

@@ -156,6 +156,18 @@ sub shown_command {
         @{ $command->{words} };
 }
 
+# What may have touched a watched key: everything since the watches were dropped last.
+sub since_watch {
+    my $from = $#history;
+    $from-- while $from > 0 && !($history[$from]{words}[0] =~ /^(exec|discard|unwatch|reset)$/i
+        && $history[$from]{reply} !~ /^-|QUEUED/);
+    my %watched = map { $_ => 1 } map { @{ $_->{words} } }
+        grep { lc $_->{words}[0] eq 'watch' } @history[$from .. $#history];
+    return grep { grep({ $watched{$_} } @{ $_->{words} })
+            || $_->{words}[0] =~ /^(flush\w+|swapdb|select|watch|multi)$/i }
+        @history[$from .. $#history];
+}
+
 sub report {
     my ($command, $redis, $shoal) = @_;
     $found++;
@@ -166,6 +178,8 @@ sub report {
     my @related = grep {
         grep({ $key{$_} } @{ $_->{words} }) || $_->{words}[0] =~ /^(flush\w+|swapdb|select)$/i
     } @history;
+    @related = @history if !%key;
+    @related = since_watch() if lc $command->{words}[0] eq 'exec';
     splice @related, 0, @related - 15 if @related > 15;
     diag "  before   " . shown(shown_command($_), 300) . '  ->  ' . shown($_->{reply} // '', 100)
         for @related;
@@ -328,7 +342,7 @@ sub begin_anew {
 sub probes {
     my ($command) = @_;
     my %keys = map { $_ => 1 } grep { /^[slhxzwy]\d$/ } @{ $command->{words} };
-    my @probes;
+    my @probes = { compare => 'plain', words => ['DBSIZE'] };
     for my $key (sort keys %keys) {
         push @probes, map { { compare => 'plain', words => [@$_] } } ['OBJECT', 'ENCODING', $key],
             ['GET', $key], ['ZRANGE', $key, 0, -1, 'WITHSCORES'], ['LRANGE', $key, 0, -1];
@@ -347,6 +361,8 @@ while ($sent < $total && $found < $differences) {
     $sent += @commands;
     @commands = map { ($_, probes($_)) } @commands if $ENV{SHOAL_CAREFUL};
     my $same = run_batch(@commands);
+    diag map { "  keys of $_->{name}: " . shown(text(ask($_, 'KEYS', '*'), 'set'), 2000) } @both
+        if !$same;
     if ($same && $sent >= $dump_next) {
         $dump_next += $dump_every;
         begin_anew() if !compare_everything(1 + $generator->below(20));

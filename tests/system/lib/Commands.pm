@@ -13,7 +13,7 @@ use warnings;
 # (likewise, by twos), shape (types and counts), type, near (a time), none.
 my %templates = (
     string => <<'END',
-plain: SET <key> <value> [ ( NX | XX ) ] [ GET ] [ ( EX <ttl> | PX <ttlms> | KEEPTTL | EXAT <at> ) ]
+plain: SET <key> <value> [ ( NX | XX ) ] [ GET ] [ ( EX <ttl> | PX <ttlms> | KEEPTTL | EXAT <later> ) ]
 plain: SET <key> <number>
 plain: SET <key> <value>
 plain: GET <key>
@@ -231,7 +231,7 @@ plain: NOSUCH <value>+
 plain: OBJECT NOSUCH <any>
 plain: SWAPDB ( 0 | 1 ) ( 0 | 1 | 16 | y )
 none: HELLO ( 2 | 3 | 3 )
-plain: HELLO ( 1 | 4 | x )
+plain: HELLO ( 1 | 4 )
 plain: RESET
 plain: WATCH <any>+
 plain: UNWATCH
@@ -280,6 +280,7 @@ my %pool = (
     ttl => [1000 .. 1020, 86400, 900000, 0, -5, 'x', '9223372036854775807', '9223372036854775',
         '1.5'],
     ttlms => [1000000 .. 1000010, 5000000, 0, -1, 'x', '9223372036854775807'],
+    later => [33000000000, 32000000001, 0, -1, 'x', '9223372036854775807'],
     at => [33000000000, 32000000001, 1000, 0, -1, 'x', '9223372036854775807'],
     atms => [33000000000000, 32000000001123, 5, -7, 'x'],
     glob => ['*', 's*', '?0', '[a-l]*', '[^s]?', 's\\0', '', '*[', 'x[0-2', 'none', "\0*", 'l[13]'],
@@ -396,7 +397,7 @@ sub command {
     my $row = $self->pick($self->{rows}{$family});
     my @words;
     $self->expand($row->{nodes}, $family, \@words);
-    $self->spoil(\@words) if $family ne 'blocking' && $self->chance(3);
+    $self->spoil(\@words) if $family ne 'blocking' && $words[0] !~ /^(HELLO|SORT)/ && $self->chance(3);
     $words[0] = lc $words[0] if $self->chance(5);
     return { compare => $row->{compare}, words => \@words };
 }

@@ -78,6 +78,15 @@ static const shoal_item *read_key(shoal_call *call, uint32_t index)
     return item;
 }
 
+const shoal_item *shoal_call__peek(shoal_call *call, uint32_t index)
+{
+    SHOAL_DEBUG_ASSERT(call->store != NULL);
+    shoal_thread_set_quiet(call->thread, true);
+    const shoal_item *item = shoal_call__look(call, index);
+    shoal_thread_set_quiet(call->thread, false);
+    return item;
+}
+
 const shoal_item *shoal_call__look(shoal_call *call, uint32_t index)
 {
     SHOAL_DEBUG_ASSERT(call->store != NULL);
@@ -158,6 +167,15 @@ bool shoal_call__stored(shoal_call *call, shoal_err err)
 {
     if (err == 0) return true;
     SHOAL_ASSERT(err == SHOAL_ERR_NO_MEMORY);
+    shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);
+    return false;
+}
+
+bool shoal_call__ready(shoal_call *call)
+{
+    SHOAL_DEBUG_ASSERT(call->gated);
+    if ((call->command->flags & SHOAL_FLAG_WRITE) == 0 || shoal_thread_reserve(call->thread))
+        return true;
     shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);
     return false;
 }

@@ -231,6 +231,7 @@ typedef struct shoal_settings {
     bool protected_mode;
     bool protected_bound; /* true when an explicit bind lifts protected mode */
     bool cluster;         /* cluster-enabled */
+    bool integers_shared; /* to clients, small ones look as if Redis kept them once for all */
     bool debug;           /* enable-debug-command: for everyone, */
     bool debug_local;     /* or for clients of this machine */
     bool lazy_user_del;   /* lazyfree-lazy-user-del, */

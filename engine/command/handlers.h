@@ -46,6 +46,8 @@ const shoal_settings *shoal_call__settings(const shoal_call *call);
 
 /* The item of key `index` for a reader, counted as hit or miss; NULL when there is none. */
 const shoal_item *shoal_call__look(shoal_call *call, uint32_t index);
+/* The same, but no use of the key as far as eviction is concerned. */
+const shoal_item *shoal_call__peek(shoal_call *call, uint32_t index);
 /* As look, for a string: false after writing an error because it is another type. */
 bool shoal_call__look_string(shoal_call *call, uint32_t index, const shoal_item **item);
 /* The compound value of key `index` for a reader, counted as hit or miss. `value` is empty (neither
@@ -64,6 +66,9 @@ const shoal_item *shoal_call__find(shoal_call *call, uint32_t index);
 bool shoal_call__find_string(shoal_call *call, uint32_t index, const shoal_item **item);
 /* Writes the string of `item`, or a null. */
 void shoal_call__reply_string(shoal_call *call, const shoal_item *item);
+/* Before a call runs under its gates: can what it may have to remove be removed? False after writing
+ * an error. */
+bool shoal_call__ready(shoal_call *call);
 /* Writes the error for a failed store operation. True when `err` is 0 (nothing written). */
 bool shoal_call__stored(shoal_call *call, shoal_err err);
 

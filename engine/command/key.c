@@ -38,19 +38,21 @@ void shoal_command__del(shoal_call *call)
     call->job = &freed->job;
 }
 
-/* EXISTS and TOUCH: a key that is named twice counts twice. */
+/* EXISTS and TOUCH: a key that is named twice counts twice. Only TOUCH is a use. */
 void shoal_command__exists(shoal_call *call)
 {
     SHOAL_DEBUG_ASSERT(call->key_count > 0);
     int64_t found = 0;
-    for (uint32_t i = 0; i < call->key_count; i++) found += shoal_call__look(call, i) != NULL;
+    bool touches = call->command->id == SHOAL_COMMAND_TOUCH;
+    for (uint32_t i = 0; i < call->key_count; i++)
+        found += (touches ? shoal_call__look(call, i) : shoal_call__peek(call, i)) != NULL;
     shoal_reply_integer(&call->reply, found);
 }
 
 void shoal_command__type(shoal_call *call)
 {
     SHOAL_DEBUG_ASSERT(call->key_count == 1);
-    const shoal_item *item = shoal_call__look(call, 0);
+    const shoal_item *item = shoal_call__peek(call, 0);
     shoal_value_type type = item == NULL ? SHOAL_TYPE_NONE : shoal_item_type(item);
     shoal_reply_status(&call->reply, shoal_value_type_name(type));
 }
@@ -157,7 +159,7 @@ void shoal_command__move(shoal_call *call)
 void shoal_command__object_encoding(shoal_call *call)
 {
     SHOAL_ASSERT(call->key_count == 1);
-    const shoal_item *item = shoal_store_get(call->thread, &call->keys[0]);
+    const shoal_item *item = shoal_store_peek(call->thread, &call->keys[0]);
     if (item == NULL) {
         shoal_reply_null(&call->reply);
         return;
@@ -182,12 +184,12 @@ void shoal_command__object_encoding(shoal_call *call)
 void shoal_command__object_refcount(shoal_call *call)
 {
     SHOAL_ASSERT(call->key_count == 1);
-    const shoal_item *item = shoal_store_get(call->thread, &call->keys[0]);
+    const shoal_item *item = shoal_store_peek(call->thread, &call->keys[0]);
     if (item == NULL) {
         shoal_reply_null(&call->reply);
     } else {
         int64_t value;
-        bool shared = shoal_item_integer(item, &value) && value >= 0 && value < SHARED_INTEGERS;
+        bool shared = shoal_call__settings(call)->integers_shared && shoal_item_integer(item, &value) && value >= 0 && value < SHARED_INTEGERS;
         shoal_reply_integer(&call->reply, shared ? SHARED_COUNT : 1);
     }
 }

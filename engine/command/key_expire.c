@@ -111,7 +111,7 @@ void shoal_command__ttl(shoal_call *call)
 {
     SHOAL_DEBUG_ASSERT(call->key_count == 1);
     shoal_command_id id = call->command->id;
-    const shoal_item *item = shoal_call__look(call, 0);
+    const shoal_item *item = shoal_call__peek(call, 0);
     if (item == NULL) {
         shoal_reply_integer(&call->reply, -2);
         return;

@@ -49,6 +49,16 @@ static const shoal_policy *policy_of(const shoal_node *node)
     return policy != NULL ? policy : &shoal_policy_none;
 }
 
+bool shoal_node__shares_integers(const shoal_node *node)
+{
+    SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW || node->snapshots == NULL);
+    shoal_slice name = shoal_text(policy_of(node)->name);
+    SHOAL_ASSERT(name.size > 3);
+    shoal_slice tail = {name.data + name.size - 3, 3};
+    bool aged = shoal_text_is(tail, "lru") || shoal_text_is(tail, "lfu");
+    return !aged || shoal_node__maxmemory(node) == 0;
+}
+
 void shoal_node__apply_limits(shoal_node *node)
 {
     SHOAL_ASSERT(node->store != NULL);

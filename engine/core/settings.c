@@ -42,8 +42,7 @@ static shoal_settings read_settings(const shoal_config *config)
         .zset_entries_max = (uint64_t)scored,
         .zset_member_size_max = (uint64_t)member,
         .list_node_max = shoal_config__number(config, SHOAL_DIRECTIVE_LIST_MAX_LISTPACK_SIZE),
-        .lazy_user_del =
-            shoal_config__number(config, SHOAL_DIRECTIVE_LAZYFREE_LAZY_USER_DEL) != 0,
+        .lazy_user_del = shoal_config__number(config, SHOAL_DIRECTIVE_LAZYFREE_LAZY_USER_DEL) != 0,
         .lazy_user_flush =
             shoal_config__number(config, SHOAL_DIRECTIVE_LAZYFREE_LAZY_USER_FLUSH) != 0,
         .debug = debug == SHOAL_PERMIT_YES,
@@ -65,7 +64,7 @@ static bool same_settings(const shoal_settings *a, const shoal_settings *b)
            a->set_entries_max == b->set_entries_max && a->zset_entries_max == b->zset_entries_max &&
            a->zset_member_size_max == b->zset_member_size_max &&
            a->list_node_max == b->list_node_max && a->debug == b->debug &&
-           a->debug_local == b->debug_local;
+           a->integers_shared == b->integers_shared && a->debug_local == b->debug_local;
 }
 
 /* The kept snapshot that equals `settings`, or a new one; NULL without memory. */
@@ -171,6 +170,7 @@ shoal_err shoal_node__apply(shoal_node *node)
     shoal_settings settings = read_settings(&node->config);
     const shoal_snapshot *snapshot;
 
+    settings.integers_shared = shoal_node__shares_integers(node);
     if (node->snapshots != NULL && node->config_seen == node->config.version) return SHOAL_ERR_OK;
     snapshot = snapshot_of(node, &settings);
     if (snapshot == NULL) return SHOAL_ERR_NO_MEMORY;

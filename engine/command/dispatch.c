@@ -154,6 +154,7 @@ static void run_direct(shoal_op *op, void *runner)
     shoal_call *call = ((direct *)op)->call;
     SHOAL_DEBUG_ASSERT(runner == call->thread);
     (void)runner;
+    if (!shoal_call__ready(call)) return;
     call->command->run(call);
     if (__builtin_expect(call->wish.type != SHOAL_TYPE_NONE, 0)) wait_for_key((const direct *)op);
 }

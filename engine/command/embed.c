@@ -224,7 +224,7 @@ static void run_direct(shoal_op *op, void *runner)
     (void)runner;
     now->call->gated = true;
     if (now->job == NULL) {
-        now->call->command->run(now->call);
+        if (shoal_call__ready(now->call)) now->call->command->run(now->call);
     } else {
         now->turn = now->job->step(now->job, now->call);
     }

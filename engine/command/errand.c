@@ -13,6 +13,7 @@
 
 #include "base/assert.h"
 #include "command/block.h"
+#include "command/handlers.h"
 #include "command/job.h"
 #include "command/multi.h"
 #include "command/watch.h"
@@ -222,7 +223,8 @@ static void run_under_gates(shoal_op *op, void *runner)
     bool cluster = shoal_load_acquire(&call.env->settings)->cluster;
     if (shoal_block__resume(errand, &call) &&
         (!cluster ||
-         shoal_route__admit(call.store, call.command, call.keys, call.key_count, &call.reply)))
+         shoal_route__admit(call.store, call.command, call.keys, call.key_count, &call.reply)) &&
+        shoal_call__ready(&call))
         call.command->run(&call);
     if (call.wish.type != SHOAL_TYPE_NONE && shoal_block__wait(errand, &call, false)) return;
     shoal_block__leave(errand, thread);

@@ -176,6 +176,7 @@ static void run_one(shoal_queued *queued, const shoal_call *base, shoal_session 
         call.session = session;
         call.worker = session->worker;
     }
+    if (is_data(call.command) && !shoal_call__ready(&call)) return;
     call.command->run(&call);
     SHOAL_ASSERT(call.wish.type == SHOAL_TYPE_NONE && !call.wants_gates);
     if (call.job == NULL) return;

@@ -216,6 +216,9 @@ SHOAL_MUST_USE shoal_err shoal_store_put_pack_locked(shoal_thread *thread, const
  * settled: its bytes are 0. What is taken and given must be settled (by put_object, or by changed)
  * for one object before the next is touched; what was made and freed again settles itself. */
 shoal_account *shoal_thread_account(shoal_thread *thread);
+/* Makes sure that a few keys can be changed and removed, whatever memory there is meanwhile: a
+ * removal that comes behind what cannot be taken back must not fail. False without memory. */
+bool shoal_thread_reserve(shoal_thread *thread);
 /* The thread's own allocator, uncounted: what was taken from one may be given to another's. */
 const shoal_allocator *shoal_thread_allocator(const shoal_thread *thread);
 /* Replaces or creates with an object that was made with the thread's account, which is settled; the

@@ -9,6 +9,10 @@
 #include "base/hash.h"
 #include "base/text.h"
 
+/* Changes that a command may have to make once it has begun: of two keys, each put, or found
+ * expired, and then removed. */
+#define RESERVED_CHANGES 4u
+
 /* ---- accounts of a slot, kept by its gate's holder ---- */
 
 static void set_bit(_Atomic uint64_t *map, uint32_t place, bool on)
@@ -345,6 +349,13 @@ shoal_account *shoal_thread_account(shoal_thread *thread)
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     SHOAL_DEBUG_ASSERT(thread->account.allocator != NULL);
     return &thread->account;
+}
+
+bool shoal_thread_reserve(shoal_thread *thread)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(thread->account.bytes == 0);
+    return shoal_limbo__reserve(thread, RESERVED_CHANGES);
 }
 
 /* What was taken and given since the account was settled is the object's. */

@@ -510,6 +510,43 @@ static void a_flush_without_memory_leaves_no_key(void **state)
     close_scene(&s);
 }
 
+/* The last element of a collection goes with its key, or stays where that cannot go. */
+static void no_pop_without_memory_leaves_an_empty_collection(void **state)
+{
+    (void)state;
+    static scene s;
+    refusal.once = refusal.everywhere = false;
+    refusal.percent = 0;
+    refusal.from = 1;
+    open_scene(&s);
+    char text[64];
+    static const char *const makes[] = {"RPUSH q:%u @l2000", "SADD q:%u @s2000",
+                                        "ZADD q:%u 1 @z2000", "HSET q:%u f @h2000"};
+    static const char *const pops[] = {"LPOP q:%u", "SPOP q:%u", "ZPOPMIN q:%u", "HDEL q:%u f"};
+    for (uint32_t i = 0; i < 400; i++) {
+        (void)snprintf(text, sizeof text, makes[i % 4], i);
+        (void)ask(&s, text);
+    }
+    shoal_store *store = s.box.env.store;
+    shoal_thread *other = shoal_store_thread(store, 1);
+    shoal_thread_enter(other, s.box.now);
+    refusal.on = true;
+    for (uint32_t i = 0; i < 400; i++) {
+        (void)snprintf(text, sizeof text, pops[i % 4], i);
+        bool refused = ask(&s, text).data[0] == '-';
+        (void)snprintf(text, sizeof text, "q:%u", i);
+        shoal_key key = shoal_key_make(store, 0, (shoal_slice){text, strlen(text)});
+        const shoal_item *item = shoal_store_get(other, &key);
+        assert_int_equal(item != NULL, refused);
+        if (item == NULL) continue;
+        shoal_compound value = shoal_item_compound(item);
+        assert_int_equal(shoal_value_ops_of(shoal_item_type(item))->count(&value), 1);
+    }
+    refusal.on = false;
+    shoal_thread_leave(other);
+    close_scene(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -519,6 +556,7 @@ int main(void)
         cmocka_unit_test(what_objects_say_they_take_is_what_they_give_back),
         cmocka_unit_test(what_objects_say_they_take_holds_when_requests_are_refused),
         cmocka_unit_test(a_flush_without_memory_leaves_no_key),
+        cmocka_unit_test(no_pop_without_memory_leaves_an_empty_collection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,6 +112,8 @@ bool shoal_limits__room(shoal_thread *thread, shoal_amounts need);
 bool shoal_limits__fit(const shoal_thread *thread, const shoal_amounts *need);
 /* Work of the background towards the limits; true when there is more to do. */
 bool shoal_limits__maintain(shoal_thread *thread, int64_t units);
+/* True when so much of the thread's waits to be freed that it shows beside a limit. */
+bool shoal_limits__is_tight(const shoal_thread *thread);
 /* What the thread has added of a measure, less what it has removed. */
 int64_t shoal_limits__measure(const shoal_thread *thread, shoal_measure measure);
 

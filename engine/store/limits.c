@@ -28,6 +28,8 @@ static const int64_t piece_max[MEASURES] = {[MEASURE_BYTES] = 64 << 10, [MEASURE
 /* What may be granted above the limit: a hundredth, or at least a mebibyte. Of keys, none. */
 #define SPARE_SHARE 100
 #define SPARE_MIN ((int64_t)1 << 20)
+/* A batch ends with freeing what it can when such a part of the limit waits for that. */
+#define TIGHT_SHARE 256
 /* Bytes needed for which a step may cost a unit more. */
 #define BYTES_A_UNIT 4
 /* As nobody has set it: microseconds of a step, and looks. */
@@ -43,6 +45,13 @@ int64_t shoal_limits__measure(const shoal_thread *thread, shoal_measure measure)
     return shoal_load_relaxed(&thread->counters.bytes) -
            shoal_load_relaxed(&thread->counters.bytes_limbo) +
            shoal_load_relaxed(&thread->counters.bytes_charged);
+}
+
+bool shoal_limits__is_tight(const shoal_thread *thread)
+{
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    int64_t limit = shoal_load_relaxed(&thread->store->evict.limits[MEASURE_BYTES]);
+    return shoal_load_relaxed(&thread->counters.bytes_limbo) > limit / TIGHT_SHARE;
 }
 
 /* ---- settings ---- */

@@ -213,7 +213,8 @@ void shoal_thread_leave(shoal_thread *thread)
     if (!thread->alone) shoal_epoch_leave(&thread->store->epoch, thread->index);
     uint32_t budget = LEAVE_PIECES + 2 * thread->retired;
     thread->retired = 0;
-    if (thread->alone || shoal_limbo__is_long(thread)) shoal_limbo__collect(thread, budget);
+    if (thread->alone || shoal_limbo__is_long(thread) || shoal_limits__is_tight(thread))
+        shoal_limbo__collect(thread, budget);
 }
 
 void shoal_thread_refresh(shoal_thread *thread)

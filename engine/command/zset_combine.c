@@ -235,13 +235,14 @@ static double weighted(const input *in, double score)
     return in->weight == 1 ? score : number_or_zero(in->weight * score);
 }
 
+/* Of what is equal, 0 and -0, the first stays, as in Redis; so it does where `b` is no number. */
 static double joined(aggregate how, double a, double b)
 {
-    SHOAL_DEBUG_ASSERT(a == a && b == b);
+    SHOAL_DEBUG_ASSERT(a == a);
     switch (how) {
     case SUM: return number_or_zero(a + b);
-    case MIN: return a < b ? a : b;
-    case MAX: return a > b ? a : b;
+    case MIN: return b < a ? b : a;
+    case MAX: return b > a ? b : a;
     }
     SHOAL_UNREACHABLE();
     return 0;
@@ -275,7 +276,9 @@ static bool in_all(const combination *c, const shoal_zset_entry *entry, double *
     for (uint32_t i = 1; i < c->count; i++) {
         double other;
         if (!has(&c->inputs[i], entry->member, &other)) return false;
-        *score = joined(c->aggregate, *score, weighted(&c->inputs[i], other));
+        /* Unlike the first score, and unlike in a union, Redis does not make a product that is no
+         * number 0 here: it makes the sum 0. */
+        *score = joined(c->aggregate, *score, c->inputs[i].weight * other);
     }
     return true;
 }

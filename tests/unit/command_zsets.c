@@ -158,6 +158,9 @@ static void sets_are_combined(void **state)
     client_asks(&c, "ZINTERSTORE t 2 a none~EXISTS t~ZDIFFSTORE t 2 b s~ZINTERCARD 2 b s LIMIT 1~",
                 ":0~:0~:1~:1~");
     client_asks(&c, "ZADD i inf m~ZADD j -inf m~ZUNION 2 i j WITHSCORES~", ":1~:1~*2~$1~m~$1~0~");
+    /* A product that is no number: 0 in a union, and in an intersection what makes the sum 0. */
+    client_asks(&c, "ZUNION 2 i i WEIGHTS 1 0 WITHSCORES~ZINTER 2 i i WEIGHTS 1 0 WITHSCORES~",
+                "*2~$1~m~$3~inf~*2~$1~m~$1~0~");
 }
 
 static void wrong_arguments_of_combinations_are_named(void **state)

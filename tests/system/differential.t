@@ -91,6 +91,8 @@ sub reply_of {
 sub text {
     my ($reply, $compare) = @_;
     my ($type, $value) = @$reply;
+    # Whether a score of -0 keeps its sign depends on when Redis converts a sorted set.
+    $value = '0' if defined $value && $value eq '-0';
     return $type . ($value // '') if !ref $value;
     my @texts = map { text($_, 'plain') } @$value;
     @texts = sort @texts if $compare eq 'set';
@@ -283,6 +285,7 @@ sub contents {
         my $all = text(ask($connection, @$words), $compare);
         my %scan = (set => 'SSCAN', hash => 'HSCAN', zset => 'ZSCAN');
         my $scan = $scan{$type} ? scanned($connection, $step, $scan{$type}, $key) : [];
+        @$scan = map { $_ eq '-0' ? '0' : $_ } @$scan if $type eq 'zset';
         my %unique = $type eq 'set' ? map { $_ => 1 } @$scan : @$scan;
         my $scan_text = join ', ', map { "$_ $unique{$_}" } sort keys %unique;
         my $expires = ask($connection, 'EXPIRETIME', $key)->[1];

@@ -217,7 +217,6 @@ plain: MOVE <any> <db>
 plain: OBJECT ENCODING <any>
 plain: OBJECT ENCODING <any>
 plain: OBJECT ENCODING <any>
-plain: OBJECT REFCOUNT <any>
 type: SCAN ( x | -1 | 1.5 )
 type: HSCAN <any> ( x | 0 COUNT 0 | 0 MATCH | 0 TYPE hash )
 type: SSCAN <any> ( x | 0 COUNT -5 | 0 COUNT a )

@@ -391,7 +391,11 @@ void shoal_exec__deliver(shoal_session *session, shoal_buffer *out)
     SHOAL_ASSERT(errand->exec == exec && exec->begun);
     shoal_reply reply = {.out = out, .protocol = session->protocol};
     if (errand->reply.failed) {
-        if (exec->next == exec->first) shoal_reply_array(&reply, exec->count);
+        if (exec->next == NULL) {
+            shoal_reply_error(&reply, SHOAL_ERROR__MEMORY);
+        } else if (exec->next == exec->first) {
+            shoal_reply_array(&reply, exec->count);
+        }
         refuse_piece(session, out);
         return;
     }

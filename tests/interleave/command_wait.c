@@ -373,6 +373,43 @@ static void a_watcher_may_go_while_its_keys_change(void **state)
     client_open(&a, &box, 0);
 }
 
+/* ---- values that become objects ---- */
+
+static char grow[700];
+
+static void start_small(void)
+{
+    static const char push[] = "RPUSH k1 ";
+    start_empty();
+    client_asks(&b, "RPUSH k1 x~", ":1~");
+    memset(grow, 'y', sizeof grow - 1);
+    memcpy(grow, push, sizeof push - 1);
+    memcpy(grow + sizeof grow - 3, "\r\n", 2);
+}
+
+static void grow_or_read(uint32_t script)
+{
+    if (script == 0) send(&a, grow);
+    if (script == 1) send(&b, "DUMP k1\r\nMEMORY USAGE k1\r\nLLEN k1\r\nSORT_RO k1 ALPHA\r\n");
+    if (script == 2) send(&d, "OBJECT ENCODING k1\r\n");
+}
+
+static void all_is_answered(void)
+{
+    settle();
+    client_got(&a, ":2~");
+    client_got(&d, "$9~quicklist~");
+    assert_int_equal(shoal_buffer_slice(&b.out).data[0], '$');
+    forget(&b);
+}
+
+/* What was a pack at one look may be an object at the next, which is its gate's holder's alone. */
+static void who_meets_an_object_holds_its_gate(void **state)
+{
+    (void)state;
+    explore((exploration){3, 2, 1000}, grow_or_read, start_small, all_is_answered);
+}
+
 int main(void)
 {
 #define FACT(name) cmocka_unit_test_setup_teardown(name, open_box, close_box)
@@ -386,6 +423,7 @@ int main(void)
         FACT(a_reader_sees_all_of_a_transaction_or_nothing),
         FACT(transactions_exclude_each_other),
         FACT(a_change_of_a_watched_key_comes_after_exec_or_prevents_it),
+        FACT(who_meets_an_object_holds_its_gate),
         FACT(a_watcher_may_go_while_its_keys_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

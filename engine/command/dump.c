@@ -8,6 +8,9 @@
 #include "base/atomic.h"
 #include "command/deadline.h"
 
+/* The level of a warning in trace records of kind LOG, see shoal/trace.def. */
+#define LOG_WARNING 3u
+
 /* ---- items and values ---- */
 
 shoal_rdb_value shoal_dump__value(const shoal_item *item, char scratch[SHOAL_INT_TEXT_SIZE])
@@ -81,17 +84,25 @@ shoal_err shoal_dump__store(shoal_thread *thread, const shoal_key *key, shoal_rd
 
 /* ---- DUMP ---- */
 
+/* The item for a reader. False when it is an object and must be read under the gates. */
+static bool look(shoal_call *call, const shoal_item **item)
+{
+    const shoal_key *key = &call->keys[0];
+    *item = call->gated ? shoal_store_get_locked(call->thread, key)
+                        : shoal_store_get(call->thread, key);
+    if (!call->gated && *item == NULL) shoal_store_reap(call->thread, key);
+    call->wants_gates = !call->gated && *item != NULL && shoal_item_is_object(*item);
+    SHOAL_DEBUG_ASSERT(!call->gated || !call->wants_gates);
+    if (call->wants_gates) return false;
+    shoal_thread_count_lookup(call->thread, *item != NULL);
+    return true;
+}
+
 void shoal_command__dump(shoal_call *call)
 {
+    const shoal_item *item;
     SHOAL_ASSERT(call->key_count == 1);
-    if (!call->gated) {
-        const shoal_item *item = shoal_store_get(call->thread, &call->keys[0]);
-        if (item != NULL && shoal_item_is_object(item)) {
-            call->wants_gates = true;
-            return;
-        }
-    }
-    const shoal_item *item = shoal_call__look(call, 0);
+    if (!look(call, &item)) return;
     int64_t now_ms = shoal_time_wall_ms(call->now);
     char scratch[SHOAL_INT_TEXT_SIZE];
     shoal_rdb_value value = {.type = SHOAL_TYPE_NONE};
@@ -187,6 +198,22 @@ static void settle(shoal_call *call, shoal_rdb_loader *loader, int64_t expires_m
     if (shoal_call__stored(call, err)) shoal_reply_ok(&call->reply);
 }
 
+/* A line in the log, where there is one, says what is wrong with a payload: the client is told only
+ * that it is bad. */
+static void tell_log(const shoal_call *call, const char *reason)
+{
+    const shoal_host *host = call->env->host;
+    if (host == NULL || host->trace == NULL) return;
+    const char *what = reason != NULL ? reason : "nothing at all";
+    shoal_buffer text = shoal_buffer_make(&call->env->allocator);
+    shoal_text_appendf(&text, "RESTORE of a payload that is refused: %s", what);
+    shoal_trace_record record = {.kind = SHOAL_TRACE_LOG,
+                                 .a = LOG_WARNING,
+                                 .text = shoal_buffer_slice(&text)};
+    host->trace(host->context, &record);
+    shoal_buffer_free(&text);
+}
+
 void shoal_command__restore(shoal_call *call)
 {
     restore_options options;
@@ -213,6 +240,7 @@ void shoal_command__restore(shoal_call *call)
     } else if (status == SHOAL_RDB_NO_MEMORY) {
         shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);
     } else {
+        tell_log(call, loader.reason);
         shoal_reply_error(&call->reply, "ERR Bad data format");
     }
     shoal_rdb_loader_close(&loader);

@@ -295,9 +295,10 @@ shoal_rdb_event shoal_rdb_decoder_next(shoal_rdb_decoder *decoder)
         if (decoder->state == STATE_KEY) end_key(decoder);
         if (decoder->input.failed) return fail(decoder, SHOAL_RDB_NO_MEMORY, NULL);
         shoal_slice bytes = unread(decoder);
-        shoal_rdb__reader reader = {.at = bytes.data, .end = bytes.data + bytes.size};
+        shoal_rdb__reader reader = {.at = bytes.data};
         shoal_rdb_status status = SHOAL_RDB_MORE;
         if (bytes.size > 0 && bytes.size >= decoder->need) {
+            reader.end = bytes.data + bytes.size;
             status = read_unit(decoder, &reader, &event);
             if (status == SHOAL_RDB_MORE)
                 decoder->need = (size_t)(reader.at - bytes.data) + reader.missing;

@@ -161,27 +161,47 @@ static bool to_deadline(const shoal_rdb_loader *loader, int64_t kept, int64_t *o
         *out = -1;
         return true;
     }
-    return !__builtin_add_overflow(from, kept, out) && *out >= 0;
+    if (__builtin_add_overflow(from, kept, out)) return false;
+    if (*out > SHOAL_TABLE_DEADLINE_MAX) *out = SHOAL_TABLE_DEADLINE_MAX;
+    return *out >= 0;
+}
+
+/* What is wrong with something packed: words that who watches Redis's log looks for. */
+static const char *damage_of(const shoal_rdb_loader *loader)
+{
+    static const char *const words[2][3] = {
+        {"Quicklist listpack integrity check failed", "Zset listpack integrity check failed",
+         "Hash listpack integrity check failed"},
+        {"Quicklist ziplist integrity check failed", "Zset ziplist integrity check failed",
+         "Hash ziplist integrity check failed"},
+    };
+    uint8_t form = kinds[loader->kind].form;
+    SHOAL_DEBUG_ASSERT(loader->type != SHOAL_TYPE_STRING);
+    if (form == SHOAL_RDB__ZIPMAP) return "Zipmap integrity check failed";
+    if (form == SHOAL_RDB__INTSET) return "Intset integrity check failed";
+    if (loader->type == SHOAL_TYPE_SET) return "Set listpack integrity check failed";
+    uint32_t type = loader->type == SHOAL_TYPE_LIST ? 0 : loader->type == SHOAL_TYPE_ZSET ? 1 : 2;
+    return words[form == SHOAL_RDB__ZIPLIST][type];
 }
 
 /* The next element behind a name, which must be there. */
-static shoal_rdb_status next_of_entry(shoal_rdb__run *run, shoal_rdb__reader *reader,
-                                      shoal_element *out)
+static shoal_rdb_status next_of_entry(const shoal_rdb_loader *loader, shoal_rdb__run *run,
+                                      shoal_rdb__reader *reader, shoal_element *out)
 {
     SHOAL_DEBUG_ASSERT(run->count > 0);
     if (shoal_rdb__run_next(run, out) == SHOAL_RDB_OK) return SHOAL_RDB_OK;
-    return shoal_rdb__bad(reader, "a packed value that is damaged");
+    return shoal_rdb__bad(reader, damage_of(loader));
 }
 
 static shoal_rdb_status unpack_field(shoal_rdb_loader *loader, shoal_rdb__reader *reader,
                                      shoal_rdb__run *run, const shoal_element *name)
 {
     shoal_table_entry entry = {.name = *name, .deadline_ms = -1};
-    shoal_rdb_status status = next_of_entry(run, reader, &entry.value);
+    shoal_rdb_status status = next_of_entry(loader, run, reader, &entry.value);
     SHOAL_DEBUG_ASSERT(name->kind != SHOAL_ELEMENT_DOUBLE);
     if (status == SHOAL_RDB_OK && kinds[loader->kind].dated) {
         shoal_element kept;
-        status = next_of_entry(run, reader, &kept);
+        status = next_of_entry(loader, run, reader, &kept);
         if (status == SHOAL_RDB_OK && (kept.kind != SHOAL_ELEMENT_INTEGER ||
                                        !to_deadline(loader, kept.integer, &entry.deadline_ms)))
             return shoal_rdb__bad(reader, "a field with an impossible deadline");
@@ -194,7 +214,7 @@ static shoal_rdb_status unpack_scored(shoal_rdb_loader *loader, shoal_rdb__reade
 {
     shoal_element kept;
     double score;
-    shoal_rdb_status status = next_of_entry(run, reader, &kept);
+    shoal_rdb_status status = next_of_entry(loader, run, reader, &kept);
     if (status != SHOAL_RDB_OK) return status;
     if (kept.kind == SHOAL_ELEMENT_INTEGER) {
         score = (double)kept.integer;
@@ -225,7 +245,7 @@ static shoal_rdb_status unpack(shoal_rdb_loader *loader, shoal_rdb__reader *read
         }
     }
     if (status == SHOAL_RDB_EMPTY) return SHOAL_RDB_OK;
-    return shoal_rdb__bad(reader, "a packed value that is damaged");
+    return shoal_rdb__bad(reader, damage_of(loader));
 }
 
 /* ---- units ---- */

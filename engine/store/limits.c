@@ -168,7 +168,9 @@ static bool promise(shoal_thread *thread, shoal_measure measure, int64_t need, i
     int64_t promised = shoal_load_relaxed(&shared->promised[measure]);
     int64_t piece;
     do {
-        int64_t left = limit - promised;
+        int64_t left;
+        /* Threads that give back what others took promise less than nothing. */
+        if (__builtin_sub_overflow(limit, promised, &left)) left = INT64_MAX;
         if (left < short_of) return false;
         piece = (left - short_of) / (PIECE_SHARE * (int64_t)thread->store->thread_count);
         if (piece > piece_max[measure]) piece = piece_max[measure];

@@ -22,6 +22,8 @@
 
 #include "base/heap.h"
 #include "base/inbox.h"
+#include "store/change.h"
+#include "store/limits.h"
 #include "store/store.h"
 #include "wire/resp.h"
 
@@ -229,13 +231,14 @@ typedef struct shoal_settings {
     uint32_t databases;
     uint32_t timeout_s; /* 0: never */
     bool protected_mode;
-    bool protected_bound; /* true when an explicit bind lifts protected mode */
-    bool cluster;         /* cluster-enabled */
-    bool integers_shared; /* to clients, small ones look as if Redis kept them once for all */
-    bool debug;           /* enable-debug-command: for everyone, */
-    bool debug_local;     /* or for clients of this machine */
-    bool lazy_user_del;   /* lazyfree-lazy-user-del, */
-    bool lazy_user_flush; /* lazyfree-lazy-user-flush: replies do not wait for freed memory */
+    bool protected_bound;       /* true when an explicit bind lifts protected mode */
+    bool cluster;               /* cluster-enabled */
+    uint64_t clients_bytes_max; /* maxmemory-clients; 0: no limit */
+    bool integers_shared;       /* to clients, small ones look as if Redis kept them once for all */
+    bool debug;                 /* enable-debug-command: for everyone, */
+    bool debug_local;           /* or for clients of this machine */
+    bool lazy_user_del;         /* lazyfree-lazy-user-del, */
+    bool lazy_user_flush;       /* lazyfree-lazy-user-flush: replies do not wait for freed memory */
 } shoal_settings;
 
 /* Counters of one worker: rows of stat.def, written by it alone (relaxed), read by any. */

@@ -284,12 +284,16 @@ static void resume_later(shoal_session *session)
 static void weigh(shoal_session *session, size_t weight)
 {
     shoal_worker *worker = session->worker;
+    if (session->evicted) weight = 0;
     SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&worker->session_bytes) >= session->weight);
     shoal_bump_relaxed(&worker->session_bytes, weight - session->weight);
     shoal_thread_charge(worker->thread, (int64_t)weight - (int64_t)session->weight);
     /* More may be above maxmemory than anybody's write would find out soon. */
-    if (weight > session->weight + NOTICEABLE_WEIGHT) shoal_worker__dirty(worker);
+    bool noticeable = weight > session->weight + NOTICEABLE_WEIGHT;
     session->weight = weight;
+    if (!noticeable) return;
+    shoal_worker__dirty(worker);
+    shoal_worker__evict_clients(worker);
 }
 
 shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buffer *out)
@@ -342,6 +346,14 @@ void *shoal_session_owner(const shoal_session *session)
 }
 
 /* ---- ending ---- */
+
+void shoal_session__evict(shoal_session *session)
+{
+    SHOAL_ASSERT(!session->evicted && !session->no_evict);
+    session->evicted = true;
+    weigh(session, 0);
+    shoal_session__kill(session);
+}
 
 void shoal_session__kill(shoal_session *session)
 {

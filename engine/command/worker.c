@@ -187,6 +187,7 @@ static void maintain(shoal_worker *worker)
 int64_t shoal_worker_end(shoal_worker *worker)
 {
     SHOAL_ASSERT(worker->inside);
+    shoal_worker__evict_clients(worker);
     if (worker->now.mono_us >= worker->maintain_at) maintain(worker);
     int64_t idle_at = sweep_idle(worker);
     int64_t wake_at = shoal_job__wake(worker);

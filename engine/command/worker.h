@@ -122,6 +122,7 @@ struct shoal_session {
     bool is_ready;       /* in worker->ready */
     bool reads_replicas; /* READONLY */
     bool no_evict;
+    bool evicted; /* it counts no longer, and is about to go */
     shoal_reply_mode reply_mode;
     shoal_errand *errand;          /* parked: what it waits for */
     struct shoal_multi *multi;     /* between MULTI and EXEC, else NULL */
@@ -155,6 +156,8 @@ static inline void shoal_worker__count(shoal_worker *worker, shoal_stat stat, ui
 void shoal_worker__wake(shoal_session *session);
 /* Posts an operation to a worker and nudges it when its inbox was empty. Any thread. */
 void shoal_worker__post(shoal_worker *worker, shoal_op *op);
+/* Ends sessions while all together take more than maxmemory-clients. Inside a round. */
+void shoal_worker__evict_clients(shoal_worker *worker);
 /* Something was written: the store is asked for background work soon. */
 void shoal_worker__dirty(shoal_worker *worker);
 /* Counts the error whose text, from behind the '-', is `text`. */
@@ -166,6 +169,8 @@ void shoal_worker__count_error(shoal_worker *worker, shoal_slice text);
 bool shoal_session__is_local(const shoal_session *session);
 /* Puts back what RESET puts back. */
 void shoal_session__reset(shoal_session *session);
+/* Ends a session for maxmemory-clients: from now on it takes nothing as far as limits go. */
+void shoal_session__evict(shoal_session *session);
 /* Asks that the session be closed and wakes it. */
 void shoal_session__kill(shoal_session *session);
 /* Frees a session that is in no list any more. */

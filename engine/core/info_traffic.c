@@ -64,7 +64,7 @@ static void keys(const shoal_node *node, shoal_buffer *out)
     shoal_store_stats_get(node->store, &stats);
     shoal_info__number(out, "expired_keys", stats.expired);
     shoal_info__number(out, "evicted_keys", stats.evicted);
-    shoal_info__number(out, "evicted_clients", 0);
+    counter(node, out, "evicted_clients", SHOAL_STAT_CLIENTS_EVICTED);
     int64_t exceeded_us = 0;
     if (stats.exceeded_since_us != 0) exceeded_us = node->now.mono_us - stats.exceeded_since_us;
     if (exceeded_us < 0) exceeded_us = 0;

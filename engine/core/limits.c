@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "store/limits.h"
 #include "store/policy.h"
 
 /* Microseconds of a step of eviction for each unit of tenacity, and up to which that goes; from
@@ -15,6 +16,12 @@
 #define STEP_US 5u
 #define TENACITY_LINEAR 10
 #define STEP_US_MAX 1000000u
+
+static uint64_t percent_of(uint64_t whole, uint64_t percent)
+{
+    SHOAL_ASSERT(percent <= 100);
+    return whole / 100 * percent + whole % 100 * percent / 100;
+}
 
 uint64_t shoal_node__maxmemory(const shoal_node *node)
 {
@@ -24,7 +31,16 @@ uint64_t shoal_node__maxmemory(const shoal_node *node)
     SHOAL_ASSERT(value >= -100);
     uint64_t total = node->vitals.memory_limit;
     if (total == 0) total = node->vitals.memory_total;
-    return total / 100 * (uint64_t)-value;
+    return percent_of(total, (uint64_t)-value);
+}
+
+uint64_t shoal_node__maxmemory_clients(const shoal_node *node)
+{
+    SHOAL_ASSERT(node != NULL);
+    int64_t value = shoal_config__number(&node->config, SHOAL_DIRECTIVE_MAXMEMORY_CLIENTS);
+    SHOAL_ASSERT(value >= -100);
+    if (value >= 0) return (uint64_t)value;
+    return percent_of(shoal_node__maxmemory(node), (uint64_t)-value);
 }
 
 static uint32_t step_us(int64_t tenacity)
@@ -74,5 +90,5 @@ void shoal_node__apply_limits(shoal_node *node)
         (uint32_t)shoal_config__number(config, SHOAL_DIRECTIVE_LFU_DECAY_TIME);
     shoal_store_set_limits(node->store, &limits);
     /* What is above a limit goes also when nobody writes. */
-    if (limits.bytes > 0) shoal_worker_rouse(&node->env);
+    if (limits.bytes > 0 || shoal_node__maxmemory_clients(node) > 0) shoal_worker_rouse(&node->env);
 }

@@ -122,6 +122,8 @@ void shoal_node__log(const shoal_node *node, int level, const char *format, ...)
 SHOAL_MUST_USE shoal_err shoal_node__apply(shoal_node *node);
 /* Tells the store how much it may hold, and what goes then. */
 void shoal_node__apply_limits(shoal_node *node);
+/* maxmemory-clients in bytes; a percentage is of maxmemory. 0 is no limit. */
+uint64_t shoal_node__maxmemory_clients(const shoal_node *node);
 /* Whether small integers look shared to clients: not where each must have an age of its own. */
 bool shoal_node__shares_integers(const shoal_node *node);
 /* maxmemory in bytes; 0 is no limit. */

@@ -64,7 +64,8 @@ static bool same_settings(const shoal_settings *a, const shoal_settings *b)
            a->set_entries_max == b->set_entries_max && a->zset_entries_max == b->zset_entries_max &&
            a->zset_member_size_max == b->zset_member_size_max &&
            a->list_node_max == b->list_node_max && a->debug == b->debug &&
-           a->integers_shared == b->integers_shared && a->debug_local == b->debug_local;
+           a->integers_shared == b->integers_shared &&
+           a->clients_bytes_max == b->clients_bytes_max && a->debug_local == b->debug_local;
 }
 
 /* The kept snapshot that equals `settings`, or a new one; NULL without memory. */
@@ -171,6 +172,7 @@ shoal_err shoal_node__apply(shoal_node *node)
     const shoal_snapshot *snapshot;
 
     settings.integers_shared = shoal_node__shares_integers(node);
+    settings.clients_bytes_max = shoal_node__maxmemory_clients(node);
     if (node->snapshots != NULL && node->config_seen == node->config.version) return SHOAL_ERR_OK;
     snapshot = snapshot_of(node, &settings);
     if (snapshot == NULL) return SHOAL_ERR_NO_MEMORY;

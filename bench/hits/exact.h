@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * bench/hits/exact.h - textbook caches to compare the engine with: exact LRU, S3-FIFO as published
- * (Yang et al., SOSP 2023: a small queue of a tenth, a main queue with reinsertion, a ghost queue of
- * nine tenths), and Belady's, which knows the future. Each replays a whole trace and counts misses.
+ * (Yang et al., SOSP 2023: a small queue of a tenth, a main queue with reinsertion, a ghost queue
+ * of nine tenths), and Belady's, which knows the future. Each replays a whole trace and counts
+ * misses.
  */
 #ifndef SHOAL_BENCH_HITS_EXACT_H
 #define SHOAL_BENCH_HITS_EXACT_H

@@ -7,8 +7,8 @@
  *
  * A trace is a sequence of pairs of little-endian 32-bit numbers: a key, dense and in the order of
  * first use, and the object's size in bytes. It is read from standard input when TRACE is `-`.
- * Sizes are parts of what the whole trace asks for. By bytes, an object of the simulated caches costs
- * what it costs in the store, table included.
+ * Sizes are parts of what the whole trace asks for. By bytes, an object of the simulated caches
+ * costs what it costs in the store, table included.
  *
  * Output: a line for each policy and size, with tabs: by, size, capacity, policy, requests, misses,
  * ratio.
@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "exact.h"
+#include "store/limits.h"
 #include "store/policy.h"
 #include "store/store.h"
 
@@ -180,11 +181,18 @@ static outcome replay(const hits_trace *trace, const char *policy, const hits_pl
 
 /* ---- tables ---- */
 
-static void print_line(const hits_plan *plan, double size, const char *policy,
-                       const hits_trace *trace, uint64_t total, uint64_t misses)
+/* Of how much a replay could hold. */
+typedef struct hits_size {
+    bool by_bytes;
+    double part; /* of what the trace asks for */
+    uint64_t total;
+} hits_size;
+
+static void print_line(const hits_size *size, const char *policy, const hits_trace *trace,
+                       uint64_t misses)
 {
-    printf("%s\t%g\t%llu\t%s\t%zu\t%llu\t%.6f\n", plan->by_bytes ? "bytes" : "keys", size,
-           (unsigned long long)total, policy, trace->count, (unsigned long long)misses,
+    printf("%s\t%g\t%llu\t%s\t%zu\t%llu\t%.6f\n", size->by_bytes ? "bytes" : "keys", size->part,
+           (unsigned long long)size->total, policy, trace->count, (unsigned long long)misses,
            (double)misses / (double)trace->count);
     (void)fflush(stdout);
 }
@@ -212,17 +220,18 @@ static void compare(const hits_trace *trace, const hits_plan *plan, double size,
     uint64_t total = (uint64_t)((double)whole * size);
     if (total == 0) total = 1;
     hits_capacity exact = {.total = total, .each = 1};
+    hits_size held = {.by_bytes = plan->by_bytes, .part = size, .total = total};
     char *policies = strdup(plan->policies);
     char *rest = NULL;
     for (char *name = strtok_r(policies, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
         outcome out = replay(trace, name, plan, total, bytes);
         if (plan->by_bytes) exact = (hits_capacity){total, (uint64_t)out.each, 1};
-        print_line(plan, size, name, trace, total, out.misses);
+        print_line(&held, name, trace, out.misses);
     }
     free(policies);
-    print_line(plan, size, "lru-exact", trace, total, exact_lru(trace, exact));
-    print_line(plan, size, "s3fifo-published", trace, total, exact_s3fifo(trace, exact));
-    print_line(plan, size, "belady", trace, total, exact_belady(trace, exact));
+    print_line(&held, "lru-exact", trace, exact_lru(trace, exact));
+    print_line(&held, "s3fifo-published", trace, exact_s3fifo(trace, exact));
+    print_line(&held, "belady", trace, exact_belady(trace, exact));
 }
 
 static void read_sizes(hits_plan *plan, char *text)

@@ -20,7 +20,8 @@ void shoal_debug__digest_value(shoal_call *call);
 void shoal_debug__table_of_key(shoal_call *call);
 /* DEBUG POPULATE count [prefix] [size]: creates string keys. */
 void shoal_debug__populate(shoal_call *call);
-/* DEBUG RELOAD [MERGE] [NOFLUSH] [NOSAVE]: writes everything as an RDB file, and reads that again. */
+/* DEBUG RELOAD [MERGE] [NOFLUSH] [NOSAVE]: writes everything as an RDB file, and reads that
+ * again. */
 void shoal_debug__reload(shoal_call *call);
 /* DEBUG SLEEP seconds: the reply comes so much later. No thread sleeps: unlike in Redis, other
  * clients are served meanwhile. */

@@ -66,8 +66,8 @@ const shoal_item *shoal_call__find(shoal_call *call, uint32_t index);
 bool shoal_call__find_string(shoal_call *call, uint32_t index, const shoal_item **item);
 /* Writes the string of `item`, or a null. */
 void shoal_call__reply_string(shoal_call *call, const shoal_item *item);
-/* Before a call runs under its gates: can what it may have to remove be removed? False after writing
- * an error. */
+/* Before a call runs under its gates: can what it may have to remove be removed? False after
+ * writing an error. */
 bool shoal_call__ready(shoal_call *call);
 /* Writes the error for a failed store operation. True when `err` is 0 (nothing written). */
 bool shoal_call__stored(shoal_call *call, shoal_err err);

@@ -189,7 +189,8 @@ void shoal_command__object_refcount(shoal_call *call)
         shoal_reply_null(&call->reply);
     } else {
         int64_t value;
-        bool shared = shoal_call__settings(call)->integers_shared && shoal_item_integer(item, &value) && value >= 0 && value < SHARED_INTEGERS;
+        bool shared = shoal_call__settings(call)->integers_shared &&
+                      shoal_item_integer(item, &value) && value >= 0 && value < SHARED_INTEGERS;
         shoal_reply_integer(&call->reply, shared ? SHARED_COUNT : 1);
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/object_heat.c - OBJECT FREQ and IDLETIME: what eviction knows of a key's use. Which of the
- * two that is depends on maxmemory-policy; the other is refused. Asking is no use.
+ * command/object_heat.c - OBJECT FREQ and IDLETIME: what eviction knows of a key's use. Which of
+ * the two that is depends on maxmemory-policy; the other is refused. Asking is no use.
  */
 #include "base/assert.h"
 #include "command/handlers.h"

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "store/change.h"
 #include "store/cache_face.h"
 #include "store/pin.h"
 

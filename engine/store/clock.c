@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * store/clock.c - the clocks that eviction goes by. They count events of the policy, mostly arrivals
- * of keys, and tick when so many have come as the policy's pace says: time in which nothing
- * arrives makes no key older than another. Threads count for themselves and tell the shared clocks
- * now and then; who reaches the number at which a clock is due moves it on.
+ * store/clock.c - the clocks that eviction goes by. They count events of the policy, mostly
+ * arrivals of keys, and tick when so many have come as the policy's pace says: time in which
+ * nothing arrives makes no key older than another. Threads count for themselves and tell the shared
+ * clocks now and then; who reaches the number at which a clock is due moves it on.
  *
  * Clock 0 of a timed policy also ticks when nothing has arrived for a while, a second at first and
  * then longer the further the ticks reach back. When each began is remembered, so that the age of

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * store/evict.c - the hand: which keys go when room is needed. It passes the buckets in the order of
- * memory, over and over, reads the byte of each entry as any reader would, and asks the policy what
- * to make of it (store/policy.h). What is ripe enough goes: its gate is tried, and a gate that is
- * held means another key. Nothing is sampled and no key is linked to another, so a key costs one
+ * store/evict.c - the hand: which keys go when room is needed. It passes the buckets in the order
+ * of memory, over and over, reads the byte of each entry as any reader would, and asks the policy
+ * what to make of it (store/policy.h). What is ripe enough goes: its gate is tried, and a gate that
+ * is held means another key. Nothing is sampled and no key is linked to another, so a key costs one
  * byte, and an eviction a few lines that follow each other.
  *
  * Ripe enough is what reaches the threshold, a rank that each thread steers so that of the keys it
@@ -18,10 +18,12 @@
  *       would meet (W1 of walk.c); an item that it meets is whole and stays readable.
  *   V2  A key is evicted under its gate, and only when it is still the same item that was passed:
  *       an address is not used again while the thread is inside its epoch.
- *   V3  Bytes are written without order, by readers and by the hand, each of them whole. A use may be
+ *   V3  Bytes are written without order, by readers and by the hand, each of them whole. A use may
+ *   be
  *       lost where two threads write at once, or where a leaf is being rebuilt, and then a key may
  *       look a little older than it is. Nothing else depends on a byte.
- *   V4  The chunks of slots are given out in turn. Whoever takes the next ones, after as many as there
+ *   V4  The chunks of slots are given out in turn. Whoever takes the next ones, after as many as
+ *   there
  *       are chunks each has been passed.
  *
  * The order is that of slots and hashes, time is an argument and work is counted: a run is the same
@@ -34,8 +36,8 @@
 /* Keys passed for one that is taken, for each unit of effort (maxmemory-samples). Measured: twenty
  * at the usual effort of five are within a tenth of a point of exact LRU on all traces. */
 #define LOOKS_PER_EFFORT 4u
-/* Where keys are few, more are passed, so that a pass takes few evictions: a cache of so many keys is
- * passed whole for each. */
+/* Where keys are few, more are passed, so that a pass takes few evictions: a cache of so many keys
+ * is passed whole for each. */
 #define FEW_KEYS 256u
 /* After so many times as many, the ripest goes. */
 #define PATIENCE 16u
@@ -120,8 +122,8 @@ void shoal_evict__replace(shoal_thread *thread, const shoal_key *key, _Atomic ui
     }
 }
 
-/* The byte of a key that another policy has left behind: it has just arrived, as far as this one can
- * tell. */
+/* The byte of a key that another policy has left behind: it has just arrived, as far as this one
+ * can tell. */
 static uint8_t adopt(shoal_evictor *evictor, const shoal_item *item)
 {
     shoal_arrival arrival = {.expires_ms = shoal_item_expires_ms(item)};
@@ -153,7 +155,8 @@ static void steer(shoal_evictor *evictor, uint32_t part, int32_t by)
     evictor->view.thresholds[part] = (uint32_t)(threshold / THRESHOLD_ONE);
 }
 
-/* The thresholds come down with every key that is passed, of parts that have not enough ripe ones. */
+/* The thresholds come down with every key that is passed, of parts that have not enough ripe
+ * ones. */
 static void relent(shoal_evictor *evictor, uint32_t looks)
 {
     SHOAL_DEBUG_ASSERT(looks > 0);
@@ -184,10 +187,10 @@ static void weigh(shoal_evictor *evictor, search *at, uint32_t part, shoal_ripe 
 
 /* Passes one entry. */
 static void pass_entry(shoal_thread *thread, search *at, const shoal_stretch *stretch,
-                       shoal_bucket *bucket, uint32_t index, uint64_t entry)
+                       _Atomic uint8_t *age, uint64_t entry)
 {
     shoal_evictor *evictor = &thread->evictor;
-    _Atomic uint8_t *age = &bucket->ages[index];
+    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry));
     uint8_t byte = shoal_load_relaxed(age);
     if (UNLIKELY(evictor->hand.foreign)) {
         byte = adopt(evictor, shoal_entry__pointer(entry));
@@ -215,7 +218,7 @@ static void pass_chain(shoal_thread *thread, search *at, const shoal_stretch *st
             entry = shoal_load_acquire(&bucket->entries[i]); /* pair: bucket.entry */
             if (!shoal_entry__is_item(entry)) continue;
             at->units -= COST_KEY;
-            pass_entry(thread, at, stretch, bucket, i, entry);
+            pass_entry(thread, at, stretch, &bucket->ages[i], entry);
         }
         bucket = shoal_entry__is_chain(entry) ? shoal_entry__pointer(entry) : NULL;
     }
@@ -356,8 +359,8 @@ static bool evict(shoal_thread *thread, uint32_t place, const shoal_item *item, 
     return there && may_go;
 }
 
-/* The entry that was found ripe, and its byte; 0 when it is there no more. Another key may have come
- * into its place: then that is looked at instead. */
+/* The entry that was found ripe, and its byte; 0 when it is there no more. Another key may have
+ * come into its place: then that is looked at instead. */
 static uint64_t find_again(const shoal_thread *thread, shoal_ripe ripe, _Atomic uint8_t **age)
 {
     SHOAL_DEBUG_ASSERT(ripe.position < POSITION_END);
@@ -378,8 +381,8 @@ static uint64_t find_again(const shoal_thread *thread, shoal_ripe ripe, _Atomic 
     return 0;
 }
 
-/* Does to a ripe key what its turn is: true when it was evicted. What was used since it was found may
- * not be ripe any more. */
+/* Does to a ripe key what its turn is: true when it was evicted. What was used since it was found
+ * may not be ripe any more. */
 static bool take(shoal_thread *thread, shoal_ripe ripe, bool spares_none)
 {
     shoal_evictor *evictor = &thread->evictor;
@@ -397,8 +400,8 @@ static bool take(shoal_thread *thread, shoal_ripe ripe, bool spares_none)
     return false;
 }
 
-/* None has been ripe for long: the threshold comes down. All the way to the ripest where that is the
- * ripest of all, or nothing is known yet; else a bit, for the keys in this neighbourhood may be
+/* None has been ripe for long: the threshold comes down. All the way to the ripest where that is
+ * the ripest of all, or nothing is known yet; else a bit, for the keys in this neighbourhood may be
  * young only because the hand has spared them together. The ripest is taken as ripe. */
 static void lower(shoal_thread *thread, search *at)
 {

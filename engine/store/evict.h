@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * store/evict.h - what limits.c, evict.c and clock.c keep in a store and in each of its threads, and
- * what they do for the other files. Inside the store only; part of internal.h, which has the store
- * and the threads.
+ * store/evict.h - what limits.c, evict.c and clock.c keep in a store and in each of its threads,
+ * and what they do for the other files. Inside the store only; part of internal.h, which has the
+ * store and the threads.
  */
 #ifndef SHOAL_STORE_EVICT_H
 #define SHOAL_STORE_EVICT_H
@@ -46,8 +46,8 @@ typedef struct shoal_evict_shared {
     /* writer: who evicts, acq_rel. readers: any, acquire. pair: evict.ghost */
     _Atomic(shoal_ghost *) ghost;
     _Atomic int64_t exceeded_since_us, exceeded_us; /* since: 0 while nothing is above its limit */
-    /* Of the last ticks of clock 0, when they began: in tenths of a second, monotonic, and in events
-     * modulo 2^32. */
+    /* Of the last ticks of clock 0, when they began: in tenths of a second, monotonic, and in
+     * events modulo 2^32. */
     _Atomic uint32_t tick_began_ds[TICK_RING];
     _Atomic uint32_t tick_began_at[TICK_RING];
 } shoal_evict_shared;
@@ -124,8 +124,8 @@ int64_t shoal_limits__measure(const shoal_thread *thread, shoal_measure measure)
 /* The threshold in these fractions of a rank. */
 #define THRESHOLD_ONE 4096
 
-/* Passes keys until one has been evicted: true. It takes what that costs from `*units`, and gives up
- * when they are spent. */
+/* Passes keys until one has been evicted: true. It takes what that costs from `*units`, and gives
+ * up when they are spent. */
 bool shoal_evict__one(shoal_thread *thread, int64_t *units);
 /* Passes keys only to look after their bytes, for at most `units`; returns what is left. */
 int64_t shoal_evict__pass(shoal_thread *thread, int64_t units);
@@ -143,7 +143,8 @@ void shoal_evict__replace(shoal_thread *thread, const shoal_key *key, _Atomic ui
 
 /* At the beginning of a batch: what the clocks show. `before` is the time of the batch before. */
 void shoal_clock__enter(shoal_thread *thread, shoal_time before);
-/* Tells the shared clocks what the thread's policy has counted, and moves them on when it is time. */
+/* Tells the shared clocks what the thread's policy has counted, and moves them on when it is
+ * time. */
 void shoal_clock__flush(shoal_thread *thread);
 /* Milliseconds since the end of the tick of clock 0 that lies `age` ticks back. */
 int64_t shoal_clock__since_ms(const shoal_thread *thread, uint32_t age);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * store/ghost.c - sets of fingerprints, each in the order of arrival. What arrives pushes the others
- * on, up to the first free lane; what leaves makes one. So a set forgets only when it is full, and
- * then its oldest, as a queue of all evicted keys would.
+ * store/ghost.c - sets of fingerprints, each in the order of arrival. What arrives pushes the
+ * others on, up to the first free lane; what leaves makes one. So a set forgets only when it is
+ * full, and then its oldest, as a queue of all evicted keys would.
  */
 #include "store/ghost.h"
 

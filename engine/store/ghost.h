@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * store/ghost.h - which keys were evicted not long ago: 16-bit fingerprints of their hashes, in sets
- * of a cache line that each forget their oldest. About two bytes a key, and wrong once in two
+ * store/ghost.h - which keys were evicted not long ago: 16-bit fingerprints of their hashes, in
+ * sets of a cache line that each forget their oldest. About two bytes a key, and wrong once in two
  * thousand questions, which costs nothing but a little of the hit ratio. Inside the store only.
  *
  * Threads: any, at any time. Words are read and written without order; when two threads change a

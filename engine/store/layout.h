@@ -28,6 +28,7 @@
 
 #include "base/assert.h"
 #include "base/atomic.h"
+#include "store/change.h"
 #include "store/store.h"
 
 /* What the compiler should expect of a branch. */
@@ -316,9 +317,10 @@ static inline bool shoal_entry__matches(uint64_t entry, uint64_t tag)
     return entry >> (ENTRY_TAG_SHIFT - 1) == tag << 1 && (entry & ENTRY_POINTER) != 0;
 }
 
-/* The item of `name` in the chain that starts at `bucket`, or NULL, and `*age`, the byte that eviction
- * keeps of it. Reads each entry of the chain once: wait-free. Once also for correctness: the last entry may turn from a chain into the only
- * item behind it, and a second look would miss that item. */
+/* The item of `name` in the chain that starts at `bucket`, or NULL, and `*age`, the byte that
+ * eviction keeps of it. Reads each entry of the chain once: wait-free. Once also for correctness:
+ * the last entry may turn from a chain into the only item behind it, and a second look would miss
+ * that item. */
 static inline const shoal_item *shoal_table__find(shoal_bucket *bucket, uint64_t tag,
                                                   shoal_slice name, _Atomic uint8_t **age)
 {

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
- * store/limits.c - how the limits on bytes and keys are held while many threads write. What counts is
- * resident data: what is retired and waits to be freed is no reason to evict anything. Each thread
- * knows what it has added itself, less what it has removed, and has an allowance for that; the sum
- * of the allowances never exceeds the limit by more than SPARE. So a write costs one comparison;
- * only who has used up his allowance looks at the shared sum, and takes a small piece more, or,
- * when there is none, makes room by evicting. What that frees is his own to use again: in the long
- * run nobody touches the shared sum.
+ * store/limits.c - how the limits on bytes and keys are held while many threads write. What counts
+ * is resident data: what is retired and waits to be freed is no reason to evict anything. Each
+ * thread knows what it has added itself, less what it has removed, and has an allowance for that;
+ * the sum of the allowances never exceeds the limit by more than SPARE. So a write costs one
+ * comparison; only who has used up his allowance looks at the shared sum, and takes a small piece
+ * more, or, when there is none, makes room by evicting. What that frees is his own to use again: in
+ * the long run nobody touches the shared sum.
  *
  * Claims:
  *   L1  A thread's allowance grows only by as much as it adds to `promised`, by a compare-and-swap
  *       that sees the sum stay within the limit (or the limit and SPARE). So the sum of the
  *       allowances is `promised`, whoever writes at the same time.
- *   L2  What a thread holds exceeds its allowance only by what a change adds that it did not foresee:
+ *   L2  What a thread holds exceeds its allowance only by what a change adds that it did not
+ *   foresee:
  *       tables and objects that grow, at most some 16 KiB and what the command brought. The next
  *       change of that thread begins with making up for it.
- *   L3  A limit may be lowered below what is there. Then every write of data frees more than it adds,
+ *   L3  A limit may be lowered below what is there. Then every write of data frees more than it
+ *   adds,
  *       and the background goes on by itself, until the sum is within the limit.
  *   L4  Room is made by steps of bounded work, in proportion to what is needed. Nobody waits for
  *       another thread; a gate that is held is passed over.

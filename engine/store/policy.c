@@ -72,9 +72,9 @@ static shoal_verdict lru_judge(shoal_policy_view *view, uint8_t byte)
     return (shoal_verdict){.rank = (uint8_t)rank, .byte = kept};
 }
 
-/* Ticks such that keys go at the target age. How many arrivals ago a key was used that goes now, the
- * threshold says. Before the first has gone, as if none were used again: then that is as many as
- * there are keys. */
+/* Ticks such that keys go at the target age. How many arrivals ago a key was used that goes now,
+ * the threshold says. Before the first has gone, as if none were used again: then that is as many
+ * as there are keys. */
 static shoal_pace lru_pace(const shoal_policy_view *view, uint32_t clock)
 {
     SHOAL_DEBUG_ASSERT(clock < SHOAL_POLICY_CLOCKS);
@@ -116,7 +116,8 @@ static shoal_verdict random_judge(shoal_policy_view *view, uint8_t byte)
 #define LFU_INITIAL 5u
 #define MS_PER_MINUTE 60000
 
-/* The counter that a level stands for. Dense where keys are told apart, coarse where all are hot. */
+/* The counter that a level stands for. Dense where keys are told apart, coarse where all are
+ * hot. */
 static const uint8_t lfu_counter[LFU_LEVELS + 1] = {0,   1,   2,   3,   4,   5,  6,  7,  8,
                                                     9,   10,  11,  12,  14,  16, 18, 20, 23,
                                                     26,  30,  35,  41,  48,  56, 66, 78, 92,
@@ -343,8 +344,8 @@ static uint32_t s3_next(const shoal_policy_view *view)
     return view->part_keys > s3_main_size(view) || view->part_keys >= view->keys;
 }
 
-/* The end of a queue is where the hand finds a key of that age: there it moves on to the main queue,
- * goes round in it once more, or is ripe. */
+/* The end of a queue is where the hand finds a key of that age: there it moves on to the main
+ * queue, goes round in it once more, or is ripe. */
 static shoal_verdict s3_judge(shoal_policy_view *view, uint8_t byte)
 {
     s3_state state = s3_state_of(view, byte);

@@ -135,16 +135,16 @@ shoal_compound shoal_item_compound(const shoal_item *item);
 /* True when the place must be read under its gate at this moment (a write of several keys is
  * under way there). Check it BEFORE shoal_store_get. */
 bool shoal_store_place_slow(const shoal_store *store, uint32_t place);
-/* The live item of `key`, or NULL when absent or expired at the batch's time. Counts as a use of the
- * key for eviction. Wait-free. */
+/* The live item of `key`, or NULL when absent or expired at the batch's time. Counts as a use of
+ * the key for eviction. Wait-free. */
 const shoal_item *shoal_store_get(shoal_thread *thread, const shoal_key *key);
 /* Behind a get that returned NULL, outside of any operation: removes the item if it was there, but
  * expired, and its gate is free. Else the sweep will. */
 void shoal_store_reap(shoal_thread *thread, const shoal_key *key);
 /* The same, and leaves no trace. */
 const shoal_item *shoal_store_peek(shoal_thread *thread, const shoal_key *key);
-/* True and how long ago a live key was used, in milliseconds; up to a hundredth of the time in which
- * keys come and go too little. False when it is absent, or the policy does not keep that. */
+/* True and how long ago a live key was used, in milliseconds; up to a hundredth of the time in
+ * which keys come and go too little. False when it is absent, or the policy does not keep that. */
 bool shoal_store_idle_ms(shoal_thread *thread, const shoal_key *key, int64_t *idle_ms);
 /* True and how often a live key is used, in Redis's logarithmic scale of 0 to 255. False when it is
  * absent, or the policy does not keep that. */
@@ -248,53 +248,6 @@ SHOAL_MUST_USE shoal_err shoal_store_rename_locked(shoal_thread *thread, const s
 /* Removes every key of the place; the memory goes in the background. Returns how many. */
 uint64_t shoal_store_clear_locked(shoal_thread *thread, uint32_t place);
 
-/* ---- changes ---- */
-
-/* What happened to a key. */
-typedef enum shoal_change {
-    SHOAL_CHANGE_VALUE = 1, /* created, replaced, or changed in place */
-    SHOAL_CHANGE_TTL,       /* another time to live, or none */
-    SHOAL_CHANGE_REMOVED,   /* by a command */
-    SHOAL_CHANGE_EXPIRED,
-    SHOAL_CHANGE_EVICTED,
-    SHOAL_CHANGE_CLEARED /* with all keys of its place */
-} shoal_change;
-
-/* Someone who wants to know when one key changes (WATCH, blocked clients). It hangs in the key's
- * place and is touched under that place's gate only. The owner keeps the memory until it has
- * been removed. */
-typedef struct shoal_interest {
-    struct shoal_interest *next, *previous; /* the store's own */
-    shoal_key key;                          /* the name is borrowed, from the owner */
-    /* Called under the gate behind each change, in the order in which interests were added. It must
-     * not change keys. It may remove its own interest, and push operations to gates. */
-    void (*notify)(struct shoal_interest *interest, shoal_thread *thread, shoal_change change);
-} shoal_interest;
-
-/* Adds an interest. Under the gate of interest->key.place. */
-void shoal_store_interest_add_locked(shoal_thread *thread, shoal_interest *interest);
-/* The oldest interest of a place, or NULL; `next` leads on. Under the gate of the place. */
-shoal_interest *shoal_store_interests_locked(shoal_thread *thread, uint32_t place);
-/* Takes it back. Under the same gate. */
-void shoal_store_interest_remove_locked(shoal_thread *thread, shoal_interest *interest);
-
-/* Someone who wants to see every item that goes because its time has come, or to make room. */
-typedef struct shoal_departures {
-    /* Called under the gate, when the key is gone and its item still whole; `change` is EXPIRED or
-     * EVICTED. It must not change keys. NULL: nobody. */
-    void (*gone)(void *context, shoal_thread *thread, const shoal_item *item, shoal_change change);
-    void *context;
-} shoal_departures;
-
-/* Sets who that is, before any thread uses the store. */
-void shoal_store_set_departures(shoal_store *store, const shoal_departures *departures);
-
-/* Changes of keys that this thread has made so far: a command that leaves it as it was has changed
- * nothing. */
-uint64_t shoal_thread_changes(const shoal_thread *thread);
-/* Changes of keys of a place since the store was made. Any thread. */
-uint64_t shoal_store_changes_slot(const shoal_store *store, uint32_t place);
-
 /* ---- walking ---- */
 
 /* Called with one item of a walk. */
@@ -317,32 +270,6 @@ void shoal_store_scan(shoal_thread *thread, const shoal_scan *scan, uint64_t *cu
                       shoal_visit visit, void *context);
 /* A live item of the database chosen at random (thread's stream), or NULL when empty. */
 const shoal_item *shoal_store_random(shoal_thread *thread, uint32_t db);
-
-/* ---- limits ---- */
-
-/* How much a store may hold, and what goes when it is full. */
-typedef struct shoal_limits {
-    uint64_t bytes;             /* resident ones: allocated, and not in limbo; 0 is no limit */
-    uint64_t keys;              /* 0 is no limit */
-    const shoal_policy *policy; /* see store/policy.h; borrowed for as long as the store lives */
-    uint32_t effort;            /* maxmemory-samples: keys looked at for one that goes, over four */
-    uint32_t step_us;           /* what a write may do at once to make room, as estimated by work */
-    uint32_t lfu_log_factor;    /* as the directives of these names */
-    uint32_t lfu_decay_minutes;
-} shoal_limits;
-
-/* No limits, and nothing goes. */
-shoal_limits shoal_limits_default(void);
-/* Sets limits, at any time, one caller at a time. They hold for each thread from its next batch on;
- * what is above a limit goes by and by, with writes and with shoal_store_maintain. Keys are
- * remembered as used before when the policy stays. */
-void shoal_store_set_limits(shoal_store *store, const shoal_limits *limits);
-/* Asked before a command that may add data, outside of operations: makes room by a bounded step if
- * a limit is reached. False: it is, and nothing can go. Inside enter and leave. */
-bool shoal_store_admit(shoal_thread *thread);
-/* Bytes that the thread's user has taken (or given back: negative) elsewhere and that count against
- * the limit as well. */
-void shoal_thread_charge(shoal_thread *thread, int64_t bytes);
 
 /* ---- counts and memory ---- */
 
@@ -373,7 +300,8 @@ typedef struct shoal_store_stats {
     uint64_t expired;       /* removed because their time had come */
     uint64_t evicted;       /* removed to make room */
     uint64_t bytes_charged; /* of others, by shoal_thread_charge; not part of bytes */
-    /* Monotonic time since which a limit has been exceeded, or 0; and for how long it was before. */
+    /* Monotonic time since which a limit has been exceeded, or 0; and for how long it was
+     * before. */
     int64_t exceeded_since_us, exceeded_us;
     uint64_t handed_over; /* operations that found a gate taken */
     uint64_t changes;     /* of keys, since the store was made */

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store/change.h - what happens to keys, told to those who want to know: who watches a key, and who
+ * sees keys go. Part of the store's face.
+ */
+#ifndef SHOAL_STORE_CHANGE_H
+#define SHOAL_STORE_CHANGE_H
+
+#include "store/store.h"
+
+/* What happened to a key. */
+typedef enum shoal_change {
+    SHOAL_CHANGE_VALUE = 1, /* created, replaced, or changed in place */
+    SHOAL_CHANGE_TTL,       /* another time to live, or none */
+    SHOAL_CHANGE_REMOVED,   /* by a command */
+    SHOAL_CHANGE_EXPIRED,
+    SHOAL_CHANGE_EVICTED,
+    SHOAL_CHANGE_CLEARED /* with all keys of its place */
+} shoal_change;
+
+/* Someone who wants to know when one key changes (WATCH, blocked clients). It hangs in the key's
+ * place and is touched under that place's gate only. The owner keeps the memory until it has
+ * been removed. */
+typedef struct shoal_interest {
+    struct shoal_interest *next, *previous; /* the store's own */
+    shoal_key key;                          /* the name is borrowed, from the owner */
+    /* Called under the gate behind each change, in the order in which interests were added. It must
+     * not change keys. It may remove its own interest, and push operations to gates. */
+    void (*notify)(struct shoal_interest *interest, shoal_thread *thread, shoal_change change);
+} shoal_interest;
+
+/* Adds an interest. Under the gate of interest->key.place. */
+void shoal_store_interest_add_locked(shoal_thread *thread, shoal_interest *interest);
+/* The oldest interest of a place, or NULL; `next` leads on. Under the gate of the place. */
+shoal_interest *shoal_store_interests_locked(shoal_thread *thread, uint32_t place);
+/* Takes it back. Under the same gate. */
+void shoal_store_interest_remove_locked(shoal_thread *thread, shoal_interest *interest);
+
+/* Someone who wants to see every item that goes because its time has come, or to make room. */
+typedef struct shoal_departures {
+    /* Called under the gate, when the key is gone and its item still whole; `change` is EXPIRED or
+     * EVICTED. It must not change keys. NULL: nobody. */
+    void (*gone)(void *context, shoal_thread *thread, const shoal_item *item, shoal_change change);
+    void *context;
+} shoal_departures;
+
+/* Sets who that is, before any thread uses the store. */
+void shoal_store_set_departures(shoal_store *store, const shoal_departures *departures);
+
+/* Changes of keys that this thread has made so far: a command that leaves it as it was has changed
+ * nothing. */
+uint64_t shoal_thread_changes(const shoal_thread *thread);
+/* Changes of keys of a place since the store was made. Any thread. */
+uint64_t shoal_store_changes_slot(const shoal_store *store, uint32_t place);
+
+#endif

@@ -31,7 +31,9 @@ static int close_box(void **state)
 
 /* "bar" as redis-server 7.0 dumps it. */
 static const char bar[] = "\x00\x03"
-                          "bar\n\x00\xe6\xbeI`\xeef\xfd\x17";
+                          "bar\n\x00\xe6\xbe"
+                          "I`\xee"
+                          "f\xfd\x17";
 #define BAR_SIZE (sizeof(bar) - 1)
 
 /* RESTORE key ttl payload, and at most two more words. */

@@ -40,7 +40,9 @@
 
 /* ---- listpacks ---- */
 
+/* Bytes in front of the elements: size of all, and count. */
 #define SHOAL_RDB__LISTPACK_HEAD 6u
+/* The byte behind them. */
 #define SHOAL_RDB__LISTPACK_END 0xffu
 /* Most bytes of the length behind an element. */
 #define SHOAL_RDB__BACK_MAX 5u

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * command/client_evict.c - maxmemory-clients: when the sessions of all workers together take more
- * than that, the largest go. Each worker looks when a session of its own has grown, and at the end of
- * each round, and ends sessions of its own as long as it has its share of all or more.
+ * than that, the largest go. Each worker looks when a session of its own has grown, and at the end
+ * of each round, and ends sessions of its own as long as it has its share of all or more.
  */
 #include "base/assert.h"
 #include "command/worker.h"

@@ -223,7 +223,8 @@ static bool open_zipmap(shoal_rdb__run *run, shoal_slice bytes)
     uint32_t told = (unsigned char)bytes.data[0];
     SHOAL_DEBUG_ASSERT(run->at <= run->end);
     run->told = told < ZIPMAP_LONG ? told * 2 : SHOAL_RDB__UNTOLD;
-    return (unsigned char)*run->end == ZIPMAP_END;
+    /* There never was one without fields. */
+    return run->at < run->end && (unsigned char)*run->end == ZIPMAP_END;
 }
 
 static bool next_in_zipmap(shoal_rdb__run *run, shoal_element *out)
@@ -236,6 +237,7 @@ static bool next_in_zipmap(shoal_rdb__run *run, shoal_element *out)
         if (left_of(run) < 4) return false;
         size = shoal_bytes_get_le32(run->at);
         run->at += 4;
+        if (size < ZIPMAP_LONG) return false;
     }
     if (value) {
         if (left_of(run) < 1) return false;

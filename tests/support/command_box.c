@@ -26,6 +26,7 @@ void command_box_open(command_box *box, uint32_t workers, bool cluster)
                      .hash_entries_max = 512,
                      .hash_value_size_max = 64,
                      .set_entries_max = 512,
+                     .integers_shared = true,
                      .zset_entries_max = 128,
                      .zset_member_size_max = 64,
                      .list_node_max = -2,

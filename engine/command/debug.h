@@ -10,6 +10,9 @@
 
 /* DEBUG PROTOCOL type */
 void shoal_debug__protocol(shoal_call *call);
+/* DEBUG MALLCTL name [value], DEBUG MALLCTL-STR name [value]. */
+void shoal_debug__mallctl(shoal_call *call);
+void shoal_debug__mallctl_text(shoal_call *call);
 /* DEBUG OBJECT key: how its value is kept. */
 void shoal_debug__object(shoal_call *call);
 /* DEBUG DIGEST: a digest of everything, the same wherever the same data is. */

@@ -227,6 +227,13 @@ void shoal_thread_refresh(shoal_thread *thread)
     shoal_thread_enter(thread, now);
 }
 
+void shoal_thread_tidy(shoal_thread *thread)
+{
+    SHOAL_ASSERT(thread->store != NULL);
+    SHOAL_ASSERT(thread->stamp != 0);
+    shoal_slab_tidy(&thread->slab);
+}
+
 shoal_time shoal_thread_now(const shoal_thread *thread)
 {
     SHOAL_DEBUG_ASSERT(thread->store != NULL);

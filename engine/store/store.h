@@ -354,6 +354,8 @@ void shoal_store_set_outer_waste(shoal_store *store, uint64_t bytes);
 /* True when other threads may have memory of this one, which comes back only when the thread looks
  * for it: with shoal_store_maintain, every few seconds even where that wants nothing. */
 bool shoal_thread_lends(const shoal_thread *thread);
+/* Gives back the memory that the thread has at hand, and takes in what others have given. */
+void shoal_thread_tidy(shoal_thread *thread);
 /* Frees retired memory only, a bounded amount: for a thread that cannot promise to come back soon,
  * and so must not begin with slots that others then leave to it. Inside enter and leave. */
 void shoal_store_reclaim(shoal_thread *thread, uint32_t budget_us);

@@ -94,6 +94,15 @@ static shoal_slice stem_beside(const shoal_list__chunk *chunk, shoal_list_end en
     return shoal_list__common(stem, other.bytes, stem.size) < STEM_COMMON_MIN ? none : stem;
 }
 
+/* What a chunk is made for at once that begins with an element of `need` bytes, in a list that is
+ * long: all the bytes it may have, unless the count of its elements will end it before. */
+static size_t eager_size(const shoal_list_limits *limits, size_t need)
+{
+    SHOAL_DEBUG_ASSERT(limits->count_max > 0);
+    uint64_t alike = (uint64_t)need * limits->count_max;
+    return alike < limits->bytes_max ? (size_t)alike : limits->bytes_max;
+}
+
 /* A chunk with one element, or NULL without memory; with room at `end` where it is not long. */
 static shoal_list__chunk *chunk_with(const shoal_list_edit *edit, shoal_list_end end,
                                      const shoal_element *element, shoal_slice stem)
@@ -101,7 +110,8 @@ static shoal_list__chunk *chunk_with(const shoal_list_edit *edit, shoal_list_end
     size_t need = shoal_list__chunk_need(element, stem);
     uint32_t bytes_max = edit->limits.bytes_max;
     size_t size = need;
-    if (need * 2 < bytes_max) size = is_eager(edit->list) ? bytes_max : need * 2;
+    if (need * 2 < bytes_max)
+        size = is_eager(edit->list) ? eager_size(&edit->limits, need) : need * 2;
     shoal_list__chunk *chunk = shoal_list__chunk_make(edit->account, size, stem);
     if (chunk == NULL) return NULL;
     shoal_list__chunk_first(chunk, size == need ? SHOAL_LIST_TAIL : end, element);

@@ -356,7 +356,8 @@ shoal_list__outcome shoal_list__grow(const shoal_list_edit *edit, shoal_list__ch
     if (need > bytes_max || old->size >= bytes_max) return SHOAL_LIST__FULL;
     size_t size = old->size + (size_t)old->size / (old->size < SMALL_STEPS_MAX ? 8 : 4);
     if (size < need) size = need;
-    if (eager || size > bytes_max) size = bytes_max;
+    /* Where elements are counted, a chunk has been made for as many as it may have. */
+    if ((eager && edit->limits.count_max == UINT32_MAX) || size > bytes_max) size = bytes_max;
 
     shoal_list__chunk *larger = NULL;
     if (old->stem_size == 0 && old->count > 0) {

@@ -315,8 +315,10 @@ bool shoal_block__cancel(shoal_errand *errand, shoal_unblock why)
     uint32_t seen = shoal_load_acquire(&errand->waiting), next;
     do {
         if (REASON(seen) != SHOAL_UNBLOCK__NONE || STATE(seen) == DONE) return false;
-        /* Before its first run only the end of its session can be foreseen. */
-        if (STATE(seen) == NONE && why != SHOAL_UNBLOCK__GONE) return false;
+        /* Before its first run only the end of its session can be foreseen. Its time can be over in
+         * that run: where it runs the clock may be behind, and it has told before it waits. */
+        if (STATE(seen) == NONE && why != SHOAL_UNBLOCK__GONE && why != SHOAL_UNBLOCK__TIMEOUT)
+            return false;
         next = (uint32_t)why << 8 | (STATE(seen) == WAITING ? WOKEN : STATE(seen));
         /* pair: errand.waiting */
     } while (!shoal_cas_acq_rel(&errand->waiting, &seen, next));

@@ -84,8 +84,7 @@ static inline bool adds_data(const shoal_session *session, const shoal_command *
     SHOAL_DEBUG_ASSERT(command != NULL);
     if (__builtin_expect(session->multi == NULL, 1))
         return (command->flags & SHOAL_FLAG_DENYOOM) != 0;
-    if (command->id == SHOAL_COMMAND_EXEC)
-        return (session->multi->flags & SHOAL_FLAG_DENYOOM) != 0;
+    if (command->id == SHOAL_COMMAND_EXEC) return (session->multi->flags & SHOAL_FLAG_DENYOOM) != 0;
     return !shoal_multi__runs_at_once(command);
 }
 

@@ -36,6 +36,7 @@ static uint32_t deciseconds(int64_t mono_us)
 
 static uint64_t count_keys(const shoal_store *store, bool volatile_only)
 {
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
     SHOAL_DEBUG_ASSERT(store->database_count > 0);
     uint64_t keys = 0;
     for (uint32_t db = 0; db < store->database_count; db++) {
@@ -47,6 +48,8 @@ static uint64_t count_keys(const shoal_store *store, bool volatile_only)
 
 static int64_t count_part(const shoal_store *store)
 {
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    SHOAL_DEBUG_ASSERT(store->database_count > 0);
     int64_t keys = 0;
     for (uint32_t i = 0; i < store->thread_count; i++)
         keys += shoal_load_relaxed(&store->threads[i].counters.keys_part);
@@ -56,6 +59,8 @@ static int64_t count_part(const shoal_store *store)
 /* Keys that fit into the limit of bytes if those to come are like those that are there. */
 static uint64_t fitting(const shoal_store *store, uint64_t keys)
 {
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    SHOAL_DEBUG_ASSERT(store->database_count > 0);
     const shoal_evict_shared *shared = &store->evict;
     int64_t limit = shoal_load_relaxed(&shared->limits[MEASURE_BYTES]);
     int64_t used = shoal_load_relaxed(&shared->promised[MEASURE_BYTES]);
@@ -65,6 +70,8 @@ static uint64_t fitting(const shoal_store *store, uint64_t keys)
 
 void shoal_clock__survey(shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     shoal_policy_view *view = &thread->evictor.view;
     uint64_t keys = count_keys(thread->store, thread->evictor.policy->volatile_only);
@@ -87,6 +94,7 @@ void shoal_clock__survey(shoal_thread *thread)
 /* How long clock 0 may stand still. */
 static int64_t patience_us(const shoal_evict_shared *shared, uint32_t codes, int64_t mono_us)
 {
+    SHOAL_DEBUG_ASSERT(shared != NULL);
     uint32_t tick = shoal_load_relaxed(&shared->ticks[0]);
     uint32_t reach = codes * 7 / 8;
     uint32_t oldest = tick > reach ? tick - reach : 0;
@@ -99,6 +107,8 @@ static int64_t patience_us(const shoal_evict_shared *shared, uint32_t codes, int
 /* A tick of clock 0 began at that time. */
 static void note_tick(shoal_thread *thread, uint32_t tick, int64_t began_us)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_DEBUG_ASSERT(began_us >= 0);
     shoal_evict_shared *shared = &thread->store->evict;
     uint32_t counted = (uint32_t)shoal_load_relaxed(&shared->counted[0]);
@@ -112,6 +122,8 @@ static void note_tick(shoal_thread *thread, uint32_t tick, int64_t began_us)
 /* Fetches what the clocks show. */
 static void fetch(shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     const shoal_evict_shared *shared = &thread->store->evict;
     shoal_evictor *evictor = &thread->evictor;
     uint32_t threads = thread->store->thread_count;
@@ -129,6 +141,8 @@ static void fetch(shoal_thread *thread)
 /* Nothing has ticked for a while: a tick begins, at the time when the one before was last used. */
 static void tick_by_time(shoal_thread *thread, shoal_time before)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     shoal_evict_shared *shared = &thread->store->evict;
     int64_t due_us = shoal_load_relaxed(&shared->tick_due_us);
     int64_t patience = patience_us(shared, thread->evictor.view.codes, thread->now.mono_us);
@@ -146,6 +160,8 @@ static void tick_by_time(shoal_thread *thread, shoal_time before)
 
 void shoal_clock__enter(shoal_thread *thread, shoal_time before)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     shoal_evict_shared *shared = &thread->store->evict;
     shoal_policy_view *view = &thread->evictor.view;
@@ -163,6 +179,8 @@ void shoal_clock__enter(shoal_thread *thread, shoal_time before)
 /* Moves a clock on by what has been counted. */
 static void advance(shoal_thread *thread, uint32_t clock, uint32_t events)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     shoal_evict_shared *shared = &thread->store->evict;
     shoal_evictor *evictor = &thread->evictor;
     uint64_t total = shoal_add_relaxed(&shared->counted[clock], events) + events;
@@ -187,6 +205,8 @@ static void advance(shoal_thread *thread, uint32_t clock, uint32_t events)
 
 void shoal_clock__flush(shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     shoal_evictor *evictor = &thread->evictor;
     shoal_clock__survey(thread);
@@ -203,6 +223,7 @@ void shoal_clock__flush(shoal_thread *thread)
 
 int64_t shoal_clock__since_ms(const shoal_thread *thread, uint32_t age)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
     SHOAL_DEBUG_ASSERT(age < TICK_RING);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     if (age == 0) return 0;
@@ -215,6 +236,7 @@ int64_t shoal_clock__since_ms(const shoal_thread *thread, uint32_t age)
 
 uint32_t shoal_policy_events_since(const shoal_policy_view *view, uint32_t age)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
     SHOAL_DEBUG_ASSERT(age < TICK_RING);
     SHOAL_DEBUG_ASSERT(view->shared != NULL);
     uint32_t began =

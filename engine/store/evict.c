@@ -77,6 +77,7 @@ typedef struct search {
 
 void shoal_evict__count(shoal_thread *thread, uint8_t byte, int64_t change)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
     SHOAL_DEBUG_ASSERT(change == 1 || change == -1);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     shoal_evictor *evictor = &thread->evictor;
@@ -88,6 +89,7 @@ void shoal_evict__count(shoal_thread *thread, uint8_t byte, int64_t change)
 
 uint8_t shoal_evict__arrive(shoal_thread *thread, const shoal_key *key, int64_t expires_ms)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     shoal_evictor *evictor = &thread->evictor;
     if (evictor->exempt != 0 && expires_ms < 0) return SHOAL_POLICY_EXEMPT;
@@ -107,6 +109,8 @@ uint8_t shoal_evict__arrive(shoal_thread *thread, const shoal_key *key, int64_t 
 void shoal_evict__replace(shoal_thread *thread, const shoal_key *key, _Atomic uint8_t *age,
                           const shoal_item *before, const shoal_item *after)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     shoal_evictor *evictor = &thread->evictor;
     bool was_volatile = (before->head & ITEM_VOLATILE) != 0;
@@ -126,6 +130,8 @@ void shoal_evict__replace(shoal_thread *thread, const shoal_key *key, _Atomic ui
  * can tell. */
 static uint8_t adopt(shoal_evictor *evictor, const shoal_item *item)
 {
+    SHOAL_DEBUG_ASSERT(evictor->policy != NULL);
+    SHOAL_DEBUG_ASSERT(item != NULL);
     shoal_arrival arrival = {.expires_ms = shoal_item_expires_ms(item)};
     if (evictor->exempt != 0 && arrival.expires_ms < 0) return SHOAL_POLICY_EXEMPT;
     return evictor->policy->arrive(&evictor->view, arrival);
@@ -134,6 +140,8 @@ static uint8_t adopt(shoal_evictor *evictor, const shoal_item *item)
 /* Writes the byte of a key that stays. */
 static void rewrite(shoal_thread *thread, _Atomic uint8_t *age, uint8_t before, uint8_t after)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_DEBUG_ASSERT(after < thread->evictor.view.codes);
     if (after == before) return;
     shoal_store_relaxed(age, after);
@@ -146,6 +154,7 @@ static void rewrite(shoal_thread *thread, _Atomic uint8_t *age, uint8_t before, 
 /* Moves the threshold of a part. */
 static void steer(shoal_evictor *evictor, uint32_t part, int32_t by)
 {
+    SHOAL_DEBUG_ASSERT(evictor->policy != NULL);
     SHOAL_DEBUG_ASSERT(part < SHOAL_POLICY_PARTS);
     const int32_t most = (int32_t)SHOAL_RANK_MAX * THRESHOLD_ONE;
     int32_t threshold = evictor->thresholds[part] + by;
@@ -159,6 +168,7 @@ static void steer(shoal_evictor *evictor, uint32_t part, int32_t by)
  * ones. */
 static void relent(shoal_evictor *evictor, uint32_t looks)
 {
+    SHOAL_DEBUG_ASSERT(evictor->policy != NULL);
     SHOAL_DEBUG_ASSERT(looks > 0);
     uint32_t parts = evictor->policy->part == NULL ? 1 : SHOAL_POLICY_PARTS;
     for (uint32_t i = 0; i < parts; i++) {
@@ -170,6 +180,8 @@ static void relent(shoal_evictor *evictor, uint32_t looks)
 /* Takes note of a key that the policy has judged. */
 static void weigh(shoal_evictor *evictor, search *at, uint32_t part, shoal_ripe found)
 {
+    SHOAL_DEBUG_ASSERT(evictor->policy != NULL);
+    SHOAL_DEBUG_ASSERT(at != NULL);
     SHOAL_DEBUG_ASSERT(part < SHOAL_POLICY_PARTS);
     shoal_pool *pool = &evictor->pools[part];
     at->passed++;
@@ -189,6 +201,8 @@ static void weigh(shoal_evictor *evictor, search *at, uint32_t part, shoal_ripe 
 static void pass_entry(shoal_thread *thread, search *at, const shoal_stretch *stretch,
                        _Atomic uint8_t *age, uint64_t entry)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     shoal_evictor *evictor = &thread->evictor;
     SHOAL_DEBUG_ASSERT(shoal_entry__is_item(entry));
     uint8_t byte = shoal_load_relaxed(age);
@@ -210,6 +224,8 @@ static void pass_entry(shoal_thread *thread, search *at, const shoal_stretch *st
 /* Passes the chain of a home bucket. */
 static void pass_chain(shoal_thread *thread, search *at, const shoal_stretch *stretch)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(at->place) < thread->store->database_count);
     for (shoal_bucket *bucket = stretch->bucket; bucket != NULL;) {
         uint64_t entry = 0;
@@ -227,6 +243,8 @@ static void pass_chain(shoal_thread *thread, search *at, const shoal_stretch *st
 /* True when the search is over: it has what it wanted, or may go on no longer. */
 static bool is_over(const shoal_evictor *evictor, const search *at)
 {
+    SHOAL_DEBUG_ASSERT(evictor->policy != NULL);
+    SHOAL_DEBUG_ASSERT(at != NULL);
     if (at->units <= 0) return true;
     if (at->wanted == 0) return false;
     uint32_t count = evictor->pools[at->part].count;
@@ -239,6 +257,8 @@ static bool is_over(const shoal_evictor *evictor, const search *at)
 /* Passes home buckets of a slot, from where the hand is to the end of their leaf at most. */
 static void pass_leaf(shoal_thread *thread, search *at, uint32_t place)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     shoal_hand *hand = &thread->evictor.hand;
     /* pair: leaf.publish */
     uint64_t word = shoal_load_acquire(shoal_store__word(thread->store, place));
@@ -257,6 +277,8 @@ static void pass_leaf(shoal_thread *thread, search *at, uint32_t place)
 /* Takes the next chunk. False when as many have been taken as there are: nothing more will come. */
 static bool take_chunk(shoal_thread *thread, search *at)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     shoal_store *store = thread->store;
     shoal_hand *hand = &thread->evictor.hand;
     uint32_t chunks = store->database_count * MAP_WORDS;
@@ -277,6 +299,8 @@ static bool take_chunk(shoal_thread *thread, search *at)
 /* Passes keys until the search is over. */
 static void pass(shoal_thread *thread, search *at)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     shoal_hand *hand = &thread->evictor.hand;
     while (!is_over(&thread->evictor, at)) {
@@ -294,6 +318,8 @@ static void pass(shoal_thread *thread, search *at)
 
 int64_t shoal_evict__pass(shoal_thread *thread, int64_t units)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     search at = {.units = units, .looks = 1};
     pass(thread, &at);
@@ -306,6 +332,8 @@ int64_t shoal_evict__pass(shoal_thread *thread, int64_t units)
  * many more do. */
 static shoal_ghost *make_ghost(shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     shoal_store *store = thread->store;
     shoal_ghost *ghost = shoal_load_acquire(&store->evict.ghost); /* pair: evict.ghost */
     if (!thread->evictor.policy->remembers) return ghost;
@@ -333,6 +361,7 @@ static shoal_ghost *make_ghost(shoal_thread *thread)
 /* Evicts the key of an item, if it is still there and may go. */
 static bool evict(shoal_thread *thread, uint32_t place, const shoal_item *item, bool remember)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
     SHOAL_DEBUG_ASSERT(item != NULL);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     if (!shoal_limbo__reserve(thread, 1)) return false;
@@ -363,6 +392,8 @@ static bool evict(shoal_thread *thread, uint32_t place, const shoal_item *item, 
  * come into its place: then that is looked at instead. */
 static uint64_t find_again(const shoal_thread *thread, shoal_ripe ripe, _Atomic uint8_t **age)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_DEBUG_ASSERT(ripe.position < POSITION_END);
     /* pair: leaf.publish */
     uint64_t word = shoal_load_acquire(shoal_store__word(thread->store, ripe.place));
@@ -385,6 +416,8 @@ static uint64_t find_again(const shoal_thread *thread, shoal_ripe ripe, _Atomic 
  * may not be ripe any more. */
 static bool take(shoal_thread *thread, shoal_ripe ripe, bool spares_none)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     shoal_evictor *evictor = &thread->evictor;
     _Atomic uint8_t *age = NULL;
     uint64_t entry = find_again(thread, ripe, &age);
@@ -405,6 +438,7 @@ static bool take(shoal_thread *thread, shoal_ripe ripe, bool spares_none)
  * young only because the hand has spared them together. The ripest is taken as ripe. */
 static void lower(shoal_thread *thread, search *at)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
     SHOAL_DEBUG_ASSERT(at->wanted > 0);
     shoal_evictor *evictor = &thread->evictor;
     int32_t by = at->ripest.rank * THRESHOLD_ONE - evictor->thresholds[at->part];
@@ -419,6 +453,8 @@ static void lower(shoal_thread *thread, search *at)
 /* Passes keys until some of a part are ripe. False when there is none. */
 static bool look_for(shoal_thread *thread, uint32_t part, int64_t *units)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     shoal_evictor *evictor = &thread->evictor;
     uint32_t effort = shoal_load_relaxed(&thread->store->evict.effort);
     uint32_t many = evictor->view.keys / KEYS_A_VICTIM;
@@ -438,6 +474,8 @@ static bool look_for(shoal_thread *thread, uint32_t part, int64_t *units)
 /* The next ripe key, of the part whose turn it is if that has any. False when there is none. */
 static bool next_ripe(shoal_thread *thread, int64_t *units, shoal_ripe *ripe)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     shoal_evictor *evictor = &thread->evictor;
     const shoal_policy *policy = evictor->policy;
     uint32_t part = policy->next == NULL ? 0 : policy->next(&evictor->view);
@@ -458,6 +496,8 @@ static bool next_ripe(shoal_thread *thread, int64_t *units, shoal_ripe *ripe)
  * time left to find another. */
 static bool evict_one(shoal_thread *thread, int64_t *units)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_DEBUG_ASSERT(thread->draining);
     shoal_ripe ripe;
     while (next_ripe(thread, units, &ripe)) {
@@ -471,6 +511,7 @@ static bool evict_one(shoal_thread *thread, int64_t *units)
 
 bool shoal_evict__one(shoal_thread *thread, int64_t *units)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     SHOAL_DEBUG_ASSERT(thread->evictor.policy->evicts);
     /* What was handed over to the gates that are let go here runs later: we may be inside another
@@ -492,6 +533,8 @@ bool shoal_evict__one(shoal_thread *thread, int64_t *units)
 
 void shoal_evict__clear(shoal_store *store)
 {
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    SHOAL_DEBUG_ASSERT(store->database_count > 0);
     SHOAL_ASSERT(store->threads != NULL);
     shoal_ghost *ghost = shoal_load_acquire(&store->evict.ghost); /* pair: evict.ghost */
     if (ghost == NULL) return;

@@ -39,6 +39,7 @@ void shoal_ghost__init(shoal_ghost *ghost, uint32_t keys)
 
 static shoal_ghost_set *set_of(shoal_ghost *ghost, uint64_t hash)
 {
+    SHOAL_DEBUG_ASSERT(ghost != NULL);
     uint64_t index = (hash >> 32) * ghost->set_count >> 32;
     SHOAL_DEBUG_ASSERT(index < ghost->set_count);
     return &ghost->sets[index];
@@ -64,6 +65,7 @@ static uint64_t lanes_mask(uint32_t lanes)
 
 void shoal_ghost__add(shoal_ghost *ghost, uint64_t hash)
 {
+    SHOAL_DEBUG_ASSERT(ghost != NULL);
     SHOAL_DEBUG_ASSERT(ghost->lanes > 0 && ghost->lanes <= SET_LANES);
     shoal_ghost_set *set = set_of(ghost, hash);
     uint64_t carry = fingerprint(hash);
@@ -86,6 +88,7 @@ void shoal_ghost__add(shoal_ghost *ghost, uint64_t hash)
 
 bool shoal_ghost__take(shoal_ghost *ghost, uint64_t hash)
 {
+    SHOAL_DEBUG_ASSERT(ghost != NULL);
     SHOAL_DEBUG_ASSERT(ghost->lanes > 0 && ghost->lanes <= SET_LANES);
     shoal_ghost_set *set = set_of(ghost, hash);
     uint64_t wanted = fingerprint(hash) * LANE_ONES;

@@ -340,8 +340,6 @@ void shoal_write__enter(shoal_thread *thread, const shoal_key *key, const shoal_
 /* True and `*integer` when a string is to be kept as one. */
 bool shoal_write__is_integer(shoal_slice value, int64_t *integer);
 
-/* ---- pin.c ---- */
-
 /* Asked before an item of SHOAL_PIN_SIZE_MIN or more is freed: true when it is pinned; then who
  * lets go of it last will free it. */
 bool shoal_pin__owes(shoal_thread *thread, const shoal_item *item);

@@ -42,6 +42,8 @@ static const int64_t piece_max[MEASURES] = {[MEASURE_BYTES] = 64 << 10, [MEASURE
 
 int64_t shoal_limits__measure(const shoal_thread *thread, shoal_measure measure)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_DEBUG_ASSERT(measure < MEASURES);
     if (measure == MEASURE_KEYS) return thread->evictor.keys;
     return shoal_load_relaxed(&thread->counters.bytes) -
@@ -51,6 +53,7 @@ int64_t shoal_limits__measure(const shoal_thread *thread, shoal_measure measure)
 
 bool shoal_limits__is_tight(const shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_DEBUG_ASSERT(thread->store != NULL);
     int64_t limit = shoal_load_relaxed(&thread->store->evict.limits[MEASURE_BYTES]);
     return shoal_load_relaxed(&thread->counters.bytes_limbo) > limit / TIGHT_SHARE;
@@ -114,6 +117,8 @@ void shoal_limits__init(shoal_store *store)
 
 void shoal_limits__adopt(shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     shoal_evict_shared *shared = &thread->store->evict;
     shoal_evictor *evictor = &thread->evictor;
     evictor->version = shoal_load_acquire(&shared->version); /* pair: evict.limits */
@@ -146,12 +151,16 @@ void shoal_limits__adopt(shoal_thread *thread)
 /* What of `need` the allowance does not cover. */
 static int64_t lacking(const shoal_thread *thread, shoal_measure measure, int64_t need)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_DEBUG_ASSERT(need >= 0);
     return shoal_limits__measure(thread, measure) + need - thread->evictor.allowance.of[measure];
 }
 
 bool shoal_limits__fit(const shoal_thread *thread, const shoal_amounts *need)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     for (uint32_t i = 0; i < MEASURES; i++) {
         if (lacking(thread, i, need->of[i]) > 0) return false;
     }
@@ -162,6 +171,8 @@ bool shoal_limits__fit(const shoal_thread *thread, const shoal_amounts *need)
  * added (claim L1). */
 static bool promise(shoal_thread *thread, shoal_measure measure, int64_t need, int64_t spare)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     shoal_evict_shared *shared = &thread->store->evict;
     int64_t short_of = lacking(thread, measure, need);
     if (short_of <= 0) return true;
@@ -185,6 +196,8 @@ static bool promise(shoal_thread *thread, shoal_measure measure, int64_t need, i
 
 static bool promise_all(shoal_thread *thread, const shoal_amounts *need)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     for (uint32_t i = 0; i < MEASURES; i++) {
         if (!promise(thread, i, need->of[i], 0)) return false;
     }
@@ -194,6 +207,8 @@ static bool promise_all(shoal_thread *thread, const shoal_amounts *need)
 /* Gives back what the thread has not used beyond `need`, but for `keep`. */
 static void give_back(shoal_thread *thread, shoal_measure measure, int64_t need, int64_t keep)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_DEBUG_ASSERT(keep >= 0);
     int64_t unused = -lacking(thread, measure, need);
     if (unused <= keep) return;
@@ -203,6 +218,8 @@ static void give_back(shoal_thread *thread, shoal_measure measure, int64_t need,
 
 static bool is_over(const shoal_store *store)
 {
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    SHOAL_DEBUG_ASSERT(store->database_count > 0);
     for (uint32_t i = 0; i < MEASURES; i++) {
         if (shoal_load_relaxed(&store->evict.promised[i]) >
             shoal_load_relaxed(&store->evict.limits[i]))
@@ -215,6 +232,8 @@ static bool is_over(const shoal_store *store)
  * the limit any more. */
 static bool settle(shoal_thread *thread, const shoal_amounts *need)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     if (LIKELY(!is_over(thread->store))) return true;
     for (uint32_t i = 0; i < MEASURES; i++) give_back(thread, i, need->of[i], 0);
     return !is_over(thread->store);
@@ -223,6 +242,8 @@ static bool settle(shoal_thread *thread, const shoal_amounts *need)
 /* The same in truth: sums of all threads, who may have free what they do not need. */
 static bool is_really_over(const shoal_store *store)
 {
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    SHOAL_DEBUG_ASSERT(store->database_count > 0);
     for (uint32_t i = 0; i < MEASURES; i++) {
         if (i == MEASURE_KEYS) continue;
         int64_t limit = shoal_load_relaxed(&store->evict.limits[i]);
@@ -240,6 +261,8 @@ static bool is_really_over(const shoal_store *store)
  * limit; `*any` when something was evicted. */
 static bool make_room(shoal_thread *thread, const shoal_amounts *need, int64_t units, bool *any)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     bool evicts = thread->evictor.policy->evicts;
     for (;;) {
@@ -253,12 +276,16 @@ static bool make_room(shoal_thread *thread, const shoal_amounts *need, int64_t u
 
 static int64_t step_units(const shoal_store *store)
 {
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    SHOAL_DEBUG_ASSERT(store->database_count > 0);
     return (int64_t)shoal_load_relaxed(&store->evict.step_us) * EVICT_UNITS_PER_US;
 }
 
 /* Remembers since when something is above its limit. */
 static void note_excess(shoal_thread *thread, bool over)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     shoal_evict_shared *shared = &thread->store->evict;
     int64_t since_us = shoal_load_relaxed(&shared->exceeded_since_us);
     int64_t now_us = thread->now.mono_us > 0 ? thread->now.mono_us : 1;
@@ -269,6 +296,7 @@ static void note_excess(shoal_thread *thread, bool over)
 
 bool shoal_limits__room(shoal_thread *thread, shoal_amounts need)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
     SHOAL_ASSERT(thread->stamp != 0);
     SHOAL_ASSERT(thread->account.bytes == 0);
     bool any = false;
@@ -284,6 +312,8 @@ bool shoal_limits__room(shoal_thread *thread, shoal_amounts need)
 
 bool shoal_store_admit(shoal_thread *thread)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_ASSERT(thread->stamp != 0);
     const shoal_amounts nothing = {{0}};
     if (LIKELY(!thread->evictor.pressed && shoal_limits__fit(thread, &nothing))) return true;
@@ -297,6 +327,8 @@ bool shoal_store_admit(shoal_thread *thread)
 
 bool shoal_limits__maintain(shoal_thread *thread, int64_t units)
 {
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_ASSERT(thread->stamp != 0);
     const shoal_amounts nothing = {{0}};
     shoal_evictor *evictor = &thread->evictor;
@@ -317,12 +349,14 @@ bool shoal_limits__maintain(shoal_thread *thread, int64_t units)
 
 void shoal_thread_charge(shoal_thread *thread, int64_t bytes)
 {
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_ASSERT(thread->store != NULL);
     shoal_bump_relaxed(&thread->counters.bytes_charged, bytes);
 }
 
 void shoal_thread_set_quiet(shoal_thread *thread, bool quiet)
 {
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_ASSERT(thread->store != NULL);
     thread->evictor.quiet = quiet;
 }

@@ -33,18 +33,24 @@ static uint32_t at_least_one(uint64_t number)
 
 static uint32_t lru_age(const shoal_policy_view *view, uint8_t byte)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     SHOAL_DEBUG_ASSERT(byte < view->codes);
     return (view->ticks[0] - byte) & (view->codes - 1);
 }
 
 static uint8_t lru_now(const shoal_policy_view *view)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     SHOAL_DEBUG_ASSERT(view->codes == 256 || view->codes == 128);
     return (uint8_t)(view->ticks[0] & (view->codes - 1));
 }
 
 static uint8_t lru_arrive(shoal_policy_view *view, shoal_arrival arrival)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     (void)arrival;
     view->events[0]++;
     return lru_now(view);
@@ -52,6 +58,8 @@ static uint8_t lru_arrive(shoal_policy_view *view, shoal_arrival arrival)
 
 static uint8_t lru_use(shoal_policy_view *view, uint8_t byte)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     (void)byte;
     return lru_now(view);
 }
@@ -59,6 +67,8 @@ static uint8_t lru_use(shoal_policy_view *view, uint8_t byte)
 /* The byte of a key that must not come round. */
 static uint8_t lru_clamp(const shoal_policy_view *view, uint8_t byte)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     uint32_t old = view->codes * LRU_OLD / SIXTEENTHS;
     if (lru_age(view, byte) <= old) return byte;
     return (uint8_t)((view->ticks[0] - old) & (view->codes - 1));
@@ -66,6 +76,8 @@ static uint8_t lru_clamp(const shoal_policy_view *view, uint8_t byte)
 
 static shoal_verdict lru_judge(shoal_policy_view *view, uint8_t byte)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     uint8_t kept = lru_clamp(view, byte);
     uint32_t rank = lru_age(view, kept) * (256 / view->codes) + 1;
     SHOAL_DEBUG_ASSERT(rank <= SHOAL_RANK_MAX);
@@ -77,6 +89,8 @@ static shoal_verdict lru_judge(shoal_policy_view *view, uint8_t byte)
  * as there are keys. */
 static shoal_pace lru_pace(const shoal_policy_view *view, uint32_t clock)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     SHOAL_DEBUG_ASSERT(clock < SHOAL_POLICY_CLOCKS);
     uint32_t target = view->codes * LRU_TARGET / SIXTEENTHS;
     uint32_t pass = view->codes / 8;
@@ -92,18 +106,24 @@ static shoal_pace lru_pace(const shoal_policy_view *view, uint32_t clock)
 
 static shoal_verdict none_judge(shoal_policy_view *view, uint8_t byte)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     SHOAL_DEBUG_ASSERT(byte < view->codes);
     return (shoal_verdict){.byte = lru_clamp(view, byte)};
 }
 
 static shoal_pace none_pace(const shoal_policy_view *view, uint32_t clock)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     SHOAL_DEBUG_ASSERT(clock < SHOAL_POLICY_CLOCKS);
     return (shoal_pace){.events = UINT32_MAX, .pass = clock == 0 ? view->codes / 8 : 0};
 }
 
 static shoal_verdict random_judge(shoal_policy_view *view, uint8_t byte)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     uint64_t rank = 1 + shoal_prng_below(view->prng, SHOAL_RANK_MAX);
     return (shoal_verdict){.rank = (uint8_t)rank, .byte = lru_clamp(view, byte)};
 }
@@ -126,12 +146,16 @@ static const uint8_t lfu_counter[LFU_LEVELS + 1] = {0,   1,   2,   3,   4,   5, 
 /* What the clock of LFU shows: units of lfu-decay-time. */
 static uint32_t lfu_units(const shoal_policy_view *view)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     if (view->lfu_decay_minutes == 0) return 0;
     return (uint32_t)(view->now_ms / MS_PER_MINUTE / view->lfu_decay_minutes);
 }
 
 static uint8_t lfu_byte(const shoal_policy_view *view, uint32_t level)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     SHOAL_DEBUG_ASSERT(level < LFU_LEVELS);
     uint32_t ages = view->codes / LFU_LEVELS;
     return (uint8_t)((lfu_units(view) & (ages - 1)) << LFU_BITS | level);
@@ -141,6 +165,8 @@ static uint8_t lfu_byte(const shoal_policy_view *view, uint32_t level)
  * each unit, of a coarse level by chance. */
 static uint32_t lfu_level(const shoal_policy_view *view, uint8_t byte)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     uint32_t ages = view->codes / LFU_LEVELS;
     uint32_t level = byte % LFU_LEVELS;
     uint32_t units = (lfu_units(view) - (byte >> LFU_BITS)) & (ages - 1);
@@ -158,6 +184,8 @@ static uint32_t lfu_level(const shoal_policy_view *view, uint8_t byte)
 
 static uint8_t lfu_arrive(shoal_policy_view *view, shoal_arrival arrival)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     (void)arrival;
     return lfu_byte(view, LFU_INITIAL);
 }
@@ -165,6 +193,8 @@ static uint8_t lfu_arrive(shoal_policy_view *view, shoal_arrival arrival)
 /* Uses that take Redis's counter from one level to the next, on average. */
 static uint64_t lfu_uses(const shoal_policy_view *view, uint32_t level)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     SHOAL_DEBUG_ASSERT(level < LFU_LEVELS);
     uint64_t uses = 0;
     for (uint32_t at = lfu_counter[level]; at < lfu_counter[level + 1]; at++) {
@@ -176,6 +206,8 @@ static uint64_t lfu_uses(const shoal_policy_view *view, uint32_t level)
 
 static uint8_t lfu_use(shoal_policy_view *view, uint8_t byte)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     uint32_t level = lfu_level(view, byte);
     if (level + 1 < LFU_LEVELS && shoal_prng_below(view->prng, lfu_uses(view, level)) == 0) level++;
     return lfu_byte(view, level);
@@ -183,6 +215,8 @@ static uint8_t lfu_use(shoal_policy_view *view, uint8_t byte)
 
 static shoal_verdict lfu_judge(shoal_policy_view *view, uint8_t byte)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     uint32_t level = lfu_level(view, byte);
     uint32_t rank = 1 + (LFU_LEVELS - 1 - level) * 8;
     SHOAL_DEBUG_ASSERT(rank <= SHOAL_RANK_MAX);
@@ -191,6 +225,8 @@ static shoal_verdict lfu_judge(shoal_policy_view *view, uint8_t byte)
 
 static shoal_pace lfu_pace(const shoal_policy_view *view, uint32_t clock)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     (void)view;
     (void)clock;
     return (shoal_pace){.events = UINT32_MAX};
@@ -198,6 +234,8 @@ static shoal_pace lfu_pace(const shoal_policy_view *view, uint32_t clock)
 
 static uint32_t lfu_frequency(const shoal_policy_view *view, uint8_t byte)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     return lfu_counter[lfu_level(view, byte)];
 }
 
@@ -205,6 +243,8 @@ static uint32_t lfu_frequency(const shoal_policy_view *view, uint8_t byte)
 
 static uint8_t ttl_arrive(shoal_policy_view *view, shoal_arrival arrival)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     if (arrival.expires_ms < 0) return 0;
     uint32_t hint = shoal_expire__hint(arrival.expires_ms, view->now_ms);
     /* Seven bits: a class less, and units two by two. */
@@ -213,6 +253,8 @@ static uint8_t ttl_arrive(shoal_policy_view *view, shoal_arrival arrival)
 
 static uint8_t ttl_use(shoal_policy_view *view, uint8_t byte)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     (void)view;
     return byte;
 }
@@ -228,6 +270,8 @@ static uint32_t logarithm16(uint64_t number)
 
 static shoal_verdict ttl_judge(shoal_policy_view *view, uint8_t byte)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     uint8_t hint = view->codes == 256 ? byte : (uint8_t)(byte * 2);
     int64_t left_ms = shoal_expire__hint_time(hint == 0 ? 1 : hint, view->now_ms) - view->now_ms;
     if (left_ms < 0) left_ms = 0;
@@ -262,23 +306,30 @@ typedef struct s3_state {
 /* Ticks that a byte of a queue tells apart. */
 static uint32_t s3_ages(const shoal_policy_view *view, uint32_t queue)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     return (queue == 0 ? S3_AGES_SMALL : S3_AGES_MAIN) * view->codes / 256;
 }
 
 /* Ticks from the beginning of a queue to its end. */
 static uint32_t s3_target(const shoal_policy_view *view, uint32_t queue)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     return queue == 0 ? s3_ages(view, 0) * 9 / 16 : s3_ages(view, 1) * 6 / 8;
 }
 
 /* Ticks that may pass between two visits of the hand before a byte comes round. */
 static uint32_t s3_slack(const shoal_policy_view *view, uint32_t queue)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     return queue == 0 ? s3_ages(view, 0) * 5 / 16 : s3_ages(view, 1) / 8 + 1;
 }
 
 static uint8_t s3_byte(const shoal_policy_view *view, s3_state state)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
     SHOAL_DEBUG_ASSERT(state.uses < (state.queue == 0 ? S3_SMALL : S3_MAIN));
     SHOAL_DEBUG_ASSERT(state.tick < s3_ages(view, state.queue));
     uint32_t first = state.queue == 0 ? 0 : S3_SMALL * s3_ages(view, 0);
@@ -287,6 +338,8 @@ static uint8_t s3_byte(const shoal_policy_view *view, s3_state state)
 
 static s3_state s3_state_of(const shoal_policy_view *view, uint8_t byte)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     uint32_t ages = s3_ages(view, 0);
     uint32_t code = byte;
     uint32_t queue = code >= S3_SMALL * ages;
@@ -301,6 +354,8 @@ static s3_state s3_state_of(const shoal_policy_view *view, uint8_t byte)
 /* The byte of a key that comes to a queue now. */
 static uint8_t s3_enter(shoal_policy_view *view, uint32_t queue, uint32_t uses)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     view->events[queue]++;
     uint32_t tick = view->ticks[queue] % s3_ages(view, queue);
     return s3_byte(view, (s3_state){queue, uses, tick});
@@ -308,16 +363,22 @@ static uint8_t s3_enter(shoal_policy_view *view, uint32_t queue, uint32_t uses)
 
 static uint32_t s3_part(const shoal_policy_view *view, uint8_t byte)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     return byte >= S3_SMALL * s3_ages(view, 0);
 }
 
 static uint8_t s3_arrive(shoal_policy_view *view, shoal_arrival arrival)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     return s3_enter(view, arrival.remembered, 0);
 }
 
 static uint8_t s3_use(shoal_policy_view *view, uint8_t byte)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     s3_state state = s3_state_of(view, byte);
     if (state.uses + 1 == (state.queue == 0 ? S3_SMALL : S3_MAIN)) return byte;
     return (uint8_t)(byte + s3_ages(view, state.queue));
@@ -326,6 +387,8 @@ static uint8_t s3_use(shoal_policy_view *view, uint8_t byte)
 /* Keys that the main queue has before any of it goes. */
 static uint32_t s3_main_size(const shoal_policy_view *view)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     return view->capacity - view->capacity / S3_SHARE;
 }
 
@@ -333,6 +396,8 @@ static uint32_t s3_main_size(const shoal_policy_view *view)
  * small one all the rest. */
 static uint32_t s3_size(const shoal_policy_view *view, uint32_t queue)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     if (queue == 1) return at_least_one(s3_main_size(view));
     if (!view->full) return view->capacity;
     return view->capacity > view->part_keys ? view->capacity - view->part_keys : 1;
@@ -341,6 +406,8 @@ static uint32_t s3_size(const shoal_policy_view *view, uint32_t queue)
 /* The queue that the next key is to leave: the main one when it has more than its share. */
 static uint32_t s3_next(const shoal_policy_view *view)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     return view->part_keys > s3_main_size(view) || view->part_keys >= view->keys;
 }
 
@@ -348,6 +415,8 @@ static uint32_t s3_next(const shoal_policy_view *view)
  * queue, goes round in it once more, or is ripe. */
 static shoal_verdict s3_judge(shoal_policy_view *view, uint8_t byte)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     s3_state state = s3_state_of(view, byte);
     uint32_t ages = s3_ages(view, state.queue);
     uint32_t now = view->ticks[state.queue] % ages;
@@ -366,12 +435,16 @@ static shoal_verdict s3_judge(shoal_policy_view *view, uint8_t byte)
 
 static uint8_t s3_spare(shoal_policy_view *view, uint8_t byte)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     s3_state state = s3_state_of(view, byte);
     return s3_enter(view, 1, state.queue == 0 ? 0 : state.uses - 1);
 }
 
 static shoal_pace s3_pace(const shoal_policy_view *view, uint32_t clock)
 {
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     SHOAL_DEBUG_ASSERT(clock < SHOAL_POLICY_CLOCKS);
     uint32_t target = s3_target(view, clock);
     uint32_t events = at_least_one(s3_size(view, clock) / target);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * store/table.h - what table.c, grow.c and walk.c do for the other files: leaves, spots in them, and
- * stretches of positions. Inside the store only.
+ * store/table.h - what table.c, grow.c and walk.c do for the other files: leaves, spots in them,
+ * and stretches of positions. Inside the store only.
  */
 #ifndef SHOAL_STORE_TABLE_H
 #define SHOAL_STORE_TABLE_H

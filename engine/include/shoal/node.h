@@ -89,7 +89,7 @@ typedef struct shoal_vitals {
     uint64_t allocator_active;    /* bytes of its pages in use */
     uint64_t allocator_resident;  /* bytes of its pages in memory */
     uint64_t memory_total;        /* bytes of the machine */
-    uint64_t memory_limit; /* bytes that the process may take, where that is less; else 0 */
+    uint64_t memory_limit;        /* bytes that the process may take, where that is less; else 0 */
     uint64_t cpu_user_us;         /* processor time of the process */
     uint64_t cpu_system_us;
     uint64_t cpu_user_main_us; /* of the control actor's thread */

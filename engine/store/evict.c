@@ -328,34 +328,40 @@ int64_t shoal_evict__pass(shoal_thread *thread, int64_t units)
 
 /* ---- evicting ---- */
 
-/* Makes a table for those that have gone, once it is known how many keys fit; and a larger one when
- * many more do. */
-static shoal_ghost *make_ghost(shoal_thread *thread)
+/* Puts a table for so many keys in the place of the one there is. */
+static void renew_ghost(shoal_thread *thread, uint32_t keys)
 {
-    SHOAL_DEBUG_ASSERT(thread->store != NULL);
-    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     shoal_store *store = thread->store;
-    shoal_ghost *ghost = shoal_load_acquire(&store->evict.ghost); /* pair: evict.ghost */
-    if (!thread->evictor.policy->remembers) return ghost;
-    uint64_t wanted = (uint64_t)thread->evictor.view.capacity * GHOST_PERCENT / 100;
-    if (wanted == 0) wanted = 1;
-    if (ghost != NULL && ghost->keys + ghost->keys / 2 >= wanted) return ghost;
-    size_t size = shoal_ghost__size((uint32_t)wanted);
-    if (!shoal_limbo__reserve(thread, 1)) return ghost;
+    size_t size = shoal_ghost__size(keys);
+    if (!shoal_limbo__reserve(thread, 1)) return;
     shoal_ghost *fresh = shoal_table__take(thread, size);
-    if (fresh == NULL) return ghost;
-    shoal_ghost__init(fresh, (uint32_t)wanted);
+    if (fresh == NULL) return;
+    shoal_ghost__init(fresh, keys);
+    shoal_ghost *before = shoal_load_acquire(&store->evict.ghost); /* pair: evict.ghost */
     /* pair: evict.ghost */
-    if (!shoal_cas_acq_rel(&store->evict.ghost, &ghost, fresh)) {
-        shoal_table__give(thread, fresh, size);
-        return ghost;
+    while (!shoal_cas_acq_rel(&store->evict.ghost, &before, fresh)) continue;
+    if (before == NULL) return;
+    uint64_t bytes = shoal_store__usable(store, shoal_ghost__size(before->keys), SHOAL_ALIGN_LINE);
+    shoal_limbo__retire(thread, CORPSE_GHOST, (uint64_t)(uintptr_t)before, bytes);
+}
+
+/* Sees to it that those that have gone lately are remembered, as many as the policy needs: when that
+ * takes a table that is much larger than the one there is, room for it is claimed first, and the
+ * table made when eviction has made that room. */
+static void tend_ghost(shoal_thread *thread)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    shoal_evict_shared *shared = &thread->store->evict;
+    if (LIKELY(!thread->evictor.policy->remembers)) return;
+    uint64_t wanted = (uint64_t)thread->evictor.view.capacity * GHOST_PERCENT / 100;
+    uint32_t keys = wanted > 0 ? (uint32_t)wanted : 1;
+    const shoal_ghost *ghost = shoal_load_acquire(&shared->ghost); /* pair: evict.ghost */
+    uint32_t claimed = shoal_limits__redeem(thread);
+    if (claimed > 0) {
+        renew_ghost(thread, claimed);
+    } else if (ghost == NULL || ghost->keys + ghost->keys / 2 < keys) {
+        shoal_limits__claim(thread->store, keys);
     }
-    if (ghost != NULL) {
-        size = shoal_ghost__size(ghost->keys);
-        uint64_t bytes = shoal_store__usable(store, size, SHOAL_ALIGN_LINE);
-        shoal_limbo__retire(thread, CORPSE_GHOST, (uint64_t)(uintptr_t)ghost, bytes);
-    }
-    return fresh;
 }
 
 /* Evicts the key of an item, if it is still there and may go. */
@@ -365,7 +371,8 @@ static bool evict(shoal_thread *thread, uint32_t place, const shoal_item *item, 
     SHOAL_DEBUG_ASSERT(item != NULL);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     if (!shoal_limbo__reserve(thread, 1)) return false;
-    shoal_ghost *ghost = remember ? make_ghost(thread) : NULL;
+    /* pair: evict.ghost */
+    shoal_ghost *ghost = remember ? shoal_load_acquire(&thread->store->evict.ghost) : NULL;
     if (!shoal_gate__take(thread, place)) {
         thread->evictor.careful = true;
         return false;
@@ -526,6 +533,7 @@ bool shoal_evict__one(shoal_thread *thread, int64_t *units)
     if (++thread->evictor.unsurveyed > thread->evictor.view.keys / SURVEYS_A_PASS) {
         thread->evictor.unsurveyed = 0;
         shoal_clock__survey(thread);
+        tend_ghost(thread);
     }
     if (shoal_clock__is_due(&thread->evictor)) shoal_clock__flush(thread);
     return evicted;

@@ -45,6 +45,9 @@ typedef struct shoal_evict_shared {
     _Atomic uint32_t chunks_foreign; /* to be taken whose bytes another policy has written */
     /* writer: who evicts, acq_rel. readers: any, acquire. pair: evict.ghost */
     _Atomic(shoal_ghost *) ghost;
+    /* Keys of a table of those that have gone for which room has been claimed, and is promised to
+     * whoever makes it; 0: none. */
+    _Atomic uint32_t ghost_claim;
     _Atomic int64_t exceeded_since_us, exceeded_us; /* since: 0 while nothing is above its limit */
     /* Of the last ticks of clock 0, when they began: in tenths of a second, monotonic, and in
      * events modulo 2^32. */
@@ -112,6 +115,10 @@ bool shoal_limits__room(shoal_thread *thread, shoal_amounts need);
 bool shoal_limits__fit(const shoal_thread *thread, const shoal_amounts *need);
 /* Work of the background towards the limits; true when there is more to do. */
 bool shoal_limits__maintain(shoal_thread *thread, int64_t units);
+/* Claims room for a table of so many keys that have gone, unless that is being done. */
+void shoal_limits__claim(shoal_store *store, uint32_t keys);
+/* The keys for which room was claimed, when there is room now: the thread makes the table. Else 0. */
+uint32_t shoal_limits__redeem(shoal_thread *thread);
 /* True when so much of the thread's waits to be freed that it shows beside a limit. */
 bool shoal_limits__is_tight(const shoal_thread *thread);
 /* What the thread has added of a measure, less what it has removed. */

@@ -255,6 +255,33 @@ static bool is_really_over(const shoal_store *store)
     return false;
 }
 
+/* ---- room for the table of those that have gone ---- */
+
+static int64_t ghost_bytes(const shoal_store *store, uint32_t keys)
+{
+    SHOAL_DEBUG_ASSERT(keys > 0);
+    return (int64_t)shoal_store__usable(store, shoal_ghost__size(keys), SHOAL_ALIGN_LINE);
+}
+
+void shoal_limits__claim(shoal_store *store, uint32_t keys)
+{
+    SHOAL_DEBUG_ASSERT(keys > 0);
+    uint32_t none = 0;
+    if (!shoal_cas_relaxed(&store->evict.ghost_claim, &none, keys)) return;
+    (void)shoal_add_relaxed(&store->evict.promised[MEASURE_BYTES], ghost_bytes(store, keys));
+}
+
+uint32_t shoal_limits__redeem(shoal_thread *thread)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    shoal_evict_shared *shared = &thread->store->evict;
+    uint32_t keys = shoal_load_relaxed(&shared->ghost_claim);
+    if (keys == 0 || is_over(thread->store)) return 0;
+    if (!shoal_cas_relaxed(&shared->ghost_claim, &keys, 0)) return 0;
+    thread->evictor.allowance.of[MEASURE_BYTES] += ghost_bytes(thread->store, keys);
+    return keys;
+}
+
 /* ---- making room ---- */
 
 /* Evicts until `need` fits, or the units are spent. True when it fits and nothing is above its
@@ -301,7 +328,12 @@ bool shoal_limits__room(shoal_thread *thread, shoal_amounts need)
     SHOAL_ASSERT(thread->account.bytes == 0);
     bool any = false;
     int64_t units = step_units(thread->store) + need.of[MEASURE_BYTES] / BYTES_A_UNIT;
+    int64_t before = shoal_limits__measure(thread, MEASURE_BYTES);
     bool room = make_room(thread, &need, units, &any);
+    /* What was above the limit before goes by and by: it is enough that this makes it no more. */
+    int64_t freed = before - shoal_limits__measure(thread, MEASURE_BYTES);
+    bool counted = shoal_load_relaxed(&thread->store->evict.limits[MEASURE_KEYS]) != INT64_MAX;
+    if (!room && any && !counted && freed >= need.of[MEASURE_BYTES]) return true;
     for (uint32_t i = 0; i < MEASURES && !room; i++) {
         int64_t limit = shoal_load_relaxed(&thread->store->evict.limits[i]);
         int64_t spare = limit / SPARE_SHARE > SPARE_MIN ? limit / SPARE_SHARE : SPARE_MIN;

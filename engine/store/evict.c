@@ -345,9 +345,9 @@ static void renew_ghost(shoal_thread *thread, uint32_t keys)
     shoal_limbo__retire(thread, CORPSE_GHOST, (uint64_t)(uintptr_t)before, bytes);
 }
 
-/* Sees to it that those that have gone lately are remembered, as many as the policy needs: when that
- * takes a table that is much larger than the one there is, room for it is claimed first, and the
- * table made when eviction has made that room. */
+/* Sees to it that those that have gone lately are remembered, as many as the policy needs: when
+ * that takes a table that is much larger than the one there is, room for it is claimed first, and
+ * the table made when eviction has made that room. */
 static void tend_ghost(shoal_thread *thread)
 {
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);

@@ -117,7 +117,8 @@ bool shoal_limits__fit(const shoal_thread *thread, const shoal_amounts *need);
 bool shoal_limits__maintain(shoal_thread *thread, int64_t units);
 /* Claims room for a table of so many keys that have gone, unless that is being done. */
 void shoal_limits__claim(shoal_store *store, uint32_t keys);
-/* The keys for which room was claimed, when there is room now: the thread makes the table. Else 0. */
+/* The keys for which room was claimed, when there is room now: the thread makes the table. Else
+ * 0. */
 uint32_t shoal_limits__redeem(shoal_thread *thread);
 /* True when so much of the thread's waits to be freed that it shows beside a limit. */
 bool shoal_limits__is_tight(const shoal_thread *thread);

@@ -157,6 +157,31 @@ static void a_timeout_and_pushes_give_one_answer_and_lose_nothing(void **state)
     explore((exploration){3, 2, 1000}, time_out_or_push, start_late, at_most_one_is_taken);
 }
 
+/* Where b holds the gate, it runs what a handed over, by a clock that is behind that of a's worker. */
+static void block_late_or_hold(uint32_t script)
+{
+    if (script == 1) send(&b, "UNLINK k1\r\n");
+    if (script == 0) {
+        send(&a, "BLPOP k1 0.001\r\n");
+        command_box_sleep(&box, 2);
+        command_box_round(&box, 0);
+    }
+}
+
+static void it_gave_up(void)
+{
+    settle();
+    client_got(&a, "*-1~");
+    client_got(&b, ":0~");
+}
+
+/* B4: whose time is over before its first run has ended does not wait for good. */
+static void a_timeout_during_the_first_run_is_not_lost(void **state)
+{
+    (void)state;
+    explore((exploration){2, 3, 1000}, block_late_or_hold, start_empty, it_gave_up);
+}
+
 static void unblock_or_push(uint32_t script)
 {
     if (script == 0) send(&c, "CLIENT UNBLOCK 1\r\n");
@@ -417,6 +442,7 @@ int main(void)
         FACT(a_push_is_not_missed_by_one_who_begins_to_wait),
         FACT(of_two_pushes_one_is_taken),
         FACT(a_timeout_and_pushes_give_one_answer_and_lose_nothing),
+        FACT(a_timeout_during_the_first_run_is_not_lost),
         FACT(unblocking_and_pushes_give_one_answer_and_lose_nothing),
         FACT(who_goes_leaves_the_element_to_the_next),
         FACT(two_who_wait_take_one_each),

@@ -69,6 +69,8 @@ void shoal_interleave_point(void);
     (SHOAL_ATOMIC_POINT(), atomic_fetch_add_explicit((word), (value), memory_order_acq_rel))
 #define shoal_sub_relaxed(word, value) \
     (SHOAL_ATOMIC_POINT(), atomic_fetch_sub_explicit((word), (value), memory_order_relaxed))
+#define shoal_sub_release(word, value) \
+    (SHOAL_ATOMIC_POINT(), atomic_fetch_sub_explicit((word), (value), memory_order_release))
 #define shoal_or_relaxed(word, value) \
     (SHOAL_ATOMIC_POINT(), atomic_fetch_or_explicit((word), (value), memory_order_relaxed))
 #define shoal_and_relaxed(word, value) \

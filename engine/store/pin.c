@@ -10,8 +10,9 @@
  *       only one, is the duty to free it. It goes from pin to pin as they are given back; who is
  *       left with it in hand and finds no further pin of the item frees it. No pin of it can be
  *       added then: nobody can find the item any more.
- *   P3  Giving a pin back releases, passing the duty on acquires: what the holder of a pin has
- *       read, it has read before the memory is used again.
+ *   P3  Giving a pin back releases twice, with the pin's word and with the count behind it. Who
+ *       frees has acquired one of them: the count where it found no pins at all, else every pin's
+ *       word. What the holder of a pin has read, it has read before the memory is used again.
  */
 #include "store/pin.h"
 
@@ -55,7 +56,8 @@ bool shoal_pin__owes(shoal_thread *thread, const shoal_item *item)
     SHOAL_DEBUG_ASSERT(thread->store != NULL);
     SHOAL_DEBUG_ASSERT(shoal_item__size(item) >= SHOAL_PIN_SIZE_MIN);
     shoal_pins *pins = &thread->store->pins;
-    return shoal_load_relaxed(&pins->count) != 0 && pass_on(pins, item);
+    /* pair: pin.count */
+    return shoal_load_acquire(&pins->count) != 0 && pass_on(pins, item);
 }
 
 void shoal_store_unpin(shoal_thread *thread, uint32_t pin)
@@ -65,7 +67,7 @@ void shoal_store_unpin(shoal_thread *thread, uint32_t pin)
     /* pair: pin.item */
     uintptr_t was = shoal_exchange_acq_rel(&pins->items[pin - 1], (uintptr_t)0);
     SHOAL_ASSERT(was != 0);
-    (void)shoal_sub_relaxed(&pins->count, 1u);
+    (void)shoal_sub_release(&pins->count, 1u); /* pair: pin.count */
     if ((was & OWED) == 0) return;
     shoal_item *item = (shoal_item *)(was & ~OWED);
     if (pass_on(pins, item)) return;

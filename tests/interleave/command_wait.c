@@ -157,7 +157,8 @@ static void a_timeout_and_pushes_give_one_answer_and_lose_nothing(void **state)
     explore((exploration){3, 2, 1000}, time_out_or_push, start_late, at_most_one_is_taken);
 }
 
-/* Where b holds the gate, it runs what a handed over, by a clock that is behind that of a's worker. */
+/* Where b holds the gate, it runs what a handed over, by a clock that is behind that of a's
+ * worker. */
 static void block_late_or_hold(uint32_t script)
 {
     if (script == 1) send(&b, "UNLINK k1\r\n");

@@ -29,8 +29,8 @@ my %ours = directives($ours);
 my %peer = directives($peer);
 
 is_deeply([grep { !exists $ours{$_} } sort keys %peer], [], 'every directive of the peer is known');
-is_deeply([grep { !exists $peer{$_} } sort keys %ours], ['worker-threads'],
-    'the only directive of our own is named');
+is_deeply([grep { !exists $peer{$_} } sort keys %ours], ['huge-pages', 'worker-threads'],
+    'the directives of our own are named');
 
 my %differs = map { $_ => 1 } qw(port dir logfile pidfile worker-threads);
 is_deeply([map { "$_: $ours{$_} instead of $peer{$_}" }
@@ -45,6 +45,7 @@ my %stricter = map { $_ => 1 } (
     qw(tls-port tls-cluster tls-replication),         # no encryption in this version
     qw(cluster-announce-ip),                          # must be an address here
     qw(maxmemory-clients),                            # the peer takes sizes beyond 64 bits
+    qw(maxmemory),                                    # takes a percentage too, and says so
 );
 
 # What a server says about values; the password and the address stay as they are.
@@ -70,7 +71,7 @@ is_deeply(\@wrong, [], 'wrong values are answered in the same words');
 
 for my $request (
     ['hz', '0'], ['hz', '5', 'hz', '6'], ['hz', '5', 'nosuch', '6'], ['hz'],
-    ['hz', '5', 'daemonize', 'yes'], ['maxmemory', '1.5gb'], ['maxmemory', '1xb'],
+    ['hz', '5', 'daemonize', 'yes'],
     ['maxmemory-clients', '101%'], ['save', '3600 1 300'], ['save', '0 1'], ['save', ''],
     ['client-output-buffer-limit', 'foo 1mb 2mb 3'], ['notify-keyspace-events', 'KEA'],
     ['notify-keyspace-events', 'q'], ['oom-score-adj-values', '1 2 3 4'], ['nosuch', '1'],
@@ -79,6 +80,11 @@ for my $request (
 ) {
     is(cli($ours, 'config', 'set', @$request), cli($peer, 'config', 'set', @$request),
         "CONFIG SET @$request");
+}
+for my $value ('1.5gb', '1xb', '101%') {
+    is(cli($ours, qw(config set maxmemory), $value),
+        "ERR CONFIG SET failed (possibly related to argument 'maxmemory') - "
+        . 'argument must be a memory or percent value', "CONFIG SET maxmemory $value");
 }
 for my $name (qw(hz save notify-keyspace-events shutdown-on-sigint maxmemory)) {
     is(cli($ours, 'config', 'get', $name), cli($peer, 'config', 'get', $name), "and $name is shown");
@@ -119,7 +125,7 @@ sub fields {
 
 # Fields of the peer whose value nothing here can know yet.
 my %unknown = map { $_ => 1 } qw(cluster_connections client_recent_max_input_buffer
-    client_recent_max_output_buffer mem_clients_normal mem_cluster_links expired_stale_perc
+    client_recent_max_output_buffer mem_cluster_links expired_stale_perc
     expired_time_cap_reached_count expire_cycle_cpu_milliseconds);
 
 my ($our_sections, @our_fields) = fields($ours, 'everything');

@@ -229,7 +229,7 @@ void shoal_worker__post(shoal_worker *worker, shoal_op *op)
 
 void shoal_worker__dirty(shoal_worker *worker)
 {
-    SHOAL_DEBUG_ASSERT(worker->env != NULL);
+    SHOAL_DEBUG_ASSERT(worker->inside);
     int64_t soon = worker->now.mono_us + MAINTAIN_DELAY_US;
     if (soon >= worker->maintain_at) return;
     worker->maintain_at = soon;

@@ -4,7 +4,8 @@
  * back when a write or the hand meets them. The hand goes through the buckets in memory order,
  * shared by all threads, and is told three times over what it may skip:
  *
- *   - the map `expiring` says which slots have items with a TTL at all;
+ *   - the maps `expiring` and `dated` say which slots have items with a TTL, or hashes whose
+ *     fields have deadlines, at all;
  *   - a slot's expires_min_ms says before when nothing in it expires;
  *   - a bucket's hint byte says the same for its chain, coarsely.
  *
@@ -38,6 +39,7 @@
 #define COST_BUCKET 1u
 #define COST_ITEM 8u
 #define COST_DROP 16u
+#define COST_FIELD 16u
 
 /* From the beginning of one round to the next at least. */
 #define ROUND_PAUSE_US 100000
@@ -47,6 +49,8 @@
 #define PIECES_PER_US 8u
 /* Expired items taken from one chain at a time. */
 #define GATHER_MAX 32u
+/* Fields of hashes dropped in one step at least, however little of a budget is left. */
+#define FIELDS_MIN 16u
 
 /* Bits that a class's unit has more than a millisecond: 1.024 s, 16 s, 262 s, 4194 s. */
 static uint32_t class_shift(uint32_t class)
@@ -94,6 +98,15 @@ uint8_t shoal_expire__hint_min(uint8_t a, uint8_t b, int64_t now_ms)
     return time_a <= shoal_expire__hint_time(b, now_ms) ? a : b;
 }
 
+/* True when something in the place may expire. */
+static bool may_expire(const shoal_store *store, uint32_t place)
+{
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < store->database_count);
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    return shoal_load_relaxed(&shoal_store__hot(store, place)->keys_volatile) > 0 ||
+           shoal_dated__any(store, place);
+}
+
 /* Lets the hand know that something expires at `ms`. */
 static void lower_due(shoal_store *store, int64_t ms)
 {
@@ -138,7 +151,7 @@ void shoal_expire__note(shoal_thread *thread, uint32_t place, shoal_bucket *home
      * long ago a slot was due is what tells whether its hints can be read. */
     int64_t due_ms = expires_ms;
     if (home->hint != hint) due_ms = shoal_expire__hint_time(home->hint, now_ms);
-    bool first = shoal_load_relaxed(&hot->keys_volatile) == 0;
+    bool first = !may_expire(thread->store, place);
     if (first || due_ms < shoal_load_relaxed(&hot->expires_min_ms)) {
         shoal_store_relaxed(&hot->expires_min_ms, due_ms);
     }
@@ -147,13 +160,35 @@ void shoal_expire__note(shoal_thread *thread, uint32_t place, shoal_bucket *home
 
 /* ---- one bucket ---- */
 
-/* Items of a chain whose time has come, and the earliest time of the others. */
+/* Items of a chain whose time has come, or that of fields in them, and the earliest time of the
+ * others. */
 typedef struct gathering {
     const shoal_item *items[GATHER_MAX];
-    uint32_t count;
+    const shoal_item *hashes[GATHER_MAX];
+    uint32_t count, hash_count;
     uint32_t looked_at;
     int64_t earliest_ms;
 } gathering;
+
+static void gather_item(const shoal_item *item, int64_t now_ms, gathering *out)
+{
+    SHOAL_DEBUG_ASSERT(now_ms >= 0);
+    SHOAL_DEBUG_ASSERT(out->count <= GATHER_MAX);
+    int64_t expires_ms = shoal_item__parts(item).expires_ms;
+    int64_t fields_ms = shoal_dated__deadline(item);
+    out->looked_at++;
+    if (expires_ms >= 0 && expires_ms <= now_ms && out->count < GATHER_MAX) {
+        out->items[out->count++] = item;
+        return;
+    }
+    if (expires_ms >= 0 && expires_ms < out->earliest_ms) out->earliest_ms = expires_ms;
+    if (fields_ms < 0) return;
+    if (fields_ms <= now_ms && out->hash_count < GATHER_MAX) {
+        out->hashes[out->hash_count++] = item;
+    } else if (fields_ms < out->earliest_ms) {
+        out->earliest_ms = fields_ms;
+    }
+}
 
 static void gather(const shoal_bucket *bucket, int64_t now_ms, gathering *out)
 {
@@ -163,61 +198,82 @@ static void gather(const shoal_bucket *bucket, int64_t now_ms, gathering *out)
         uint64_t entry = 0;
         for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
             entry = shoal_load_relaxed(&bucket->entries[i]);
-            if (!shoal_entry__is_item(entry)) continue;
-            const shoal_item *item = shoal_entry__pointer(entry);
-            int64_t expires_ms = shoal_item__parts(item).expires_ms;
-            out->looked_at++;
-            if (expires_ms < 0) continue;
-            if (expires_ms <= now_ms && out->count < GATHER_MAX) {
-                out->items[out->count++] = item;
-            } else if (expires_ms < out->earliest_ms) {
-                out->earliest_ms = expires_ms;
-            }
+            if (shoal_entry__is_item(entry)) gather_item(shoal_entry__pointer(entry), now_ms, out);
         }
         bucket = shoal_entry__is_chain(entry) ? shoal_entry__pointer(entry) : NULL;
     }
 }
 
-/* Removes one expired item, which the gate keeps in its slot. */
-static void drop_expired(shoal_thread *thread, uint32_t place, const shoal_item *item)
+/* Removes one item, which the gate keeps in its slot. */
+static void drop(shoal_thread *thread, uint32_t place, const shoal_item *item, shoal_change change)
 {
-    SHOAL_DEBUG_ASSERT(shoal_item__is_expired(item, thread->now_ms));
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     shoal_slice name = shoal_item_name(item);
     shoal_key key = {name, shoal_hash(name, thread->store->seed), place};
     shoal_found found = {.leaf = shoal_table__leaf(thread->store, &key)};
     const shoal_item *located = shoal_table__locate(&found.leaf, &key, &found.spot);
     SHOAL_ASSERT(located == item);
-    shoal_store__drop(thread, &key, &found, SHOAL_CHANGE_EXPIRED);
+    shoal_store__drop(thread, &key, &found, change);
 }
 
-/* Sweeps the chain of `home`. Returns the units it took. */
-static uint32_t sweep_bucket(shoal_thread *thread, uint32_t place, shoal_bucket *home)
+/* Drops fields of the hashes that were gathered, for about `units`, which it takes from them. Those
+ * hashes that have none left stay in the list, to be removed. */
+static void drop_fields(shoal_thread *thread, uint32_t place, gathering *found, int64_t *units)
+{
+    SHOAL_DEBUG_ASSERT(found->hash_count <= GATHER_MAX);
+    SHOAL_DEBUG_ASSERT(thread->account.bytes == 0);
+    uint32_t empty = 0;
+    uint32_t budget = *units > 0 ? (uint32_t)(*units / COST_FIELD) : 0;
+    if (budget < FIELDS_MIN) budget = FIELDS_MIN;
+    uint32_t before = budget;
+    for (uint32_t i = 0; i < found->hash_count; i++) {
+        const shoal_item *item = found->hashes[i];
+        if (budget > 0 && !shoal_dated__expire(thread, place, item, &budget)) {
+            found->hashes[empty++] = item;
+            continue;
+        }
+        int64_t next_ms = shoal_dated__deadline(item);
+        if (next_ms >= 0 && next_ms < found->earliest_ms) found->earliest_ms = next_ms;
+        if (next_ms >= 0 && next_ms <= thread->now_ms) thread->sweep.stays = true;
+    }
+    found->hash_count = empty;
+    *units -= (int64_t)(before - budget) * COST_FIELD;
+}
+
+/* Sweeps the chain of `home` for about `units` of work; returns what is left of them. */
+static int64_t sweep_bucket(shoal_thread *thread, uint32_t place, shoal_bucket *home, int64_t units)
 {
     SHOAL_DEBUG_ASSERT((uintptr_t)home % sizeof *home == 0);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     SHOAL_DEBUG_ASSERT(thread->sweep.position < POSITION_END);
     int64_t now_ms = thread->now_ms;
     shoal_sweep *sweep = &thread->sweep;
-    if (home->hint == 0) return COST_BUCKET;
+    if (home->hint == 0) return units;
     int64_t due_ms = shoal_expire__hint_time(home->hint, now_ms);
     bool trusted = now_ms - sweep->due_ms <= HINT_BEHIND_MS;
     if (due_ms > now_ms && trusted) {
         if (due_ms < sweep->earliest_ms) sweep->earliest_ms = due_ms;
-        return COST_BUCKET;
+        return units;
     }
     gathering found = {.earliest_ms = INT64_MAX};
     gather(home, now_ms, &found);
-    if (found.count > 0 && !shoal_limbo__reserve(thread, found.count)) {
+    uint32_t changes = found.count + found.hash_count;
+    if (changes > 0 && !shoal_limbo__reserve(thread, changes)) {
         /* What cannot be retired stays for another round. */
-        found.count = 0;
+        found.count = found.hash_count = 0;
         found.earliest_ms = now_ms;
     }
+    units -= (int64_t)found.looked_at * COST_ITEM + (int64_t)found.count * COST_DROP;
+    drop_fields(thread, place, &found, &units);
     /* The hint first: what follows may rebuild the table, which carries it along. */
     bool none = found.earliest_ms == INT64_MAX;
     home->hint = none ? 0 : shoal_expire__hint(found.earliest_ms, now_ms);
     if (found.earliest_ms < sweep->earliest_ms) sweep->earliest_ms = found.earliest_ms;
-    for (uint32_t i = 0; i < found.count; i++) drop_expired(thread, place, found.items[i]);
-    return COST_BUCKET + found.looked_at * COST_ITEM + found.count * COST_DROP;
+    for (uint32_t i = 0; i < found.count; i++)
+        drop(thread, place, found.items[i], SHOAL_CHANGE_EXPIRED);
+    for (uint32_t i = 0; i < found.hash_count; i++)
+        drop(thread, place, found.hashes[i], SHOAL_CHANGE_REMOVED);
+    return units;
 }
 
 /* ---- one slot ---- */
@@ -231,7 +287,7 @@ static int64_t sweep_slot(shoal_thread *thread, uint32_t place, int64_t units)
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < thread->store->database_count);
     shoal_sweep *sweep = &thread->sweep;
     shoal_hot *hot = shoal_store__hot(thread->store, place);
-    if (sweep->position == 0) {
+    if (sweep->position == 0 && !sweep->stays) {
         sweep->due_ms = shoal_load_relaxed(&hot->expires_min_ms);
         /* From here on expires_min_ms collects what is put behind the hand's back. */
         shoal_store_relaxed(&hot->expires_min_ms, INT64_MAX);
@@ -242,7 +298,9 @@ static int64_t sweep_slot(shoal_thread *thread, uint32_t place, int64_t units)
         uint64_t word = shoal_load_relaxed(shoal_store__word(thread->store, place));
         shoal_stretch stretch = shoal_walk__stretch(word, sweep->position);
         units -= COST_BUCKET;
-        if (stretch.bucket != NULL) units -= sweep_bucket(thread, place, stretch.bucket);
+        sweep->stays = false;
+        if (stretch.bucket != NULL) units = sweep_bucket(thread, place, stretch.bucket, units);
+        if (sweep->stays) return 0;
         sweep->position = stretch.end;
     } while (units > 0 && sweep->position < POSITION_END);
     if (sweep->position < POSITION_END) return units;
@@ -250,6 +308,8 @@ static int64_t sweep_slot(shoal_thread *thread, uint32_t place, int64_t units)
     if (sweep->earliest_ms < shoal_load_relaxed(&hot->expires_min_ms)) {
         shoal_store_relaxed(&hot->expires_min_ms, sweep->earliest_ms);
     }
+    if (shoal_load_relaxed(&hot->expires_min_ms) == INT64_MAX)
+        shoal_dated__mark(thread->store, place, false);
     return units;
 }
 
@@ -297,7 +357,8 @@ static bool take_chunk(shoal_thread *thread)
     const shoal_db *db = store->databases[next / MAP_WORDS];
     thread->sweep.chunk = next;
     thread->sweep.position = 0;
-    thread->sweep.pending = shoal_load_relaxed(&db->expiring[next % MAP_WORDS]);
+    thread->sweep.pending = shoal_load_relaxed(&db->expiring[next % MAP_WORDS]) |
+                            shoal_load_relaxed(&db->dated[next % MAP_WORDS]);
     return true;
 }
 
@@ -311,22 +372,26 @@ static int64_t sweep_pending(shoal_thread *thread, int64_t units)
     uint32_t place = chunk_place(sweep->chunk, (uint32_t)__builtin_ctzll(sweep->pending));
     shoal_hot *hot = shoal_store__hot(thread->store, place);
     units -= COST_SLOT;
-    bool due = shoal_load_relaxed(&hot->keys_volatile) > 0 &&
-               (sweep->position > 0 || shoal_load_relaxed(&hot->expires_min_ms) <= thread->now_ms);
+    bool begun = sweep->position > 0 || sweep->stays;
+    bool due = may_expire(thread->store, place) &&
+               (begun || shoal_load_relaxed(&hot->expires_min_ms) <= thread->now_ms);
     if (due) {
         /* A gate that is held is left for later: the slot in the middle of a sweep stays pending,
          * another one is due in the next round. */
         if (!shoal_gate__take(thread, place)) {
-            if (sweep->position > 0) return 0;
+            if (begun) return 0;
         } else {
             units = sweep_slot(thread, place, units);
             shoal_gate__release(thread, place);
         }
     }
-    bool any = shoal_load_relaxed(&hot->keys_volatile) > 0;
+    bool any = may_expire(thread->store, place);
     /* Where the last of them has gone, the hand need not see the rest of the slot. */
-    if (!any) sweep->position = 0;
-    if (sweep->position > 0) return units;
+    if (!any) {
+        sweep->position = 0;
+        sweep->stays = false;
+    }
+    if (sweep->position > 0 || sweep->stays) return units;
     if (any) {
         lower_due(thread->store, shoal_load_relaxed(&hot->expires_min_ms));
     }

@@ -265,6 +265,8 @@ static void split_entry(void *context, shoal_fresh_entry entry, const shoal_buck
     uint64_t tag = hash << DIRECTORY_BITS >> (64 - TAG_BITS);
     builder_add(to->thread, builder, tag, entry);
     int64_t expires_ms = shoal_item__parts(item).expires_ms;
+    int64_t fields_ms = shoal_dated__deadline(item);
+    if (expires_ms < 0 || (fields_ms >= 0 && fields_ms < expires_ms)) expires_ms = fields_ms;
     if (expires_ms < 0) return;
     builder_hint(to->thread, builder, tag, shoal_expire__hint(expires_ms, to->thread->now_ms));
 }

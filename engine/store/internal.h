@@ -15,7 +15,7 @@
  *   snapshot.c  handing out what a slot holds while it is written; cut.c the same as of one moment
  *   limits.c  how much there may be         evict.c   the hand that makes room
  *   policy.c  which keys go                 clock.c   what makes a key old
- *   ghost.c   keys that have gone lately
+ *   ghost.c   keys that have gone lately  dated.c  fields of hashes whose time has come
  */
 #ifndef SHOAL_STORE_INTERNAL_H
 #define SHOAL_STORE_INTERNAL_H
@@ -25,6 +25,7 @@
 #include "base/prng.h"
 #include "base/slab.h"
 #include "store/evict.h"
+#include "store/expire.h"
 #include "store/layout.h"
 #include "store/limits.h"
 #include "store/table.h"
@@ -98,6 +99,7 @@ typedef struct shoal_sweep {
     int64_t due_ms;      /* before when nothing in that slot expires, as the sweep found it */
     int64_t earliest_ms; /* of what the sweep has seen in that slot */
     uint32_t chunk;      /* db * MAP_WORDS + word */
+    bool stays;          /* where it is, a hash has more fields to lose */
 } shoal_sweep;
 
 /* How far a thread is with its chunk of the pass over sparse memory (defrag.c). */
@@ -140,6 +142,10 @@ struct shoal_thread {
     shoal_cut *cut;       /* that the operation which runs must heed, or NULL; see cut.c */
     shoal_cut *cut_outer; /* the same of the operation that background work interrupts */
     uint32_t taken;       /* gates that background work holds */
+    bool tells;           /* in this batch it says when it runs an operation; see moment.c */
+    uint32_t operations;  /* that it runs now, one within the other; only where it tells */
+    /* writer: the thread; moments add zero; acq_rel. pair: moment.operating */
+    _Atomic uint32_t operating;
     shoal_evictor evictor;
     shoal_prng prng;
     shoal_prng prng_evict; /* of eviction, so that it shifts no other draw */
@@ -157,6 +163,20 @@ typedef struct shoal_pins {
      * frees, acq_rel. pair: pin.item */
     _Atomic(uintptr_t) items[SHOAL_PINS_MAX];
 } shoal_pins;
+
+/* Moments between operations (moment.c). */
+typedef struct shoal_moment {
+    /* Who may want moments. writer: control, release. readers: threads that begin a batch, acquire.
+     * pair: moment.prepare */
+    _Atomic uint32_t preparations;
+    /* No operation may begin. writer: control, acq_rel. readers: who begins an operation, acquire.
+     * pair: moment.wish */
+    _Atomic bool wished;
+    /* Operations with all their gates that wait for the end; the newest first. writers: who parks
+     * one, and who takes all, acq_rel. pair: moment.parked */
+    _Atomic(shoal_op *) parked;
+    uint64_t stamp; /* of the batch in which the first preparation was made; control's */
+} shoal_moment;
 
 /* What all threads share of the hand that moves things; all relaxed, see defrag.c. */
 typedef struct shoal_defrag {
@@ -193,6 +213,7 @@ struct shoal_store {
     /* The cut that is being taken, or NULL. writer: who takes it, acq_rel. readers: who runs an
      * operation, acquire. pair: cut.publish */
     _Atomic(shoal_cut *) cut;
+    shoal_moment moment;
     shoal_pins pins;
     /* Sums at the last reset of the statistics, relaxed. */
     _Atomic int64_t hits_before, misses_before, expired_before, evicted_before, handed_over_before,
@@ -285,21 +306,6 @@ size_t shoal_item__size(const shoal_item *item);
 /* Gives an item of `size` bytes (shoal_item__size) back at once; returns what the allocator got. */
 size_t shoal_item__free(shoal_thread *thread, shoal_item *item, size_t size);
 
-/* ---- expire.c ---- */
-
-/* Notes that an item with this TTL is now in the chain of `home`. Under the gate, before the
- * item is counted. */
-void shoal_expire__note(shoal_thread *thread, uint32_t place, shoal_bucket *home,
-                        int64_t expires_ms);
-/* The hint of a bucket that takes over what two had. */
-uint8_t shoal_expire__hint_min(uint8_t a, uint8_t b, int64_t now_ms);
-/* The hint for a time. */
-uint8_t shoal_expire__hint(int64_t expires_ms, int64_t now_ms);
-/* Items have come to a place without a word about when they expire: all of it is looked at soon. */
-void shoal_expire__distrust(shoal_thread *thread, uint32_t place);
-/* The earliest time that a hint other than 0 may stand for, in milliseconds. */
-int64_t shoal_expire__hint_time(uint8_t hint, int64_t now_ms);
-
 /* ---- defrag.c and stats.c ---- */
 
 /* Moves things for a while, if that is asked for. Returns how long until it wants to go on. */
@@ -385,11 +391,33 @@ uint64_t shoal_route__bytes(const shoal_store *store, const shoal_route *route);
 /* Frees a route that was published. */
 void shoal_route__free(shoal_thread *thread, const shoal_route *route);
 
+/* ---- moment.c ---- */
+
+/* At the beginning of a batch. */
+void shoal_moment__begin(shoal_thread *thread);
+/* An operation wants to begin: false when it must not, because a moment is wished for. Each call
+ * that returns true is followed by shoal_moment__leave. */
+bool shoal_moment__enter_slow(shoal_thread *thread);
+static inline bool shoal_moment__enter(shoal_thread *thread)
+{
+    return LIKELY(!thread->tells) || shoal_moment__enter_slow(thread);
+}
+/* It is over. */
+static inline void shoal_moment__leave(shoal_thread *thread)
+{
+    if (LIKELY(!thread->tells) || --thread->operations > 0) return;
+    shoal_store_release(&thread->operating, 0u); /* pair: moment.operating */
+}
+/* Parks an operation that has all its gates and must not begin. */
+void shoal_moment__park(shoal_thread *thread, shoal_op *op);
+
 /* ---- gate.c ---- */
 
 /* At the beginning of a batch: runs what the one before was given and left. */
 void shoal_gate__begin(shoal_thread *thread);
 
+/* Carries on operations that hold all their gates, linked through `next`, the first one first. */
+void shoal_gate__carry_on(shoal_thread *thread, shoal_op *first);
 /* Runs what was handed over while the thread was not to be interrupted. */
 void shoal_gate__resume(shoal_thread *thread);
 /* Takes the gate of one place for background work, if it is free. */

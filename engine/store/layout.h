@@ -180,6 +180,8 @@ typedef struct shoal_db {
      * hints for walks, which check the slot itself. */
     _Atomic uint64_t used[MAP_WORDS];
     _Atomic uint64_t expiring[MAP_WORDS];
+    /* The same for hashes whose fields expire. Set by the gate's holder, cleared by the hand. */
+    _Atomic uint64_t dated[MAP_WORDS];
 } shoal_db;
 
 /* ---- items ---- */

@@ -11,6 +11,7 @@ typedef struct content {
     uint64_t word;
     uint64_t bytes;
     uint32_t keys, keys_volatile, leaf_keys;
+    bool dated;
 } content;
 
 static content take_content(const shoal_thread *thread, uint32_t place)
@@ -24,6 +25,7 @@ static content take_content(const shoal_thread *thread, uint32_t place)
         .keys = shoal_load_relaxed(&hot->keys),
         .keys_volatile = shoal_load_relaxed(&hot->keys_volatile),
         .leaf_keys = hot->leaf_keys,
+        .dated = shoal_dated__any(thread->store, place),
     };
 }
 
@@ -58,7 +60,8 @@ static void put_content(shoal_thread *thread, uint32_t place, const content *bef
     set_bit(db->used, slot, now->keys != 0);
     set_bit(db->expiring, slot, now->keys_volatile != 0);
     shoal_table__publish(shoal_store__word(thread->store, place), now->word);
-    if (now->keys_volatile != 0) shoal_expire__distrust(thread, place);
+    shoal_dated__mark(thread->store, place, now->dated);
+    if (now->keys_volatile != 0 || now->dated) shoal_expire__distrust(thread, place);
 }
 
 /* Is there a live item of that name in `place`? */

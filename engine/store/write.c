@@ -248,6 +248,7 @@ void shoal_write__enter(shoal_thread *thread, const shoal_key *key, const shoal_
     SHOAL_DEBUG_ASSERT(newcomer.bytes == shoal_item_memory(thread->store, item));
     if (is_volatile(item))
         shoal_expire__note(thread, key->place, spot->home, shoal_item_expires_ms(item));
+    if (item->head & ITEM_OBJECT) shoal_dated__note(thread, key->place, spot->home, item);
     shoal_bump_relaxed(&shoal_store__hot(thread->store, key->place)->bytes, newcomer.bytes);
     if (newcomer.replaces) {
         replace(thread, key, spot, item);
@@ -393,6 +394,7 @@ void shoal_store_changed_locked(shoal_thread *thread, const shoal_key *key, shoa
     SHOAL_DEBUG_ASSERT(object->type > SHOAL_TYPE_STRING);
     check_gate(thread, key->place);
     settle(thread, key->place, object);
+    shoal_dated__changed(thread, key, object);
     shoal_change__note(thread, key, SHOAL_CHANGE_VALUE);
 }
 

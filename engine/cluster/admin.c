@@ -80,6 +80,10 @@ static void command_forget(shoal_cluster *c, shoal_cluster_call *call)
         shoal_reply_error(&call->reply, "ERR I tried hard but I can't forget myself...");
         return;
     }
+    if (c->myself->replica_of == node->index) {
+        shoal_reply_error(&call->reply, "ERR Can't forget my master!");
+        return;
+    }
     shoal_bus__forget(c, node->name);
     shoal_bus__node_remove(c, node, BUS_FORGOTTEN_COMMAND);
     shoal_reply_ok(&call->reply);
@@ -111,11 +115,13 @@ static void command_reset(shoal_cluster *c, shoal_cluster_call *call)
         shoal_reply_error(&call->reply, "ERR syntax error");
         return;
     }
-    if (call->keys > 0) {
+    bool replica = shoal_bus__is(c->myself, SHOAL_NODE_REPLICA);
+    if (!replica && call->keys > 0) {
         shoal_reply_error(&call->reply, "ERR CLUSTER RESET can't be called with master nodes "
                                         "containing keys");
         return;
     }
+    shoal_bus__moves_clear(c);
     for (uint32_t slot = 0; slot < SHOAL_SLOTS; slot++) {
         if (c->owners[slot] != BUS_NONE) shoal_bus__slot_set(c, slot, NULL);
     }
@@ -222,6 +228,7 @@ static const struct {
     {"reset", 2, 3, command_reset},
     {"saveconfig", 2, 2, command_saveconfig},
     {"set-config-epoch", 3, 3, command_set_config_epoch},
+    {"setslot", 4, UINT32_MAX, shoal_bus__command_setslot},
     {"shards", 2, 2, shoal_bus__command_shards},
     {"slaves", 3, 3, shoal_bus__command_replicas},
     {"slots", 2, 2, shoal_bus__command_slots},

@@ -51,6 +51,7 @@ static void apply(shoal_cluster *c, shoal_cluster_call *call, bool add, const sh
     SHOAL_ASSERT(shoal_bus__is(c->myself, SHOAL_NODE_MASTER));
     for (uint32_t slot = shoal_bus__slot_next(set, 0); slot < SHOAL_SLOTS;
          slot = shoal_bus__slot_next(set, slot + 1)) {
+        if (add) shoal_bus__move_set(c, slot, BUS_MOVE_IN, NULL);
         if (shoal_bus__slot_set(c, slot, add ? c->myself : NULL)) continue;
         shoal_reply_error(&call->reply, "ERR no memory for the slot map");
         return;

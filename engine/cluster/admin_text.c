@@ -64,11 +64,12 @@ void shoal_bus__node_line(const shoal_cluster *c, const bus_node *node, shoal_bu
                        (long long)shoal_bus__wall_ms(c, node->pong_received_us),
                        (unsigned long long)epoch, connected ? "connected" : "disconnected");
     shoal_bus__slot_ranges(node, out);
+    if (node == c->myself) shoal_bus__moves_text(c, out);
 }
 
 /* ---- commands ---- */
 
-static void reply_text(shoal_cluster_call *call, shoal_buffer *text)
+void shoal_bus__reply_text(shoal_cluster_call *call, shoal_buffer *text)
 {
     SHOAL_ASSERT(call->reply.out);
     SHOAL_ASSERT(text != call->reply.out);
@@ -89,7 +90,7 @@ void shoal_bus__command_nodes(shoal_cluster *c, shoal_cluster_call *call)
         shoal_bus__node_line(c, c->live[i], &text);
         shoal_buffer_append(&text, shoal_text("\n"));
     }
-    reply_text(call, &text);
+    shoal_bus__reply_text(call, &text);
 }
 
 void shoal_bus__command_replicas(shoal_cluster *c, shoal_cluster_call *call)
@@ -173,5 +174,5 @@ void shoal_bus__command_info(shoal_cluster *c, shoal_cluster_call *call)
     append_counts(c->received, "received", &text);
     shoal_text_appendf(&text, "total_cluster_links_buffer_limit_exceeded:%llu\r\n",
                        (unsigned long long)c->dropped_full);
-    reply_text(call, &text);
+    shoal_bus__reply_text(call, &text);
 }

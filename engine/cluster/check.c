@@ -115,6 +115,20 @@ static void check_slots(const shoal_cluster *c)
     SHOAL_ASSERT(voters == c->voters);
 }
 
+static void check_moves(const shoal_cluster *c)
+{
+    SHOAL_ASSERT(c->move_count <= c->move_capacity);
+    SHOAL_ASSERT(c->any_lost == (shoal_bus__slot_next(&c->lost, 0) < SHOAL_SLOTS));
+    for (uint32_t i = 0; i < c->move_count; i++) {
+        const bus_move *move = &c->moves[i], *before = move - 1;
+        SHOAL_ASSERT(move->slot < SHOAL_SLOTS && move->way <= BUS_MOVE_IN);
+        SHOAL_ASSERT(c->nodes[move->node]);
+        if (i == 0) continue;
+        SHOAL_ASSERT(before->slot <= move->slot);
+        SHOAL_ASSERT(before->slot < move->slot || before->way < move->way);
+    }
+}
+
 /* ---- the rest ---- */
 
 static void check_save(const shoal_cluster *c)
@@ -145,6 +159,7 @@ bool shoal_bus__check(const shoal_cluster *c)
     SHOAL_ASSERT(!c->myself->link && !c->myself->inbound);
     for (uint32_t i = 0; i < c->node_count; i++) check_node(c, i);
     check_slots(c);
+    check_moves(c);
     check_save(c);
     return true;
 }

@@ -84,6 +84,7 @@ void shoal_cluster_destroy(shoal_cluster *c)
     }
     shoal_buffer_free(&c->frame);
     shoal_buffer_free(&c->text);
+    SHOAL_ASSERT(!c->moves);
     a.release(a.context, c, sizeof(*c), 8);
 }
 
@@ -175,6 +176,16 @@ void shoal_bus__finish(shoal_cluster *c)
 }
 
 /* ---- looking at it ---- */
+
+bool shoal_cluster_take_lost(shoal_cluster *c, shoal_slotmap *slots)
+{
+    SHOAL_ASSERT(slots);
+    if (!c->any_lost) return false;
+    *slots = c->lost;
+    c->lost = (shoal_slotmap){{0}};
+    c->any_lost = false;
+    return true;
+}
 
 uint64_t shoal_cluster_version(const shoal_cluster *c)
 {

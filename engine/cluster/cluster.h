@@ -81,6 +81,7 @@ typedef struct shoal_cluster_call {
     const shoal_slice *argv; /* argv[0] "CLUSTER", argv[1] the subcommand */
     shoal_address local;     /* the asking client's local address */
     uint64_t keys;           /* keys in the store now: FLUSHSLOTS and RESET refuse if any */
+    uint64_t keys_in_slot;   /* of the slot that SETSLOT names, if argv[2] is one */
     shoal_time now;
     shoal_reply reply;
 } shoal_cluster_call;
@@ -89,14 +90,20 @@ typedef struct shoal_cluster_call {
  * HELP) and writes the reply. What it changes may not be durable yet at the return. */
 void shoal_cluster_command(shoal_cluster *cluster, shoal_cluster_call *call);
 
+/* Slots that other nodes took from this one since the last call: what the store has of them is to
+ * be deleted. False when there are none. */
+bool shoal_cluster_take_lost(shoal_cluster *cluster, shoal_slotmap *slots);
+
 /* Raised whenever owners, endpoints or the state changed; core then publishes a new route. */
 uint64_t shoal_cluster_version(const shoal_cluster *cluster);
 
-/* Nodes that a route of the present map needs room for. */
+/* Nodes and slots on their way that a route of the present map needs room for. */
 uint16_t shoal_cluster_route_size(const shoal_cluster *cluster);
+uint16_t shoal_cluster_route_moves(const shoal_cluster *cluster);
 
-/* Fills a zeroed route made with that size. */
-void shoal_cluster_fill_route(const shoal_cluster *cluster, shoal_route *route);
+/* Fills a zeroed route made with these sizes, and its moves. */
+void shoal_cluster_fill_route(const shoal_cluster *cluster, shoal_route *route,
+                              shoal_route_move *moves);
 
 /* This node's name of 40 characters; "" before load and init_new. */
 const char *shoal_cluster_name(const shoal_cluster *cluster);

@@ -160,6 +160,19 @@ void shoal_bus__epoch_collision(shoal_cluster *c, const bus_node *sender);
 /* Takes a new greatest epoch without asking anybody; false when it has the greatest already. */
 bool shoal_bus__epoch_bump(shoal_cluster *c);
 
+/* ---- moves.c: slots on their way, `way` is BUS_MOVE_OUT or BUS_MOVE_IN ---- */
+
+/* Where the slot goes to or comes from; NULL when it does not move that way. */
+bus_node *shoal_bus__move(const shoal_cluster *c, uint32_t slot, uint32_t way);
+/* It goes to / comes from `node` from now on; NULL ends that. False without memory. */
+bool shoal_bus__move_set(shoal_cluster *c, uint32_t slot, uint32_t way, const bus_node *node);
+/* No slot moves to or from a node that is about to go / at all. */
+void shoal_bus__moves_forget(shoal_cluster *c, const bus_node *node);
+void shoal_bus__moves_clear(shoal_cluster *c);
+void shoal_bus__moves_free(shoal_cluster *c);
+/* Appends " [5->-name]" and " [6-<-name]". */
+void shoal_bus__moves_text(const shoal_cluster *c, shoal_buffer *out);
+
 /* ---- links.c ---- */
 
 /* Opens the outgoing link of a node. */
@@ -253,6 +266,8 @@ void shoal_bus__node_line(const shoal_cluster *c, const bus_node *node, shoal_bu
 void shoal_bus__slot_ranges(const bus_node *node, shoal_buffer *out);
 /* What clients should connect to, by the preference of the settings. */
 const char *shoal_bus__endpoint(const shoal_cluster *c, const bus_node *node);
+/* Replies with a verbatim text, and frees it. */
+void shoal_bus__reply_text(shoal_cluster_call *call, shoal_buffer *text);
 void shoal_bus__command_info(shoal_cluster *c, shoal_cluster_call *call);
 void shoal_bus__command_nodes(shoal_cluster *c, shoal_cluster_call *call);
 void shoal_bus__command_replicas(shoal_cluster *c, shoal_cluster_call *call);
@@ -264,5 +279,9 @@ void shoal_bus__command_delslots(shoal_cluster *c, shoal_cluster_call *call);
 void shoal_bus__command_addslotsrange(shoal_cluster *c, shoal_cluster_call *call);
 void shoal_bus__command_delslotsrange(shoal_cluster *c, shoal_cluster_call *call);
 void shoal_bus__command_flushslots(shoal_cluster *c, shoal_cluster_call *call);
+void shoal_bus__command_setslot(shoal_cluster *c, shoal_cluster_call *call);
+void shoal_bus__command_replicate(shoal_cluster *c, shoal_cluster_call *call);
+void shoal_bus__command_failover(shoal_cluster *c, shoal_cluster_call *call);
+void shoal_bus__command_why(shoal_cluster *c, shoal_cluster_call *call);
 
 #endif

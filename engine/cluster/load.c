@@ -234,6 +234,30 @@ static bool read_slots(loader *l, shoal_slice text, bus_node *node)
     return true;
 }
 
+/* "[slot->-name]" and "[slot-<-name]": a slot on its way, in this node's line. */
+static bool read_move(loader *l, shoal_slice text, const bus_node *node)
+{
+    SHOAL_ASSERT(!l->error);
+    SHOAL_ASSERT(text.data[0] == '[');
+    shoal_slice name = {text.data + 1, text.size - 1};
+    shoal_slice number = cut(&name, '-');
+    uint64_t slot;
+    bool closed = name.size > 2 && name.data[name.size - 1] == ']' && name.data[1] == '-';
+    bool way = closed && (name.data[0] == '>' || name.data[0] == '<');
+    if (!way || !shoal_text_to_u64(number, &slot) || slot >= SHOAL_SLOTS) {
+        return complain(l, "[slot->-node] or [slot-<-node]", text);
+    }
+    if (!shoal_bus__is(node, SHOAL_NODE_MYSELF)) {
+        return complain(l, "moving slots of this node only", text);
+    }
+    uint32_t to = name.data[0] == '>' ? BUS_MOVE_OUT : BUS_MOVE_IN;
+    const bus_node *other = take_node(l, (shoal_slice){name.data + 2, name.size - 3});
+    if (!other) return false;
+    if (shoal_bus__move_set(l->c, (uint32_t)slot, to, other)) return true;
+    l->error = SHOAL_ERR_NO_MEMORY;
+    return false;
+}
+
 /* ---- lines ---- */
 
 static bool read_node(loader *l, const shoal_slice fields[FIELD_COUNT], shoal_slice slots)
@@ -254,9 +278,8 @@ static bool read_node(loader *l, const shoal_slice fields[FIELD_COUNT], shoal_sl
         return complain(l, "a configuration epoch", fields[FIELD_EPOCH]);
     }
     for (shoal_slice word = next_word(&slots); word.size > 0; word = next_word(&slots)) {
-        /* "[slot->-name]" and "[slot-<-name]": a migration of slots that is not carried on. */
-        if (word.data[0] == '[') continue;
-        if (!read_slots(l, word, node)) return false;
+        bool read = word.data[0] == '[' ? read_move(l, word, node) : read_slots(l, word, node);
+        if (!read) return false;
     }
     return true;
 }
@@ -319,8 +342,13 @@ static void check_whole(loader *l)
         complain(l, "a node with the flag myself", shoal_text("none"));
         return;
     }
-    for (uint32_t i = 0; i < c->node_count; i++) {
+    for (uint32_t i = c->node_count; i-- > 0;) {
         bus_node *node = c->live[i];
+        /* Where a slot was on its way to, and nothing else is known of it. */
+        if (!node->flags && node->replica_count == 0) {
+            shoal_bus__node_remove(c, node, BUS_FORGOTTEN_NO_LINE);
+            continue;
+        }
         /* Named as a master by a replica's line only. */
         if (!node->flags) {
             complain(l, "a line for the master", shoal_text(node->name));

@@ -169,6 +169,14 @@ typedef struct bus_held {
     shoal_buffer frame;
 } bus_held;
 
+/* Ways that a slot can go; in nodes.conf and replies OUT stands before IN. */
+enum { BUS_MOVE_OUT, BUS_MOVE_IN };
+
+/* A slot on its way to (OUT) or from (IN) the node of this index. */
+typedef struct bus_move {
+    uint16_t slot, node, way;
+} bus_move;
+
 /* The one save in flight. `generation` grows with each change that must be durable. */
 typedef struct bus_save {
     enum { BUS_SAVE_IDLE, BUS_SAVE_WRITING, BUS_SAVE_RENAMING } phase;
@@ -202,6 +210,10 @@ struct shoal_cluster {
 
     uint16_t owners[SHOAL_SLOTS]; /* index of the owner, or BUS_NONE */
     uint32_t slots_assigned;
+    bus_move *moves; /* ordered by slot, then way; see moves.c */
+    uint32_t move_count, move_capacity;
+    shoal_slotmap lost; /* slots that others took from this node, until core asks */
+    bool any_lost;
     uint32_t voters;   /* masters with slots */
     uint32_t suspects; /* nodes that were PFAIL at the last cron */
 

@@ -180,6 +180,7 @@ void shoal_bus__node_remove(shoal_cluster *c, bus_node *node, uint32_t reason)
     SHOAL_ASSERT(node != c->myself);
     SHOAL_ASSERT(c->live[node->live_at] == node);
     shoal_bus__slots_clear(c, node);
+    shoal_bus__moves_forget(c, node);
     if (node->link) shoal_bus__link_drop(c, node->link);
     if (node->inbound) shoal_bus__link_drop(c, node->inbound);
     if (node->replica_of != BUS_NONE) c->nodes[node->replica_of]->replica_count--;
@@ -206,6 +207,7 @@ void shoal_bus__nodes_free(shoal_cluster *c)
     if (c->nodes) a->release(a->context, c->nodes, c->node_capacity * sizeof(bus_node *), 8);
     if (c->live) a->release(a->context, c->live, c->node_capacity * sizeof(bus_node *), 8);
     shoal_bus__index_free(&c->names, a);
+    shoal_bus__moves_free(c);
     c->nodes = c->live = NULL;
     c->node_count = c->node_capacity = 0;
     c->myself = NULL;

@@ -18,36 +18,70 @@ const char *shoal_bus__endpoint(const shoal_cluster *c, const bus_node *node)
     }
 }
 
+/* Does the data path have to know the node: does it serve slots, or is it to be asked for some? */
+static bool is_wanted(const shoal_cluster *c, const bus_node *node)
+{
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    if (node->slot_count > 0) return true;
+    for (uint32_t i = 0; i < c->move_count; i++) {
+        if (c->moves[i].node == node->index && c->moves[i].way == BUS_MOVE_OUT) return true;
+    }
+    return false;
+}
+
 uint16_t shoal_cluster_route_size(const shoal_cluster *c)
 {
     SHOAL_ASSERT(c->voters <= BUS_NODES_MAX);
     SHOAL_ASSERT(c->voters <= c->node_count);
-    return (uint16_t)c->voters;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < c->node_count; i++) count += is_wanted(c, c->live[i]);
+    return (uint16_t)count;
 }
 
-void shoal_cluster_fill_route(const shoal_cluster *c, shoal_route *route)
+uint16_t shoal_cluster_route_moves(const shoal_cluster *c)
 {
-    SHOAL_ASSERT(route->node_count == 0 || route->node_count == c->voters);
+    SHOAL_ASSERT(c->move_count <= c->move_capacity);
+    SHOAL_ASSERT(c->move_count <= UINT16_MAX);
+    return (uint16_t)c->move_count;
+}
+
+static void fill_node(const shoal_cluster *c, const bus_node *node, struct shoal_route_node *entry)
+{
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(entry->name[0] == 0);
+    memcpy(entry->name, node->name, sizeof(entry->name));
+    shoal_bus__copy_text(entry->endpoint, sizeof(entry->endpoint),
+                         shoal_text(shoal_bus__endpoint(c, node)));
+    entry->port = node->port;
+    entry->myself = node == c->myself;
+}
+
+void shoal_cluster_fill_route(const shoal_cluster *c, shoal_route *route, shoal_route_move *moves)
+{
+    SHOAL_ASSERT(route->node_count == 0 || route->node_count == shoal_cluster_route_size(c));
+    SHOAL_ASSERT(route->move_count == c->move_count);
     SHOAL_ASSERT(c->myself);
     uint32_t count = 0;
     route->cluster = true;
     route->up = c->up;
     route->reads_when_down = c->settings.allow_reads_when_down;
-    /* One entry for each node with slots, and its number under each of its slots. */
+    for (uint32_t i = 0; i < c->move_count; i++) moves[i].slot = c->moves[i].slot;
+    /* One entry for each node that clients are sent to, and its number under what they look up. */
     for (uint32_t i = 0; i < c->node_count; i++) {
         const bus_node *node = c->live[i];
-        if (node->slot_count == 0) continue;
-        struct shoal_route_node *entry = &route->nodes[count++];
-        memcpy(entry->name, node->name, sizeof(entry->name));
-        shoal_bus__copy_text(entry->endpoint, sizeof(entry->endpoint),
-                             shoal_text(shoal_bus__endpoint(c, node)));
-        entry->port = node->port;
-        entry->myself = node == c->myself;
-        for (uint32_t slot = shoal_bus__slot_next(node->slots, 0); slot < SHOAL_SLOTS;
-             slot = shoal_bus__slot_next(node->slots, slot + 1)) {
+        if (!is_wanted(c, node)) continue;
+        fill_node(c, node, &route->nodes[count++]);
+        if (c->myself->replica_of == node->index) route->master = (uint16_t)count;
+        for (uint32_t move = 0; move < c->move_count; move++) {
+            const bus_move *of = &c->moves[move];
+            if (of->way == BUS_MOVE_OUT && of->node == node->index)
+                moves[move].target = (uint16_t)count;
+        }
+        const shoal_slotmap *slots = shoal_bus__slots_of(node);
+        for (uint32_t slot = shoal_bus__slot_next(slots, 0); slot < SHOAL_SLOTS;
+             slot = shoal_bus__slot_next(slots, slot + 1)) {
             route->owner[slot] = (uint16_t)count;
         }
     }
-    SHOAL_ASSERT(count == c->voters);
     route->node_count = (uint16_t)count;
 }

@@ -103,7 +103,13 @@ void shoal_bus__slots_claim(shoal_cluster *c, bus_node *sender, uint64_t epoch,
          slot = shoal_bus__slot_next(slots, slot + 1)) {
         const bus_node *owner = shoal_bus__owner(c, slot);
         if (owner == sender || (owner && owner->config_epoch >= epoch)) continue;
-        if (owner == c->myself) lost++;
+        /* What is being taken in changes hands by CLUSTER SETSLOT only. */
+        if (shoal_bus__move(c, slot, BUS_MOVE_IN)) continue;
+        if (owner == c->myself) {
+            lost++;
+            shoal_slotmap_put(&c->lost, slot, true);
+            c->any_lost = true;
+        }
         if (!shoal_bus__slot_set(c, slot, sender)) return;
     }
     if (lost > 0) {

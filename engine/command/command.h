@@ -171,7 +171,9 @@ struct shoal_call {
     bool gated;       /* the gates of all keys are held: objects may be touched */
     bool wants_gates; /* set by a READ handler that met an object without them: nothing is written,
                          and it is called again under the gates */
-    bool whole;       /* part of a transaction or script that holds all gates the call can need:
+    bool asking;      /* its session said ASKING / READONLY; see route.c */
+    bool reads_replicas;
+    bool whole; /* part of a transaction or script that holds all gates the call can need:
                          it must be over when its handler returns, see job.h */
     struct shoal_job *job;         /* set by a handler whose call goes on, see job.h; else NULL */
     shoal_wish wish;               /* set by a handler that must wait for a key, see block.h */
@@ -194,8 +196,9 @@ typedef struct shoal_errand {
     uint32_t key_count;
     uint32_t db;
     int protocol;
-    shoal_buffer reply;     /* the runner writes the reply here */
-    shoal_session *session; /* whom to wake; touched by its own worker only */
+    bool asking, reads_replicas; /* as in the call */
+    shoal_buffer reply;          /* the runner writes the reply here */
+    shoal_session *session;      /* whom to wake; touched by its own worker only */
     struct shoal_worker *origin;
     uint32_t stop;                 /* TOUR: next worker to visit */
     shoal_tour tour;               /* TOUR */

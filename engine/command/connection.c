@@ -73,6 +73,7 @@ void shoal_command__asking(shoal_call *call)
 {
     SHOAL_ASSERT(call->session != NULL);
     if (call->worker->settings->cluster) {
+        call->session->asking = true;
         shoal_reply_ok(&call->reply);
     } else {
         shoal_reply_error(&call->reply, SHOAL_ERROR__NO_CLUSTER);

@@ -107,9 +107,16 @@ static bool admit(shoal_session *session, const shoal_entry *entry, const shoal_
         shoal_reply_error(reply, "ERR Command not allowed inside a transaction");
         return false;
     }
-    if (worker->settings->cluster && entry->key_count != 0 &&
-        !shoal_route__admit(worker->env->store, command, keys, entry->key_count, reply))
-        return false;
+    if (worker->settings->cluster && entry->key_count != 0) {
+        shoal_access access = {.store = worker->env->store,
+                               .thread = worker->thread,
+                               .command = command,
+                               .keys = keys,
+                               .key_count = entry->key_count,
+                               .asking = session->asking,
+                               .reads_replicas = session->reads_replicas};
+        if (!shoal_route__admit(&access, reply)) return false;
+    }
     if (shoal_load_relaxed(&worker->env->loading) && (command->flags & SHOAL_FLAG_LOADING) == 0) {
         shoal_reply_error(reply, "LOADING Redis is loading the dataset in memory");
         return false;
@@ -153,6 +160,11 @@ static void run_direct(shoal_op *op, void *runner)
     shoal_call *call = ((direct *)op)->call;
     SHOAL_DEBUG_ASSERT(runner == call->thread);
     (void)runner;
+    /* What was here when it was admitted may have gone since. */
+    if (__builtin_expect(shoal_route__moves(call->store, SHOAL_PLACE_SLOT(call->keys->place)), 0)) {
+        shoal_access access = shoal_call__access(call);
+        if (!shoal_route__admit(&access, &call->reply)) return;
+    }
     if (!shoal_call__ready(call)) return;
     call->command->run(call);
     if (__builtin_expect(call->wish.type != SHOAL_TYPE_NONE, 0)) wait_for_key((const direct *)op);
@@ -273,7 +285,8 @@ static void run(shoal_session *session, shoal_call *call)
     switch (call->command->executor) {
     case SHOAL_RUN_READ:
         if (call->key_count == 0 ||
-            (call->key_count == 1 && !shoal_store_place_slow(call->store, call->keys[0].place))) {
+            (call->key_count == 1 && !shoal_store_place_slow(call->store, call->keys[0].place) &&
+             !shoal_route__moves(call->store, SHOAL_PLACE_SLOT(call->keys[0].place)))) {
             call->command->run(call);
             if (__builtin_expect(!call->wants_gates, 1)) return;
         }
@@ -362,7 +375,7 @@ static void reject(shoal_session *session, const shoal_entry *entry, shoal_reply
         shoal_multi__refuse(session, reply, before);
 }
 
-void shoal_session__execute(shoal_session *session, shoal_entry *entry, shoal_buffer *out)
+static void execute(shoal_session *session, shoal_entry *entry, shoal_buffer *out)
 {
     shoal_worker *worker = session->worker;
     SHOAL_DEBUG_ASSERT(worker->inside);
@@ -399,6 +412,8 @@ void shoal_session__execute(shoal_session *session, shoal_entry *entry, shoal_bu
         .env = worker->env,
         .now = worker->now,
         .reply = reply,
+        .asking = session->asking,
+        .reads_replicas = session->reads_replicas,
     };
     shoal_session__run(session, &call, before);
     if (session->errand == NULL) {
@@ -406,4 +421,15 @@ void shoal_session__execute(shoal_session *session, shoal_entry *entry, shoal_bu
     } else if (__builtin_expect(session->exec != NULL, 0)) {
         shoal_session__hush(session, out, before);
     }
+}
+
+void shoal_session__execute(shoal_session *session, shoal_entry *entry, shoal_buffer *out)
+{
+    bool asked = session->asking;
+    SHOAL_DEBUG_ASSERT(session->errand == NULL);
+    execute(session, entry, out);
+    /* ASKING holds for one command, or for one transaction. */
+    if (__builtin_expect(asked, 0) && session->multi == NULL &&
+        (entry->command == NULL || entry->command->id != SHOAL_COMMAND_ASKING))
+        session->asking = false;
 }

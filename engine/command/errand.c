@@ -74,6 +74,8 @@ shoal_errand *shoal_errand__make(shoal_session *session, const shoal_call *call)
         .key_count = call->key_count,
         .db = call->db,
         .protocol = session->protocol,
+        .asking = call->asking,
+        .reads_replicas = call->reads_replicas,
         .reply = shoal_buffer_make(allocator),
         .session = session,
         .origin = session->worker,
@@ -146,6 +148,8 @@ shoal_call shoal_errand__call(shoal_errand *errand, shoal_thread *thread, shoal_
         .env = env,
         .now = shoal_thread_now(thread),
         .reply = {.out = out, .protocol = errand->protocol},
+        .asking = errand->asking,
+        .reads_replicas = errand->reads_replicas,
         .watches = errand->watches,
     };
 }
@@ -221,10 +225,9 @@ static void run_under_gates(shoal_op *op, void *runner)
     /* The slot may have gone to another node while the errand waited. */
     /* pair: env.settings */
     bool cluster = shoal_load_acquire(&call.env->settings)->cluster;
+    shoal_access access = shoal_call__access(&call);
     if (shoal_block__resume(errand, &call) &&
-        (!cluster ||
-         shoal_route__admit(call.store, call.command, call.keys, call.key_count, &call.reply)) &&
-        shoal_call__ready(&call))
+        (!cluster || shoal_route__admit(&access, &call.reply)) && shoal_call__ready(&call))
         call.command->run(&call);
     if (call.wish.type != SHOAL_TYPE_NONE && shoal_block__wait(errand, &call, false)) return;
     shoal_block__leave(errand, thread);

@@ -128,14 +128,44 @@ static bool hides(const shoal_multi *exec)
 
 /* ---- running a piece, under its gates ---- */
 
-/* May all keys be used here? False after writing an error. */
-static bool admit_all(const shoal_multi *multi, const shoal_store *store, shoal_reply *reply)
+/* What a command of the queue asks for. */
+static shoal_access access_of(const shoal_multi *multi, const shoal_queued *queued,
+                              const shoal_call *base)
 {
-    const shoal_key *first = NULL;
+    SHOAL_ASSERT(queued->key_count > 0);
+    return (shoal_access){.store = base->store,
+                          .thread = base->thread,
+                          .command = queued->command,
+                          .keys = queued->keys,
+                          .key_count = queued->key_count,
+                          .asking = multi->asking,
+                          .reads_replicas = multi->reads_replicas};
+}
+
+/* Counts the keys of all commands. */
+static void count_all(const shoal_multi *multi, const shoal_call *base, shoal_presence *presence)
+{
+    SHOAL_ASSERT(presence->first == NULL);
     for (const shoal_queued *each = multi->first; each != NULL; each = each->next) {
         if (each->key_count == 0) continue;
-        if (!shoal_route__admit(store, each->command, each->keys, each->key_count, reply))
-            return false;
+        shoal_access access = access_of(multi, each, base);
+        shoal_route__count(&access, presence);
+    }
+}
+
+/* May all keys be used here? False after writing an error. */
+static bool admit_all(const shoal_multi *multi, const shoal_call *base, shoal_reply *reply)
+{
+    const shoal_key *first = NULL;
+    shoal_presence presence = {NULL, false, false, false};
+    for (const shoal_queued *each = multi->first; each != NULL; each = each->next) {
+        if (each->key_count == 0) continue;
+        shoal_access access = access_of(multi, each, base);
+        access.presence = &presence;
+        if (first == NULL && shoal_route__moves(base->store, SHOAL_PLACE_SLOT(each->keys->place)))
+            count_all(multi, base, &presence);
+        if (presence.first == NULL) presence.first = each->keys;
+        if (!shoal_route__admit(&access, reply)) return false;
         if (first == NULL) first = each->keys;
         if (SHOAL_PLACE_SLOT(first->place) == SHOAL_PLACE_SLOT(each->keys->place)) continue;
         shoal_reply_error(reply, "CROSSSLOT Keys in request don't hash to the same slot");
@@ -155,7 +185,7 @@ static bool begin(shoal_multi *exec, shoal_call *base, bool cluster)
     exec->watches = NULL;
     if (!intact) {
         shoal_reply_null_array(&base->reply);
-    } else if (!cluster || admit_all(exec, base->store, &base->reply)) {
+    } else if (!cluster || admit_all(exec, base, &base->reply)) {
         shoal_reply_array(&base->reply, exec->count);
         return true;
     }
@@ -199,9 +229,11 @@ static void run_piece(shoal_multi *exec, shoal_call *base, shoal_session *sessio
     for (shoal_queued *each = exec->next; each != exec->piece_end; each = each->next) {
         size_t before = shoal_buffer_size(out);
         bool elsewhere = session == NULL && is_private(each->command);
-        bool lost = cluster && !whole && each->key_count != 0 &&
-                    !shoal_route__admit(base->store, each->command, each->keys, each->key_count,
-                                        &base->reply);
+        bool lost = false;
+        if (cluster && !whole && each->key_count != 0) {
+            shoal_access access = access_of(exec, each, base);
+            lost = !shoal_route__admit(&access, &base->reply);
+        }
         if (!elsewhere && !lost) run_one(each, base, session);
         SHOAL_ASSERT(shoal_buffer_size(out) >= before || out->failed);
         each->reply_size = shoal_buffer_size(out) - before;
@@ -427,7 +459,7 @@ void shoal_command__exec(shoal_call *call)
     const shoal_multi *multi = session->multi;
     if (multi == NULL) {
         shoal_reply_error(&call->reply, "ERR EXEC without MULTI");
-    } else if (call->worker->settings->cluster && !admit_all(multi, call->store, &call->reply)) {
+    } else if (call->worker->settings->cluster && !admit_all(multi, call, &call->reply)) {
         shoal_multi__discard(session);
     } else if (multi->aborted) {
         shoal_multi__discard(session);

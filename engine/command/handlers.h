@@ -25,6 +25,7 @@
 #define SHOAL_ERROR__TYPE "WRONGTYPE Operation against a key holding the wrong kind of value"
 #define SHOAL_ERROR__MEMORY "OOM no memory left for this command"
 #define SHOAL_ERROR__NO_CLUSTER "ERR This instance has cluster support disabled"
+#define SHOAL_ERROR__TRY_AGAIN "TRYAGAIN Multiple keys request during rehashing of slot"
 #define SHOAL_ERROR__NO_DATABASE "ERR DB index is out of range"
 
 /* Argument `index` as an integer. False after writing an error. */

@@ -87,6 +87,8 @@ void shoal_multi__queue(shoal_session *session, shoal_entry *entry, shoal_reply 
     *(multi->last != NULL ? &multi->last->next : &multi->first) = made;
     multi->last = made;
     multi->count++;
+    multi->asking = multi->asking || session->asking;
+    multi->reads_replicas = session->reads_replicas;
     multi->memory += made->memory;
     multi->flags |= made->command->flags;
     multi->db = database_after(worker, entry, multi->db);

@@ -41,10 +41,11 @@ typedef struct shoal_queued {
 typedef struct shoal_multi {
     shoal_queued *first, *last;
     uint32_t count;
-    uint32_t db;    /* SELECTed at the end of the queue */
-    uint32_t flags; /* SHOAL_FLAG_ of any command in it */
-    bool aborted;   /* a command could not be queued */
-    size_t memory;  /* bytes of what is queued */
+    uint32_t db;                 /* SELECTed at the end of the queue */
+    uint32_t flags;              /* SHOAL_FLAG_ of any command in it */
+    bool aborted;                /* a command could not be queued */
+    bool asking, reads_replicas; /* as in calls */
+    size_t memory;               /* bytes of what is queued */
     /* Running: */
     shoal_queued *next;            /* the first that has not run, of the piece that is under way */
     shoal_queued *piece_end;       /* behind that piece */

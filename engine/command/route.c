@@ -2,49 +2,136 @@
  *
  * command/route.c - whether a node of a cluster may run a command on its keys, and where the client
  * is sent otherwise. The way of a command that may run is one acquire load of the slot's word
- * and one look whether the cluster is up.
+ * and one look whether the cluster is up and any slot on its way.
+ *
+ * While a slot goes to another node, keys that are not here any more are asked for there (ASK);
+ * while one comes in, clients that say ASKING are served. Whether a key is here is settled under
+ * its gate: commands on such slots are admitted once more there.
  */
 #include "base/assert.h"
+#include "command/handlers.h"
 #include "command/worker.h"
 
-/* The error for a slot of another node. */
-static void redirect(const shoal_route *route, uint32_t slot, shoal_reply *reply)
+/* Sends the client to the node of this number. */
+static void redirect(const shoal_route *route, uint32_t slot, uint32_t number, shoal_reply *reply)
 {
-    uint32_t owner = route->owner[slot];
-    SHOAL_ASSERT(owner >= 1 && owner <= route->node_count);
-    const struct shoal_route_node *node = &route->nodes[owner - 1];
-    shoal_reply_errorf(reply, "MOVED %u %s:%u", slot, node->endpoint, (unsigned)node->port);
+    SHOAL_ASSERT(number >= 1 && number <= route->node_count);
+    const struct shoal_route_node *node = &route->nodes[number - 1];
+    const char *word = number == route->owner[slot] ? "MOVED" : "ASK";
+    shoal_reply_errorf(reply, "%s %u %s:%u", word, slot, node->endpoint, (unsigned)node->port);
 }
 
-bool shoal_route__admit(const shoal_store *store, const shoal_command *command,
-                        const shoal_key *keys, uint32_t key_count, shoal_reply *reply)
+bool shoal_route__moves(const shoal_store *store, uint32_t slot)
 {
-    SHOAL_ASSERT(key_count > 0);
+    const shoal_route *route = shoal_store_route(store);
+    if (__builtin_expect(route->move_count == 0, 1)) return false;
+    return shoal_route_find_move(route, slot, false) != NULL ||
+           shoal_route_find_move(route, slot, true) != NULL;
+}
+
+/* ---- slots on their way ---- */
+
+static bool same_name(const shoal_key *a, const shoal_key *b)
+{
+    SHOAL_ASSERT(a != NULL && b != NULL);
+    return a->name.size == b->name.size && memcmp(a->name.data, b->name.data, a->name.size) == 0;
+}
+
+void shoal_route__count(const shoal_access *access, shoal_presence *presence)
+{
+    SHOAL_ASSERT(access->key_count > 0);
+    for (uint32_t i = 0; i < access->key_count; i++) {
+        const shoal_key *key = &access->keys[i];
+        if (presence->first == NULL) presence->first = key;
+        presence->multiple = presence->multiple || !same_name(presence->first, key);
+        if (shoal_store_peek(access->thread, key) != NULL) {
+            presence->existing = true;
+        } else {
+            presence->missing = true;
+        }
+    }
+}
+
+/* False after writing where to ask, or that it must be tried again. */
+static bool all_here(const shoal_route *route, uint32_t slot, const shoal_presence *presence,
+                     shoal_reply *reply)
+{
+    SHOAL_ASSERT(presence->first != NULL);
+    const shoal_route_move *goes = shoal_route_find_move(route, slot, false);
+    if (goes == NULL || !presence->missing) return true;
+    if (presence->existing) {
+        shoal_reply_error(reply, SHOAL_ERROR__TRY_AGAIN);
+    } else {
+        redirect(route, slot, goes->target, reply);
+    }
+    return false;
+}
+
+/* What becomes of a command on a slot that is another node's but comes here. */
+static bool serve_import(const shoal_presence *presence, shoal_reply *reply)
+{
+    SHOAL_ASSERT(presence->first != NULL);
+    if (!presence->multiple || !presence->missing) return true;
+    shoal_reply_error(reply, SHOAL_ERROR__TRY_AGAIN);
+    return false;
+}
+
+/* ---- admission ---- */
+
+/* Is the cluster in a state in which the command may run? False after writing the refusal. */
+static bool admit_state(const shoal_route *route, const shoal_command *command, shoal_reply *reply)
+{
+    SHOAL_ASSERT(command != NULL);
+    if (__builtin_expect(route->up, 1)) return true;
+    if (!route->reads_when_down) {
+        shoal_reply_error(reply, "CLUSTERDOWN The cluster is down");
+        return false;
+    }
+    if ((command->flags & SHOAL_FLAG_READONLY) != 0) return true;
+    shoal_reply_error(reply, "CLUSTERDOWN The cluster is down and only accepts read commands");
+    return false;
+}
+
+/* Of a slot that another node serves, or that is on its way. */
+static bool admit_rare(const shoal_route *route, const shoal_access *access, bool owned,
+                       shoal_reply *reply)
+{
+    SHOAL_ASSERT(access->key_count > 0);
+    uint32_t slot = SHOAL_PLACE_SLOT(access->keys[0].place);
+    uint32_t owner = route->owner[slot];
+    shoal_presence own = {NULL, false, false, false}, *presence = &own;
+    if (access->presence != NULL) presence = access->presence;
+    if (access->presence == NULL) shoal_route__count(access, presence);
+    if (owned) return all_here(route, slot, presence, reply);
+    if (access->asking && shoal_route_find_move(route, slot, true) != NULL)
+        return serve_import(presence, reply);
+    bool writes = (access->command->flags & SHOAL_FLAG_WRITE) != 0;
+    if (access->reads_replicas && !writes && owner == route->master) return true;
+    redirect(route, slot, owner, reply);
+    return false;
+}
+
+bool shoal_route__admit(const shoal_access *access, shoal_reply *reply)
+{
+    SHOAL_ASSERT(access->key_count > 0);
     /* The slot's word first: a slot that was lost before it was read has another owner in the route
      * that is read then. One that was gained in between is this node's in that route already. */
+    const shoal_key *keys = access->keys;
     uint32_t slot = SHOAL_PLACE_SLOT(keys[0].place);
-    bool owned = shoal_store_owns(store, slot);
-    const shoal_route *route = shoal_store_route(store);
+    bool owned = shoal_store_owns(access->store, slot);
+    const shoal_route *route = shoal_store_route(access->store);
     uint32_t owner = route->owner[slot];
     if (!owned && owner != 0) owned = route->nodes[owner - 1].myself;
     if (!owned && owner == 0) {
         shoal_reply_error(reply, "CLUSTERDOWN Hash slot not served");
         return false;
     }
-    for (uint32_t i = 1; i < key_count; i++) {
+    for (uint32_t i = 1; i < access->key_count; i++) {
         if (SHOAL_PLACE_SLOT(keys[i].place) == slot) continue;
         shoal_reply_error(reply, "CROSSSLOT Keys in request don't hash to the same slot");
         return false;
     }
-    bool reads_only = !route->up && route->reads_when_down;
-    if (!route->up && !reads_only) {
-        shoal_reply_error(reply, "CLUSTERDOWN The cluster is down");
-        return false;
-    }
-    if (reads_only && (command->flags & SHOAL_FLAG_READONLY) == 0) {
-        shoal_reply_error(reply, "CLUSTERDOWN The cluster is down and only accepts read commands");
-        return false;
-    }
-    if (!owned) redirect(route, slot, reply);
-    return owned;
+    if (!admit_state(route, access->command, reply)) return false;
+    if (__builtin_expect(owned && route->move_count == 0, 1)) return true;
+    return admit_rare(route, access, owned, reply);
 }

@@ -369,6 +369,7 @@ void shoal_session__reset(shoal_session *session)
     session->protocol = 2;
     session->db = 0;
     session->reads_replicas = false;
+    session->asking = false;
     session->no_evict = false;
     session->reply_mode = SHOAL_REPLY__ON;
     session->authenticated = session->worker->settings->requirepass.size == 0;

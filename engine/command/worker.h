@@ -121,6 +121,7 @@ struct shoal_session {
     bool dead;           /* closed while parked: the errand's return frees it */
     bool is_ready;       /* in worker->ready */
     bool reads_replicas; /* READONLY */
+    bool asking;         /* ASKING: the next command, or transaction, may use slots that come in */
     bool no_evict;
     bool evicted; /* it counts no longer, and is about to go */
     shoal_reply_mode reply_mode;
@@ -240,8 +241,40 @@ void shoal_errand__deliver(shoal_session *session, shoal_buffer *out);
 
 /* ---- route.c ---- */
 
+/* Which of the keys of a command or transaction are here; zero before the first is counted. */
+typedef struct shoal_presence {
+    const shoal_key *first;
+    bool multiple; /* they have more than one name */
+    bool missing, existing;
+} shoal_presence;
+
+/* A command with keys, and whose wish it is. */
+typedef struct shoal_access {
+    const shoal_store *store;
+    shoal_thread *thread;
+    const shoal_command *command;
+    const shoal_key *keys;
+    uint32_t key_count;
+    bool asking, reads_replicas; /* said the session */
+    shoal_presence *presence;    /* of all keys of its transaction; NULL: of its own */
+} shoal_access;
+
 /* In a cluster: may these keys be used here? False after writing a redirection or refusal. */
-bool shoal_route__admit(const shoal_store *store, const shoal_command *command,
-                        const shoal_key *keys, uint32_t key_count, shoal_reply *reply);
+bool shoal_route__admit(const shoal_access *access, shoal_reply *reply);
+/* Counts which keys are here. */
+void shoal_route__count(const shoal_access *access, shoal_presence *presence);
+/* Is the slot on its way to or from this node? Its commands run under gates then. */
+bool shoal_route__moves(const shoal_store *store, uint32_t slot);
+/* What a call asks for. */
+static inline shoal_access shoal_call__access(const shoal_call *call)
+{
+    return (shoal_access){.store = call->store,
+                          .thread = call->thread,
+                          .command = call->command,
+                          .keys = call->keys,
+                          .key_count = call->key_count,
+                          .asking = call->asking,
+                          .reads_replicas = call->reads_replicas};
+}
 
 #endif

@@ -80,6 +80,12 @@ static void run_shutdown(shoal_node *node, shoal_errand *errand, shoal_reply *re
 
 /* ---- CLUSTER ---- */
 
+static uint64_t keys_in_slot(const shoal_node *node, int64_t slot)
+{
+    SHOAL_ASSERT(slot >= 0 && slot < SHOAL_SLOTS);
+    return shoal_store_count_slot(node->store, SHOAL_PLACE(0, (uint32_t)slot));
+}
+
 static void run_cluster(shoal_node *node, const shoal_errand *errand, shoal_reply *reply)
 {
     SHOAL_ASSERT(errand->argc >= 2);
@@ -92,10 +98,14 @@ static void run_cluster(shoal_node *node, const shoal_errand *errand, shoal_repl
         shoal_reply_error(reply, "LOADING Redis is loading the dataset in memory");
         return;
     }
+    int64_t slot = -1;
+    bool names_slot = errand->argc > 2 && shoal_text_to_i64(errand->argv[2], &slot) && slot >= 0 &&
+                      slot < SHOAL_SLOTS;
     shoal_cluster_call call = {.argc = errand->argc,
                                .argv = errand->argv,
                                .local = errand->local,
                                .keys = shoal_store_count(node->store, 0),
+                               .keys_in_slot = names_slot ? keys_in_slot(node, slot) : 0,
                                .now = node->now,
                                .reply = *reply};
     shoal_cluster_command(node->cluster, &call);

@@ -51,14 +51,16 @@ void shoal_node__publish_route(shoal_node *node)
 {
     SHOAL_ASSERT(node->thread != NULL);
     uint64_t version = node->cluster != NULL ? shoal_cluster_version(node->cluster) : 0;
+    shoal_route_move *moves;
     shoal_route *route;
 
     if (node->cluster == NULL || node->phase < SHOAL_PHASE_SAVING) return;
     if (version == node->route_version && shoal_store_route(node->store)->cluster) return;
-    route = shoal_route_make(node->store, shoal_cluster_route_size(node->cluster));
+    route = shoal_route_make_moving(node->store, shoal_cluster_route_size(node->cluster),
+                                    shoal_cluster_route_moves(node->cluster), &moves);
     /* Without memory the former route stays; the next step tries again. */
     if (route == NULL) return;
-    shoal_cluster_fill_route(node->cluster, route);
+    shoal_cluster_fill_route(node->cluster, route, moves);
     SHOAL_ASSERT(route->cluster);
     mark(node, route, true);
     shoal_store_publish_route(node->thread, route);

@@ -34,20 +34,62 @@ void shoal_store_set_owned(shoal_thread *thread, uint32_t slot, bool owned)
     SHOAL_ASSERT(shoal_store_owns(store, slot) == owned);
 }
 
-static size_t route_size(uint16_t nodes)
+/* The nodes stand behind the struct, the moves behind the nodes. */
+static size_t route_size(uint32_t nodes, uint32_t moves)
 {
+    SHOAL_ASSERT(nodes <= UINT16_MAX);
+    SHOAL_ASSERT(moves <= UINT16_MAX);
     const shoal_route *route = NULL;
-    return sizeof *route + sizeof route->nodes[0] * nodes;
+    return sizeof *route + sizeof route->nodes[0] * nodes + sizeof route->moves[0] * moves;
+}
+
+static size_t size_of(const shoal_route *route)
+{
+    SHOAL_ASSERT((route->moves == NULL) == (route->move_count == 0));
+    return route_size(route->node_count, route->move_count);
+}
+
+_Static_assert(_Alignof(shoal_route_move) <= _Alignof(struct shoal_route_node),
+               "moves may stand right behind the nodes");
+
+shoal_route *shoal_route_make_moving(shoal_store *store, uint16_t nodes, uint16_t moves,
+                                     shoal_route_move **out)
+{
+    SHOAL_ASSERT(store->thread_count > 0);
+    SHOAL_ASSERT(store->database_count > 0);
+    size_t size = route_size(nodes, moves);
+    shoal_route *route = shoal_memory_take_zeroed(&store->allocator, size, SHOAL_ALIGN_PLAIN);
+    if (route == NULL) return NULL;
+    route->node_count = nodes;
+    route->move_count = moves;
+    *out = moves > 0 ? (shoal_route_move *)(void *)&route->nodes[nodes] : NULL;
+    route->moves = *out;
+    return route;
 }
 
 shoal_route *shoal_route_make(shoal_store *store, uint16_t nodes)
 {
-    SHOAL_ASSERT(store->thread_count > 0);
-    SHOAL_ASSERT(store->database_count > 0);
-    size_t size = route_size(nodes);
-    shoal_route *route = shoal_memory_take_zeroed(&store->allocator, size, SHOAL_ALIGN_PLAIN);
-    if (route != NULL) route->node_count = nodes;
-    return route;
+    shoal_route_move *none;
+    return shoal_route_make_moving(store, nodes, 0, &none);
+}
+
+const shoal_route_move *shoal_route_find_move(const shoal_route *route, uint32_t slot, bool comes)
+{
+    SHOAL_ASSERT(slot < SHOAL_SLOTS);
+    SHOAL_ASSERT((route->moves == NULL) == (route->move_count == 0));
+    uint32_t low = 0, high = route->move_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (route->moves[middle].slot < slot) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (; low < route->move_count && route->moves[low].slot == slot; low++) {
+        if ((route->moves[low].target == 0) == comes) return &route->moves[low];
+    }
+    return NULL;
 }
 
 void shoal_route_drop(shoal_store *store, shoal_route *route)
@@ -55,14 +97,14 @@ void shoal_route_drop(shoal_store *store, shoal_route *route)
     SHOAL_ASSERT(store->thread_count > 0);
     SHOAL_ASSERT(route == NULL || route != shoal_load_relaxed(&store->route));
     if (route == NULL) return;
-    shoal_memory_give(&store->allocator, route, route_size(route->node_count), SHOAL_ALIGN_PLAIN);
+    shoal_memory_give(&store->allocator, route, size_of(route), SHOAL_ALIGN_PLAIN);
 }
 
 uint64_t shoal_route__bytes(const shoal_store *store, const shoal_route *route)
 {
     SHOAL_ASSERT(route != NULL);
     SHOAL_ASSERT(route != &standalone);
-    return shoal_memory_usable(&store->allocator, route_size(route->node_count), SHOAL_ALIGN_PLAIN);
+    return shoal_memory_usable(&store->allocator, size_of(route), SHOAL_ALIGN_PLAIN);
 }
 
 void shoal_store_publish_route(shoal_thread *thread, shoal_route *route)
@@ -101,7 +143,7 @@ void shoal_route__free(shoal_thread *thread, const shoal_route *route)
     int64_t bytes = (int64_t)shoal_route__bytes(store, route);
     shoal_bump_relaxed(&thread->counters.bytes, -bytes);
     shoal_bump_relaxed(&thread->counters.bytes_beside, -bytes);
-    shoal_memory_give(&store->allocator, (void *)(uintptr_t)route, route_size(route->node_count),
+    shoal_memory_give(&store->allocator, (void *)(uintptr_t)route, size_of(route),
                       SHOAL_ALIGN_PLAIN);
 }
 

@@ -299,7 +299,7 @@ static void the_route_has_every_owner_and_its_endpoint(void **state)
     uint16_t size = shoal_cluster_route_size(w.nodes[0].cluster);
     assert_int_equal(size, 2); /* the third has no slots */
     shoal_route *route = calloc(1, sizeof(*route) + size * sizeof(route->nodes[0]));
-    shoal_cluster_fill_route(w.nodes[0].cluster, route);
+    shoal_cluster_fill_route(w.nodes[0].cluster, route, NULL);
     assert_true(route->cluster && route->up && !route->reads_when_down);
     assert_int_equal(route->node_count, 2);
     for (uint32_t slot = 0; slot < SHOAL_SLOTS; slot++) {

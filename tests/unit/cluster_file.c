@@ -102,6 +102,42 @@ static void fields_of_newer_versions_are_passed_over(void **state)
     world_close(&w);
 }
 
+static void slots_on_their_way_stay_so(void **state)
+{
+    (void)state;
+    static const char text[] = NAME_A " 127.0.0.1:7000@17000 myself,master - 0 0 1 connected"
+                                      " 1-2 [2->-" NAME_B "] [4-<-" NAME_B "]\n" NAME_B
+                                      " 127.0.0.1:7001@17001 master - 0 0 2 connected 3-4\n" VARS;
+    world w;
+    world_open(&w, 404, TIMEOUT_MS);
+    shoal_buffer out = shoal_buffer_make(&w.allocator);
+    assert_int_equal(load(&w, text, &out), 0);
+    assert_non_null(strstr(out.data, " 1-2 [2->-" NAME_B "] [4-<-" NAME_B "]\n"));
+    shoal_buffer_free(&out);
+    world_close(&w);
+}
+
+static void moves_that_cannot_be_are_refused(void **state)
+{
+    (void)state;
+    static const char *const words[] = {
+        "[2->-x]",          "[2->-" NAME_B,         "[a->-" NAME_B "]",
+        "[2-=-" NAME_B "]", "[16384->-" NAME_B "]", "["};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        world w;
+        world_open(&w, 405, TIMEOUT_MS);
+        char text[512];
+        snprintf(text, sizeof text,
+                 NAME_A " 127.0.0.1:7000@17000 myself,master - 0 0 1 connected"
+                        " 1-2 %s\n" VARS,
+                 words[i]);
+        shoal_buffer out = shoal_buffer_make(&w.allocator);
+        assert_int_equal(load(&w, text, &out), SHOAL_ERR_MALFORMED);
+        shoal_buffer_free(&out);
+        world_close(&w);
+    }
+}
+
 static void an_empty_file_is_as_good_as_none(void **state)
 {
     (void)state;
@@ -348,6 +384,8 @@ int main(void)
         cmocka_unit_test(what_is_written_can_be_read_again),
         cmocka_unit_test(the_file_of_redis_70_can_be_read),
         cmocka_unit_test(fields_of_newer_versions_are_passed_over),
+        cmocka_unit_test(slots_on_their_way_stay_so),
+        cmocka_unit_test(moves_that_cannot_be_are_refused),
         cmocka_unit_test(an_empty_file_is_as_good_as_none),
         cmocka_unit_test(epochs_are_never_smaller_than_what_was_voted_or_owned),
         cmocka_unit_test(a_bad_line_is_named_with_what_was_expected),

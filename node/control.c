@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * node/control.h. One turn of the loop: wait, then deliver in this order what sockets say, what
- * the file thread has done, a nudge, a tick that is due, and news of links. Whatever a step asks
+ * the file threads have done, a nudge, a tick that is due, and news of links. Whatever a step asks
  * for on the way is sent or queued, never answered on the spot (rule R1); events of one turn
  * see a clock read per step.
  */
@@ -44,7 +44,7 @@ static void deliver(void *context, shoal_event *event)
     control->in_step = false;
 }
 
-/* Called on the file thread. */
+/* Called on a file thread, or on one that appends. */
 static void files_done(void *context)
 {
     shoal_control *control = context;
@@ -85,11 +85,20 @@ static void op_link_close(void *context, shoal_link link)
     shoal_links__close(control->links, link);
 }
 
+static void op_file_name(void *context, shoal_file file, shoal_slice path)
+{
+    shoal_control *control = context;
+    shoal_files__name(control->files, file, path);
+}
+
 static void op_file_append(void *context, shoal_file file, shoal_slice bytes, uint64_t tag)
 {
     shoal_control *control = context;
     shoal_file_job job = {.op = SHOAL_FILE_APPEND, .file = file, .tag = tag};
-    shoal_files__submit(control->files, &job, bytes);
+    if (file >= SHOAL_FILE_NAMED)
+        shoal_files__append(control->files, &job, bytes);
+    else
+        shoal_files__submit(control->files, &job, bytes);
 }
 
 static void op_file_sync(void *context, shoal_file file, uint64_t tag)
@@ -103,6 +112,27 @@ static void op_file_read(void *context, shoal_file file, uint64_t tag)
 {
     shoal_control *control = context;
     shoal_file_job job = {.op = SHOAL_FILE_READ, .file = file, .tag = tag};
+    shoal_files__submit(control->files, &job, (shoal_slice){0});
+}
+
+static void op_file_read_part(void *context, shoal_file file, uint64_t offset, size_t size,
+                              uint64_t tag)
+{
+    shoal_control *control = context;
+    SHOAL_ASSERT(size > 0);
+    shoal_file_job job = {.op = SHOAL_FILE_READ,
+                          .file = file,
+                          .tag = tag,
+                          .part = true,
+                          .offset = offset,
+                          .size = size};
+    shoal_files__submit(control->files, &job, (shoal_slice){0});
+}
+
+static void op_file_truncate(void *context, shoal_file file, uint64_t size, uint64_t tag)
+{
+    shoal_control *control = context;
+    shoal_file_job job = {.op = SHOAL_FILE_TRUNCATE, .file = file, .tag = tag, .offset = size};
     shoal_files__submit(control->files, &job, (shoal_slice){0});
 }
 
@@ -126,6 +156,14 @@ static void op_trace(void *context, const shoal_trace_record *record)
     if (control->options.trace) control->options.trace(control->options.owner, record);
 }
 
+static int64_t op_clock_ns(void *context)
+{
+    (void)context;
+    struct timespec moment;
+    clock_gettime(CLOCK_MONOTONIC, &moment);
+    return (int64_t)moment.tv_sec * 1000000000 + moment.tv_nsec;
+}
+
 shoal_host shoal_control__host(shoal_control *control)
 {
     return (shoal_host){.context = control,
@@ -133,12 +171,16 @@ shoal_host shoal_control__host(shoal_control *control)
                         .link_open = op_link_open,
                         .link_send = op_link_send,
                         .link_close = op_link_close,
+                        .file_name = op_file_name,
                         .file_append = op_file_append,
                         .file_sync = op_file_sync,
                         .file_read = op_file_read,
+                        .file_read_part = op_file_read_part,
+                        .file_truncate = op_file_truncate,
                         .file_rename = op_file_rename,
                         .file_remove = op_file_remove,
-                        .trace = op_trace};
+                        .trace = op_trace,
+                        .clock_ns = op_clock_ns};
 }
 
 /* ---- life ---- */
@@ -158,7 +200,9 @@ static shoal_err create_parts(shoal_control *control)
                                  .context = control};
     error = shoal_links__create(&links, &control->links);
     if (error != SHOAL_ERR_OK) return error;
-    shoal_files_options files = {.done = files_done, .context = control};
+    shoal_files_options files = {.directory = options->directory,
+                                 .done = files_done,
+                                 .context = control};
     for (int i = 0; i < SHOAL_FILE_COUNT; i++) files.names[i] = options->files[i];
     return shoal_files__start(&files, &control->files);
 }
@@ -236,6 +280,7 @@ static void deliver_files(shoal_control *control)
                              .error = job->error};
         if (job->op == SHOAL_FILE_READ && job->error == SHOAL_ERR_OK) {
             event.data = (shoal_slice){job->bytes, job->size};
+            event.file_size = job->file_size;
         }
         deliver(control, &event);
         shoal_file_job *done = job;

@@ -23,6 +23,7 @@ typedef struct shoal_control_options {
     /* The node: shoal_node_step with its node, or a stand-in. */
     int64_t (*step)(void *step_context, const shoal_event *event);
     void *step_context;
+    const char *directory;               /* where named files are; NULL: where the process is */
     const char *files[SHOAL_FILE_COUNT]; /* path of each role, NULL for none; copied */
     const char *source;                  /* address to connect from, or ""; copied */
     void *owner;                         /* first argument of the functions below */

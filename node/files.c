@@ -1,21 +1,31 @@
 /* SPDX-License-Identifier: MIT
  *
- * node/files.h: one queue in, one queue out, a mutex around both. The operations of files are
- * few (configuration, cluster state) and none of them is on the way of a client's command.
+ * node/files.h: one queue in, one queue out, a mutex around both. Two threads work off the queue:
+ * each takes the first job none of whose files an older job is about, so that a long sync of one
+ * file holds up no other file. A named file may besides be written by whoever appends to it, when
+ * nothing but syncs of it is queued: then bytes are neither copied nor handed over.
+ *
+ *   F1  Jobs of one file run one at a time and in order: a job is taken when no older one, queued
+ *       or under way, is about one of its files (the masks `busy` and, in the search, `blocked`).
+ *   F2  A direct append runs beside syncs only: its begin looks for other jobs of the file, and no
+ *       other job of the file is taken while its bit stands in `writing`.
+ *   F3  What opens and closes a descriptor is a job, so a direct append never sees either. It
+ *       finds an open descriptor or becomes a job itself.
  */
 #include "files.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "file_ops.h"
+
+/* Threads that work off the queue: one more than can wait for the sync of a large file. */
+#define THREADS 2
+
+_Static_assert(SHOAL_FILE_LIMIT <= 64, "a set of files is a word");
 
 /* A first-in first-out list. */
 typedef struct job_queue {
@@ -23,24 +33,28 @@ typedef struct job_queue {
     shoal_file_job **tail;
 } job_queue;
 
-/* What the thread knows of one role. */
-typedef struct file_role {
-    char *name;
-    int descriptor; /* open for appending, or -1 */
-    bool fresh;     /* created since the directory was last synced */
-} file_role;
+/* A file and what is queued or under way for it; the descriptor changes under the lock. */
+typedef struct file_entry {
+    shoal_file_role role;
+    uint32_t syncs;
+    uint32_t others;
+} file_entry;
 
 struct shoal_files {
-    pthread_t thread;
-    pthread_mutex_t lock; /* guards wanted, finished, stop, drain */
+    pthread_t threads[THREADS];
+    uint32_t started;
+    pthread_mutex_t lock; /* guards all below but what F1 gives to the thread of a job */
     pthread_cond_t work;
     job_queue wanted;
     job_queue finished;
+    uint64_t busy;    /* files that a job under way is about, a bit each */
+    uint64_t writing; /* files that are being written directly */
     bool stop;
     bool drain;
+    char *directory; /* of named files; NULL: that of the process */
     void (*done)(void *context);
     void *context;
-    file_role roles[SHOAL_FILE_COUNT]; /* the thread's own */
+    file_entry entries[SHOAL_FILE_LIMIT];
 };
 
 static void queue_init(job_queue *queue)
@@ -65,142 +79,140 @@ static shoal_file_job *queue_pop(job_queue *queue)
     return job;
 }
 
-/* What an errno means at the door. */
-static shoal_err error_of(int number)
+/* ---- doing jobs ---- */
+
+/* The descriptor to append to, opened if need be, or a negative error. */
+static int descriptor_of(shoal_files *files, shoal_file_role *role)
 {
-    if (number == ENOENT) return SHOAL_ERR_NOT_FOUND;
-    if (number == ENOSPC || number == EDQUOT) return SHOAL_ERR_NO_SPACE;
-    if (number == ENOMEM) return SHOAL_ERR_NO_MEMORY;
-    return SHOAL_ERR_IO;
+    int descriptor = shoal_file_op__open(role);
+    if (descriptor < 0) return descriptor;
+    pthread_mutex_lock(&files->lock);
+    role->descriptor = descriptor;
+    pthread_mutex_unlock(&files->lock);
+    return descriptor;
 }
 
-static shoal_err open_for_append(file_role *role)
-{
-    if (role->descriptor >= 0) return SHOAL_ERR_OK;
-    bool existed = access(role->name, F_OK) == 0;
-    role->descriptor = open(role->name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-    if (role->descriptor < 0) return error_of(errno);
-    if (!existed) role->fresh = true;
-    return SHOAL_ERR_OK;
-}
-
-static void forget(file_role *role)
+static void forget(shoal_files *files, shoal_file_role *role)
 {
     if (role->descriptor >= 0) close(role->descriptor);
+    pthread_mutex_lock(&files->lock);
     role->descriptor = -1;
-    role->fresh = false;
+    pthread_mutex_unlock(&files->lock);
+    role->fresh = role->fresh_above = false;
 }
 
-/* Makes the names in the directory of `name` durable. */
-static shoal_err sync_directory(const char *name)
+static shoal_err do_read(const shoal_file_role *role, shoal_file_job *job)
 {
-    char copy[4096];
-    if (snprintf(copy, sizeof copy, "%s", name) >= (int)sizeof copy) return SHOAL_ERR_IO;
-    int descriptor = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0) return error_of(errno);
-    shoal_err error = fsync(descriptor) == 0 ? SHOAL_ERR_OK : error_of(errno);
-    close(descriptor);
+    shoal_file_reading reading = {.whole = !job->part, .offset = job->offset, .size = job->size};
+    shoal_err error = shoal_file_op__read(role, &reading);
+    job->bytes = reading.bytes;
+    job->size = reading.size;
+    job->file_size = reading.file_size;
     return error;
 }
 
-static shoal_err do_append(file_role *role, const shoal_file_job *job)
+static shoal_err do_rename(shoal_files *files, shoal_file_role *from, shoal_file_role *to)
 {
-    shoal_err error = open_for_append(role);
-    size_t done = 0;
-    while (error == SHOAL_ERR_OK && done < job->size) {
-        ssize_t written = write(role->descriptor, job->bytes + done, job->size - done);
-        if (written >= 0) {
-            done += (size_t)written;
-        } else if (errno != EINTR) {
-            error = error_of(errno);
-        }
-    }
+    if (to->name == NULL) return SHOAL_ERR_IO;
+    bool fresh_above = from->fresh_above;
+    forget(files, from);
+    forget(files, to);
+    shoal_err error = shoal_file_op__rename(from, to);
+    /* The folder may still have to be made durable in the one above it. */
+    if (fresh_above) to->fresh = to->fresh_above = true;
     return error;
-}
-
-static shoal_err do_sync(file_role *role)
-{
-    shoal_err error = open_for_append(role);
-    if (error != SHOAL_ERR_OK) return error;
-    if (fdatasync(role->descriptor) != 0) return error_of(errno);
-    if (!role->fresh) return SHOAL_ERR_OK;
-    error = sync_directory(role->name);
-    if (error == SHOAL_ERR_OK) role->fresh = false;
-    return error;
-}
-
-/* Reads what `descriptor` holds, up to its end, into the job. */
-static shoal_err read_all(int descriptor, shoal_file_job *job)
-{
-    struct stat status;
-    if (fstat(descriptor, &status) != 0) return error_of(errno);
-    size_t capacity = (size_t)status.st_size + 1;
-    job->bytes = malloc(capacity);
-    if (job->bytes == NULL) return SHOAL_ERR_NO_MEMORY;
-    while (job->size < capacity) {
-        ssize_t got = read(descriptor, job->bytes + job->size, capacity - job->size);
-        if (got == 0) return SHOAL_ERR_OK;
-        if (got > 0) {
-            job->size += (size_t)got;
-        } else if (errno != EINTR) {
-            return error_of(errno);
-        }
-    }
-    return SHOAL_ERR_IO; /* It grew while it was read: somebody else writes it. */
-}
-
-static shoal_err do_read(const file_role *role, shoal_file_job *job)
-{
-    int descriptor = open(role->name, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return error_of(errno);
-    shoal_err error = read_all(descriptor, job);
-    close(descriptor);
-    return error;
-}
-
-static shoal_err do_rename(file_role *from, file_role *to)
-{
-    if (rename(from->name, to->name) != 0) return error_of(errno);
-    forget(from);
-    forget(to);
-    return sync_directory(to->name);
-}
-
-static shoal_err do_remove(file_role *role)
-{
-    forget(role);
-    if (unlink(role->name) == 0 || errno == ENOENT) return SHOAL_ERR_OK;
-    return error_of(errno);
 }
 
 static shoal_err perform(shoal_files *files, shoal_file_job *job)
 {
-    file_role *role = &files->roles[job->file];
+    shoal_file_role *role = &files->entries[job->file].role;
+    int descriptor = 0;
+    if (role->name == NULL && job->file >= SHOAL_FILE_NAMED) return SHOAL_ERR_INVALID;
     /* A role without a name is a file that is not there. */
     if (role->name == NULL) return job->op == SHOAL_FILE_READ ? SHOAL_ERR_NOT_FOUND : SHOAL_ERR_IO;
+    if (job->op == SHOAL_FILE_APPEND || job->op == SHOAL_FILE_SYNC) {
+        descriptor = descriptor_of(files, role);
+        if (descriptor < 0) return (shoal_err)descriptor;
+    }
     switch (job->op) {
-    case SHOAL_FILE_APPEND: return do_append(role, job);
-    case SHOAL_FILE_SYNC: return do_sync(role);
+    case SHOAL_FILE_APPEND:
+        return shoal_file_op__write(descriptor, (shoal_slice){job->bytes, job->size});
+    case SHOAL_FILE_SYNC: return shoal_file_op__sync(role, descriptor);
     case SHOAL_FILE_READ: return do_read(role, job);
-    case SHOAL_FILE_REMOVE: return do_remove(role);
-    case SHOAL_FILE_RENAME:
-        if (files->roles[job->to].name == NULL) return SHOAL_ERR_IO;
-        return do_rename(role, &files->roles[job->to]);
+    case SHOAL_FILE_TRUNCATE: return shoal_file_op__truncate(role, job->offset);
+    case SHOAL_FILE_RENAME: return do_rename(files, role, &files->entries[job->to].role);
+    case SHOAL_FILE_REMOVE: forget(files, role); return shoal_file_op__remove(role);
     }
     SHOAL_UNREACHABLE();
+}
+
+/* ---- the queue ---- */
+
+static uint64_t bit_of(shoal_file file)
+{
+    return file == 0 ? 0 : (uint64_t)1 << (unsigned)file;
+}
+
+static uint64_t bits_of(const shoal_file_job *job)
+{
+    return bit_of(job->file) | bit_of(job->to);
+}
+
+/* Takes the first job that may run now (F1, F2) out of the queue, or NULL. Under the lock. */
+static shoal_file_job *take_job(shoal_files *files)
+{
+    uint64_t blocked = files->busy;
+    for (shoal_file_job **at = &files->wanted.head; *at; at = &(*at)->next) {
+        shoal_file_job *job = *at;
+        uint64_t bits = bits_of(job);
+        bool beside = job->op != SHOAL_FILE_SYNC && (bits & files->writing) != 0;
+        if ((bits & blocked) != 0 || beside) {
+            blocked |= bits;
+            continue;
+        }
+        *at = job->next;
+        if (*at == NULL) files->wanted.tail = at;
+        files->busy |= bits;
+        return job;
+    }
+    return NULL;
+}
+
+/* Counts a job in or out. Under the lock. */
+static void count_job(shoal_files *files, const shoal_file_job *job, int change)
+{
+    file_entry *entry = &files->entries[job->file];
+    uint32_t *count = job->op == SHOAL_FILE_SYNC ? &entry->syncs : &entry->others;
+    SHOAL_ASSERT(change > 0 || *count > 0);
+    *count += (uint32_t)change;
+    if (job->to != 0) files->entries[job->to].others += (uint32_t)change;
 }
 
 /* The next job, or NULL when the thread is to end. Waits for one. */
 static shoal_file_job *next_job(shoal_files *files)
 {
+    shoal_file_job *job = NULL;
     pthread_mutex_lock(&files->lock);
-    while (files->wanted.head == NULL && !files->stop) {
+    for (;;) {
+        if (files->stop && !(files->drain && files->wanted.head != NULL)) break;
+        job = take_job(files);
+        if (job != NULL) break;
         pthread_cond_wait(&files->work, &files->lock);
     }
-    bool end = files->stop && !(files->drain && files->wanted.head != NULL);
-    shoal_file_job *job = end ? NULL : queue_pop(&files->wanted);
     pthread_mutex_unlock(&files->lock);
     return job;
+}
+
+/* A job is done: its result can be taken, and what waited for its files goes on. */
+static void finish_job(shoal_files *files, shoal_file_job *job)
+{
+    pthread_mutex_lock(&files->lock);
+    files->busy &= ~bits_of(job);
+    count_job(files, job, -1);
+    queue_push(&files->finished, job);
+    if (files->wanted.head != NULL || files->stop) pthread_cond_broadcast(&files->work);
+    pthread_mutex_unlock(&files->lock);
+    files->done(files->context);
 }
 
 static void *run(void *argument)
@@ -209,38 +221,63 @@ static void *run(void *argument)
     pthread_setname_np(pthread_self(), "shoal-file");
     for (shoal_file_job *job; (job = next_job(files)) != NULL;) {
         job->error = perform(files, job);
-        pthread_mutex_lock(&files->lock);
-        queue_push(&files->finished, job);
-        pthread_mutex_unlock(&files->lock);
-        files->done(files->context);
+        finish_job(files, job);
     }
     return NULL;
 }
 
+/* ---- life ---- */
+
 static bool copy_names(shoal_files *files, const shoal_files_options *options)
 {
     bool complete = true;
+    if (options->directory) {
+        files->directory = strdup(options->directory);
+        complete = files->directory != NULL;
+    }
+    for (int i = 0; i < SHOAL_FILE_LIMIT; i++) files->entries[i].role.descriptor = -1;
     for (int i = 0; i < SHOAL_FILE_COUNT; i++) {
-        files->roles[i].descriptor = -1;
         if (options->names[i] == NULL) continue;
-        files->roles[i].name = strdup(options->names[i]);
-        complete = complete && files->roles[i].name != NULL;
+        files->entries[i].role.name = strdup(options->names[i]);
+        complete = complete && files->entries[i].role.name != NULL;
     }
     return complete;
 }
 
-/* Everything but the thread. */
+/* Everything but the threads. */
 static void release(shoal_files *files)
 {
     for (shoal_file_job *job; (job = queue_pop(&files->wanted)) != NULL;) shoal_files__free(job);
     for (shoal_file_job *job; (job = queue_pop(&files->finished)) != NULL;) shoal_files__free(job);
-    for (int i = 0; i < SHOAL_FILE_COUNT; i++) {
-        if (files->roles[i].descriptor >= 0) close(files->roles[i].descriptor);
-        free(files->roles[i].name);
+    for (int i = 0; i < SHOAL_FILE_LIMIT; i++) {
+        shoal_file_role *role = &files->entries[i].role;
+        if (role->descriptor >= 0) close(role->descriptor);
+        free(role->name);
     }
     pthread_cond_destroy(&files->work);
     pthread_mutex_destroy(&files->lock);
+    free(files->directory);
     free(files);
+}
+
+static void stop_threads(shoal_files *files, bool drain)
+{
+    pthread_mutex_lock(&files->lock);
+    files->stop = true;
+    files->drain = drain;
+    pthread_cond_broadcast(&files->work);
+    pthread_mutex_unlock(&files->lock);
+    for (uint32_t i = 0; i < files->started; i++) pthread_join(files->threads[i], NULL);
+}
+
+static shoal_err start_threads(shoal_files *files)
+{
+    for (; files->started < THREADS; files->started++) {
+        if (pthread_create(&files->threads[files->started], NULL, run, files) == 0) continue;
+        stop_threads(files, false);
+        return SHOAL_ERR_IO;
+    }
+    return SHOAL_ERR_OK;
 }
 
 shoal_err shoal_files__start(const shoal_files_options *options, shoal_files **out)
@@ -254,9 +291,7 @@ shoal_err shoal_files__start(const shoal_files_options *options, shoal_files **o
     files->done = options->done;
     files->context = options->context;
     shoal_err error = copy_names(files, options) ? SHOAL_ERR_OK : SHOAL_ERR_NO_MEMORY;
-    if (error == SHOAL_ERR_OK && pthread_create(&files->thread, NULL, run, files) != 0) {
-        error = SHOAL_ERR_IO;
-    }
+    if (error == SHOAL_ERR_OK) error = start_threads(files);
     if (error != SHOAL_ERR_OK) {
         release(files);
         return error;
@@ -265,24 +300,107 @@ shoal_err shoal_files__start(const shoal_files_options *options, shoal_files **o
     return SHOAL_ERR_OK;
 }
 
-void shoal_files__submit(shoal_files *files, const shoal_file_job *job, shoal_slice bytes)
+/* `path` in the directory of named files, malloc'ed. */
+static char *full_name(const shoal_files *files, shoal_slice path)
 {
-    SHOAL_ASSERT(job->file > 0 && job->file < SHOAL_FILE_COUNT);
-    SHOAL_ASSERT(job->to < SHOAL_FILE_COUNT);
+    size_t before = files->directory ? strlen(files->directory) + 1 : 0;
+    char *name = malloc(before + path.size + 1);
+    SHOAL_ASSERT(name != NULL);
+    if (before > 0) {
+        memcpy(name, files->directory, before - 1);
+        name[before - 1] = '/';
+    }
+    memcpy(name + before, path.data, path.size);
+    name[before + path.size] = '\0';
+    return name;
+}
+
+void shoal_files__name(shoal_files *files, shoal_file file, shoal_slice path)
+{
+    SHOAL_ASSERT(file >= SHOAL_FILE_NAMED && file < SHOAL_FILE_LIMIT);
+    char *name = shoal_file_op__may_name(path) ? full_name(files, path) : NULL;
+    file_entry *entry = &files->entries[file];
+    pthread_mutex_lock(&files->lock);
+    SHOAL_ASSERT(entry->syncs == 0 && entry->others == 0);
+    SHOAL_ASSERT((files->writing & bit_of(file)) == 0);
+    shoal_file_role former = entry->role;
+    entry->role = (shoal_file_role){.name = name, .descriptor = -1};
+    pthread_mutex_unlock(&files->lock);
+    if (former.descriptor >= 0) close(former.descriptor);
+    free(former.name);
+}
+
+/* ---- submitting ---- */
+
+static shoal_file_job *copy_job(const shoal_file_job *job, shoal_slice bytes)
+{
     shoal_file_job *copy = malloc(sizeof *copy);
     SHOAL_ASSERT(copy != NULL);
     *copy = *job;
     copy->bytes = NULL;
-    copy->size = bytes.size;
+    if (job->op == SHOAL_FILE_APPEND) copy->size = bytes.size;
     if (bytes.size > 0) {
         copy->bytes = malloc(bytes.size);
         SHOAL_ASSERT(copy->bytes != NULL);
         memcpy(copy->bytes, bytes.data, bytes.size);
     }
+    return copy;
+}
+
+void shoal_files__submit(shoal_files *files, const shoal_file_job *job, shoal_slice bytes)
+{
+    SHOAL_ASSERT(job->file > 0 && job->file < SHOAL_FILE_LIMIT);
+    SHOAL_ASSERT(job->to < SHOAL_FILE_LIMIT);
+    shoal_file_job *copy = copy_job(job, bytes);
     pthread_mutex_lock(&files->lock);
+    count_job(files, copy, 1);
     queue_push(&files->wanted, copy);
     pthread_cond_signal(&files->work);
     pthread_mutex_unlock(&files->lock);
+}
+
+/* Begins a direct append: the descriptor, or -1 when it has to become a job. With a tag it is told
+ * of, so it keeps its place behind syncs. */
+static int begin_direct(shoal_files *files, const shoal_file_job *job)
+{
+    file_entry *entry = &files->entries[job->file];
+    pthread_mutex_lock(&files->lock);
+    bool may = entry->others == 0 && (job->tag == 0 || entry->syncs == 0);
+    int descriptor = may ? entry->role.descriptor : -1;
+    if (descriptor >= 0) {
+        SHOAL_ASSERT((files->writing & bit_of(job->file)) == 0);
+        files->writing |= bit_of(job->file);
+    }
+    pthread_mutex_unlock(&files->lock);
+    return descriptor;
+}
+
+static void end_direct(shoal_files *files, shoal_file_job *told, shoal_file file)
+{
+    pthread_mutex_lock(&files->lock);
+    files->writing &= ~bit_of(file);
+    if (told) queue_push(&files->finished, told);
+    if (files->wanted.head != NULL) pthread_cond_broadcast(&files->work);
+    pthread_mutex_unlock(&files->lock);
+    if (told) files->done(files->context);
+}
+
+void shoal_files__append(shoal_files *files, const shoal_file_job *job, shoal_slice bytes)
+{
+    SHOAL_ASSERT(job->op == SHOAL_FILE_APPEND);
+    SHOAL_ASSERT(job->file >= SHOAL_FILE_NAMED && job->file < SHOAL_FILE_LIMIT);
+    int descriptor = begin_direct(files, job);
+    if (descriptor < 0) {
+        shoal_files__submit(files, job, bytes);
+        return;
+    }
+    shoal_err error = shoal_file_op__write(descriptor, bytes);
+    shoal_file_job *told = NULL;
+    if (error != SHOAL_ERR_OK || job->tag != 0) {
+        told = copy_job(job, (shoal_slice){0});
+        told->error = error;
+    }
+    end_direct(files, told, job->file);
 }
 
 shoal_file_job *shoal_files__take(shoal_files *files)
@@ -302,11 +420,6 @@ void shoal_files__free(shoal_file_job *job)
 
 void shoal_files__stop(shoal_files *files, bool drain)
 {
-    pthread_mutex_lock(&files->lock);
-    files->stop = true;
-    files->drain = drain;
-    pthread_cond_signal(&files->work);
-    pthread_mutex_unlock(&files->lock);
-    pthread_join(files->thread, NULL);
+    stop_threads(files, drain);
     release(files);
 }

@@ -3,8 +3,12 @@
  * sim/disk.h - the virtual disk of a node: a few files whose bytes are written first and durable
  * later. Operations of a file take effect one after the other, each after its latency; files do
  * not wait for each other, so their operations interleave as a seed decides; only a rename keeps
- * its place among the operations of both its files. A crash keeps, tears or loses what was not
- * synced.
+ * its place among the operations of both its files. What is appended to a named file without a tag
+ * is there at once when nothing but syncs is waiting. A crash keeps, tears or loses what was not
+ * synced; what a sync failed to make durable stays so even if a later one succeeds.
+ *
+ * Files have positions: those of fixed roles their number, named ones follow as names are first
+ * bound, and stay over crashes, which numbers do not. Position 0 is no file: operations of it fail.
  *
  * Inside the world only; its thread.
  */
@@ -23,18 +27,25 @@ typedef struct shoal_world shoal_world;
 typedef struct shoal_disk_op {
     struct shoal_disk_op *next;
     shoal_file_op op;
-    shoal_file to;   /* RENAME */
-    bool started;    /* its end is arranged */
-    uint64_t serial; /* order of submission on this disk */
+    shoal_file file;  /* as the node calls it */
+    uint32_t to;      /* RENAME: position */
+    bool started;     /* its end is arranged */
+    bool part;        /* READ: `wanted` bytes from `offset` on */
+    shoal_err failed; /* it went wrong when it was submitted; only to be told */
+    uint64_t serial;  /* order of submission on this disk */
     uint64_t tag;
+    uint64_t offset; /* TRUNCATE: the new size. SYNC: bytes that it covers, once started */
+    size_t wanted;
     size_t size; /* APPEND */
     char bytes[];
 } shoal_disk_op;
 
 /* One file: what it holds, and what of that a loss of power would leave. */
 typedef struct shoal_disk_file {
+    char *name; /* of a named file; NULL: fixed, or nobody's */
     bool exists;
-    bool durable; /* its name and `synced` bytes survive everything */
+    bool durable;               /* its name and `synced` bytes survive everything */
+    size_t hole_from, hole_end; /* bytes that a failed sync has given up: zeros after a crash */
     char *data;
     size_t size;
     size_t capacity;
@@ -44,8 +55,11 @@ typedef struct shoal_disk_file {
 
 /* The disk of one node. */
 typedef struct shoal_disk {
-    shoal_disk_file files[SHOAL_FILE_COUNT]; /* index: shoal_file */
-    uint64_t submitted;                      /* operations so far */
+    shoal_disk_file files[SHOAL_FILE_COUNT]; /* index: shoal_file; 0: no file */
+    shoal_disk_file *named;                  /* position SHOAL_FILE_COUNT + index */
+    uint32_t named_count, named_capacity;
+    uint16_t bound[SHOAL_FILE_LIMIT - SHOAL_FILE_NAMED]; /* positions; 0: not bound */
+    uint64_t submitted;                                  /* operations so far */
     shoal_prng latency;
     shoal_prng fate;
     shoal_disk_mode mode;
@@ -63,8 +77,17 @@ typedef struct shoal_disk_request {
     shoal_file to;
     shoal_slice bytes;
     uint64_t tag;
+    bool part;       /* READ: only `size` bytes from `offset` on */
+    uint64_t offset; /* TRUNCATE: the new size */
+    size_t size;
 } shoal_disk_request;
 void shoal_disk__submit(shoal_world *world, uint32_t node, const shoal_disk_request *request);
+
+/* Binds a number to a path, as file_name of shoal/host.h does. */
+void shoal_disk__name(shoal_disk *disk, shoal_file file, shoal_slice path);
+
+/* The named file at `path`, or NULL: for judges and tests. Valid until a name is bound. */
+const shoal_disk_file *shoal_disk__look(const shoal_disk *disk, const char *path);
 
 /* The process is gone, perhaps the power too: decides what survives. */
 void shoal_disk__crash(shoal_disk *disk, shoal_disk_fate fate);

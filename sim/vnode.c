@@ -84,33 +84,61 @@ static void submit(void *context, const shoal_disk_request *request)
 {
     shoal_vnode *vnode = context;
     if (vnode->dying) return;
-    SHOAL_ASSERT(vnode->stepping);
+    bool direct = request->op == SHOAL_FILE_APPEND && request->file >= SHOAL_FILE_NAMED;
+    SHOAL_ASSERT(vnode->stepping || direct);
     shoal_disk__submit(vnode->world, vnode->index, request);
+}
+
+static void file_name(void *context, shoal_file file, shoal_slice path)
+{
+    shoal_vnode *vnode = context;
+    if (vnode->dying) return;
+    shoal_disk__name(&vnode->disk, file, path);
 }
 
 static void file_append(void *context, shoal_file file, shoal_slice bytes, uint64_t tag)
 {
-    submit(context, &(shoal_disk_request){file, SHOAL_FILE_APPEND, 0, bytes, tag});
+    submit(context, &(shoal_disk_request){
+                        .file = file, .op = SHOAL_FILE_APPEND, .bytes = bytes, .tag = tag});
 }
 
 static void file_sync(void *context, shoal_file file, uint64_t tag)
 {
-    submit(context, &(shoal_disk_request){file, SHOAL_FILE_SYNC, 0, {NULL, 0}, tag});
+    submit(context, &(shoal_disk_request){.file = file, .op = SHOAL_FILE_SYNC, .tag = tag});
 }
 
 static void file_read(void *context, shoal_file file, uint64_t tag)
 {
-    submit(context, &(shoal_disk_request){file, SHOAL_FILE_READ, 0, {NULL, 0}, tag});
+    submit(context, &(shoal_disk_request){.file = file, .op = SHOAL_FILE_READ, .tag = tag});
+}
+
+static void file_read_part(void *context, shoal_file file, uint64_t offset, size_t size,
+                           uint64_t tag)
+{
+    SHOAL_ASSERT(size > 0);
+    submit(context, &(shoal_disk_request){.file = file,
+                                          .op = SHOAL_FILE_READ,
+                                          .tag = tag,
+                                          .part = true,
+                                          .offset = offset,
+                                          .size = size});
+}
+
+static void file_truncate(void *context, shoal_file file, uint64_t size, uint64_t tag)
+{
+    submit(context, &(shoal_disk_request){
+                        .file = file, .op = SHOAL_FILE_TRUNCATE, .tag = tag, .offset = size});
 }
 
 static void file_rename(void *context, shoal_file from, shoal_file to, uint64_t tag)
 {
-    submit(context, &(shoal_disk_request){from, SHOAL_FILE_RENAME, to, {NULL, 0}, tag});
+    submit(context,
+           &(shoal_disk_request){.file = from, .op = SHOAL_FILE_RENAME, .to = to, .tag = tag});
 }
 
 static void file_remove(void *context, shoal_file file, uint64_t tag)
 {
-    submit(context, &(shoal_disk_request){file, SHOAL_FILE_REMOVE, 0, {NULL, 0}, tag});
+    submit(context, &(shoal_disk_request){.file = file, .op = SHOAL_FILE_REMOVE, .tag = tag});
 }
 
 static void trace(void *context, const shoal_trace_record *record)
@@ -127,9 +155,12 @@ static shoal_host make_host(shoal_vnode *vnode)
                         .link_open = link_open,
                         .link_send = link_send,
                         .link_close = link_close,
+                        .file_name = file_name,
                         .file_append = file_append,
                         .file_sync = file_sync,
                         .file_read = file_read,
+                        .file_read_part = file_read_part,
+                        .file_truncate = file_truncate,
                         .file_rename = file_rename,
                         .file_remove = file_remove,
                         .trace = trace};

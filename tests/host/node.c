@@ -71,7 +71,8 @@ static void world_start(void *context, const shoal_case_start *start)
     snprintf(path_new, sizeof path_new, "%s/nodes-%u.conf.tmp", world->directory, start->node);
     shoal_control_options options = {.allocator = &world->allocator,
                                      .step = start->step,
-                                     .step_context = start->step_context};
+                                     .step_context = start->step_context,
+                                     .directory = world->directory};
     options.files[SHOAL_FILE_NODES] = path;
     options.files[SHOAL_FILE_NODES_NEW] = path_new;
     shoal_err error = shoal_control__create(&options, &node->control);

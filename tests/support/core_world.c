@@ -39,6 +39,35 @@ static void link_close(void *context, shoal_link link)
     (void)link;
 }
 
+/* The file of a number. A named one is found by its name, which is "" until it is bound. */
+static core_file *file_of(core_world *world, shoal_file file)
+{
+    if (file < SHOAL_FILE_NAMED) return &world->files[file];
+    assert_true(world->bound[file - SHOAL_FILE_NAMED] > 0);
+    return &world->files[world->bound[file - SHOAL_FILE_NAMED]];
+}
+
+static int find_name(core_world *world, shoal_slice path)
+{
+    int i = SHOAL_FILE_COUNT;
+    for (; world->names[i][0] != '\0'; i++) {
+        assert_true(i + 1 < CORE_FILES_MAX);
+        if (strlen(world->names[i]) != path.size) continue;
+        if (memcmp(world->names[i], path.data, path.size) == 0) return i;
+    }
+    assert_true(path.size < sizeof world->names[i]);
+    memcpy(world->names[i], path.data, path.size);
+    return i;
+}
+
+static void file_name(void *context, shoal_file file, shoal_slice path)
+{
+    core_world *world = context;
+
+    assert_true(file >= SHOAL_FILE_NAMED);
+    world->bound[file - SHOAL_FILE_NAMED] = find_name(world, path);
+}
+
 /* Notes the FILE_DONE of an operation. */
 static shoal_event *note(core_world *world, shoal_file file, shoal_file_op op, uint64_t tag)
 {
@@ -53,9 +82,10 @@ static void file_append(void *context, shoal_file file, shoal_slice bytes, uint6
 {
     core_world *world = context;
 
-    if (note(world, file, SHOAL_FILE_APPEND, tag)->error != 0) return;
-    world->files[file].exists = true;
-    shoal_buffer_append(&world->files[file].content, bytes);
+    bool told = file < SHOAL_FILE_NAMED || tag != 0 || world->fail_op == SHOAL_FILE_APPEND;
+    if (told && note(world, file, SHOAL_FILE_APPEND, tag)->error != 0) return;
+    file_of(world, file)->exists = true;
+    shoal_buffer_append(&file_of(world, file)->content, bytes);
 }
 
 static void file_sync(void *context, shoal_file file, uint64_t tag)
@@ -69,27 +99,56 @@ static void file_read(void *context, shoal_file file, uint64_t tag)
     shoal_event *event = note(world, file, SHOAL_FILE_READ, tag);
 
     if (event->error != 0) return;
-    if (!world->files[file].exists)
+    if (!file_of(world, file)->exists)
         event->error = SHOAL_ERR_NOT_FOUND;
     else
-        event->data = shoal_buffer_slice(&world->files[file].content);
+        event->data = shoal_buffer_slice(&file_of(world, file)->content);
+}
+
+static void file_read_part(void *context, shoal_file file, uint64_t offset, size_t size,
+                           uint64_t tag)
+{
+    core_world *world = context;
+    shoal_event *event = note(world, file, SHOAL_FILE_READ, tag);
+    shoal_slice all = shoal_buffer_slice(&file_of(world, file)->content);
+
+    if (event->error == 0 && !file_of(world, file)->exists) event->error = SHOAL_ERR_NOT_FOUND;
+    if (event->error != 0) return;
+    event->file_size = all.size;
+    if (offset >= all.size) return;
+    event->data = (shoal_slice){all.data + offset, all.size - (size_t)offset};
+    if (event->data.size > size) event->data.size = size;
+}
+
+static void file_truncate(void *context, shoal_file file, uint64_t size, uint64_t tag)
+{
+    core_world *world = context;
+    shoal_event *event = note(world, file, SHOAL_FILE_TRUNCATE, tag);
+    shoal_buffer *content = &file_of(world, file)->content;
+
+    if (event->error != 0) return;
+    if (!file_of(world, file)->exists)
+        event->error = SHOAL_ERR_NOT_FOUND;
+    else if (size > shoal_buffer_size(content))
+        event->error = SHOAL_ERR_INVALID;
+    else
+        content->end = content->start + (size_t)size;
 }
 
 static void file_rename(void *context, shoal_file from, shoal_file to, uint64_t tag)
 {
     core_world *world = context;
-    core_file *files = world->files;
 
     if (note(world, from, SHOAL_FILE_RENAME, tag)->error != 0) return;
-    shoal_buffer_free(&files[to].content);
-    files[to] = files[from];
-    files[from] = (core_file){.content = shoal_buffer_make(&world->allocator)};
+    shoal_buffer_free(&file_of(world, to)->content);
+    *file_of(world, to) = *file_of(world, from);
+    *file_of(world, from) = (core_file){.content = shoal_buffer_make(&world->allocator)};
 }
 
 static void file_remove(void *context, shoal_file file, uint64_t tag)
 {
     core_world *world = context;
-    core_file *slot = &world->files[file];
+    core_file *slot = file_of(world, file);
 
     (void)note(world, file, SHOAL_FILE_REMOVE, tag);
     shoal_buffer_consume(&slot->content, shoal_buffer_size(&slot->content));
@@ -117,7 +176,7 @@ void core_world_make(core_world *world, uint32_t workers)
     world->allocator = test_allocator(&world->heap);
     world->now = (shoal_time){.mono_us = 5000000, .wall_us = 1700000000000000};
     world->log = shoal_buffer_make(&world->allocator);
-    for (int i = 0; i < SHOAL_FILE_COUNT; i++)
+    for (int i = 0; i < CORE_FILES_MAX; i++)
         world->files[i].content = shoal_buffer_make(&world->allocator);
     for (int i = 0; i < CORE_WORKERS_MAX; i++)
         world->replies[i] = shoal_buffer_make(&world->allocator);
@@ -130,9 +189,12 @@ void core_world_make(core_world *world, uint32_t workers)
                                 .link_open = link_open,
                                 .link_send = link_send,
                                 .link_close = link_close,
+                                .file_name = file_name,
                                 .file_append = file_append,
                                 .file_sync = file_sync,
                                 .file_read = file_read,
+                                .file_read_part = file_read_part,
+                                .file_truncate = file_truncate,
                                 .file_rename = file_rename,
                                 .file_remove = file_remove,
                                 .trace = trace};
@@ -171,7 +233,7 @@ void core_world_close(core_world *world)
         (void)shoal_worker_end(worker);
     }
     shoal_node_destroy(world->node);
-    for (int i = 0; i < SHOAL_FILE_COUNT; i++) shoal_buffer_free(&world->files[i].content);
+    for (int i = 0; i < CORE_FILES_MAX; i++) shoal_buffer_free(&world->files[i].content);
     for (int i = 0; i < CORE_WORKERS_MAX; i++) shoal_buffer_free(&world->replies[i]);
     shoal_buffer_free(&world->log);
     assert_int_equal(world->heap.blocks, 0);

@@ -14,6 +14,8 @@
 /* Most workers, and file operations that wait, of a world. */
 #define CORE_WORKERS_MAX 4
 #define CORE_PENDING_MAX 32
+/* Files of a world: the fixed roles, then named ones. */
+#define CORE_FILES_MAX 24
 
 /* One file in memory. */
 typedef struct core_file {
@@ -35,7 +37,9 @@ typedef struct core_world {
     int64_t deadline_us;
     uint32_t workers;
     bool nudged[1 + CORE_WORKERS_MAX];
-    core_file files[SHOAL_FILE_COUNT];
+    core_file files[CORE_FILES_MAX];                     /* fixed roles, then named ones */
+    char names[CORE_FILES_MAX][SHOAL_FILE_PATH_MAX + 1]; /* "": no file yet */
+    int bound[SHOAL_FILE_LIMIT - SHOAL_FILE_NAMED];      /* index into files; 0: not bound */
     core_pending pending[CORE_PENDING_MAX];
     uint32_t pending_count;
     bool hold_files;        /* FILE_DONE events wait until this is false */

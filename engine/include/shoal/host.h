@@ -11,12 +11,13 @@
  *   R3  Events of a link come in order and LINK_DOWN is the last one; sent bytes arrive in the
  *       order sent, or the link goes down.
  *   R4  FILE_DONE events of one file come in the order of submission; a sync covers every
- *       append submitted before it; nothing else is durable.
+ *       append submitted before it; nothing else is durable. Only the failure of an append with
+ *       tag 0 may be told before older operations that are still under way.
  *   R5  The step of one node never runs on two threads at once.
  *
- * Not here, on purpose: a clock (time is an argument), timers (a step returns the earliest
- * stored deadline), random numbers (a seed at creation), threads, paths, file descriptors, and
- * return codes of sends (a failure is an event).
+ * Not here, on purpose: a clock that logic could ask (time is an argument; clock_ns only measures),
+ * timers (a step returns the earliest stored deadline), random numbers (a seed at creation),
+ * threads, paths, file descriptors, and return codes of sends (a failure is an event).
  */
 #ifndef SHOAL_HOST_H
 #define SHOAL_HOST_H
@@ -45,14 +46,20 @@ typedef uint32_t shoal_actor;
 
 /* A file of the node: a role, not a path. The host maps roles to names below its directory:
  * NODES is `cluster-config-file`, NODES_NEW the same with ".tmp" added, CONFIG the file that the
- * node was started from, CONFIG_NEW its replacement during CONFIG REWRITE. */
+ * node was started from, CONFIG_NEW its replacement during CONFIG REWRITE. Numbers from NAMED on,
+ * below LIMIT, are the node's to bind to names: file_name. */
 typedef enum shoal_file {
     SHOAL_FILE_NODES = 1,
     SHOAL_FILE_NODES_NEW = 2,
     SHOAL_FILE_CONFIG = 3,
     SHOAL_FILE_CONFIG_NEW = 4,
-    SHOAL_FILE_COUNT = 5
+    SHOAL_FILE_COUNT = 5,
+    SHOAL_FILE_NAMED = 16,
+    SHOAL_FILE_LIMIT = 64
 } shoal_file;
+
+/* The longest path of a named file, in bytes. */
+#define SHOAL_FILE_PATH_MAX 255u
 
 /* What a FILE_DONE event is the end of. */
 typedef enum shoal_file_op {
@@ -60,12 +67,14 @@ typedef enum shoal_file_op {
     SHOAL_FILE_SYNC = 2,
     SHOAL_FILE_READ = 3,
     SHOAL_FILE_RENAME = 4,
-    SHOAL_FILE_REMOVE = 5
+    SHOAL_FILE_REMOVE = 5,
+    SHOAL_FILE_TRUNCATE = 6
 } shoal_file_op;
 
-/* The operations. `context` is passed back as the first argument. All but nudge and trace are
- * called only from inside shoal_node_step, on its thread; nudge and trace from any thread that
- * runs the node or one of its workers. `tag` comes back in the FILE_DONE event. */
+/* The operations. `context` is passed back as the first argument. All but nudge, trace and the
+ * file_append of a named file are called only from inside shoal_node_step, on its thread; those
+ * three from any thread that runs the node or one of its workers. `tag` comes back in the
+ * FILE_DONE event. An operation of a number that was never bound fails with SHOAL_ERR_INVALID. */
 typedef struct shoal_host {
     void *context;
     /* Makes the actor run soon: NUDGED for control, a begin/end round for a worker. Nudges may
@@ -78,12 +87,29 @@ typedef struct shoal_host {
     void (*link_send)(void *context, shoal_link link, shoal_slice bytes);
     /* Ends a link. LINK_DOWN with SHOAL_ERR_CLOSED follows; no other event of it does. */
     void (*link_close)(void *context, shoal_link link);
-    /* Adds bytes at the end of the file, creating it. */
+    /* Binds a number from SHOAL_FILE_NAMED on to a path relative to the node's directory, until
+     * it is bound anew; only while no operation of that number is under way. Two numbers must
+     * not be bound to one path while both are used. Folders on the way are made by the first
+     * append. A path that is empty, absolute, too long, or has ".." or an empty part in it binds
+     * the number to nothing: its operations fail with SHOAL_ERR_INVALID. */
+    void (*file_name)(void *context, shoal_file file, shoal_slice path);
+    /* Adds bytes at the end of the file, creating it. One that fails may leave some of the bytes
+     * at the end; the node truncates them. Of a named file by any thread, one at a time for each
+     * file: the node sees to that. Then bytes may be written before the call returns, and an
+     * append with tag 0 tells of failures only. */
     void (*file_append)(void *context, shoal_file file, shoal_slice bytes, uint64_t tag);
     /* Makes every append submitted before durable. */
     void (*file_sync)(void *context, shoal_file file, uint64_t tag);
     /* Reads the whole file; FILE_DONE carries the bytes, or SHOAL_ERR_NOT_FOUND. */
     void (*file_read)(void *context, shoal_file file, uint64_t tag);
+    /* Reads up to `size` bytes from `offset` on, at least 1; FILE_DONE (of op READ) carries what
+     * is there, fewer or none at the end of the file, and how large the whole is; or
+     * SHOAL_ERR_NOT_FOUND. */
+    void (*file_read_part)(void *context, shoal_file file, uint64_t offset, size_t size,
+                           uint64_t tag);
+    /* Cuts the file at `size` bytes; SHOAL_ERR_NOT_FOUND without it, SHOAL_ERR_INVALID where it
+     * is shorter. Durable with the next sync. */
+    void (*file_truncate)(void *context, shoal_file file, uint64_t size, uint64_t tag);
     /* Replaces `to` by `from` in one step and makes the names durable. Ordered as an operation
      * of both files. */
     void (*file_rename)(void *context, shoal_file from, shoal_file to, uint64_t tag);
@@ -91,6 +117,10 @@ typedef struct shoal_host {
     void (*file_remove)(void *context, shoal_file file, uint64_t tag);
     /* Takes one trace record, borrowed for the call. The host adds time and node. */
     void (*trace)(void *context, const shoal_trace_record *record);
+    /* Optional: the monotonic clock of this moment in nanoseconds, positive. It decides nothing; it
+     * only tells how long commands took (SLOWLOG, LATENCY, INFO). Without it nothing is measured.
+     * From any thread that runs the node or one of its workers. */
+    int64_t (*clock_ns)(void *context);
 } shoal_host;
 
 /* Event kinds. START is the first, once. TICK means that a deadline returned by the last step
@@ -116,6 +146,7 @@ typedef struct shoal_event {
     shoal_address peer;  /* LINK_UP: the other end, as the transport sees it */
     shoal_address local; /* LINK_UP: this end, as the transport sees it */
     shoal_slice data;    /* LINK_DATA: the bytes. FILE_DONE of a read: the content */
+    uint64_t file_size;  /* FILE_DONE of file_read_part: bytes of the whole file */
     shoal_err error;     /* LINK_DOWN, FILE_DONE: why, 0 for success */
     shoal_file file;     /* FILE_DONE: which (`from` of a rename) */
     shoal_file_op op;    /* FILE_DONE: what ended */

@@ -126,17 +126,17 @@ static inline fuzz_cluster *fuzz_cluster_open(uint64_t seed)
     fuzz_cluster *f = calloc(1, sizeof(*f));
     SHOAL_ASSERT(f != NULL);
     f->allocator = test_allocator(&f->heap);
-    f->host = (shoal_host){f,
-                           fuzz_nudge,
-                           fuzz_link_open,
-                           fuzz_link_send,
-                           fuzz_link_close,
-                           fuzz_file_append,
-                           fuzz_file_sync,
-                           fuzz_file_read,
-                           fuzz_file_rename,
-                           fuzz_file_remove,
-                           fuzz_trace};
+    f->host = (shoal_host){.context = f,
+                           .nudge = fuzz_nudge,
+                           .link_open = fuzz_link_open,
+                           .link_send = fuzz_link_send,
+                           .link_close = fuzz_link_close,
+                           .file_append = fuzz_file_append,
+                           .file_sync = fuzz_file_sync,
+                           .file_read = fuzz_file_read,
+                           .file_rename = fuzz_file_rename,
+                           .file_remove = fuzz_file_remove,
+                           .trace = fuzz_trace};
     f->now = (shoal_time){1000000, INT64_C(1700000000000000)};
     shoal_cluster_options options = {.allocator = f->allocator,
                                      .host = &f->host,

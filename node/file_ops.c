@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * node/file_ops.h: a name becomes durable with a sync of its directory, which a sync of a new file
+ * and each rename bring along.
+ */
+#include "file_ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+
+/* What an errno means at the door. */
+static shoal_err error_of(int number)
+{
+    if (number == ENOENT) return SHOAL_ERR_NOT_FOUND;
+    if (number == ENOSPC || number == EDQUOT) return SHOAL_ERR_NO_SPACE;
+    if (number == ENOMEM) return SHOAL_ERR_NO_MEMORY;
+    return SHOAL_ERR_IO;
+}
+
+/* ---- names ---- */
+
+bool shoal_file_op__may_name(shoal_slice path)
+{
+    if (path.size == 0 || path.size > SHOAL_FILE_PATH_MAX) return false;
+    if (memchr(path.data, 0, path.size)) return false;
+    size_t from = 0;
+    for (size_t i = 0; i <= path.size; i++) {
+        if (i < path.size && path.data[i] != '/') continue;
+        if (i == from) return false;
+        if (i - from == 2 && path.data[from] == '.' && path.data[from + 1] == '.') return false;
+        from = i + 1;
+    }
+    return true;
+}
+
+/* The directory that `name` is in, as a string in `copy`. */
+static const char *directory_of(const char *name, char copy[4096])
+{
+    if (snprintf(copy, 4096, "%s", name) >= 4096) return NULL;
+    return dirname(copy);
+}
+
+/* Makes the names in `directory` durable. */
+static shoal_err sync_directory(const char *directory)
+{
+    if (directory == NULL) return SHOAL_ERR_IO;
+    int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return error_of(errno);
+    shoal_err error = fsync(descriptor) == 0 ? SHOAL_ERR_OK : error_of(errno);
+    close(descriptor);
+    return error;
+}
+
+/* Makes the folders on the way to `name`. True when the last one is new. */
+static bool make_folders(const char *name)
+{
+    char path[4096];
+    bool made = false;
+    if (snprintf(path, sizeof path, "%s", name) >= (int)sizeof path) return false;
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        made = mkdir(path, 0755) == 0;
+        *slash = '/';
+    }
+    return made;
+}
+
+/* ---- appending ---- */
+
+static int open_once(const char *name)
+{
+    return open(name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+}
+
+int shoal_file_op__open(shoal_file_role *role)
+{
+    SHOAL_ASSERT(role->name != NULL);
+    if (role->descriptor >= 0) return role->descriptor;
+    bool existed = access(role->name, F_OK) == 0;
+    int descriptor = open_once(role->name);
+    if (descriptor < 0 && errno == ENOENT) {
+        role->fresh_above = make_folders(role->name) || role->fresh_above;
+        descriptor = open_once(role->name);
+    }
+    if (descriptor < 0) return (int)error_of(errno);
+    if (!existed) role->fresh = true;
+    return descriptor;
+}
+
+shoal_err shoal_file_op__write(int descriptor, shoal_slice bytes)
+{
+    SHOAL_ASSERT(descriptor >= 0);
+    for (size_t done = 0; done < bytes.size;) {
+        ssize_t written = write(descriptor, bytes.data + done, bytes.size - done);
+        if (written >= 0) {
+            done += (size_t)written;
+        } else if (errno != EINTR) {
+            return error_of(errno);
+        }
+    }
+    return SHOAL_ERR_OK;
+}
+
+shoal_err shoal_file_op__sync(shoal_file_role *role, int descriptor)
+{
+    char copy[4096];
+    SHOAL_ASSERT(descriptor >= 0);
+    if (fdatasync(descriptor) != 0) return error_of(errno);
+    if (!role->fresh) return SHOAL_ERR_OK;
+    const char *directory = directory_of(role->name, copy);
+    shoal_err error = sync_directory(directory);
+    if (error == SHOAL_ERR_OK && role->fresh_above) {
+        error = sync_directory(dirname(copy));
+        if (error == SHOAL_ERR_OK) role->fresh_above = false;
+    }
+    if (error == SHOAL_ERR_OK) role->fresh = false;
+    return error;
+}
+
+/* ---- reading ---- */
+
+/* Fills `reading` with up to `wanted` bytes. */
+static shoal_err fill(int descriptor, shoal_file_reading *reading, size_t wanted)
+{
+    size_t had = 0;
+    shoal_err error = SHOAL_ERR_OK;
+    while (had < wanted) {
+        uint64_t at = reading->offset + had;
+        ssize_t got = pread(descriptor, reading->bytes + had, wanted - had, (off_t)at);
+        if (got == 0) break;
+        if (got > 0) {
+            had += (size_t)got;
+        } else if (errno != EINTR) {
+            error = error_of(errno);
+            break;
+        }
+    }
+    reading->size = had;
+    return error;
+}
+
+static shoal_err read_open(int descriptor, shoal_file_reading *reading)
+{
+    struct stat status;
+    if (fstat(descriptor, &status) != 0) return error_of(errno);
+    if (!S_ISREG(status.st_mode)) return SHOAL_ERR_IO;
+    reading->file_size = (uint64_t)status.st_size;
+    /* One more than there is, to see whether somebody else writes it. */
+    size_t wanted = reading->whole ? (size_t)status.st_size + 1 : reading->size;
+    if (reading->whole) reading->offset = 0;
+    if (!reading->whole && reading->offset >= reading->file_size) wanted = 0;
+    reading->bytes = malloc(wanted > 0 ? wanted : 1);
+    if (reading->bytes == NULL) return SHOAL_ERR_NO_MEMORY;
+    shoal_err error = fill(descriptor, reading, wanted);
+    if (error != SHOAL_ERR_OK) return error;
+    return reading->whole && reading->size == wanted ? SHOAL_ERR_IO : SHOAL_ERR_OK;
+}
+
+shoal_err shoal_file_op__read(const shoal_file_role *role, shoal_file_reading *reading)
+{
+    SHOAL_ASSERT(reading->bytes == NULL);
+    int descriptor = open(role->name, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return error_of(errno);
+    shoal_err error = read_open(descriptor, reading);
+    close(descriptor);
+    return error;
+}
+
+/* ---- names and sizes ---- */
+
+shoal_err shoal_file_op__rename(const shoal_file_role *from, const shoal_file_role *to)
+{
+    char copy[4096];
+    SHOAL_ASSERT(from->descriptor < 0);
+    SHOAL_ASSERT(to->descriptor < 0);
+    if (rename(from->name, to->name) != 0) return error_of(errno);
+    return sync_directory(directory_of(to->name, copy));
+}
+
+shoal_err shoal_file_op__remove(const shoal_file_role *role)
+{
+    SHOAL_ASSERT(role->descriptor < 0);
+    if (unlink(role->name) == 0 || errno == ENOENT || errno == ENOTDIR) return SHOAL_ERR_OK;
+    return error_of(errno);
+}
+
+shoal_err shoal_file_op__truncate(const shoal_file_role *role, uint64_t size)
+{
+    struct stat status;
+    SHOAL_ASSERT(role->name != NULL);
+    if (stat(role->name, &status) != 0) return error_of(errno);
+    if ((uint64_t)status.st_size < size) return SHOAL_ERR_INVALID;
+    return truncate(role->name, (off_t)size) == 0 ? SHOAL_ERR_OK : error_of(errno);
+}

@@ -37,6 +37,8 @@
  *       It runs a bounded number a batch; the rest, with the gates it was given, is carried on in
  *       the thread's next batch. So a gate that many threads push to faster than one can run
  *       takes nobody out of his own work for good, nor keeps him from leaving the epoch.
+ *       Neither does an operation begin while a moment between operations is wished for (moment.c):
+ *       it is parked with all its gates.
  *   G8  The memory of an operation is not touched after it has begun to run: the gates to let go
  *       are linked through the hot lines (held_before).
  */
@@ -120,10 +122,10 @@ static shoal_gate_op *let_go(const shoal_thread *thread, shoal_hot *hot)
     return next;
 }
 
-/* Queues an operation that has been given the gate it was parked at. */
-static void grant(shoal_thread *thread, shoal_gate_op *op)
+/* Queues an operation that this thread is to carry on. */
+static void enqueue(shoal_thread *thread, shoal_gate_op *op)
 {
-    SHOAL_DEBUG_ASSERT(op->held < op->count);
+    SHOAL_DEBUG_ASSERT(op->op.run != NULL);
     SHOAL_DEBUG_ASSERT((thread->granted_first == NULL) == (thread->granted_last == NULL));
     op->op.next = NULL;
     if (thread->granted_last != NULL) {
@@ -132,6 +134,14 @@ static void grant(shoal_thread *thread, shoal_gate_op *op)
         thread->granted_first = op;
     }
     thread->granted_last = op;
+}
+
+/* Queues one that has been given the gate it was parked at. */
+static void grant(shoal_thread *thread, shoal_gate_op *op)
+{
+    SHOAL_DEBUG_ASSERT(op->held < op->count);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    enqueue(thread, op);
     shoal_bump_relaxed(&thread->counters.handed_over, 1);
 }
 
@@ -177,12 +187,13 @@ static void mark_slow(shoal_thread *thread, uint32_t last_place, bool slow)
     }
 }
 
-/* Runs an operation that holds all its gates, and lets them go. */
-static void run(shoal_thread *thread, shoal_gate_op *op)
+/* Runs an operation that holds all its gates, and lets them go. False when it must not begin. */
+static bool run(shoal_thread *thread, shoal_gate_op *op)
 {
     SHOAL_DEBUG_ASSERT(op->op.run != NULL);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     SHOAL_ASSERT(op->held == op->count);
+    if (!shoal_moment__enter(thread)) return false;
     uint32_t last_place = op->places[op->count - 1];
     bool multi = op->multi;
     /* All of an operation is before a cut, or all of it behind (cut.c, claim C1). */
@@ -192,7 +203,9 @@ static void run(shoal_thread *thread, shoal_gate_op *op)
     op->op.run(&op->op, thread);
     if (multi) mark_slow(thread, last_place, false);
     thread->cut = outer;
+    shoal_moment__leave(thread);
     let_all_go(thread, last_place);
+    return true;
 }
 
 /* Takes the gates that `op` still lacks, and runs it; or leaves it parked: false. */
@@ -205,8 +218,9 @@ static bool carry_on(shoal_thread *thread, shoal_gate_op *op)
         if (!take_or_park(thread, hot, op)) return false;
         hold(thread, op);
     }
-    run(thread, op);
-    return true;
+    if (run(thread, op)) return true;
+    shoal_moment__park(thread, &op->op);
+    return false;
 }
 
 /* Carries on what was given a gate, unless a frame below does that already (claim G6). */
@@ -220,7 +234,8 @@ static void drain(shoal_thread *thread)
         shoal_gate_op *op = thread->granted_first;
         thread->granted_first = (shoal_gate_op *)op->op.next;
         if (thread->granted_first == NULL) thread->granted_last = NULL;
-        hold(thread, op);
+        /* What was parked for a moment has all its gates. */
+        if (op->held < op->count) hold(thread, op);
         (void)carry_on(thread, op);
     }
     thread->draining = false;
@@ -252,9 +267,13 @@ bool shoal_gate_try(shoal_thread *thread, shoal_gate_op *op)
         drain(thread);
         return false;
     }
-    run(thread, op);
+    bool ran = run(thread, op);
+    if (!ran) {
+        let_all_go(thread, op->places[op->count - 1]);
+        op->held = 0;
+    }
     drain(thread);
-    return true;
+    return ran;
 }
 
 bool shoal_gate_push(shoal_thread *thread, shoal_gate_op *op)
@@ -274,6 +293,11 @@ bool shoal_gate__take(shoal_thread *thread, uint32_t place)
     shoal_hot *hot = shoal_store__hot(thread->store, place);
     if (!try_take(thread, hot)) return false;
     hot->held_before = 0;
+    if (!shoal_moment__enter(thread)) {
+        let_all_go(thread, place);
+        drain(thread);
+        return false;
+    }
     if (thread->taken++ > 0) return true;
     thread->cut_outer = thread->cut;
     thread->cut = shoal_load_acquire(&thread->store->cut); /* pair: cut.publish */
@@ -287,7 +311,21 @@ void shoal_gate__release(shoal_thread *thread, uint32_t place)
                        GATE_IDLE);
     SHOAL_ASSERT(thread->taken > 0);
     if (--thread->taken == 0) thread->cut = thread->cut_outer;
+    shoal_moment__leave(thread);
     let_all_go(thread, place);
+    drain(thread);
+}
+
+void shoal_gate__carry_on(shoal_thread *thread, shoal_op *first)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(first == NULL ||
+                       ((shoal_gate_op *)first)->held == ((shoal_gate_op *)first)->count);
+    while (first != NULL) {
+        shoal_gate_op *op = (shoal_gate_op *)first;
+        first = first->next;
+        enqueue(thread, op);
+    }
     drain(thread);
 }
 

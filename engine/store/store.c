@@ -202,6 +202,7 @@ void shoal_thread_enter(shoal_thread *thread, shoal_time now)
     thread->stamp =
         thread->alone ? thread->batches : shoal_epoch_enter(&thread->store->epoch, thread->index);
     shoal_clock__enter(thread, before);
+    shoal_moment__begin(thread);
     shoal_gate__begin(thread);
 }
 

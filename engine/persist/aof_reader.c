@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * persist/aof_reader.h: a strict parser of records, and above it the order in which they are handed
+ * out. Lengths from the file are checked before anything is taken for them.
+ */
+#include "persist/aof_reader.h"
+
+#include "base/assert.h"
+#include "base/text.h"
+
+shoal_aof_reader shoal_aof_reader_make(const shoal_allocator *allocator, uint64_t offset)
+{
+    SHOAL_ASSERT(allocator != NULL);
+    return (shoal_aof_reader){.input = shoal_buffer_make(allocator),
+                              .slots = shoal_buffer_make(allocator),
+                              .offset = offset,
+                              .whole_at = offset};
+}
+
+void shoal_aof_reader_free(shoal_aof_reader *reader)
+{
+    SHOAL_ASSERT(reader->input.allocator != NULL);
+    shoal_buffer_free(&reader->input);
+    shoal_buffer_free(&reader->slots);
+}
+
+/* ---- one record ---- */
+
+/* What stands at a place. */
+typedef struct record_at {
+    size_t end;    /* of the input, behind it */
+    size_t wanted; /* of the input: without so many bytes it is not whole */
+    size_t bad_at;
+    const char *reason;
+} record_at;
+
+/* A line of a letter and a number, from `at` on. MORE, COMMAND or BAD; the number is left in
+ * `*number`, what follows begins at `*next`. */
+static shoal_aof_found read_number(shoal_slice input, size_t at, char letter, uint64_t *number,
+                                   size_t *next)
+{
+    SHOAL_DEBUG_ASSERT(at <= input.size);
+    const char *line = input.data + at;
+    size_t size = input.size - at, i = 1;
+    uint64_t value = 0;
+
+    if (size == 0) return SHOAL_AOF_MORE;
+    if (line[0] != letter) return SHOAL_AOF_BAD;
+    for (; i < size && line[i] >= '0' && line[i] <= '9'; i++) {
+        if (i > 15) return SHOAL_AOF_BAD;
+        value = value * 10 + (uint64_t)(line[i] - '0');
+    }
+    if (i < size && (line[i] != '\r' || i == 1)) return SHOAL_AOF_BAD;
+    if (i + 1 < size && line[i + 1] != '\n') return SHOAL_AOF_BAD;
+    if (i + 1 >= size) return SHOAL_AOF_MORE;
+    *number = value;
+    *next = at + i + 2;
+    return SHOAL_AOF_COMMAND;
+}
+
+static shoal_aof_found bad(record_at *out, size_t at, const char *reason)
+{
+    out->bad_at = at;
+    out->reason = reason;
+    return SHOAL_AOF_BAD;
+}
+
+/* Puts a slice into the list of arguments. */
+static void put(shoal_aof_reader *reader, const char *data, size_t size)
+{
+    shoal_slice slice = {data, size};
+    shoal_buffer_append(&reader->slots, (shoal_slice){(const char *)&slice, sizeof slice});
+    reader->argc++;
+}
+
+static shoal_aof_found read_remark(shoal_aof_reader *reader, size_t at, record_at *out)
+{
+    shoal_slice rest = shoal_buffer_slice(&reader->input);
+    SHOAL_DEBUG_ASSERT(rest.data[at] == '#');
+    shoal_slice line = {rest.data + at, rest.size - at};
+    const size_t max = SHOAL_AOF_REMARK_MAX;
+
+    if (line.size > max) line.size = max;
+    size_t size = shoal_text_find(line, (shoal_slice){"\n", 1});
+    if (size == SHOAL_TEXT_NONE) {
+        if (line.size == max) return bad(out, at, "a remark is too long");
+        return SHOAL_AOF_MORE;
+    }
+    out->end = at + size + 1;
+    if (size > 1 && line.data[size - 1] == '\r') size--;
+    put(reader, line.data + 1, size - 1);
+    return SHOAL_AOF_REMARK;
+}
+
+/* Reads the record at byte `at` of the input; its arguments go to `slots`. */
+static shoal_aof_found read_record(shoal_aof_reader *reader, size_t at, record_at *out)
+{
+    shoal_slice input = shoal_buffer_slice(&reader->input);
+    uint64_t count = 0, size = 0;
+    size_t next = at;
+
+    *out = (record_at){.wanted = input.size + 1};
+    reader->argc = 0;
+    shoal_buffer_consume(&reader->slots, shoal_buffer_size(&reader->slots));
+    SHOAL_ASSERT(reader->slots.start == 0);
+    if (at == input.size) return SHOAL_AOF_MORE;
+    if (input.data[at] == '#') return read_remark(reader, at, out);
+    shoal_aof_found found = read_number(input, at, '*', &count, &next);
+    if (found == SHOAL_AOF_BAD) return bad(out, at, "no command begins here");
+    if (found == SHOAL_AOF_MORE) return found;
+    if (count < 1 || count > SHOAL_AOF_ARGUMENTS_MAX)
+        return bad(out, at, "a number of arguments that cannot be");
+    for (uint64_t i = 0; i < count; i++) {
+        size_t line = next;
+        found = read_number(input, line, '$', &size, &next);
+        if (found == SHOAL_AOF_BAD) return bad(out, line, "no argument begins here");
+        if (found == SHOAL_AOF_MORE) return found;
+        if (size > SHOAL_AOF_ARGUMENT_MAX) return bad(out, line, "an argument is too long");
+        if (input.size - next < size + 2) {
+            out->wanted = next + size + 2;
+            return SHOAL_AOF_MORE;
+        }
+        if (input.data[next + size] != '\r' || input.data[next + size + 1] != '\n')
+            return bad(out, next + size, "an argument does not end where it should");
+        put(reader, input.data + next, size);
+        next += size + 2;
+    }
+    out->end = next;
+    return reader->slots.failed ? SHOAL_AOF_NO_MEMORY : SHOAL_AOF_COMMAND;
+}
+
+static bool is_word(const shoal_aof_reader *reader, const char *word)
+{
+    const shoal_slice *argv = (const void *)reader->slots.data;
+    return reader->argc == 1 && shoal_text_is(argv[0], word);
+}
+
+/* ---- in order ---- */
+
+void shoal_aof_reader_feed(shoal_aof_reader *reader, shoal_slice bytes)
+{
+    SHOAL_ASSERT(bytes.data != NULL || bytes.size == 0);
+    size_t done = reader->at;
+
+    /* What is before `at` is not needed any more. */
+    if (done > 0) {
+        SHOAL_ASSERT(reader->exec_at == 0);
+        shoal_buffer_consume(&reader->input, done);
+        reader->offset += done;
+        reader->scanned = reader->scanned > done ? reader->scanned - done : 0;
+        reader->wanted = reader->wanted > done ? reader->wanted - done : 0;
+        reader->at = 0;
+    }
+    shoal_buffer_append(&reader->input, bytes);
+}
+
+static shoal_aof_found fail(shoal_aof_reader *reader, shoal_aof_found found, const record_at *got)
+{
+    if (found == SHOAL_AOF_BAD) {
+        reader->bad_at = reader->offset + got->bad_at;
+        reader->reason = got->reason;
+    }
+    if (found == SHOAL_AOF_MORE) reader->wanted = got->wanted;
+    return found;
+}
+
+/* Looks for the EXEC of the transaction that begins at `at`: COMMAND when it is there. */
+static shoal_aof_found find_exec(shoal_aof_reader *reader)
+{
+    SHOAL_ASSERT(reader->scanned > reader->at);
+    record_at got;
+
+    for (;;) {
+        shoal_aof_found found = read_record(reader, reader->scanned, &got);
+        if (found != SHOAL_AOF_COMMAND && found != SHOAL_AOF_REMARK)
+            return fail(reader, found, &got);
+        if (is_word(reader, "multi"))
+            return fail(reader, bad(&got, reader->scanned, "a MULTI inside another one"), &got);
+        if (found == SHOAL_AOF_COMMAND && is_word(reader, "exec")) {
+            reader->exec_at = reader->scanned;
+            return SHOAL_AOF_COMMAND;
+        }
+        reader->scanned = got.end;
+    }
+}
+
+/* A MULTI that ends at `end` has been met: everything up to its EXEC must be there. */
+static shoal_aof_found open_transaction(shoal_aof_reader *reader, size_t end)
+{
+    if (reader->scanned == 0) reader->scanned = end;
+    shoal_aof_found found = find_exec(reader);
+    if (found != SHOAL_AOF_COMMAND) return found;
+    reader->scanned = 0;
+    reader->at = end;
+    reader->in_transaction = true;
+    return SHOAL_AOF_COMMAND;
+}
+
+/* The EXEC at `at` closes it. */
+static void close_transaction(shoal_aof_reader *reader, size_t end)
+{
+    SHOAL_ASSERT(reader->in_transaction);
+    SHOAL_ASSERT(reader->at == reader->exec_at);
+    reader->exec_at = 0;
+    reader->in_transaction = false;
+    reader->at = end;
+    reader->whole_at = reader->offset + end;
+}
+
+shoal_aof_found shoal_aof_reader_next(shoal_aof_reader *reader)
+{
+    record_at got;
+
+    if (reader->input.failed || reader->slots.failed) return SHOAL_AOF_NO_MEMORY;
+    if (shoal_buffer_size(&reader->input) < reader->wanted) return SHOAL_AOF_MORE;
+    reader->wanted = 0;
+    for (;;) {
+        shoal_aof_found found = read_record(reader, reader->at, &got);
+        if (found != SHOAL_AOF_COMMAND && found != SHOAL_AOF_REMARK)
+            return fail(reader, found, &got);
+        reader->argv = (shoal_slice *)(void *)reader->slots.data;
+        if (found == SHOAL_AOF_REMARK) {
+            reader->at = got.end;
+            return found;
+        }
+        if (!reader->in_transaction && is_word(reader, "multi")) {
+            found = open_transaction(reader, got.end);
+            if (found != SHOAL_AOF_COMMAND) return found;
+            continue;
+        }
+        if (reader->in_transaction && reader->at == reader->exec_at) {
+            close_transaction(reader, got.end);
+            continue;
+        }
+        if (is_word(reader, "exec"))
+            return fail(reader, bad(&got, reader->at, "an EXEC without MULTI"), &got);
+        reader->at = got.end;
+        if (!reader->in_transaction) reader->whole_at = reader->offset + got.end;
+        reader->commands++;
+        return SHOAL_AOF_COMMAND;
+    }
+}
+
+bool shoal_aof_reader_is_torn(const shoal_aof_reader *reader)
+{
+    SHOAL_ASSERT(!reader->in_transaction);
+    return reader->at < shoal_buffer_size(&reader->input);
+}
+
+bool shoal_aof_reader_lacks_exec(const shoal_aof_reader *reader)
+{
+    SHOAL_ASSERT(!reader->in_transaction);
+    return reader->scanned != 0;
+}
+
+/* ---- writing ---- */
+
+void shoal_aof_write_command(shoal_buffer *out, const shoal_slice *argv, uint32_t argc)
+{
+    SHOAL_ASSERT(argc > 0);
+    shoal_text_appendf(out, "*%u\r\n", (unsigned)argc);
+    for (uint32_t i = 0; i < argc; i++) {
+        SHOAL_ASSERT(argv[i].data != NULL || argv[i].size == 0);
+        shoal_text_appendf(out, "$%zu\r\n", argv[i].size);
+        shoal_buffer_append(out, argv[i]);
+        shoal_buffer_append(out, (shoal_slice){"\r\n", 2});
+    }
+}
+
+void shoal_aof_write_timestamp(shoal_buffer *out, int64_t seconds)
+{
+    SHOAL_ASSERT(seconds >= 0);
+    shoal_text_appendf(out, "#TS:%lld\r\n", (long long)seconds);
+}

@@ -108,7 +108,7 @@ static void check_slots(const shoal_cluster *c)
     }
     for (uint32_t i = 0; i < c->node_count; i++) {
         owned += c->live[i]->slot_count;
-        voters += shoal_bus__votes(c->live[i]);
+        voters += c->live[i]->slot_count > 0;
     }
     SHOAL_ASSERT(assigned == c->slots_assigned);
     SHOAL_ASSERT(owned == assigned);
@@ -145,6 +145,21 @@ static void check_save(const shoal_cluster *c)
     }
 }
 
+static void check_failover(const shoal_cluster *c)
+{
+    const bus_failover *f = &c->failover;
+    bool replica = shoal_bus__is(c->myself, SHOAL_NODE_REPLICA);
+    SHOAL_ASSERT(replica == f->role.is_replica);
+    SHOAL_ASSERT(f->candidacy.epoch <= c->current_epoch);
+    SHOAL_ASSERT(f->candidacy.generation <= c->save.generation);
+    SHOAL_ASSERT(f->candidacy.votes <= c->node_count);
+    SHOAL_ASSERT(f->claim.generation <= c->save.generation);
+    SHOAL_ASSERT(f->claim.generation == 0 || !replica);
+    SHOAL_ASSERT(f->manual.pause_us == 0 || (!replica && f->manual.end_us > 0));
+    SHOAL_ASSERT(!f->manual.can_start || replica);
+    SHOAL_ASSERT(f->wake_us > c->now.mono_us);
+}
+
 bool shoal_bus__check(const shoal_cluster *c)
 {
     SHOAL_ASSERT(c->myself);
@@ -154,12 +169,12 @@ bool shoal_bus__check(const shoal_cluster *c)
     SHOAL_ASSERT(c->links.count <= BUS_LINKS_MAX + BUS_NODES_MAX);
     SHOAL_ASSERT(c->last_vote_epoch <= c->current_epoch);
     SHOAL_ASSERT(c->forgotten_count <= BUS_FORGOTTEN_MAX);
-    SHOAL_ASSERT(shoal_bus__is(c->myself, SHOAL_NODE_MASTER));
     SHOAL_ASSERT(!shoal_bus__is(c->myself, SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL));
     SHOAL_ASSERT(!c->myself->link && !c->myself->inbound);
     for (uint32_t i = 0; i < c->node_count; i++) check_node(c, i);
     check_slots(c);
     check_moves(c);
     check_save(c);
+    check_failover(c);
     return true;
 }

@@ -23,6 +23,7 @@ static void take_settings(shoal_cluster *c, const shoal_cluster_settings *settin
 {
     SHOAL_ASSERT(settings->node_timeout_ms >= 0);
     SHOAL_ASSERT(settings->preferred_endpoint >= 0 && settings->preferred_endpoint <= 2);
+    SHOAL_ASSERT(settings->replica_validity_factor >= 0 && settings->migration_barrier >= 0);
     shoal_cluster_settings *own = &c->settings;
     *own = *settings;
     if (own->node_timeout_ms > BUS_TIMEOUT_MS_MAX) own->node_timeout_ms = BUS_TIMEOUT_MS_MAX;
@@ -38,6 +39,7 @@ static void take_settings(shoal_cluster *c, const shoal_cluster_settings *settin
         hostname.size = 0;
     }
     shoal_bus__copy_text(own->announce_hostname, sizeof(own->announce_hostname), hostname);
+    shoal_bus__timing_update(c);
 }
 
 shoal_err shoal_cluster_create(const shoal_cluster_options *options, shoal_cluster **out)
@@ -59,6 +61,9 @@ shoal_err shoal_cluster_create(const shoal_cluster_options *options, shoal_clust
     c->random_handshake = shoal_prng_make(options->seed, 0, BUS_RANDOM_HANDSHAKE);
     c->random_gossip = shoal_prng_make(options->seed, 0, BUS_RANDOM_GOSSIP);
     c->random_sample = shoal_prng_make(options->seed, 0, BUS_RANDOM_SAMPLE);
+    c->random_election = shoal_prng_make(options->seed, 0, BUS_RANDOM_ELECTION);
+    c->failover.wake_us = INT64_MAX;
+    c->failover.manual.replica = BUS_NONE;
     shoal_prng phase = shoal_prng_make(options->seed, 0, BUS_RANDOM_PHASE);
     c->cron_us = options->now.mono_us + 1 + (int64_t)shoal_prng_below(&phase, BUS_CRON_US);
     shoal_prng index = shoal_prng_make(options->seed, 0, BUS_RANDOM_INDEX);
@@ -143,19 +148,22 @@ void shoal_cluster_tick(shoal_cluster *c, shoal_time now)
 {
     SHOAL_ASSERT(now.mono_us >= c->now.mono_us);
     SHOAL_ASSERT(c->cron_us > 0);
-    if (!c->myself || now.mono_us < c->cron_us) return;
+    if (!c->myself || now.mono_us < shoal_cluster_deadline(c)) return;
     c->now = now;
-    shoal_bus__cron(c);
-    /* After a freeze the missed rounds are not made up for. */
-    c->cron_us += BUS_CRON_US;
-    if (c->cron_us <= now.mono_us) c->cron_us = now.mono_us + BUS_CRON_US;
+    if (now.mono_us >= c->cron_us) {
+        shoal_bus__cron(c);
+        /* After a freeze the missed rounds are not made up for. */
+        c->cron_us += BUS_CRON_US;
+        if (c->cron_us <= now.mono_us) c->cron_us = now.mono_us + BUS_CRON_US;
+    }
     shoal_bus__finish(c);
 }
 
 int64_t shoal_cluster_deadline(const shoal_cluster *c)
 {
     SHOAL_ASSERT(c->cron_us > 0);
-    return c->cron_us;
+    SHOAL_ASSERT(c->failover.wake_us > 0);
+    return c->cron_us < c->failover.wake_us ? c->cron_us : c->failover.wake_us;
 }
 
 /* ---- the end of a step ---- */
@@ -166,7 +174,9 @@ void shoal_bus__finish(shoal_cluster *c)
     SHOAL_ASSERT(c->node_count <= c->node_capacity);
     SHOAL_ASSERT(c->slots_assigned <= SHOAL_SLOTS);
     SHOAL_ASSERT(c->voters <= c->node_count);
+    shoal_bus__failover_step(c);
     if (c->due & BUS_DUE_STATE) shoal_bus__state_update(c);
+    if (c->due) shoal_bus__role_update(c);
     shoal_bus__note_changes(c);
     if (c->due & BUS_DUE_ROUTE) c->version++;
     if (c->due & BUS_DUE_SAVE) c->save.generation++;
@@ -253,9 +263,24 @@ static uint64_t digest_node(uint64_t digest, const bus_node *node)
 uint64_t shoal_cluster_digest(const shoal_cluster *c)
 {
     SHOAL_ASSERT(c->node_count <= c->node_capacity);
-    uint64_t words[] = {c->current_epoch, c->last_vote_epoch, c->up,           c->slots_assigned,
-                        c->node_count,    c->save.generation, c->save.durable, c->save.phase,
-                        c->gossip_round,  c->cron_count,      c->held_count,   c->forgotten_count};
+    uint64_t words[] = {c->current_epoch,
+                        c->last_vote_epoch,
+                        c->up,
+                        c->slots_assigned,
+                        c->node_count,
+                        c->save.generation,
+                        c->save.durable,
+                        c->save.phase,
+                        c->gossip_round,
+                        c->cron_count,
+                        c->held_count,
+                        c->forgotten_count,
+                        (uint64_t)c->failover.candidacy.start_us,
+                        c->failover.candidacy.epoch,
+                        c->failover.candidacy.votes,
+                        (uint64_t)c->failover.manual.end_us,
+                        c->failover.role_version,
+                        c->failover.why_count};
     uint64_t digest = 0;
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         digest = shoal_prng_mix(digest ^ words[i]) + i;

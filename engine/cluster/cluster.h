@@ -15,11 +15,16 @@
 #include <shoal/host.h>
 #include <shoal/types.h>
 
+#include "cluster/facts.h"
 #include "store/store.h"
 #include "wire/bus.h"
 #include "wire/resp.h"
 
-typedef struct shoal_cluster shoal_cluster;
+/* cluster-timing-profile: whose rules of timing. */
+enum { SHOAL_PROFILE_REDIS_7 = 0, SHOAL_PROFILE_SHOAL = 1 };
+
+/* cluster-shutdown-handover: whether a master hands over before it ends. */
+enum { SHOAL_HANDOVER_BY_PROFILE = 0, SHOAL_HANDOVER_NO = 1, SHOAL_HANDOVER_YES = 2 };
 
 /* Settings, from config.def; may be changed at run time with shoal_cluster_set. */
 typedef struct shoal_cluster_settings {
@@ -32,6 +37,15 @@ typedef struct shoal_cluster_settings {
     uint16_t announce_port, announce_bus_port; /* 0: as bound */
     char announce_hostname[256];
     int preferred_endpoint; /* 0 ip, 1 hostname, 2 unknown-endpoint */
+    /* Failover. All zero: data are never too old, nothing migrates, Redis's timing and voters. */
+    int64_t replica_validity_factor; /* node timeouts; 0: data are never too old */
+    int64_t repl_ping_period_ms;     /* how often a master says something to its replicas */
+    int64_t migration_barrier;       /* replicas that a master keeps */
+    bool allow_replica_migration;
+    bool replica_no_failover;
+    bool voters_all;       /* every node votes, not only masters with slots */
+    int profile;           /* SHOAL_PROFILE_* */
+    int shutdown_handover; /* SHOAL_HANDOVER_* */
 } shoal_cluster_settings;
 
 /* What a cluster is made with. */

@@ -64,24 +64,52 @@ static bool link_is_stuck(const shoal_cluster *c, const bus_node *node)
            shoal_bus__since(c, node->data_received_us) > timeout_us / 2;
 }
 
+/* Nobody has listened at its address for long enough, and nothing came from it meanwhile. */
+static bool is_refused(const shoal_cluster *c, const bus_node *node)
+{
+    SHOAL_ASSERT(node != c->myself);
+    int64_t patience_us = c->failover.timing.refused_us;
+    SHOAL_ASSERT(patience_us > 0 || node->refused_us == 0 || !c->failover.timing.eager);
+    return patience_us > 0 && node->refused_us > 0 && !node->inbound &&
+           node->data_received_us < node->refused_us &&
+           shoal_bus__since(c, node->refused_us) > patience_us;
+}
+
+/* It was silent for the node timeout, although it was asked. */
+static bool is_silent(const shoal_cluster *c, const bus_node *node)
+{
+    SHOAL_ASSERT(node != c->myself);
+    int64_t timeout_us = shoal_bus__timeout_us(c);
+    if (node->ping_sent_us == 0) return false;
+    if (shoal_bus__since(c, node->data_received_us) <= timeout_us) return false;
+    int64_t asked_us = shoal_bus__since(c, node->ping_sent_us);
+    /* An eager node asked early in the silence: what it never heard of must be asked for as long. */
+    bool heard = c->failover.timing.eager && node->data_received_us > 0;
+    return asked_us > (heard ? timeout_us / 2 : timeout_us);
+}
+
 static void watch(shoal_cluster *c, bus_node *node)
 {
     SHOAL_ASSERT(shoal_bus__knows(c, node));
     SHOAL_ASSERT(node != c->myself);
     SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_HANDSHAKE));
-    int64_t timeout_us = shoal_bus__timeout_us(c);
+    bool in_trouble = shoal_bus__is(node, SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL);
     if (link_is_stuck(c, node)) shoal_bus__link_drop(c, node->link);
+    if (!in_trouble && is_refused(c, node)) {
+        shoal_bus__set_suspect(c, node);
+        return;
+    }
     if (node->link && !node->ping_sent_us &&
-        shoal_bus__since(c, node->pong_received_us) > timeout_us / 2) {
+        shoal_bus__since(c, node->pong_received_us) > c->failover.timing.ping_us) {
         shoal_bus__send_ping(c, node->link, SHOAL_FRAME_PING);
         return;
     }
-    if (!node->ping_sent_us) return;
-    if (shoal_bus__is(node, SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL)) return;
-    if (shoal_bus__since(c, node->ping_sent_us) > timeout_us &&
-        shoal_bus__since(c, node->data_received_us) > timeout_us) {
-        shoal_bus__set_suspect(c, node);
+    bool waited_for = node->index == c->failover.manual.replica;
+    if (waited_for && shoal_bus__manual_paused(c) && node->link) {
+        shoal_bus__send_ping(c, node->link, SHOAL_FRAME_PING);
+        return;
     }
+    if (!in_trouble && is_silent(c, node)) shoal_bus__set_suspect(c, node);
 }
 
 void shoal_bus__cron(shoal_cluster *c)
@@ -94,5 +122,7 @@ void shoal_bus__cron(shoal_cluster *c)
     for (uint32_t i = 0; i < c->node_count; i++) {
         if (!shoal_bus__is(c->live[i], not_watched)) watch(c, c->live[i]);
     }
+    if (c->failover.spread_due) shoal_bus__spread(c);
+    shoal_bus__migrate(c);
     if (!c->up) c->due |= BUS_DUE_STATE;
 }

@@ -29,7 +29,7 @@ static uint32_t refusal(const shoal_cluster *c, const bus_node *sender, const sh
     SHOAL_ASSERT(shoal_bus__knows(c, sender));
     SHOAL_ASSERT(sender != c->myself);
     SHOAL_ASSERT(request->type == SHOAL_FRAME_AUTH_REQUEST);
-    if (!shoal_bus__votes(c->myself)) return BUS_WHY_VOTE_NOT_VOTER;
+    if (!shoal_bus__votes(c, c->myself)) return BUS_WHY_VOTE_NOT_VOTER;
     if (request->current_epoch < c->current_epoch) return BUS_WHY_VOTE_OLD_EPOCH;
     if (c->last_vote_epoch == c->current_epoch) return BUS_WHY_VOTE_GIVEN;
     if (shoal_bus__is(sender, SHOAL_NODE_MASTER)) return BUS_WHY_VOTE_IS_MASTER;
@@ -37,24 +37,33 @@ static uint32_t refusal(const shoal_cluster *c, const bus_node *sender, const sh
     const bus_node *master = c->nodes[sender->replica_of];
     bool forced = request->mflags[0] & SHOAL_MFLAG_FORCEACK;
     if (!shoal_bus__is(master, SHOAL_NODE_FAIL) && !forced) return BUS_WHY_VOTE_MASTER_UP;
-    int64_t pause_us = BUS_VOTE_TIMEOUTS * shoal_bus__timeout_us(c);
+    int64_t pause_us = c->failover.timing.vote_us;
     if (shoal_bus__since(c, master->voted_us) < pause_us) return BUS_WHY_VOTE_TOO_SOON;
     if (newer_slot(c, request) < SHOAL_SLOTS) return BUS_WHY_VOTE_STALE_SLOTS;
     if (c->held_count == BUS_HELD_MAX) return BUS_WHY_VOTE_QUEUE_FULL;
     return 0;
 }
 
-/* Keeps the vote until the present opinion, which includes it, is durable. */
-static void hold_vote(shoal_cluster *c, const bus_link *link)
+/* Keeps a frame until the present opinion is durable. `link` 0: to every node. */
+static void hold(shoal_cluster *c, shoal_link link, uint16_t type)
 {
     SHOAL_ASSERT(c->held_count < BUS_HELD_MAX);
-    SHOAL_ASSERT(!link->dead);
-    SHOAL_ASSERT(c->last_vote_epoch == c->current_epoch);
+    SHOAL_ASSERT(type < SHOAL_FRAME_TYPE_COUNT);
     bus_held *held = &c->held[c->held_count++];
     held->generation = ++c->save.generation;
-    held->link = link->id;
+    held->link = link;
+    held->type = type;
     held->frame = shoal_buffer_make(&c->allocator);
-    shoal_bus__encode_ack(c, &held->frame);
+    shoal_bus__encode_bare(c, type, &held->frame);
+}
+
+void shoal_bus__hold_request(shoal_cluster *c)
+{
+    SHOAL_ASSERT(c->failover.candidacy.epoch == c->current_epoch);
+    SHOAL_ASSERT(shoal_bus__my_master(c));
+    /* Full of votes that the disk does not take: nobody is asked then, and the attempt expires. */
+    if (c->held_count == BUS_HELD_MAX) return;
+    hold(c, 0, SHOAL_FRAME_AUTH_REQUEST);
 }
 
 void shoal_bus__vote(shoal_cluster *c, bus_node *sender, const shoal_frame *request)
@@ -73,9 +82,28 @@ void shoal_bus__vote(shoal_cluster *c, bus_node *sender, const shoal_frame *requ
     c->last_vote_epoch = c->current_epoch;
     c->nodes[sender->replica_of]->voted_us = shoal_bus__stamp(c);
     c->due |= BUS_DUE_SAVE;
-    if (sender->link) hold_vote(c, sender->link);
+    shoal_bus__note(c, SHOAL_TRACE_VOTE, (uint64_t[3]){c->current_epoch}, shoal_text(sender->name));
+    if (sender->link) hold(c, sender->link->id, SHOAL_FRAME_AUTH_ACK);
     shoal_bus__log(c, BUS_WARNING, "Failover auth granted to %s for epoch %llu", sender->name,
                    (unsigned long long)c->current_epoch);
+}
+
+/* Sends a held frame, to its link or to all. */
+static void release(shoal_cluster *c, const bus_held *held)
+{
+    SHOAL_ASSERT(held->generation <= c->save.durable);
+    if (held->frame.failed) return;
+    shoal_slice bytes = shoal_buffer_slice(&held->frame);
+    if (held->link) {
+        bus_link *link = shoal_bus__link_find(c, held->link);
+        if (link) shoal_bus__send_bytes(c, link, held->type, bytes);
+        return;
+    }
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        const bus_node *node = c->live[i];
+        if (!node->link || shoal_bus__is(node, SHOAL_NODE_HANDSHAKE)) continue;
+        shoal_bus__send_bytes(c, node->link, held->type, bytes);
+    }
 }
 
 void shoal_bus__held_release(shoal_cluster *c)
@@ -89,10 +117,7 @@ void shoal_bus__held_release(shoal_cluster *c)
             c->held[kept++] = held;
             continue;
         }
-        bus_link *link = shoal_bus__link_find(c, held.link);
-        if (link && !held.frame.failed) {
-            shoal_bus__send_bytes(c, link, SHOAL_FRAME_AUTH_ACK, shoal_buffer_slice(&held.frame));
-        }
+        release(c, &held);
         shoal_buffer_free(&held.frame);
     }
     c->held_count = kept;

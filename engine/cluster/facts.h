@@ -31,8 +31,6 @@ typedef struct shoal_cluster_replication {
     /* Nothing that a client asks can change the data any more: the pause that shoal_cluster_pause
      * asked for is in effect, on every worker, and `offset` will not grow. */
     bool paused;
-    /* replica-priority: a replica with 0 never takes over by itself. 100 is what Redis has. */
-    uint32_t priority;
 } shoal_cluster_replication;
 
 /* Tells how far the data are. Core calls it whenever something in it changes, and at the start of
@@ -77,8 +75,7 @@ typedef enum shoal_cluster_handover {
 
 /* SIGTERM or SHUTDOWN came: begins to hand over to the replica with the most data, if
  * cluster-shutdown-handover says so and there is one. True when it runs; then the node goes on
- * until shoal_cluster_handover_state says another word, which it does within
- * cluster-manual-failover's 5 seconds. Replicas that are not Shoal nodes do not understand the
+ * until shoal_cluster_handover_state says another word, which it does within 5 seconds. Replicas that are not Shoal nodes do not understand the
  * offer: those masters are replaced after they have gone, as in Redis. */
 bool shoal_cluster_handover_begin(shoal_cluster *cluster, shoal_time now);
 /* Where it stands. */

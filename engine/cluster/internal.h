@@ -91,6 +91,8 @@ void shoal_bus__refuse(shoal_cluster *c, uint32_t reason, const bus_link *link, 
                        const char *detail);
 /* NODE_KNOWN: a node entered the table, or its address or role is another. */
 void shoal_bus__note_known(shoal_cluster *c, const bus_node *node);
+/* ROLE: whose replica the node is now. */
+void shoal_bus__note_role(shoal_cluster *c, const bus_node *node);
 /* SLOTS for every node whose slots changed in this step, EPOCH if an epoch did. */
 void shoal_bus__note_changes(shoal_cluster *c);
 
@@ -194,8 +196,11 @@ void shoal_bus__send_ping(shoal_cluster *c, bus_link *link, uint16_t type);
 void shoal_bus__send_fail(shoal_cluster *c, const bus_node *node);
 /* UPDATE: how `owner` is configured, to the node of `link`. */
 void shoal_bus__send_update(shoal_cluster *c, bus_link *link, const bus_node *owner);
-/* Encodes the vote for the node of `link` into `out`; it leaves by shoal_bus__send_bytes. */
-void shoal_bus__encode_ack(shoal_cluster *c, shoal_buffer *out);
+/* Encodes a bare header (a vote, a request for votes) into `out`; it leaves by
+ * shoal_bus__send_bytes. */
+void shoal_bus__encode_bare(shoal_cluster *c, uint16_t type, shoal_buffer *out);
+/* Sends a bare header (MFSTART). */
+void shoal_bus__send_bare(shoal_cluster *c, bus_link *link, uint16_t type);
 /* Sends one encoded frame. */
 void shoal_bus__send_bytes(shoal_cluster *c, bus_link *link, uint16_t type, shoal_slice frame);
 
@@ -226,21 +231,24 @@ void shoal_bus__answered(shoal_cluster *c, bus_node *node);
 /* Sets a flag with its record. */
 void shoal_bus__set_suspect(shoal_cluster *c, bus_node *node);
 void shoal_bus__set_failed(shoal_cluster *c, bus_node *node, uint32_t reports);
-/* A voter: a master that serves slots. */
-static inline bool shoal_bus__votes(const bus_node *node)
+/* A voter: a master that serves slots; with cluster-voters all, every node. */
+static inline bool shoal_bus__votes(const shoal_cluster *c, const bus_node *node)
 {
+    if (c->settings.voters_all) return !shoal_bus__is(node, SHOAL_NODE_HANDSHAKE);
     return shoal_bus__is(node, SHOAL_NODE_MASTER) && node->slot_count > 0;
 }
 /* How many voters make a majority. */
 static inline uint32_t shoal_bus__quorum(const shoal_cluster *c)
 {
-    return c->voters / 2 + 1;
+    return shoal_bus__voter_count(c) / 2 + 1;
 }
 
 /* ---- election.c ---- */
 
 /* A replica asks for a vote. */
 void shoal_bus__vote(shoal_cluster *c, bus_node *sender, const shoal_frame *request);
+/* The request for votes to every node, kept until the epoch in it is durable. */
+void shoal_bus__hold_request(shoal_cluster *c);
 /* Sends the frames that waited for what is durable now. */
 void shoal_bus__held_release(shoal_cluster *c);
 

@@ -161,6 +161,7 @@ static void connected(shoal_cluster *c, bus_link *link, const shoal_event *event
     link->up = true;
     link->peer = event->peer;
     link->local = event->local;
+    node->refused_us = 0;
     note_up(c, link);
     int64_t ping_sent_us = node->ping_sent_us;
     bool meet = shoal_bus__is(node, SHOAL_NODE_MEET);
@@ -239,6 +240,22 @@ static void read_link(shoal_cluster *c, bus_link *link, shoal_slice data)
     if (link->dead) free_link(c, link);
 }
 
+/* A link ended by itself. Where nobody listens there is no process: eager nodes ask at once, and
+ * note since when. */
+static void ended(shoal_cluster *c, bus_link *link, shoal_err error)
+{
+    SHOAL_ASSERT(!link->dead);
+    bus_node *node = link->inbound ? NULL : link->node;
+    bool was_up = link->up;
+    detach(c, link, error);
+    if (!node || !c->failover.timing.eager) return;
+    if (!was_up && error == SHOAL_ERR_REFUSED && node->refused_us == 0) {
+        node->refused_us = shoal_bus__stamp(c);
+    }
+    SHOAL_ASSERT(!node->link);
+    if (was_up && node->ip[0]) shoal_bus__link_open(c, node);
+}
+
 void shoal_bus__link_event(shoal_cluster *c, const shoal_event *event)
 {
     SHOAL_ASSERT(event->link != 0);
@@ -253,7 +270,7 @@ void shoal_bus__link_event(shoal_cluster *c, const shoal_event *event)
     case SHOAL_EVENT_LINK_DATA: read_link(c, link, event->data); break;
     case SHOAL_EVENT_LINK_FULL: link->full = true; break;
     case SHOAL_EVENT_LINK_ROOM: link->full = false; break;
-    case SHOAL_EVENT_LINK_DOWN: detach(c, link, event->error); break;
+    case SHOAL_EVENT_LINK_DOWN: ended(c, link, event->error); break;
     default: SHOAL_UNREACHABLE();
     }
 }

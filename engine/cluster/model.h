@@ -15,6 +15,7 @@
 
 #include "base/prng.h"
 #include "cluster/cluster.h"
+#include "cluster/failover.h"
 
 /* ---- limits and times; where not said otherwise, as Redis 7.0 has them ---- */
 
@@ -50,7 +51,8 @@ enum {
     BUS_RANDOM_GOSSIP,             /* whom a ping tells of */
     BUS_RANDOM_SAMPLE,             /* who is pinged each second */
     BUS_RANDOM_PHASE,              /* when the first cron runs */
-    BUS_RANDOM_INDEX               /* hash of the name index */
+    BUS_RANDOM_INDEX,              /* hash of the name index */
+    BUS_RANDOM_ELECTION            /* how long a candidate waits */
 };
 
 /* The reasons of cluster/reasons.def, by kind. */
@@ -125,10 +127,14 @@ typedef struct bus_node {
     int64_t pong_received_us;
     int64_t data_received_us;
     int64_t created_us;
-    int64_t fail_us;  /* when it became FAIL */
-    int64_t voted_us; /* when a replica of it had our vote */
+    int64_t fail_us;      /* when it became FAIL */
+    int64_t voted_us;     /* when a replica of it had our vote */
+    int64_t orphaned_us;  /* since when it has no working replica; 0: it has, or never had */
+    int64_t refused_us;   /* since when connections to it are refused; 0: they are not */
+    uint64_t acked_epoch; /* of the last vote that it gave this node */
     uint64_t config_epoch;
     uint64_t offset;      /* of replication, as its last frame said */
+    uint16_t working;     /* scratch of migrate.c: its working replicas */
     uint64_t told_in;     /* number of the last gossip section that tells of it */
     shoal_slotmap *slots; /* NULL while slot_count is 0 */
     bus_reports reports;
@@ -165,7 +171,8 @@ typedef struct bus_forgotten {
 /* A frame that waits until the opinion it rests on is durable. */
 typedef struct bus_held {
     uint64_t generation;
-    shoal_link link;
+    shoal_link link; /* 0: to every node */
+    uint16_t type;
     shoal_buffer frame;
 } bus_held;
 
@@ -188,6 +195,7 @@ typedef struct bus_save {
     uint64_t tag;        /* of the save in flight */
     int64_t retry_us;    /* not before; 0: at once */
     size_t size;
+    uint64_t vote; /* lastVoteEpoch in the text being written */
 } bus_save;
 
 /* The whole opinion. */
@@ -234,6 +242,7 @@ struct shoal_cluster {
     shoal_buffer frame; /* scratch of one frame */
     shoal_buffer text;  /* scratch of one trace text */
 
+    bus_failover failover; /* see failover.h */
     bus_save save;
     bus_held held[BUS_HELD_MAX];
     uint32_t held_count;
@@ -245,7 +254,7 @@ struct shoal_cluster {
     uint64_t refused;
     uint64_t dropped_full; /* frames not sent because their link was full */
 
-    shoal_prng random_name, random_handshake, random_gossip, random_sample;
+    shoal_prng random_name, random_handshake, random_gossip, random_sample, random_election;
 };
 
 #endif

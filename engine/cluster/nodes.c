@@ -237,9 +237,11 @@ void shoal_bus__node_rename(shoal_cluster *c, bus_node *node, const char name[SH
 static void leave_master(shoal_cluster *c, bus_node *node)
 {
     SHOAL_ASSERT(shoal_bus__knows(c, node));
-    SHOAL_ASSERT(node != c->myself);
-    SHOAL_ASSERT(node->replica_of == BUS_NONE || c->nodes[node->replica_of]->replica_count > 0);
-    if (node->replica_of != BUS_NONE) c->nodes[node->replica_of]->replica_count--;
+    if (node->replica_of == BUS_NONE) return;
+    bus_node *master = c->nodes[node->replica_of];
+    SHOAL_ASSERT(master->replica_count > 0);
+    /* A master that never had a replica, or that all left, wants none from others. */
+    if (--master->replica_count == 0) master->flags &= (uint16_t)~SHOAL_NODE_MIGRATE_TO;
     node->replica_of = BUS_NONE;
 }
 
@@ -251,7 +253,10 @@ void shoal_bus__node_make_master(shoal_cluster *c, bus_node *node)
     leave_master(c, node);
     node->flags &= (uint16_t)~SHOAL_NODE_REPLICA;
     node->flags |= SHOAL_NODE_MASTER;
+    /* Who was a replica has siblings that may follow, but for this node itself. */
+    if (node != c->myself) node->flags |= SHOAL_NODE_MIGRATE_TO;
     shoal_bus__note_known(c, node);
+    shoal_bus__note_role(c, node);
     c->due |= BUS_DUE_STATE | BUS_DUE_SAVE | BUS_DUE_ROUTE;
 }
 
@@ -260,7 +265,6 @@ void shoal_bus__node_make_replica(shoal_cluster *c, bus_node *node, uint16_t mas
     SHOAL_ASSERT(shoal_bus__knows(c, node));
     SHOAL_ASSERT(master != node->index);
     SHOAL_ASSERT(master == BUS_NONE || c->nodes[master]);
-    SHOAL_ASSERT(node != c->myself);
     if (!shoal_bus__is(node, SHOAL_NODE_REPLICA)) {
         shoal_bus__slots_clear(c, node);
         node->flags &= (uint16_t) ~(SHOAL_NODE_MASTER | SHOAL_NODE_MIGRATE_TO);
@@ -272,6 +276,8 @@ void shoal_bus__node_make_replica(shoal_cluster *c, bus_node *node, uint16_t mas
     leave_master(c, node);
     node->replica_of = master;
     c->nodes[master]->replica_count++;
+    c->nodes[master]->flags |= SHOAL_NODE_MIGRATE_TO;
+    shoal_bus__note_role(c, node);
     c->due |= BUS_DUE_SAVE | BUS_DUE_ROUTE;
 }
 

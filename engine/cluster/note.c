@@ -54,6 +54,7 @@ void shoal_bus__why_not(shoal_cluster *c, uint32_t reason, const char *format, .
     va_start(arguments, format);
     shoal_text_vappendf(text, format, arguments);
     va_end(arguments);
+    shoal_bus__why_keep(c, reason, shoal_buffer_slice(text));
     shoal_bus__note(c, SHOAL_TRACE_WHY_NOT, (uint64_t[3]){reason}, shoal_buffer_slice(text));
 }
 
@@ -75,6 +76,18 @@ void shoal_bus__note_known(shoal_cluster *c, const bus_node *node)
     shoal_text_appendf(text, "%s %s", node->name, node->ip);
     shoal_bus__note(c, SHOAL_TRACE_NODE_KNOWN,
                     (uint64_t[3]){node->port, node->bus_port, node->flags},
+                    shoal_buffer_slice(text));
+}
+
+void shoal_bus__note_role(shoal_cluster *c, const bus_node *node)
+{
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(node->replica_of == BUS_NONE || c->nodes[node->replica_of]);
+    const bus_node *master = node->replica_of == BUS_NONE ? NULL : c->nodes[node->replica_of];
+    shoal_buffer *text = fresh_text(c);
+    shoal_text_appendf(text, "%s%s%s", node->name, master ? " " : "", master ? master->name : "");
+    shoal_bus__note(c, SHOAL_TRACE_ROLE,
+                    (uint64_t[3]){shoal_bus__is(node, SHOAL_NODE_REPLICA), node->config_epoch},
                     shoal_buffer_slice(text));
 }
 

@@ -181,14 +181,30 @@ static void update_slots(shoal_cluster *c, bus_node *sender, const shoal_frame *
     shoal_bus__slots_correct(c, sender, frame->config_epoch, frame->slots);
 }
 
+/* An operator made the sender forget a node: so does this one, but for its own master. */
+static void read_forgotten(shoal_cluster *c, const bus_node *sender, shoal_slice data)
+{
+    SHOAL_ASSERT(shoal_bus__knows(c, sender));
+    SHOAL_ASSERT(data.size == 0 || data.data);
+    if (data.size < SHOAL_NODE_NAME_LEN + 8 || !shoal_bus__is_name(data.data)) return;
+    bus_node *node = shoal_bus__node_find(c, data.data);
+    bool needed = !node || node == c->myself || node == sender;
+    if (needed || node == shoal_bus__my_master(c)) return;
+    shoal_bus__forget(c, node->name);
+    shoal_bus__node_remove(c, node, BUS_FORGOTTEN_BY_OTHERS);
+}
+
 static void read_extensions(shoal_cluster *c, bus_node *sender, const shoal_frame *frame)
 {
     SHOAL_ASSERT(shoal_bus__knows(c, sender));
     SHOAL_ASSERT(frame->extension_count <= 8);
     shoal_slice hostname = {NULL, 0};
     for (uint32_t i = 0; i < frame->extension_count; i++) {
-        if (frame->extensions[i].type == SHOAL_EXT_HOSTNAME) {
-            hostname = frame->extensions[i].data;
+        shoal_slice data = frame->extensions[i].data;
+        switch (frame->extensions[i].type) {
+        case SHOAL_EXT_HOSTNAME: hostname = data; break;
+        case SHOAL_EXT_FORGOTTEN_NODE: read_forgotten(c, sender, data); break;
+        default: break;
         }
     }
     if (shoal_bus__is_hostname(hostname)) shoal_bus__set_hostname(c, sender, hostname);
@@ -202,6 +218,7 @@ static void read_opinion(shoal_cluster *c, bus_node *sender, const shoal_frame *
     update_role(c, sender, frame);
     update_slots(c, sender, frame);
     if (shoal_bus__is(sender, SHOAL_NODE_MASTER)) shoal_bus__epoch_collision(c, sender);
+    shoal_bus__follow_master(c);
     shoal_bus__gossip_read(c, sender, frame);
     read_extensions(c, sender, frame);
 }
@@ -265,6 +282,21 @@ static void receive_update(shoal_cluster *c, const bus_link *link, const shoal_f
     shoal_bus__slots_claim(c, owner, frame->update_epoch, frame->update_slots);
 }
 
+static void receive_message(shoal_cluster *c, const bus_link *link, const shoal_frame *frame,
+                            size_t size)
+{
+    SHOAL_ASSERT(frame->channel.size + frame->message.size < size);
+    const shoal_cluster_sink *sink = &c->failover.sink;
+    bool sharded = frame->type == SHOAL_FRAME_PUBLISHSHARD;
+    SHOAL_ASSERT(sharded || frame->type == SHOAL_FRAME_PUBLISH);
+    if (!sink->message) {
+        shoal_bus__refuse(c, BUS_REFUSED_NOT_SERVED, link, size,
+                          shoal_frame_type_name(frame->type));
+        return;
+    }
+    sink->message(sink->context, sharded, frame->channel, frame->message);
+}
+
 /* ---- any frame ---- */
 
 /* The node that sent the frame, if it is one of the cluster. */
@@ -290,6 +322,7 @@ static void read_header(shoal_cluster *c, bus_node *sender, const shoal_frame *f
         c->due |= BUS_DUE_SAVE;
     }
     sender->offset = frame->offset;
+    if (sender->index == c->myself->replica_of) shoal_bus__manual_heard(c, frame);
 }
 
 static void dispatch(shoal_cluster *c, bus_link *link, bus_node *sender, const shoal_frame *frame,
@@ -312,9 +345,12 @@ static void dispatch(shoal_cluster *c, bus_link *link, bus_node *sender, const s
     case SHOAL_FRAME_FAIL: receive_fail(c, sender, link, frame, size); break;
     case SHOAL_FRAME_UPDATE: receive_update(c, link, frame, size); break;
     case SHOAL_FRAME_AUTH_REQUEST: shoal_bus__vote(c, sender, frame); break;
+    case SHOAL_FRAME_AUTH_ACK: shoal_bus__vote_received(c, sender, frame); break;
+    case SHOAL_FRAME_MFSTART: shoal_bus__manual_requested(c, sender); break;
+    case SHOAL_FRAME_PUBLISH:
+    case SHOAL_FRAME_PUBLISHSHARD: receive_message(c, link, frame, size); break;
     default:
-        /* Published messages, votes for a candidate, manual failover, modules: this node has no
-         * part in them. */
+        /* Modules talk to modules. */
         shoal_bus__refuse(c, BUS_REFUSED_NOT_SERVED, link, size,
                           shoal_frame_type_name(frame->type));
         break;

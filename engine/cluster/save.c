@@ -60,6 +60,7 @@ void shoal_bus__save_start(shoal_cluster *c)
         save->waiting = 3;
         save->error = SHOAL_ERR_OK;
         save->tag++;
+        save->vote = c->last_vote_epoch;
         save->size = shoal_buffer_size(&text);
         host->file_remove(host->context, SHOAL_FILE_NODES_NEW, save->tag);
         host->file_append(host->context, SHOAL_FILE_NODES_NEW, shoal_buffer_slice(&text),
@@ -96,7 +97,7 @@ static void renamed(shoal_cluster *c)
     save->phase = BUS_SAVE_IDLE;
     save->durable = save->in_flight;
     save->retry_us = 0;
-    shoal_bus__note(c, SHOAL_TRACE_SAVED, (uint64_t[3]){SHOAL_FILE_NODES, save->size},
+    shoal_bus__note(c, SHOAL_TRACE_SAVED, (uint64_t[3]){SHOAL_FILE_NODES, save->size, save->vote},
                     (shoal_slice){0});
     shoal_bus__held_release(c);
 }

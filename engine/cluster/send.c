@@ -8,12 +8,33 @@
 #include "base/assert.h"
 #include "base/text.h"
 
+/* Whom the header speaks for: this node, or the master whose replica it is. */
+static const bus_node *subject_of(const shoal_cluster *c)
+{
+    SHOAL_ASSERT(c->myself);
+    const bus_node *master = shoal_bus__my_master(c);
+    SHOAL_ASSERT(master != c->myself);
+    return master ? master : c->myself;
+}
+
+/* While a takeover is not durable, frames are those of the replica that this node was. */
+static void hide_claim(const shoal_cluster *c, shoal_frame *frame)
+{
+    const bus_claim *claim = &c->failover.claim;
+    SHOAL_ASSERT(claim->generation > c->save.durable);
+    SHOAL_ASSERT(claim->master[0]);
+    frame->flags &= (uint16_t)~SHOAL_NODE_MASTER;
+    frame->flags |= SHOAL_NODE_REPLICA;
+    frame->config_epoch = claim->epoch;
+    memcpy(frame->replica_of, claim->master, SHOAL_NODE_NAME_LEN);
+}
+
 /* A frame with its header filled in. */
 static shoal_frame make_frame(const shoal_cluster *c, uint16_t type)
 {
     SHOAL_ASSERT(c->myself);
     SHOAL_ASSERT(type < SHOAL_FRAME_TYPE_COUNT);
-    const bus_node *me = c->myself;
+    const bus_node *me = c->myself, *subject = subject_of(c);
     shoal_frame frame = {.type = type,
                          .port = me->port,
                          .bus_port = me->bus_port,
@@ -21,10 +42,14 @@ static shoal_frame make_frame(const shoal_cluster *c, uint16_t type)
                          .flags = me->flags,
                          .state = c->up ? 0 : 1,
                          .current_epoch = c->current_epoch,
-                         .config_epoch = me->config_epoch,
-                         .offset = me->offset,
-                         .slots = shoal_bus__slots_of(me)};
+                         .config_epoch = subject->config_epoch,
+                         .offset = shoal_bus__own_offset(c),
+                         .slots = shoal_bus__slots_of(subject)};
     memcpy(frame.sender, me->name, SHOAL_NODE_NAME_LEN);
+    if (subject != me) memcpy(frame.replica_of, subject->name, SHOAL_NODE_NAME_LEN);
+    if (c->settings.replica_no_failover) frame.flags |= SHOAL_NODE_NOFAILOVER;
+    if (c->failover.claim.generation > c->save.durable) hide_claim(c, &frame);
+    if (shoal_bus__manual_paused(c)) frame.mflags[0] |= SHOAL_MFLAG_PAUSED;
     shoal_bus__copy_text(frame.ip, sizeof(frame.ip), shoal_text(c->settings.announce_ip));
     return frame;
 }
@@ -69,6 +94,9 @@ void shoal_bus__send_ping(shoal_cluster *c, bus_link *link, uint16_t type)
     }
     if (!link->up) return;
     shoal_frame frame = make_frame(c, type);
+    const bus_manual *manual = &c->failover.manual;
+    bool heir = manual->offered && link->node && link->node->index == manual->replica;
+    if (heir) frame.mflags[1] |= BUS_MFLAG1_HANDOVER;
     frame.count = shoal_bus__gossip_choose(c, link->node);
     frame.gossip = c->gossip;
     shoal_slice hostname = shoal_bus__hostname(c->myself);
@@ -107,10 +135,47 @@ void shoal_bus__send_update(shoal_cluster *c, bus_link *link, const bus_node *ow
     shoal_bus__send_bytes(c, link, SHOAL_FRAME_UPDATE, encode(c, &frame));
 }
 
-void shoal_bus__encode_ack(shoal_cluster *c, shoal_buffer *out)
+void shoal_bus__encode_bare(shoal_cluster *c, uint16_t type, shoal_buffer *out)
 {
-    SHOAL_ASSERT(shoal_bus__votes(c->myself));
+    SHOAL_ASSERT(type == SHOAL_FRAME_AUTH_ACK || type == SHOAL_FRAME_AUTH_REQUEST);
     SHOAL_ASSERT(shoal_buffer_size(out) == 0);
-    shoal_frame frame = make_frame(c, SHOAL_FRAME_AUTH_ACK);
+    shoal_frame frame = make_frame(c, type);
+    /* By hand: voters must not insist on the master's failure. */
+    bool by_hand = type == SHOAL_FRAME_AUTH_REQUEST && c->failover.manual.end_us > 0;
+    if (by_hand) frame.mflags[0] |= SHOAL_MFLAG_FORCEACK;
     shoal_frame_encode(&frame, out);
+}
+
+void shoal_bus__send_bare(shoal_cluster *c, bus_link *link, uint16_t type)
+{
+    SHOAL_ASSERT(type == SHOAL_FRAME_MFSTART);
+    SHOAL_ASSERT(!link->dead);
+    shoal_frame frame = make_frame(c, type);
+    shoal_bus__send_bytes(c, link, type, encode(c, &frame));
+}
+
+static void fill_message(shoal_frame *frame, shoal_slice channel, shoal_slice message)
+{
+    SHOAL_ASSERT(channel.size == 0 || channel.data);
+    frame->channel = channel;
+    frame->message = message;
+}
+
+void shoal_cluster_publish(shoal_cluster *c, bool sharded, shoal_slice channel, shoal_slice message)
+{
+    SHOAL_ASSERT(channel.size < SHOAL_FRAME_SIZE_MAX && message.size < SHOAL_FRAME_SIZE_MAX);
+    if (!c->myself) return;
+    if (channel.size + message.size > SHOAL_FRAME_SIZE_MAX - 2 * SHOAL_FRAME_HEADER_SIZE) return;
+    uint16_t type = sharded ? SHOAL_FRAME_PUBLISHSHARD : SHOAL_FRAME_PUBLISH;
+    shoal_frame frame = make_frame(c, type);
+    fill_message(&frame, channel, message);
+    shoal_slice bytes = encode(c, &frame);
+    const bus_node *subject = subject_of(c);
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        const bus_node *node = c->live[i];
+        bool kin = node == subject || node->replica_of == subject->index;
+        if (!node->link || shoal_bus__is(node, SHOAL_NODE_HANDSHAKE)) continue;
+        if (sharded && !kin) continue;
+        shoal_bus__send_bytes(c, node->link, type, bytes);
+    }
 }

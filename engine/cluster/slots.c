@@ -98,10 +98,13 @@ void shoal_bus__slots_claim(shoal_cluster *c, bus_node *sender, uint64_t epoch,
     SHOAL_ASSERT(shoal_bus__is(sender, SHOAL_NODE_MASTER));
     SHOAL_ASSERT(slots);
     SHOAL_ASSERT(sender != c->myself);
-    uint32_t lost = 0;
+    /* Whose slots are this node's concern: its own, or its master's. */
+    const bus_node *current = shoal_bus__node_speaks_for(c, c->myself);
+    uint32_t lost = 0, taken = 0, claimed = 0;
     for (uint32_t slot = shoal_bus__slot_next(slots, 0); slot < SHOAL_SLOTS;
          slot = shoal_bus__slot_next(slots, slot + 1)) {
         const bus_node *owner = shoal_bus__owner(c, slot);
+        claimed++;
         if (owner == sender || (owner && owner->config_epoch >= epoch)) continue;
         /* What is being taken in changes hands by CLUSTER SETSLOT only. */
         if (shoal_bus__move(c, slot, BUS_MOVE_IN)) continue;
@@ -110,7 +113,17 @@ void shoal_bus__slots_claim(shoal_cluster *c, bus_node *sender, uint64_t epoch,
             shoal_slotmap_put(&c->lost, slot, true);
             c->any_lost = true;
         }
+        taken += owner && owner == current;
         if (!shoal_bus__slot_set(c, slot, sender)) return;
+    }
+    /* The last slot went: what is left of the shard follows where it went. */
+    bool last = taken > 0 && current->slot_count == 0;
+    if (last && (c->settings.allow_replica_migration || claimed == taken)) {
+        shoal_bus__log(c, BUS_WARNING,
+                       "Configuration change detected. Reconfiguring myself as a replica of %s",
+                       sender->name);
+        shoal_bus__set_master(c, sender);
+        return;
     }
     if (lost > 0) {
         shoal_bus__log(c, BUS_NOTICE, "%u slots of this node are now served by %s (epoch %llu)",
@@ -146,6 +159,7 @@ void shoal_bus__epoch_collision(shoal_cluster *c, const bus_node *sender)
     SHOAL_ASSERT(shoal_bus__is(sender, SHOAL_NODE_MASTER));
     SHOAL_ASSERT(sender != c->myself);
     bus_node *me = c->myself;
+    if (!shoal_bus__is(me, SHOAL_NODE_MASTER)) return;
     if (sender->config_epoch != me->config_epoch) return;
     if (memcmp(sender->name, me->name, SHOAL_NODE_NAME_LEN) <= 0) return;
     me->config_epoch = ++c->current_epoch;
@@ -166,7 +180,7 @@ static uint64_t greatest_epoch(const shoal_cluster *c)
 
 bool shoal_bus__epoch_bump(shoal_cluster *c)
 {
-    SHOAL_ASSERT(shoal_bus__is(c->myself, SHOAL_NODE_MASTER));
+    SHOAL_ASSERT(c->myself);
     bus_node *me = c->myself;
     if (me->config_epoch != 0 && me->config_epoch == greatest_epoch(c)) return false;
     me->config_epoch = ++c->current_epoch;

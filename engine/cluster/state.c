@@ -27,7 +27,7 @@ static bool majority_reachable(const shoal_cluster *c)
     uint32_t reachable = 0;
     for (uint32_t i = 0; i < c->node_count; i++) {
         const bus_node *node = c->live[i];
-        if (shoal_bus__votes(node) && !shoal_bus__is(node, SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL)) {
+        if (shoal_bus__votes(c, node) && !shoal_bus__is(node, SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL)) {
             reachable++;
         }
     }
@@ -60,6 +60,12 @@ static void change_state(shoal_cluster *c, uint32_t reason)
     c->state_why = 0;
     c->due |= BUS_DUE_ROUTE;
     shoal_bus__log(c, BUS_WARNING, "Cluster state changed: %s", c->up ? "ok" : "fail");
+    if (!c->up) {
+        bool minority = reason == BUS_STATE_MINORITY;
+        shoal_bus__why_not(c, minority ? BUS_WHY_DOWN_MINORITY : BUS_WHY_DOWN_UNCOVERED,
+                           "%u of %u slots assigned, %u voters", c->slots_assigned, SHOAL_SLOTS,
+                           shoal_bus__voter_count(c));
+    }
     shoal_bus__note(c, SHOAL_TRACE_CLUSTER_STATE, (uint64_t[3]){c->up, reason, c->slots_assigned},
                     (shoal_slice){0});
 }
@@ -67,10 +73,11 @@ static void change_state(shoal_cluster *c, uint32_t reason)
 void shoal_bus__state_update(shoal_cluster *c)
 {
     SHOAL_ASSERT(c->myself);
-    SHOAL_ASSERT(shoal_bus__is(c->myself, SHOAL_NODE_MASTER));
+    SHOAL_ASSERT(c->voters <= c->node_count);
+    bool master = shoal_bus__is(c->myself, SHOAL_NODE_MASTER);
     c->due &= ~(uint32_t)BUS_DUE_STATE;
     if (c->first_state_us == 0) c->first_state_us = shoal_bus__stamp(c);
-    if (!c->up && shoal_bus__since(c, c->first_state_us) < BUS_WRITABLE_DELAY_MS * 1000) {
+    if (master && !c->up && shoal_bus__since(c, c->first_state_us) < BUS_WRITABLE_DELAY_MS * 1000) {
         stay_down(c, BUS_WHY_UP_TOO_EARLY);
         return;
     }
@@ -83,7 +90,7 @@ void shoal_bus__state_update(shoal_cluster *c)
     bool up = reason == BUS_STATE_UP;
     c->state_reason = reason;
     if (up == c->up) return;
-    if (up && shoal_bus__since(c, c->minority_us) < rejoin_delay_us(c)) {
+    if (up && master && shoal_bus__since(c, c->minority_us) < rejoin_delay_us(c)) {
         stay_down(c, BUS_WHY_UP_AFTER_SPLIT);
         return;
     }

@@ -191,10 +191,12 @@ bool shoal_cluster_take_lost(shoal_cluster *c, shoal_slotmap *slots)
 {
     SHOAL_ASSERT(slots);
     if (!c->any_lost) return false;
+    /* A replica's data are its master's, who has these slots now. */
+    bool master = shoal_bus__is(c->myself, SHOAL_NODE_MASTER);
     *slots = c->lost;
     c->lost = (shoal_slotmap){{0}};
     c->any_lost = false;
-    return true;
+    return master;
 }
 
 uint64_t shoal_cluster_version(const shoal_cluster *c)

@@ -8,6 +8,7 @@
 #include "core/node.h"
 
 #include "base/assert.h"
+#include "command/purge.h"
 
 static bool owned(const shoal_node *node, uint32_t slot)
 {
@@ -47,6 +48,16 @@ static void mark(shoal_node *node, const shoal_route *route, bool gain)
     }
 }
 
+/* What others have taken from this node goes, once nobody is served from it any more. */
+static void purge_lost(shoal_node *node)
+{
+    SHOAL_ASSERT(node->cluster != NULL);
+    shoal_slotmap lost;
+    if (!shoal_cluster_take_lost(node->cluster, &lost)) return;
+    if (shoal_slots_purge(&node->env, &lost)) return;
+    shoal_node__log(node, SHOAL_LEVEL_WARNING, "No memory to delete the keys of lost slots");
+}
+
 void shoal_node__publish_route(shoal_node *node)
 {
     SHOAL_ASSERT(node->thread != NULL);
@@ -66,4 +77,5 @@ void shoal_node__publish_route(shoal_node *node)
     shoal_store_publish_route(node->thread, route);
     mark(node, route, false);
     node->route_version = version;
+    purge_lost(node);
 }

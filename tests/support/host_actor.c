@@ -116,9 +116,41 @@ void shoal_case_read(shoal_case_actor *actor, shoal_file file, uint64_t tag)
     actor->in_operation = false;
 }
 
+void shoal_case_name(shoal_case_actor *actor, shoal_file file, const char *path)
+{
+    char lent[256];
+    snprintf(lent, sizeof lent, "%s", path);
+    actor->in_operation = true;
+    shoal_slice name = {lent, strlen(path)};
+    actor->host.file_name(actor->host.context, file, name);
+    actor->in_operation = false;
+    memset(lent, 'x', sizeof lent);
+}
+
+void shoal_case_read_part(shoal_case_actor *actor, shoal_file file, shoal_case_part part,
+                          uint64_t tag)
+{
+    submitted(actor, file, SHOAL_FILE_READ, tag);
+    actor->in_operation = true;
+    actor->host.file_read_part(actor->host.context, file, part.offset, part.size, tag);
+    actor->in_operation = false;
+}
+
+void shoal_case_truncate(shoal_case_actor *actor, shoal_file file, uint64_t size, uint64_t tag)
+{
+    submitted(actor, file, SHOAL_FILE_TRUNCATE, tag);
+    actor->in_operation = true;
+    actor->host.file_truncate(actor->host.context, file, size, tag);
+    actor->in_operation = false;
+}
+
 void shoal_case_rename(shoal_case_actor *actor, shoal_file to, uint64_t tag)
 {
-    shoal_file from = SHOAL_FILE_NODES_NEW;
+    shoal_case_rename_named(actor, SHOAL_FILE_NODES_NEW, to, tag);
+}
+
+void shoal_case_rename_named(shoal_case_actor *actor, shoal_file from, shoal_file to, uint64_t tag)
+{
     submitted(actor, from, SHOAL_FILE_RENAME, tag);
     actor->in_operation = true;
     actor->host.file_rename(actor->host.context, from, to, tag);
@@ -217,6 +249,7 @@ static void check_file(shoal_case_actor *actor, const shoal_event *event)
         if (actor->content_size > 0) {
             memcpy(actor->content, event->data.data, actor->content_size);
         }
+        actor->file_size = event->file_size;
     }
 }
 

@@ -77,6 +77,7 @@ struct shoal_case_actor {
     int done_count;
     char content[256]; /* of the last read that went well */
     size_t content_size;
+    uint64_t file_size;  /* told with it */
     char complaint[256]; /* the first violation, "" while there is none */
 };
 
@@ -102,6 +103,16 @@ void shoal_case_nudge(shoal_case_actor *actor);
 void shoal_case_append(shoal_case_actor *actor, shoal_file file, const char *text, uint64_t tag);
 void shoal_case_sync(shoal_case_actor *actor, shoal_file file, uint64_t tag);
 void shoal_case_read(shoal_case_actor *actor, shoal_file file, uint64_t tag);
+void shoal_case_name(shoal_case_actor *actor, shoal_file file, const char *path);
+/* Which bytes of a file are read. */
+typedef struct shoal_case_part {
+    uint64_t offset;
+    size_t size;
+} shoal_case_part;
+void shoal_case_read_part(shoal_case_actor *actor, shoal_file file, shoal_case_part part,
+                          uint64_t tag);
+void shoal_case_truncate(shoal_case_actor *actor, shoal_file file, uint64_t size, uint64_t tag);
+void shoal_case_rename_named(shoal_case_actor *actor, shoal_file from, shoal_file to, uint64_t tag);
 void shoal_case_rename(shoal_case_actor *actor, shoal_file to, uint64_t tag);
 void shoal_case_remove(shoal_case_actor *actor, shoal_file file, uint64_t tag);
 

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "host_actor.h"
+#include "host_files.h"
 
 static shoal_case_actor *one(shoal_case_trial *trial)
 {
@@ -374,113 +375,6 @@ static void a_node_that_dies_takes_its_links_down(void **state)
     shoal_case_await(trial, other_is_down);
 }
 
-/* ---- R4 ---- */
-
-static void work_on_files(shoal_case_actor *actor, const shoal_event *event)
-{
-    if (event->kind != SHOAL_EVENT_START) return;
-    for (uint64_t i = 0; i < 40; i++) {
-        shoal_case_append(actor, SHOAL_FILE_NODES_NEW, "0123456789", 4 * i);
-        shoal_case_sync(actor, SHOAL_FILE_NODES_NEW, 4 * i + 1);
-        shoal_case_append(actor, SHOAL_FILE_NODES, "x", 4 * i + 2);
-        shoal_case_read(actor, SHOAL_FILE_NODES_NEW, 4 * i + 3);
-    }
-}
-
-static bool work_is_done(shoal_case_trial *trial)
-{
-    return one(trial)->done_count == 160;
-}
-
-static void file_operations_end_in_the_order_they_were_asked_for(void **state)
-{
-    shoal_case_trial *trial = *state;
-    shoal_case_start_actor(trial, 0, work_on_files);
-    shoal_case_await(trial, work_is_done);
-    for (int i = 0; i < 160; i++) assert_int_equal(one(trial)->done_errors[i], SHOAL_ERR_OK);
-}
-
-static void look_for_nothing(shoal_case_actor *actor, const shoal_event *event)
-{
-    if (event->kind != SHOAL_EVENT_START) return;
-    shoal_case_read(actor, SHOAL_FILE_NODES, 1);
-    shoal_case_remove(actor, SHOAL_FILE_NODES, 2);
-    shoal_case_append(actor, SHOAL_FILE_NODES, "now", 3);
-    shoal_case_read(actor, SHOAL_FILE_NODES, 4);
-    shoal_case_remove(actor, SHOAL_FILE_NODES, 5);
-    shoal_case_read(actor, SHOAL_FILE_NODES, 6);
-}
-
-static bool six_are_done(shoal_case_trial *trial)
-{
-    return one(trial)->done_count == 6;
-}
-
-static void a_missing_file_is_not_found_and_removing_it_is_no_error(void **state)
-{
-    static const shoal_err expected[] = {SHOAL_ERR_NOT_FOUND, SHOAL_ERR_OK, SHOAL_ERR_OK,
-                                         SHOAL_ERR_OK,        SHOAL_ERR_OK, SHOAL_ERR_NOT_FOUND};
-    shoal_case_trial *trial = *state;
-    shoal_case_start_actor(trial, 0, look_for_nothing);
-    shoal_case_await(trial, six_are_done);
-    for (int i = 0; i < 6; i++) assert_int_equal(one(trial)->done_errors[i], expected[i]);
-    assert_int_equal(one(trial)->content_size, 3);
-    assert_memory_equal(one(trial)->content, "now", 3);
-}
-
-/* Replaces the file the safe way: new content in a new file, synced, renamed over the old. A
- * rename is ordered as an operation of its source, so the target is read when it is done. */
-static void replace_file(shoal_case_actor *actor, const shoal_event *event)
-{
-    if (event->op == SHOAL_FILE_RENAME) shoal_case_read(actor, SHOAL_FILE_NODES, 6);
-    if (event->kind != SHOAL_EVENT_START) return;
-    shoal_case_append(actor, SHOAL_FILE_NODES, "old", 1);
-    shoal_case_append(actor, SHOAL_FILE_NODES_NEW, "new ", 2);
-    shoal_case_append(actor, SHOAL_FILE_NODES_NEW, "content", 3);
-    shoal_case_sync(actor, SHOAL_FILE_NODES_NEW, 4);
-    shoal_case_rename(actor, SHOAL_FILE_NODES, 5);
-}
-
-static void check_new_content(shoal_case_trial *trial)
-{
-    assert_int_equal(one(trial)->content_size, 11);
-    assert_memory_equal(one(trial)->content, "new content", 11);
-}
-
-static void a_rename_replaces_the_other_file(void **state)
-{
-    shoal_case_trial *trial = *state;
-    shoal_case_start_actor(trial, 0, replace_file);
-    shoal_case_await(trial, six_are_done);
-    check_new_content(trial);
-}
-
-static void read_at_start(shoal_case_actor *actor, const shoal_event *event)
-{
-    if (event->kind != SHOAL_EVENT_START) return;
-    shoal_case_read(actor, SHOAL_FILE_NODES, 1);
-    shoal_case_read(actor, SHOAL_FILE_NODES_NEW, 2);
-}
-
-static bool two_are_done(shoal_case_trial *trial)
-{
-    return one(trial)->done_count == 2;
-}
-
-static void synced_and_renamed_bytes_survive_a_crash(void **state)
-{
-    shoal_case_trial *trial = *state;
-    shoal_case_start_actor(trial, 0, replace_file);
-    shoal_case_await(trial, six_are_done);
-    trial->world.stop(trial->world.context, 0);
-    shoal_case_start_actor(trial, 0, read_at_start);
-    shoal_case_await(trial, two_are_done);
-    check_new_content(trial);
-    /* The operations of two files may end in either order. */
-    int second = one(trial)->done_tags[0] == 2 ? 0 : 1;
-    assert_int_equal(one(trial)->done_errors[second], SHOAL_ERR_NOT_FOUND);
-}
-
 /* ---- R5 ---- */
 
 /* Causes of steps from every side at once: bytes, files, nudges, ticks. */
@@ -573,10 +467,17 @@ int shoal_host_cases_run(const char *name, shoal_case_world (*open)(void))
         CASE(closing_ends_a_link_at_both_ends_and_for_good),
         CASE(names_of_links_are_never_used_again),
         CASE(a_node_that_dies_takes_its_links_down),
-        CASE(file_operations_end_in_the_order_they_were_asked_for),
-        CASE(a_missing_file_is_not_found_and_removing_it_is_no_error),
-        CASE(a_rename_replaces_the_other_file),
-        CASE(synced_and_renamed_bytes_survive_a_crash),
+        CASE(shoal_case_file_operations_end_in_the_order_they_were_asked_for),
+        CASE(shoal_case_a_missing_file_is_not_found_and_removing_it_is_no_error),
+        CASE(shoal_case_a_rename_replaces_the_other_file),
+        CASE(shoal_case_synced_and_renamed_bytes_survive_a_crash),
+        CASE(shoal_case_parts_of_a_named_file_are_read_up_to_its_end),
+        CASE(shoal_case_a_named_file_is_found_by_its_name_and_not_its_number),
+        CASE(shoal_case_a_truncated_file_goes_on_where_it_was_cut),
+        CASE(shoal_case_numbers_without_a_good_name_fail),
+        CASE(shoal_case_a_named_file_is_renamed_and_removed_like_others),
+        CASE(shoal_case_appends_without_a_tag_come_in_order_while_syncs_run),
+        CASE(shoal_case_synced_bytes_of_a_named_file_survive_a_crash),
         CASE(steps_of_one_node_never_overlap),
         CASE(a_node_starts_again_after_it_was_stopped),
     };

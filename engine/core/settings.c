@@ -113,6 +113,26 @@ static void copy_text(const shoal_config *config, shoal_directive_id id, char *o
     if (text.size > 0) memcpy(out, text.data, text.size);
 }
 
+/* What a failover goes by. */
+static void fill_failover(const shoal_config *config, shoal_cluster_settings *settings)
+{
+    SHOAL_ASSERT(settings->node_timeout_ms >= 0);
+    settings->replica_validity_factor =
+        shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_REPLICA_VALIDITY_FACTOR);
+    settings->repl_ping_period_ms =
+        1000 * shoal_config__number(config, SHOAL_DIRECTIVE_REPL_PING_REPLICA_PERIOD);
+    settings->migration_barrier =
+        shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_MIGRATION_BARRIER);
+    settings->allow_replica_migration =
+        shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_ALLOW_REPLICA_MIGRATION) != 0;
+    settings->replica_no_failover =
+        shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_REPLICA_NO_FAILOVER) != 0;
+    settings->voters_all = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_VOTERS) != 0;
+    settings->profile = (int)shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_TIMING_PROFILE);
+    settings->shutdown_handover =
+        (int)shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_SHUTDOWN_HANDOVER);
+}
+
 shoal_cluster_settings shoal_node__cluster_settings(const shoal_node *node)
 {
     SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
@@ -135,6 +155,7 @@ shoal_cluster_settings shoal_node__cluster_settings(const shoal_node *node)
         .announce_bus_port = (uint16_t)announced_bus,
         .preferred_endpoint = (int)endpoint};
 
+    fill_failover(config, &settings);
     copy_text(config, SHOAL_DIRECTIVE_CLUSTER_ANNOUNCE_IP, settings.announce_ip,
               sizeof(settings.announce_ip));
     copy_text(config, SHOAL_DIRECTIVE_CLUSTER_ANNOUNCE_HOSTNAME, settings.announce_hostname,

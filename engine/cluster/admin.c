@@ -122,6 +122,12 @@ static void command_reset(shoal_cluster *c, shoal_cluster_call *call)
         return;
     }
     shoal_bus__moves_clear(c);
+    if (replica) {
+        /* Its data were the master's. */
+        shoal_bus__become_master(c);
+        memset(&c->lost, 0xff, sizeof(c->lost));
+        c->any_lost = true;
+    }
     for (uint32_t slot = 0; slot < SHOAL_SLOTS; slot++) {
         if (c->owners[slot] != BUS_NONE) shoal_bus__slot_set(c, slot, NULL);
     }
@@ -217,6 +223,7 @@ static const struct {
     {"count-failure-reports", 3, 3, command_count_failure_reports},
     {"delslots", 3, UINT32_MAX, shoal_bus__command_delslots},
     {"delslotsrange", 4, UINT32_MAX, shoal_bus__command_delslotsrange},
+    {"failover", 2, 3, shoal_bus__command_failover},
     {"flushslots", 2, 2, shoal_bus__command_flushslots},
     {"forget", 3, 3, command_forget},
     {"info", 2, 2, shoal_bus__command_info},
@@ -225,6 +232,7 @@ static const struct {
     {"myid", 2, 2, command_myid},
     {"nodes", 2, 2, shoal_bus__command_nodes},
     {"replicas", 3, 3, shoal_bus__command_replicas},
+    {"replicate", 3, 3, shoal_bus__command_replicate},
     {"reset", 2, 3, command_reset},
     {"saveconfig", 2, 2, command_saveconfig},
     {"set-config-epoch", 3, 3, command_set_config_epoch},
@@ -232,6 +240,7 @@ static const struct {
     {"shards", 2, 2, shoal_bus__command_shards},
     {"slaves", 3, 3, shoal_bus__command_replicas},
     {"slots", 2, 2, shoal_bus__command_slots},
+    {"why", 2, 3, shoal_bus__command_why},
 };
 
 void shoal_cluster_command(shoal_cluster *c, shoal_cluster_call *call)

@@ -61,6 +61,18 @@ static void end_import(shoal_cluster *c, uint32_t slot)
     }
 }
 
+/* A slot of this node went to `node`: behind the last one this node goes too. */
+static void follow_last(shoal_cluster *c, bus_node *node)
+{
+    SHOAL_ASSERT(node != c->myself);
+    SHOAL_ASSERT(shoal_bus__is(node, SHOAL_NODE_MASTER));
+    if (c->myself->slot_count > 0 || !c->settings.allow_replica_migration) return;
+    shoal_bus__log(c, BUS_WARNING,
+                   "Configuration change detected. Reconfiguring myself as a replica of %s",
+                   node->name);
+    shoal_bus__set_master(c, node);
+}
+
 /* NODE: the slot is `argv[4]`'s from now on. */
 static void assign(shoal_cluster *c, shoal_cluster_call *call, uint32_t slot)
 {
@@ -81,6 +93,7 @@ static void assign(shoal_cluster *c, shoal_cluster_call *call, uint32_t slot)
         shoal_reply_error(&call->reply, "ERR no memory for the slot map");
         return;
     }
+    if (was_mine && node != c->myself) follow_last(c, node);
     if (node == c->myself && shoal_bus__move(c, slot, BUS_MOVE_IN)) end_import(c, slot);
     shoal_reply_ok(&call->reply);
 }

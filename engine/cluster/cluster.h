@@ -70,9 +70,9 @@ void shoal_cluster_set(shoal_cluster *cluster, const shoal_cluster_settings *set
                        shoal_time now);
 
 /* Takes the content of nodes.conf at start and saves it again. On an error nothing is taken over
- * and `complaint` says line and reason: SHOAL_ERR_MALFORMED; SHOAL_ERR_UNSUPPORTED when the file
- * says that this node is a replica; SHOAL_ERR_NO_MEMORY; SHOAL_ERR_NOT_FOUND for an empty file,
- * which is as good as none (Redis makes it before it writes it): call shoal_cluster_init_new. */
+ * and `complaint` says line and reason: SHOAL_ERR_MALFORMED; SHOAL_ERR_NO_MEMORY;
+ * SHOAL_ERR_NOT_FOUND for an empty file, which is as good as none (Redis makes it before it writes
+ * it): call shoal_cluster_init_new. */
 SHOAL_MUST_USE shoal_err shoal_cluster_load(shoal_cluster *cluster, shoal_slice text,
                                             shoal_buffer *complaint);
 

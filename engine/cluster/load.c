@@ -177,11 +177,6 @@ static bool read_myself(loader *l, shoal_slice flags, bus_node *node)
     SHOAL_ASSERT(node->flags != 0);
     if (!shoal_bus__is(node, SHOAL_NODE_MYSELF)) return true;
     if (l->c->myself) return complain(l, "one node with the flag myself", flags);
-    if (!shoal_bus__is(node, SHOAL_NODE_MASTER)) {
-        complain(l, "this node to be a master", flags);
-        l->error = SHOAL_ERR_UNSUPPORTED;
-        return false;
-    }
     l->c->myself = node;
     return true;
 }

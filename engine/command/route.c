@@ -13,11 +13,11 @@
 #include "command/worker.h"
 
 /* Sends the client to the node of this number. */
-static void redirect(const shoal_route *route, uint32_t slot, uint32_t number, shoal_reply *reply)
+static void redirect(const shoal_route *route, uint32_t slot, uint32_t number, const char *word,
+                     shoal_reply *reply)
 {
     SHOAL_ASSERT(number >= 1 && number <= route->node_count);
     const struct shoal_route_node *node = &route->nodes[number - 1];
-    const char *word = number == route->owner[slot] ? "MOVED" : "ASK";
     shoal_reply_errorf(reply, "%s %u %s:%u", word, slot, node->endpoint, (unsigned)node->port);
 }
 
@@ -62,7 +62,7 @@ static bool all_here(const shoal_route *route, uint32_t slot, const shoal_presen
     if (presence->existing) {
         shoal_reply_error(reply, SHOAL_ERROR__TRY_AGAIN);
     } else {
-        redirect(route, slot, goes->target, reply);
+        redirect(route, slot, goes->target, "ASK", reply);
     }
     return false;
 }
@@ -107,7 +107,7 @@ static bool admit_rare(const shoal_route *route, const shoal_access *access, boo
         return serve_import(presence, reply);
     bool writes = (access->command->flags & SHOAL_FLAG_WRITE) != 0;
     if (access->reads_replicas && !writes && owner == route->master) return true;
-    redirect(route, slot, owner, reply);
+    redirect(route, slot, owner, "MOVED", reply);
     return false;
 }
 

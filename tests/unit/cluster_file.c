@@ -229,17 +229,31 @@ static void a_bad_line_is_named_with_what_was_expected(void **state)
     world_close(&w);
 }
 
-static void a_file_that_says_we_are_a_replica_is_not_supported(void **state)
+static void a_replica_is_one_again(void **state)
+{
+    (void)state;
+    static const char text[] =
+        NAME_A " 127.0.0.1:7000@17000 myself,slave " NAME_B " 0 0 1 connected\n" NAME_B
+               " 127.0.0.1:7001@17001 master - 0 0 3 connected 5-6\n" VARS;
+    world w;
+    world_open(&w, 406, TIMEOUT_MS);
+    shoal_buffer out = shoal_buffer_make(&w.allocator);
+    assert_int_equal(load(&w, text, &out), 0);
+    assert_non_null(strstr(out.data, " myself,slave " NAME_B " 0 0 3 connected\n"));
+    shoal_buffer_free(&out);
+    world_close(&w);
+}
+
+static void a_replica_without_its_master_is_refused(void **state)
 {
     (void)state;
     static const char text[] =
         NAME_A " 127.0.0.1:7000@17000 myself,slave " NAME_B " 0 0 1 connected\n";
     world w;
-    world_open(&w, 406, TIMEOUT_MS);
+    world_open(&w, 407, TIMEOUT_MS);
     shoal_buffer out = shoal_buffer_make(&w.allocator);
-    assert_int_equal(load(&w, text, &out), SHOAL_ERR_UNSUPPORTED);
-    assert_string_equal(out.data, "line 1: expected this node to be a master, found "
-                                  "'myself,slave'");
+    assert_int_equal(load(&w, text, &out), SHOAL_ERR_MALFORMED);
+    assert_non_null(strstr(out.data, "a line for the master"));
     shoal_buffer_free(&out);
     world_close(&w);
 }
@@ -389,7 +403,8 @@ int main(void)
         cmocka_unit_test(an_empty_file_is_as_good_as_none),
         cmocka_unit_test(epochs_are_never_smaller_than_what_was_voted_or_owned),
         cmocka_unit_test(a_bad_line_is_named_with_what_was_expected),
-        cmocka_unit_test(a_file_that_says_we_are_a_replica_is_not_supported),
+        cmocka_unit_test(a_replica_is_one_again),
+        cmocka_unit_test(a_replica_without_its_master_is_refused),
         cmocka_unit_test(every_prefix_of_a_file_is_read_or_refused),
         cmocka_unit_test(a_burst_of_changes_costs_two_saves),
         cmocka_unit_test(an_idle_cluster_does_not_write),

@@ -2,8 +2,8 @@
  *
  * node/files.h: one queue in, one queue out, a mutex around both. Two threads work off the queue:
  * each takes the first job none of whose files an older job is about, so that a long sync of one
- * file holds up no other file. A named file may besides be written by whoever appends to it, when
- * nothing but syncs of it is queued: then bytes are neither copied nor handed over.
+ * file holds up no other file. A named file may besides be written by whoever appends to it without
+ * a tag, when nothing but syncs of it is queued: then bytes are neither copied nor handed over.
  *
  *   F1  Jobs of one file run one at a time and in order: a job is taken when no older one, queued
  *       or under way, is about one of its files (the masks `busy` and, in the search, `blocked`).
@@ -203,16 +203,28 @@ static shoal_file_job *next_job(shoal_files *files)
     return job;
 }
 
+/* Is nobody to be told of it? */
+static bool is_silent(const shoal_file_job *job)
+{
+    return job->op == SHOAL_FILE_APPEND && job->file >= SHOAL_FILE_NAMED && job->tag == 0 &&
+           job->error == SHOAL_ERR_OK;
+}
+
 /* A job is done: its result can be taken, and what waited for its files goes on. */
 static void finish_job(shoal_files *files, shoal_file_job *job)
 {
+    bool silent = is_silent(job);
     pthread_mutex_lock(&files->lock);
     files->busy &= ~bits_of(job);
     count_job(files, job, -1);
-    queue_push(&files->finished, job);
+    if (!silent) queue_push(&files->finished, job);
     if (files->wanted.head != NULL || files->stop) pthread_cond_broadcast(&files->work);
     pthread_mutex_unlock(&files->lock);
-    files->done(files->context);
+    if (silent) {
+        shoal_files__free(job);
+    } else {
+        files->done(files->context);
+    }
 }
 
 static void *run(void *argument)
@@ -359,14 +371,12 @@ void shoal_files__submit(shoal_files *files, const shoal_file_job *job, shoal_sl
     pthread_mutex_unlock(&files->lock);
 }
 
-/* Begins a direct append: the descriptor, or -1 when it has to become a job. With a tag it is told
- * of, so it keeps its place behind syncs. */
+/* Begins a direct append: the descriptor, or -1 when it has to become a job. */
 static int begin_direct(shoal_files *files, const shoal_file_job *job)
 {
     file_entry *entry = &files->entries[job->file];
     pthread_mutex_lock(&files->lock);
-    bool may = entry->others == 0 && (job->tag == 0 || entry->syncs == 0);
-    int descriptor = may ? entry->role.descriptor : -1;
+    int descriptor = entry->others == 0 ? entry->role.descriptor : -1;
     if (descriptor >= 0) {
         SHOAL_ASSERT((files->writing & bit_of(job->file)) == 0);
         files->writing |= bit_of(job->file);
@@ -389,14 +399,14 @@ void shoal_files__append(shoal_files *files, const shoal_file_job *job, shoal_sl
 {
     SHOAL_ASSERT(job->op == SHOAL_FILE_APPEND);
     SHOAL_ASSERT(job->file >= SHOAL_FILE_NAMED && job->file < SHOAL_FILE_LIMIT);
-    int descriptor = begin_direct(files, job);
+    int descriptor = job->tag == 0 ? begin_direct(files, job) : -1;
     if (descriptor < 0) {
         shoal_files__submit(files, job, bytes);
         return;
     }
     shoal_err error = shoal_file_op__write(descriptor, bytes);
     shoal_file_job *told = NULL;
-    if (error != SHOAL_ERR_OK || job->tag != 0) {
+    if (error != SHOAL_ERR_OK) {
         told = copy_job(job, (shoal_slice){0});
         told->error = error;
     }

@@ -95,8 +95,9 @@ typedef struct shoal_host {
     void (*file_name)(void *context, shoal_file file, shoal_slice path);
     /* Adds bytes at the end of the file, creating it. One that fails may leave some of the bytes
      * at the end; the node truncates them. Of a named file by any thread, one at a time for each
-     * file: the node sees to that. Then bytes may be written before the call returns, and an
-     * append with tag 0 tells of failures only. */
+     * file: the node sees to that. An append to it with tag 0 tells of failures only, and its
+     * bytes may be written before the call returns: for who would rather wait for the system
+     * than queue. With another tag the caller never waits. */
     void (*file_append)(void *context, shoal_file file, shoal_slice bytes, uint64_t tag);
     /* Makes every append submitted before durable. */
     void (*file_sync)(void *context, shoal_file file, uint64_t tag);

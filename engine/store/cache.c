@@ -12,7 +12,9 @@
 #include "base/text.h"
 #include "store/change.h"
 #include "store/cache_face.h"
+#include "store/limits.h"
 #include "store/pin.h"
+#include "store/policy.h"
 
 /* What a cookie is: options that did not come from the default function stop the program. */
 #define COOKIE 0x53484f41u
@@ -39,7 +41,9 @@ struct shoal_cache {
 shoal_cache_options shoal_cache_options_default(void)
 {
     _Static_assert(COOKIE != 0, "zeroed options are refused");
-    return (shoal_cache_options){.cookie = COOKIE, .threads = 1};
+    return (shoal_cache_options){.cookie = COOKIE,
+                                 .threads = 1,
+                                 .limits = shoal_cache_limits_default()};
 }
 
 /* Shows what goes to the embedder. */
@@ -82,8 +86,35 @@ shoal_err shoal_cache_open(const shoal_cache_options *options, shoal_cache **out
     }
     const shoal_departures departures = {show_gone, cache};
     if (cache->gone != NULL) shoal_store_set_departures(cache->store, &departures);
+    shoal_cache_set_limits(cache, &options->limits);
     *out = cache;
     return SHOAL_ERR_OK;
+}
+
+shoal_cache_limits shoal_cache_limits_default(void)
+{
+    const shoal_limits limits = shoal_limits_default();
+    SHOAL_DEBUG_ASSERT(limits.policy == &shoal_policy_none);
+    SHOAL_DEBUG_ASSERT(limits.bytes == 0 && limits.keys == 0);
+    return (shoal_cache_limits){.effort = limits.effort,
+                                .step_us = limits.step_us,
+                                .lfu_log_factor = limits.lfu_log_factor,
+                                .lfu_decay_minutes = limits.lfu_decay_minutes};
+}
+
+void shoal_cache_set_limits(shoal_cache *cache, const shoal_cache_limits *limits)
+{
+    SHOAL_ASSERT(cache != NULL);
+    SHOAL_ASSERT(limits->effort > 0);
+    const shoal_limits set = {.bytes = limits->bytes,
+                              .keys = limits->keys,
+                              .policy =
+                                  limits->policy == NULL ? &shoal_policy_none : limits->policy,
+                              .effort = limits->effort,
+                              .step_us = limits->step_us,
+                              .lfu_log_factor = limits->lfu_log_factor,
+                              .lfu_decay_minutes = limits->lfu_decay_minutes};
+    shoal_store_set_limits(cache->store, &set);
 }
 
 void shoal_cache_close(shoal_cache *cache)
@@ -352,6 +383,7 @@ void shoal_cache_stats_get(const shoal_cache *cache, shoal_cache_stats *out)
         .hits = stats.hits,
         .misses = stats.misses,
         .expired = stats.expired,
+        .evicted = stats.evicted,
         .handed_over = stats.handed_over,
     };
 }

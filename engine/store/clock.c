@@ -145,6 +145,9 @@ static void tick_by_time(shoal_thread *thread, shoal_time before)
     SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     shoal_evict_shared *shared = &thread->store->evict;
     int64_t due_us = shoal_load_relaxed(&shared->tick_due_us);
+    /* The past begins with the first batch, not with the machine. */
+    if (shoal_load_relaxed(&shared->ticks[0]) == 0 && before.mono_us == 0)
+        shoal_store_relaxed(&shared->tick_began_ds[0], deciseconds(thread->now.mono_us));
     int64_t patience = patience_us(shared, thread->evictor.view.codes, thread->now.mono_us);
     if (thread->now.mono_us < due_us) return;
     if (!shoal_cas_relaxed(&shared->tick_due_us, &due_us, thread->now.mono_us + patience)) return;

@@ -138,10 +138,9 @@ static shoal_verdict random_judge(shoal_policy_view *view, uint8_t byte)
 
 /* The counter that a level stands for. Dense where keys are told apart, coarse where all are
  * hot. */
-static const uint8_t lfu_counter[LFU_LEVELS + 1] = {0,   1,   2,   3,   4,   5,  6,  7,  8,
-                                                    9,   10,  11,  12,  14,  16, 18, 20, 23,
-                                                    26,  30,  35,  41,  48,  56, 66, 78, 92,
-                                                    108, 128, 152, 180, 215, 255};
+static const uint8_t lfu_counter[LFU_LEVELS] = {0,  1,  2,  3,  4,   5,   6,   7,   8,   9,  10,
+                                                12, 14, 16, 18, 20,  23,  26,  30,  35,  41, 48,
+                                                56, 66, 78, 92, 108, 128, 152, 180, 215, 255};
 
 /* What the clock of LFU shows: units of lfu-decay-time. */
 static uint32_t lfu_units(const shoal_policy_view *view)
@@ -195,7 +194,7 @@ static uint64_t lfu_uses(const shoal_policy_view *view, uint32_t level)
 {
     SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
     SHOAL_DEBUG_ASSERT(view->capacity >= 1);
-    SHOAL_DEBUG_ASSERT(level < LFU_LEVELS);
+    SHOAL_DEBUG_ASSERT(level + 1 < LFU_LEVELS);
     uint64_t uses = 0;
     for (uint32_t at = lfu_counter[level]; at < lfu_counter[level + 1]; at++) {
         uint64_t above = at > LFU_INITIAL ? at - LFU_INITIAL : 0;
@@ -491,6 +490,13 @@ static const shoal_policy policies[] = {
     {.name = "allkeys-s3fifo", S3},
     {.name = "volatile-s3fifo", S3, .volatile_only = true},
 };
+
+uint32_t shoal_policy_random(shoal_policy_view *view, uint32_t n)
+{
+    SHOAL_ASSERT(n > 0);
+    SHOAL_DEBUG_ASSERT(view->prng != NULL);
+    return (uint32_t)shoal_prng_below(view->prng, n);
+}
 
 const shoal_policy *shoal_policy_named(shoal_slice name)
 {

@@ -471,6 +471,20 @@ shoal_err shoal_store_copy_locked(shoal_thread *thread, const shoal_item *item, 
     return error;
 }
 
+/* The key `to` is as old as the one at `from` that it was. */
+static void inherit(shoal_thread *thread, const shoal_spot *from, const shoal_key *to)
+{
+    SHOAL_DEBUG_ASSERT(from->index < BUCKET_ENTRIES);
+    shoal_found found;
+    const shoal_item *item = locate(thread, to, &found);
+    SHOAL_ASSERT(item != NULL);
+    _Atomic uint8_t *age = &found.spot.bucket->ages[found.spot.index];
+    uint8_t byte = shoal_load_relaxed(&from->bucket->ages[from->index]);
+    shoal_evict__count(thread, shoal_load_relaxed(age), -1);
+    shoal_store_relaxed(age, byte);
+    shoal_evict__count(thread, byte, 1);
+}
+
 shoal_err shoal_store_rename_locked(shoal_thread *thread, const shoal_key *from,
                                     const shoal_key *to)
 {
@@ -495,6 +509,7 @@ shoal_err shoal_store_rename_locked(shoal_thread *thread, const shoal_key *from,
     shoal_found found;
     item = locate(thread, from, &found);
     SHOAL_ASSERT(item != NULL);
+    inherit(thread, &found.spot, to);
     drop(thread, from, &found, SHOAL_CHANGE_REMOVED, object);
     return SHOAL_ERR_OK;
 }

@@ -37,6 +37,7 @@
 #ifndef SHOAL_CACHE_H
 #define SHOAL_CACHE_H
 
+#include <shoal/policy.h>
 #include <shoal/types.h>
 
 #ifdef __cplusplus
@@ -86,6 +87,24 @@ typedef enum shoal_cache_reason {
 typedef void (*shoal_cache_gone)(void *context, shoal_slice key, const shoal_cache_value *value,
                                  shoal_cache_reason reason);
 
+/* How much a cache may hold, and what goes when it is full. Take shoal_cache_limits_default() and
+ * change fields. */
+typedef struct shoal_cache_limits {
+    uint64_t
+        bytes;     /* of keys, values and tables, what is removed and being read not counted; 0, the
+                       default: no limit */
+    uint64_t keys; /* default 0: no limit */
+    /* Which keys go, by name or a table of your own (shoal/policy.h), borrowed for as long as the
+     * cache lives. Default NULL: none, and puts that need room return SHOAL_ERR_NO_MEMORY. */
+    const shoal_policy *policy;
+    uint32_t effort;  /* keys looked at for one that goes, over four; default 5 */
+    uint32_t step_us; /* what a put may do at once to make room, roughly; default 50 */
+    uint32_t lfu_log_factor, lfu_decay_minutes; /* of the LFU policies; default 10 and 1 */
+} shoal_cache_limits;
+
+/* The defaults named above. Any thread. */
+SHOAL_API shoal_cache_limits shoal_cache_limits_default(void);
+
 /* How to make a cache. Take shoal_cache_options_default() and change fields. */
 typedef struct shoal_cache_options {
     uint32_t cookie;           /* set by the default function, checked by open */
@@ -94,6 +113,7 @@ typedef struct shoal_cache_options {
     uint64_t seed;             /* of the hash: take a random one where keys come from outside */
     shoal_cache_gone gone;     /* told of items that expire or are evicted; default NULL: nobody */
     void *gone_context;        /* its first argument */
+    shoal_cache_limits limits; /* default: none */
 } shoal_cache_options;
 
 /* The defaults named above, with an empty allocator. Any thread. */
@@ -110,6 +130,11 @@ SHOAL_API void shoal_cache_close(shoal_cache *cache);
 
 /* Handle `index` (< options.threads); owned by the cache. Any thread. */
 SHOAL_API shoal_cache_thread *shoal_cache_thread_at(shoal_cache *cache, uint32_t index);
+
+/* Sets limits, at any time, from any thread, one at a time. They hold for each thread from its next
+ * batch on; what is above a limit goes by and by, with puts and with shoal_cache_maintain. Which
+ * keys were used when is remembered as long as the policy stays. */
+SHOAL_API void shoal_cache_set_limits(shoal_cache *cache, const shoal_cache_limits *limits);
 
 /* Begins a batch at the moment `now`. Batches do not nest. */
 SHOAL_API void shoal_cache_enter(shoal_cache_thread *thread, shoal_time now);
@@ -298,6 +323,7 @@ typedef struct shoal_cache_stats {
     uint64_t hits;          /* keys that get, copy, get_many and pin_get found */
     uint64_t misses;        /* keys that they did not find */
     uint64_t expired;       /* keys removed because their time had come */
+    uint64_t evicted;       /* keys removed to make room */
     uint64_t handed_over;   /* writes that another thread has carried out */
 } shoal_cache_stats;
 

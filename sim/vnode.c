@@ -148,6 +148,14 @@ static void trace(void *context, const shoal_trace_record *record)
     shoal_world__trace_text(vnode->world, vnode->index, record);
 }
 
+/* The virtual clock stands still while a step runs, so that commands take no time. */
+static int64_t clock_ns(void *context)
+{
+    const shoal_vnode *vnode = context;
+    int64_t mono_us = shoal_clock__read(&vnode->clock, vnode->world->now_us).mono_us;
+    return mono_us > 0 ? mono_us * 1000 : 1;
+}
+
 static shoal_host make_host(shoal_vnode *vnode)
 {
     return (shoal_host){.context = vnode,
@@ -163,7 +171,8 @@ static shoal_host make_host(shoal_vnode *vnode)
                         .file_truncate = file_truncate,
                         .file_rename = file_rename,
                         .file_remove = file_remove,
-                        .trace = trace};
+                        .trace = trace,
+                        .clock_ns = clock_ns};
 }
 
 /* ---- the control actor ---- */

@@ -212,6 +212,7 @@ typedef struct shoal_errand {
     struct shoal_watches *watches; /* WATCH: of the session, else NULL */
     shoal_op news;                 /* tells its worker that it waits */
     shoal_heap_node deadline;      /* until when; its worker's */
+    int64_t took_ns;               /* so far, wherever it ran */
     size_t memory;                 /* bytes of this allocation */
 } shoal_errand;
 
@@ -242,6 +243,11 @@ typedef struct shoal_settings {
     bool debug_local;           /* or for clients of this machine */
     bool lazy_user_del;         /* lazyfree-lazy-user-del, */
     bool lazy_user_flush;       /* lazyfree-lazy-user-flush: replies do not wait for freed memory */
+    bool timed;                 /* somebody wants to know how long commands take */
+    bool latency_tracking;      /* latency-tracking: histograms */
+    int64_t slow_us;            /* slowlog-log-slower-than; -1: never */
+    uint64_t slow_max;          /* slowlog-max-len */
+    int64_t late_ms;            /* latency-monitor-threshold; 0: never */
 } shoal_settings;
 
 /* Counters of one worker: rows of stat.def, written by it alone (relaxed), read by any. */
@@ -266,6 +272,7 @@ struct shoal_env {
     _Atomic uint64_t client_id_next; /* relaxed: the id of the next session; starts at 1 */
     _Atomic uint32_t clients;        /* relaxed: sessions open now */
     _Atomic uint32_t blocked;        /* relaxed: commands that wait for a key now */
+    _Atomic uint64_t slow_id_next;   /* relaxed: of the next entry of the slow log */
     uint64_t process_id;
     const char *run_id;         /* 40 hex characters */
     _Atomic bool loading;       /* relaxed: not ready, most commands answer
@@ -287,9 +294,10 @@ uint64_t shoal_session_bytes(const shoal_env *env);
 void shoal_worker_rouse(const shoal_env *env);
 /* Zeroes what CONFIG RESETSTAT zeroes (asks each worker; takes effect at its next round). */
 void shoal_stat_reset(shoal_env *env);
-/* Calls, rejected and failed calls of one command over all workers. */
+/* What is known of the calls of one command over all workers. */
 typedef struct shoal_command_count {
     uint64_t calls, rejected, failed;
+    uint64_t took_ns; /* of all calls together, as far as it was measured */
 } shoal_command_count;
 shoal_command_count shoal_command_count_get(const shoal_env *env, shoal_command_id id);
 

@@ -314,8 +314,10 @@ static void run(shoal_session *session, shoal_call *call)
 void shoal_session__run(shoal_session *session, shoal_call *call, size_t before)
 {
     SHOAL_DEBUG_ASSERT(session->errand == NULL);
+    int64_t started_ns = shoal_timing__start(session, call);
     run(session, call);
     if (__builtin_expect(call->job != NULL, 0)) shoal_job__park(session, call, before);
+    shoal_timing__stop(session, call, started_ns);
 }
 
 void shoal_session__hush(shoal_session *session, shoal_buffer *out, size_t before)

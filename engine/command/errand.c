@@ -174,6 +174,14 @@ static void append_answer(shoal_session *session, shoal_errand *errand, shoal_bu
     if (errand->close_after) session->closing = true;
 }
 
+/* Counts how long an errand took that has come home. */
+static void record(shoal_session *session, const shoal_errand *errand)
+{
+    const shoal_timing_brief what = {errand->command, errand->argc, errand->argv};
+    SHOAL_ASSERT(session->errand == errand);
+    shoal_timing__record(session, &what, errand->took_ns);
+}
+
 /* As deliver, of an errand that is a part of a transaction, which then goes on. */
 static void deliver_part(shoal_session *session, shoal_buffer *out)
 {
@@ -184,6 +192,8 @@ static void deliver_part(shoal_session *session, shoal_buffer *out)
         shoal_exec__deliver(session, out);
     } else {
         append_answer(session, errand, out);
+        record(session, errand);
+        session->exec->took_ns += errand->took_ns;
         size_t size = shoal_buffer_size(out) - before;
         if (size != 0 && !out->failed)
             shoal_session__note(session, errand->command,
@@ -207,6 +217,7 @@ void shoal_errand__deliver(shoal_session *session, shoal_buffer *out)
     size_t before = shoal_buffer_size(out);
     append_answer(session, errand, out);
     shoal_session__settle(session, errand->command, out, before);
+    record(session, errand);
     session->errand = NULL;
     session->answered = false;
     shoal_errand__free(errand);
@@ -226,9 +237,11 @@ static void run_under_gates(shoal_op *op, void *runner)
     /* pair: env.settings */
     bool cluster = shoal_load_acquire(&call.env->settings)->cluster;
     shoal_access access = shoal_call__access(&call);
+    int64_t started_ns = shoal_timing_clock(call.env);
     if (shoal_block__resume(errand, &call) &&
         (!cluster || shoal_route__admit(&access, &call.reply)) && shoal_call__ready(&call))
         call.command->run(&call);
+    errand->took_ns += shoal_timing_since(call.env, started_ns);
     if (call.wish.type != SHOAL_TYPE_NONE && shoal_block__wait(errand, &call, false)) return;
     shoal_block__leave(errand, thread);
     if (call.job != NULL) {
@@ -279,7 +292,9 @@ static void visit(shoal_op *op, void *runner)
     shoal_call call = shoal_errand__call(errand, worker->thread, &errand->reply);
     call.worker = worker;
     call.tour = &errand->tour;
+    int64_t started_ns = shoal_timing_clock(call.env);
     errand->command->run(&call);
+    errand->took_ns += shoal_timing_since(call.env, started_ns);
     SHOAL_ASSERT(shoal_buffer_size(&errand->reply) == 0);
     shoal_errand__to_tour(errand);
 }

@@ -206,13 +206,15 @@ static void run_one(shoal_queued *queued, const shoal_call *base, shoal_session 
         call.session = session;
         call.worker = session->worker;
     }
+    queued->took_ns = 0;
     if (is_data(call.command) && !shoal_call__ready(&call)) return;
+    int64_t started_ns = shoal_timing_clock(call.env);
     call.command->run(&call);
     SHOAL_ASSERT(call.wish.type == SHOAL_TYPE_NONE && !call.wants_gates);
-    if (call.job == NULL) return;
     shoal_job *job = call.job;
     call.job = NULL;
-    shoal_job__finish(job, &call);
+    if (job != NULL) shoal_job__finish(job, &call);
+    queued->took_ns = shoal_timing_since(call.env, started_ns);
 }
 
 /* Runs the piece; `base` is what all its calls have in common. Without a session it leaves out what
@@ -312,6 +314,8 @@ static void account(shoal_session *session, const shoal_queued *queued, const sh
                     size_t at)
 {
     shoal_session__count(session, queued->command);
+    const shoal_timing_brief what = {queued->command, queued->argc, queued->argv};
+    shoal_timing__record(session, &what, queued->took_ns);
     if (out->failed || queued->reply_size == 0) return;
     SHOAL_ASSERT(at < shoal_buffer_size(out));
     shoal_session__note(session, queued->command,
@@ -413,6 +417,11 @@ void shoal_exec__go_on(shoal_session *session, shoal_buffer *out)
         if (session->errand != NULL) return;
     }
     session->exec = NULL;
+    if (exec->parked) {
+        static const shoal_slice name = {"exec", 4};
+        const shoal_timing_brief what = {shoal_command_row(SHOAL_COMMAND_EXEC), 1, &name};
+        shoal_timing__record(session, &what, exec->took_ns);
+    }
     shoal_multi__free(exec, &session->worker->env->allocator);
 }
 

@@ -23,7 +23,12 @@ static void step(shoal_errand *errand, shoal_thread *thread, bool gated)
     SHOAL_ASSERT(errand->job != NULL);
     shoal_call call = shoal_errand__call(errand, thread, &errand->reply);
     call.gated = gated;
+    int64_t started_ns = shoal_timing_clock(call.env);
     shoal_job_turn turn = errand->job->step(errand->job, &call);
+    errand->took_ns += shoal_timing_since(call.env, started_ns);
+    /* Who waits for it waits for what it waits for. */
+    if (turn == SHOAL_JOB_LATER && errand->job->at_us > call.now.mono_us)
+        errand->took_ns += (errand->job->at_us - call.now.mono_us) * 1000;
     SHOAL_ASSERT(call.job == NULL);
     go_on(errand, thread, turn);
 }
@@ -116,6 +121,8 @@ void shoal_job__park(shoal_session *session, shoal_call *call, size_t before)
     shoal_slice written = {out->data == NULL ? NULL : out->data + out->start + before,
                            shoal_buffer_size(out) - before};
     if (errand != NULL) shoal_buffer_append(&errand->reply, written);
+    if (errand != NULL && job->turn == SHOAL_JOB_LATER)
+        errand->took_ns = (job->at_us - call->now.mono_us) * 1000;
     out->end = out->start + before;
     if (errand != NULL) {
         park(errand, call->thread, job);

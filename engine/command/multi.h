@@ -34,6 +34,7 @@ typedef struct shoal_queued {
     shoal_slice *argv; /* into its own memory, as the keys */
     shoal_key *keys;
     size_t reply_size; /* of its reply in that of its piece, once it ran */
+    int64_t took_ns;   /* once it ran */
     size_t memory;     /* bytes of this allocation */
 } shoal_queued;
 
@@ -49,6 +50,8 @@ typedef struct shoal_multi {
     /* Running: */
     shoal_queued *next;            /* the first that has not run, of the piece that is under way */
     shoal_queued *piece_end;       /* behind that piece */
+    int64_t took_ns;               /* all of it so far, of one that */
+    bool parked;                   /* could not be finished at once */
     bool begun;                    /* the watched keys have been looked at */
     bool elsewhere;                /* the piece runs or has run on a thread that has no session */
     size_t header_size;            /* of the reply to EXEC itself in that of the first piece */

@@ -176,6 +176,7 @@ static size_t consume(shoal_session *session, shoal_slice bytes, shoal_buffer *o
         shoal_parse found = shoal_batch__collect(session, rest);
         shoal_worker__count(session->worker, SHOAL_STAT_BATCHES, batch->count != 0);
         batch_end ended = run_batch(session, out, &used);
+        shoal_timing__lap(session);
         if (ended == BATCH_STOPPED) return used;
         if (ended == BATCH_FULL) {
             session->yielded = used < bytes.size;
@@ -308,7 +309,10 @@ shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buff
         shoal_worker__count(worker, SHOAL_STAT_NET_INPUT, in.size);
         shoal_worker__count(worker, SHOAL_STAT_READS, 1);
     }
-    if (session->answered && !session->closing) shoal_errand__deliver(session, out);
+    if (session->answered && !session->closing) {
+        shoal_errand__deliver(session, out);
+        shoal_timing__lap(session);
+    }
     if (!session->closing) {
         if (session->errand != NULL) {
             if (!stash(session, in)) session->closing = true;

@@ -52,6 +52,7 @@ void shoal_worker_free(shoal_worker *worker)
     const shoal_allocator *allocator = &worker->env->allocator;
     shoal_job__drop_all(worker);
     shoal_batch__free(worker);
+    shoal_timing__free(worker);
     allocator->release(allocator->context, worker, sizeof(*worker), _Alignof(shoal_worker));
 }
 
@@ -68,6 +69,7 @@ static void obey_reset(shoal_worker *worker)
         shoal_store_relaxed(&worker->tallies[i].calls, 0);
         shoal_store_relaxed(&worker->tallies[i].rejected, 0);
         shoal_store_relaxed(&worker->tallies[i].failed, 0);
+        shoal_timing__reset(&worker->tallies[i]);
     }
     shoal_store_relaxed(&worker->resets_done, wanted);
 }
@@ -250,6 +252,8 @@ void shoal_worker__count_error(shoal_worker *worker, shoal_slice text)
         {SHOAL_STAT_ERROR_WRONGPASS, "WRONGPASS"}, {SHOAL_STAT_ERROR_NOPROTO, "NOPROTO"},
         {SHOAL_STAT_ERROR_LOADING, "LOADING"},     {SHOAL_STAT_ERROR_OOM, "OOM"},
         {SHOAL_STAT_ERROR_CROSSSLOT, "CROSSSLOT"}, {SHOAL_STAT_ERROR_CLUSTERDOWN, "CLUSTERDOWN"},
+        {SHOAL_STAT_ERROR_EXECABORT, "EXECABORT"}, {SHOAL_STAT_ERROR_UNBLOCKED, "UNBLOCKED"},
+        {SHOAL_STAT_ERROR_BUSYKEY, "BUSYKEY"},
     };
     SHOAL_ASSERT(text.size > 0);
     size_t size = 0;
@@ -265,9 +269,9 @@ void shoal_worker__count_error(shoal_worker *worker, shoal_slice text)
     shoal_worker__count(worker, SHOAL_STAT_ERRORS, 1);
 }
 
-/* False while a reset that was asked for has not happened: the counters then read as zero. */
-static bool counts(const shoal_worker *worker)
+bool shoal_worker__counts(const shoal_worker *worker)
 {
+    SHOAL_DEBUG_ASSERT(worker->env != NULL);
     return shoal_load_relaxed(&worker->resets_wanted) == shoal_load_relaxed(&worker->resets_done);
 }
 
@@ -277,7 +281,7 @@ uint64_t shoal_stat_sum(const shoal_env *env, shoal_stat stat)
     uint64_t sum = 0;
     for (uint32_t i = 0; i < env->worker_count; i++) {
         const shoal_worker *worker = env->workers[i];
-        if (counts(worker)) sum += shoal_load_relaxed(&worker->stats[stat]);
+        if (shoal_worker__counts(worker)) sum += shoal_load_relaxed(&worker->stats[stat]);
     }
     return sum;
 }
@@ -317,10 +321,11 @@ shoal_command_count shoal_command_count_get(const shoal_env *env, shoal_command_
     shoal_command_count sum = {0};
     for (uint32_t i = 0; i < env->worker_count; i++) {
         const shoal_worker *worker = env->workers[i];
-        if (!counts(worker)) continue;
+        if (!shoal_worker__counts(worker)) continue;
         sum.calls += shoal_load_relaxed(&worker->tallies[id].calls);
         sum.rejected += shoal_load_relaxed(&worker->tallies[id].rejected);
         sum.failed += shoal_load_relaxed(&worker->tallies[id].failed);
+        sum.took_ns += shoal_load_relaxed(&worker->tallies[id].took_ns);
     }
     return sum;
 }

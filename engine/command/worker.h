@@ -11,6 +11,7 @@
 #include "base/atomic.h"
 #include "command/command.h"
 #include "command/lookup.h"
+#include "command/timing.h"
 
 /* Requests that are parsed, looked up and prefetched together. */
 #define SHOAL_BATCH__REQUESTS 64u
@@ -57,6 +58,9 @@ typedef struct shoal_batch {
 /* Calls of one command at one worker: written by it, read by any. */
 typedef struct shoal_tally {
     _Atomic uint64_t calls, rejected, failed; /* relaxed */
+    _Atomic uint64_t took_ns;                 /* relaxed */
+    /* Made by the worker. release. readers: any, acquire. pair: tally.histogram */
+    _Atomic(struct shoal_timing_histogram *) histogram;
 } shoal_tally;
 
 /* A list of sessions, linked through one of their link members. */
@@ -96,6 +100,7 @@ struct shoal_worker {
     uint32_t *places;         /* scratch for the gates of several keys */
     uint32_t place_capacity;
     shoal_batch batch;
+    shoal_timing timing;
     _Atomic uint64_t resets_done;             /* relaxed */
     _Atomic uint64_t session_bytes;           /* of all sessions with their buffers; relaxed */
     _Atomic uint64_t stats[SHOAL_STAT_COUNT]; /* relaxed */
@@ -161,6 +166,8 @@ void shoal_worker__post(shoal_worker *worker, shoal_op *op);
 void shoal_worker__evict_clients(shoal_worker *worker);
 /* Something was written: the store is asked for background work soon. */
 void shoal_worker__dirty(shoal_worker *worker);
+/* False while a reset that was asked for has not happened: the counters then read as zero. */
+bool shoal_worker__counts(const shoal_worker *worker);
 /* Counts the error whose text, from behind the '-', is `text`. */
 void shoal_worker__count_error(shoal_worker *worker, shoal_slice text);
 

@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "command/timing.h"
 
 /* ---- SHUTDOWN ---- */
 
@@ -181,7 +182,9 @@ void shoal_node__run_errands(shoal_node *node)
 
         op = op->next;
         SHOAL_ASSERT(errand->command->executor == SHOAL_RUN_CONTROL);
+        int64_t started_ns = shoal_timing_clock(&node->env);
         verdict end = run(node, errand, &reply);
+        if (end == FINISHED) errand->took_ns = shoal_timing_since(&node->env, started_ns);
         SHOAL_ASSERT(end != UNKNOWN);
         if (end == FINISHED) shoal_errand_finish(errand);
     }

@@ -50,7 +50,7 @@ static bool section_at(uint32_t index, info_section *out)
     case 7: *out = (info_section){"Modules", BY_DEFAULT, NULL}; return true;
     case 8: *out = (info_section){"Commandstats", WITH_ALL, shoal_info__commandstats}; return true;
     case 9: *out = (info_section){"Errorstats", BY_DEFAULT, shoal_info__errorstats}; return true;
-    case 10: *out = (info_section){"Latencystats", WITH_ALL, NULL}; return true;
+    case 10: *out = (info_section){"Latencystats", WITH_ALL, shoal_info__latencystats}; return true;
     case 11: *out = (info_section){"Cluster", BY_DEFAULT, shoal_info__cluster}; return true;
     case 12: *out = (info_section){"Keyspace", BY_DEFAULT, shoal_info__keyspace}; return true;
     default: return false;

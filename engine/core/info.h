@@ -26,6 +26,8 @@ void shoal_info__replication(const shoal_node *node, shoal_buffer *out);
 void shoal_info__cpu(const shoal_node *node, shoal_buffer *out);
 /* Commandstats: calls of each command that was called. */
 void shoal_info__commandstats(const shoal_node *node, shoal_buffer *out);
+/* Latencystats: within which time how many percent of the calls of a command were over. */
+void shoal_info__latencystats(const shoal_node *node, shoal_buffer *out);
 /* Errorstats: error replies by their first word. */
 void shoal_info__errorstats(const shoal_node *node, shoal_buffer *out);
 /* Cluster: whether the node is a member of one. */

@@ -7,7 +7,9 @@
 
 #include "base/assert.h"
 #include "base/atomic.h"
+#include "base/number.h"
 #include "base/text.h"
+#include "command/timing.h"
 
 void shoal_info__clients(const shoal_node *node, shoal_buffer *out)
 {
@@ -133,7 +135,16 @@ void shoal_info__stats(const shoal_node *node, shoal_buffer *out)
     counter(node, out, "shoal_request_batches", SHOAL_STAT_BATCHES);
 }
 
-/* Time is not measured per command: usec is always 0, kept because parsers count the fields. */
+/* "cmdstat_client|id": the start of a line about a command. */
+static void append_name(const shoal_command *command, const char *before, shoal_buffer *out)
+{
+    SHOAL_ASSERT(command->id != SHOAL_COMMAND_NONE);
+    shoal_buffer_append(out, shoal_text(before));
+    if (command->parent != SHOAL_COMMAND_NONE)
+        shoal_text_appendf(out, "%s|", shoal_command_row(command->parent)->name);
+    shoal_buffer_append(out, shoal_text(command->name));
+}
+
 void shoal_info__commandstats(const shoal_node *node, shoal_buffer *out)
 {
     SHOAL_ASSERT(node->env.workers != NULL);
@@ -141,14 +152,46 @@ void shoal_info__commandstats(const shoal_node *node, shoal_buffer *out)
         const shoal_command *command = shoal_command_row(id);
         shoal_command_count count = shoal_command_count_get(&node->env, id);
         if (count.calls == 0 && count.rejected == 0 && count.failed == 0) continue;
-        shoal_text_appendf(out, "cmdstat_");
-        if (command->parent != SHOAL_COMMAND_NONE)
-            shoal_text_appendf(out, "%s|", shoal_command_row(command->parent)->name);
-        shoal_text_appendf(out,
-                           "%s:calls=%llu,usec=0,usec_per_call=0.00,rejected_calls=%llu,"
-                           "failed_calls=%llu\r\n",
-                           command->name, (unsigned long long)count.calls,
-                           (unsigned long long)count.rejected, (unsigned long long)count.failed);
+        append_name(command, "cmdstat_", out);
+        double call_us = count.calls != 0 ? (double)count.took_ns / 1000 / (double)count.calls : 0;
+        shoal_text_appendf(
+            out,
+            ":calls=%llu,usec=%llu,usec_per_call=%.2f,rejected_calls=%llu,failed_calls=%llu\r\n",
+            (unsigned long long)count.calls, (unsigned long long)(count.took_ns / 1000), call_us,
+            (unsigned long long)count.rejected, (unsigned long long)count.failed);
+    }
+}
+
+/* The percentiles of one command, as the directive lists them. */
+static void append_percentiles(shoal_slice list, const uint64_t *counts, uint64_t sum,
+                               shoal_buffer *out)
+{
+    SHOAL_ASSERT(sum > 0);
+    const char *separator = ":";
+    for (size_t i = 0, end; i < list.size; i = end + 1) {
+        for (end = i; end < list.size && list.data[end] != ' ';) end++;
+        shoal_slice word = {list.data + i, end - i};
+        double percent;
+        if (shoal_number_to_double(word, &percent) == SHOAL_NUMBER_NONE) continue;
+        shoal_text_appendf(out, "%sp%.*s=%.3f", separator, (int)word.size, word.data,
+                           (double)shoal_timing_percentile(counts, sum, percent) / 1000);
+        separator = ",";
+    }
+    shoal_buffer_append(out, shoal_text("\r\n"));
+}
+
+void shoal_info__latencystats(const shoal_node *node, shoal_buffer *out)
+{
+    shoal_slice list =
+        shoal_config__text(&node->config, SHOAL_DIRECTIVE_LATENCY_TRACKING_INFO_PERCENTILES);
+    SHOAL_ASSERT(node->env.workers != NULL);
+    if (shoal_config__number(&node->config, SHOAL_DIRECTIVE_LATENCY_TRACKING) == 0) return;
+    for (uint32_t id = SHOAL_COMMAND_NONE + 1; id < SHOAL_COMMAND_COUNT; id++) {
+        uint64_t counts[SHOAL_TIMING__BUCKETS];
+        uint64_t sum = shoal_timing_counts(&node->env, id, counts);
+        if (sum == 0 || list.size == 0) continue;
+        append_name(shoal_command_row(id), "latency_percentiles_usec_", out);
+        append_percentiles(list, counts, sum, out);
     }
 }
 

@@ -27,6 +27,9 @@ static shoal_settings read_settings(const shoal_config *config)
     int64_t scored = shoal_config__number(config, SHOAL_DIRECTIVE_ZSET_MAX_LISTPACK_ENTRIES);
     int64_t member = shoal_config__number(config, SHOAL_DIRECTIVE_ZSET_MAX_LISTPACK_VALUE);
 
+    int64_t slow_us = shoal_config__number(config, SHOAL_DIRECTIVE_SLOWLOG_LOG_SLOWER_THAN);
+    int64_t late_ms = shoal_config__number(config, SHOAL_DIRECTIVE_LATENCY_MONITOR_THRESHOLD);
+    bool tracking = shoal_config__number(config, SHOAL_DIRECTIVE_LATENCY_TRACKING) != 0;
     return (shoal_settings){
         .requirepass = shoal_config__text(config, SHOAL_DIRECTIVE_REQUIREPASS),
         .bulk_size_max = (uint64_t)bulk,
@@ -45,6 +48,11 @@ static shoal_settings read_settings(const shoal_config *config)
         .lazy_user_del = shoal_config__number(config, SHOAL_DIRECTIVE_LAZYFREE_LAZY_USER_DEL) != 0,
         .lazy_user_flush =
             shoal_config__number(config, SHOAL_DIRECTIVE_LAZYFREE_LAZY_USER_FLUSH) != 0,
+        .timed = slow_us >= 0 || late_ms > 0 || tracking,
+        .latency_tracking = tracking,
+        .slow_us = slow_us,
+        .slow_max = (uint64_t)shoal_config__number(config, SHOAL_DIRECTIVE_SLOWLOG_MAX_LEN),
+        .late_ms = late_ms,
         .debug = debug == SHOAL_PERMIT_YES,
         .debug_local = debug == SHOAL_PERMIT_LOCAL};
 }
@@ -65,7 +73,9 @@ static bool same_settings(const shoal_settings *a, const shoal_settings *b)
            a->zset_member_size_max == b->zset_member_size_max &&
            a->list_node_max == b->list_node_max && a->debug == b->debug &&
            a->integers_shared == b->integers_shared &&
-           a->clients_bytes_max == b->clients_bytes_max && a->debug_local == b->debug_local;
+           a->clients_bytes_max == b->clients_bytes_max && a->debug_local == b->debug_local &&
+           a->timed == b->timed && a->latency_tracking == b->latency_tracking &&
+           a->slow_us == b->slow_us && a->slow_max == b->slow_max && a->late_ms == b->late_ms;
 }
 
 /* The kept snapshot that equals `settings`, or a new one; NULL without memory. */

@@ -4,6 +4,10 @@
  * desk's shared buffer to the socket, and nothing is kept. Only when the socket does not take
  * them all does the connection get a buffer of its own (`pending`) and wait for EPOLLOUT.
  *
+ * Sessions are fed first, those of many connections; their replies lie in the desk's buffer one
+ * behind the other, and the tray says whose they are. Then what they did is committed, once for
+ * all, and only then is anything sent.
+ *
  * What epoll watches for is changed lazily. A connection that should not be read just now keeps
  * its EPOLLIN until an event for it really comes: a session that is parked for a microsecond
  * costs no system call.
@@ -31,6 +35,9 @@
 /* An unsent rest from which on it is cheaper to give the connection the desk's buffer. */
 #define STEAL_MIN ((size_t)16 << 10)
 
+/* Replies in the tray that are sent before more are gathered. Chosen: as OUTPUT_KEEP. */
+#define TRAY_BYTES ((size_t)1 << 20)
+
 /* The desk's buffer is given back when it has grown beyond this. */
 #define OUTPUT_KEEP ((size_t)1 << 20)
 
@@ -45,6 +52,7 @@ struct shoal_connection {
     bool deaf;    /* nothing more is read: the peer has sent its last byte, or we
                                are about to close */
     bool dead;
+    uint32_t on_tray;     /* entries of the tray that are its */
     shoal_buffer pending; /* replies that the socket did not take */
     size_t backlog_told;  /* what the session believes is pending */
     shoal_connection *next;
@@ -103,22 +111,22 @@ void shoal_connection__bury(shoal_desk *desk)
         desk->dead = gone->next;
         allocator->release(allocator->context, gone, sizeof *gone, 64);
     }
-    if (desk->output.capacity > OUTPUT_KEEP) shoal_buffer_free(&desk->output);
+    SHOAL_ASSERT(desk->tray_count == 0);
 }
 
 /* ---- output ---- */
 
-/* Sends from the front of `buffer` until it is empty or the socket is full. False when the
+/* Sends the first bytes of `bytes` until the socket is full, and takes them off. False when the
  * connection is broken. */
-static bool send_some(int descriptor, shoal_buffer *buffer)
+static bool send_bytes(int descriptor, shoal_slice *bytes)
 {
-    while (shoal_buffer_size(buffer) > 0) {
-        shoal_slice rest = shoal_buffer_slice(buffer);
-        ssize_t sent = send(descriptor, rest.data, rest.size, MSG_NOSIGNAL);
+    while (bytes->size > 0) {
+        ssize_t sent = send(descriptor, bytes->data, bytes->size, MSG_NOSIGNAL);
         if (sent >= 0) {
-            shoal_buffer_consume(buffer, (size_t)sent);
+            bool all = (size_t)sent == bytes->size;
+            *bytes = (shoal_slice){bytes->data + sent, bytes->size - (size_t)sent};
             /* A short count means that the socket is full: asking again would only say so. */
-            if ((size_t)sent < rest.size) return true;
+            if (!all) return true;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return true;
         } else if (errno != EINTR) {
@@ -128,18 +136,15 @@ static bool send_some(int descriptor, shoal_buffer *buffer)
     return true;
 }
 
-/* Keeps what the socket did not take of the desk's buffer, which is empty afterwards. */
-static void keep_rest(shoal_connection *connection)
+/* Sends from the front of `buffer` until it is empty or the socket is full. False when the
+ * connection is broken. */
+static bool send_some(int descriptor, shoal_buffer *buffer)
 {
-    shoal_buffer *output = &connection->desk->output;
-    shoal_buffer *pending = &connection->pending;
-    if (shoal_buffer_size(output) >= STEAL_MIN && pending->data == NULL) {
-        *pending = *output;
-        *output = shoal_buffer_make(connection->desk->allocator);
-        return;
-    }
-    shoal_buffer_append(pending, shoal_buffer_slice(output));
-    shoal_buffer_consume(output, shoal_buffer_size(output));
+    shoal_slice rest = shoal_buffer_slice(buffer);
+    size_t before = rest.size;
+    bool intact = send_bytes(descriptor, &rest);
+    shoal_buffer_consume(buffer, before - rest.size);
+    return intact;
 }
 
 /* False when the session does not let so much pile up. */
@@ -177,9 +182,11 @@ static void adjust_watch(shoal_connection *connection, bool strict)
     watch(connection, interest);
 }
 
-/* After bytes may have left, come or been promised: ends the connection or waits on. */
+/* After bytes may have left, come or been promised: ends the connection or waits on. Nothing is
+ * decided while replies are on the tray. */
 static void settle(shoal_connection *connection)
 {
+    if (connection->on_tray > 0) return;
     bool unsent = shoal_buffer_size(&connection->pending) > 0;
     if (connection->pending.failed || (connection->deaf && !unsent && !connection->parked)) {
         end(connection);
@@ -195,36 +202,100 @@ static void settle(shoal_connection *connection)
 
 /* ---- serving ---- */
 
-/* Sends the replies in the desk's buffer behind those that are pending. False when the
- * connection ended. */
-static bool reply(shoal_connection *connection)
+/* Puts what stands in the desk's buffer from byte `from` on into the tray. False when the connection
+ * has ended by that. */
+static bool put_on_tray(shoal_connection *connection, size_t from)
 {
-    shoal_buffer *output = &connection->desk->output;
-    bool intact = !output->failed;
-    if (intact && shoal_buffer_size(&connection->pending) == 0) {
-        intact = send_some(connection->descriptor, output);
+    shoal_desk *desk = connection->desk;
+    if (desk->output.failed) {
+        /* Its replies are not whole; those of others, before, are. */
+        desk->output.failed = false;
+        desk->output.end = desk->output.start + from;
+        end(connection);
+        return false;
     }
-    if (intact && shoal_buffer_size(output) > 0) keep_rest(connection);
-    if (intact) return true;
-    shoal_buffer_free(output);
-    output->failed = false;
-    end(connection);
-    return false;
+    size_t to = shoal_buffer_size(&desk->output);
+    if (desk->tray_count > 0 && desk->tray[desk->tray_count - 1].connection == connection) {
+        desk->tray[desk->tray_count - 1].to = to;
+    } else {
+        desk->tray[desk->tray_count++] = (shoal_tray_entry){connection, from, to};
+        connection->on_tray++;
+    }
+    if (to < TRAY_BYTES && desk->tray_count < SHOAL_TRAY_MAX) return true;
+    shoal_connection__flush(desk);
+    return !connection->dead;
 }
 
-/* Gives bytes to the session and sends its replies. False when the connection ended. */
+/* Gives bytes to the session; its replies go to the tray. False when the connection ended. */
 static bool feed(shoal_connection *connection, shoal_slice bytes)
 {
-    shoal_feed verdict = shoal_session_feed(connection->session, bytes, &connection->desk->output);
+    shoal_buffer *output = &connection->desk->output;
+    size_t before = shoal_buffer_size(output);
+    shoal_feed verdict = shoal_session_feed(connection->session, bytes, output);
     connection->parked = verdict == SHOAL_FEED_PARKED;
     if (verdict == SHOAL_FEED_CLOSE) connection->deaf = true;
-    if (bytes.size == 0 && verdict == SHOAL_FEED_CLOSE &&
-        shoal_buffer_size(&connection->desk->output) == 0) {
+    if (bytes.size == 0 && verdict == SHOAL_FEED_CLOSE && shoal_buffer_size(output) == before) {
         /* Woken only to be closed: it was killed, perhaps because it does not read. */
         end(connection);
         return false;
     }
-    return reply(connection);
+    return put_on_tray(connection, before);
+}
+
+/* Keeps what the socket did not take. The rest of the only entry takes the buffer with it. */
+static void keep_rest(shoal_connection *connection, shoal_slice rest)
+{
+    shoal_desk *desk = connection->desk;
+    shoal_buffer *pending = &connection->pending;
+    if (rest.size >= STEAL_MIN && pending->data == NULL && desk->tray_count == 1) {
+        shoal_buffer_consume(&desk->output, shoal_buffer_size(&desk->output) - rest.size);
+        *pending = desk->output;
+        desk->output = shoal_buffer_make(desk->allocator);
+        return;
+    }
+    shoal_buffer_append(pending, rest);
+}
+
+/* Sends the replies of one entry behind those that are pending, unless they must wait. */
+static void send_entry(shoal_connection *connection, shoal_slice said)
+{
+    if (said.size > 0 && connection->session != NULL &&
+        shoal_session_hold(connection->session, said)) {
+        connection->parked = true;
+        return;
+    }
+    bool intact = true;
+    if (shoal_buffer_size(&connection->pending) == 0) {
+        intact = send_bytes(connection->descriptor, &said);
+    }
+    if (!intact) {
+        end(connection);
+        return;
+    }
+    if (said.size > 0) keep_rest(connection, said);
+}
+
+void shoal_connection__flush(shoal_desk *desk)
+{
+    if (desk->tray_count == 0) return;
+    shoal_worker_commit(desk->worker);
+    for (uint32_t i = 0; i < desk->tray_count; i++) {
+        const shoal_tray_entry *entry = &desk->tray[i];
+        shoal_connection *connection = entry->connection;
+        SHOAL_ASSERT(connection->on_tray > 0);
+        connection->on_tray--;
+        if (connection->dead) continue;
+        shoal_slice all = shoal_buffer_slice(&desk->output);
+        SHOAL_ASSERT(entry->from <= entry->to && entry->to <= all.size);
+        if (entry->to > entry->from) {
+            shoal_slice said = {all.data + entry->from, entry->to - entry->from};
+            send_entry(connection, said);
+        }
+        if (!connection->dead) settle(connection);
+    }
+    desk->tray_count = 0;
+    shoal_buffer_consume(&desk->output, shoal_buffer_size(&desk->output));
+    if (desk->output.capacity > OUTPUT_KEEP) shoal_buffer_free(&desk->output);
 }
 
 /* Reads while there is something to read and the connection may be read. False when it ended. */
@@ -257,6 +328,7 @@ static bool greet(shoal_connection *connection)
                                      .owner = connection};
     options.peer = shoal_socket__peer(connection->descriptor);
     options.local = shoal_socket__local(connection->descriptor);
+    size_t before = shoal_buffer_size(&desk->output);
     connection->greeted = true;
     connection->next = desk->open;
     if (desk->open) desk->open->previous = connection;
@@ -267,7 +339,7 @@ static bool greet(shoal_connection *connection)
         connection->session = NULL;
         connection->deaf = true;
     }
-    return reply(connection);
+    return put_on_tray(connection, before);
 }
 
 /* What was read of a connection before its turn. */
@@ -336,6 +408,7 @@ void shoal_connection__ready(shoal_desk *desk, const struct epoll_event *events,
     SHOAL_ASSERT(count <= SHOAL_AHEAD_MAX);
     if (count == 1) {
         if (events->data.ptr) serve(events->data.ptr, events->events);
+        shoal_connection__flush(desk);
         return;
     }
     ahead read[SHOAL_AHEAD_MAX];
@@ -361,10 +434,11 @@ void shoal_connection__ready(shoal_desk *desk, const struct epoll_event *events,
             serve(connection, events[i].events);
         }
     }
+    shoal_connection__flush(desk);
 }
 
 void shoal_connection__resume(shoal_connection *connection)
 {
     SHOAL_ASSERT(!connection->dead && connection->session != NULL);
-    if (feed(connection, (shoal_slice){0})) settle(connection);
+    (void)feed(connection, (shoal_slice){0});
 }

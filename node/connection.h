@@ -21,16 +21,28 @@
 #define SHOAL_AHEAD_SIZE ((size_t)16 << 10)
 #define SHOAL_AHEAD_STRIDE (SHOAL_AHEAD_SIZE + 192)
 
+/* Connections whose replies are gathered before they are sent: what they acknowledge is then put
+ * into the append-only file with one write. */
+#define SHOAL_TRAY_MAX 64
+
 typedef struct shoal_connection shoal_connection;
+
+/* What a connection was told, as bytes of the desk's output. */
+typedef struct shoal_tray_entry {
+    shoal_connection *connection;
+    size_t from, to; /* from the start of the output's content */
+} shoal_tray_entry;
 
 /* What the connections of a lane share. */
 typedef struct shoal_desk {
     const shoal_allocator *allocator;
     shoal_worker *worker;
     int epoll;
-    char *input;            /* SHOAL_INPUT_SIZE bytes */
-    char *ahead;            /* SHOAL_AHEAD_MAX times SHOAL_AHEAD_STRIDE bytes */
-    shoal_buffer output;    /* replies of the connection that is being served */
+    char *input;         /* SHOAL_INPUT_SIZE bytes */
+    char *ahead;         /* SHOAL_AHEAD_MAX times SHOAL_AHEAD_STRIDE bytes */
+    shoal_buffer output; /* replies of the connections in the tray */
+    uint32_t tray_count;
+    shoal_tray_entry tray[SHOAL_TRAY_MAX];
     shoal_connection *open; /* all connections that had their first turn */
     shoal_connection *dead; /* closed in this round, freed at its end */
     _Atomic uint32_t load;  /* connections; writers: the lane, and the thread that hands
@@ -45,8 +57,11 @@ shoal_connection *shoal_connection__make(shoal_desk *desk, int descriptor, bool 
  * connection are passed over. */
 void shoal_connection__ready(shoal_desk *desk, const struct epoll_event *events, int count);
 
-/* Serves a session that shoal_worker_ready returned. */
+/* Serves a session that shoal_worker_ready returned. Its replies wait in the tray. */
 void shoal_connection__resume(shoal_connection *connection);
+
+/* Sends what is in the tray. */
+void shoal_connection__flush(shoal_desk *desk);
 
 /* Closes every open connection. */
 void shoal_connection__close_all(shoal_desk *desk);

@@ -44,6 +44,7 @@ static void serve(shoal_lane *lane, int count)
     for (shoal_session *session; (session = shoal_worker_ready(desk->worker)) != NULL;) {
         shoal_connection__resume(shoal_session_owner(session));
     }
+    shoal_connection__flush(desk);
     for (int i = 0; i < count; i += SHOAL_AHEAD_MAX) {
         int group = count - i < SHOAL_AHEAD_MAX ? count - i : SHOAL_AHEAD_MAX;
         shoal_connection__ready(desk, lane->events + i, group);

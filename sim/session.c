@@ -39,6 +39,12 @@ static void feed(shoal_world *world, shoal_vnode *vnode, shoal_port port, shoal_
 {
     shoal_end *end = &port.connection->ends[port.side];
     shoal_feed next = shoal_session_feed(end->owner, bytes, &vnode->out);
+    shoal_worker_commit(vnode->worker);
+    shoal_slice said = shoal_buffer_slice(&vnode->out);
+    if (said.size > 0 && shoal_session_hold(end->owner, said)) {
+        shoal_buffer_consume(&vnode->out, said.size);
+        next = SHOAL_FEED_PARKED;
+    }
     flush(world, vnode, port);
     if (next == SHOAL_FEED_CLOSE) {
         shoal_session_close(end->owner);

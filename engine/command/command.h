@@ -273,6 +273,13 @@ struct shoal_env {
     _Atomic uint32_t clients;        /* relaxed: sessions open now */
     _Atomic uint32_t blocked;        /* relaxed: commands that wait for a key now */
     _Atomic uint64_t slow_id_next;   /* relaxed: of the next entry of the slow log */
+    /* Up to which offset of the log replies may leave. writer: who writes to files, release.
+     * readers: workers, acquire. pair: env.released */
+    _Atomic uint64_t released;
+    _Atomic uint64_t holders; /* acq_rel: workers with replies on hold, by bit. pair: env.holders */
+    /* Writes what is committed of the log to the append-only file. Any thread; NULL: none. */
+    void (*commit)(void *context);
+    void *commit_context;
     uint64_t process_id;
     const char *run_id;         /* 40 hex characters */
     _Atomic bool loading;       /* relaxed: not ready, most commands answer

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "command/block.h"
 #include "command/client_line.h"
+#include "command/hold.h"
 #include "command/multi.h"
 #include "command/watch.h"
 
@@ -72,6 +73,7 @@ static shoal_session *make_session(shoal_worker *worker, const shoal_session_opt
     session->protocol = 2;
     session->authenticated = worker->settings->requirepass.size == 0;
     session->stash = shoal_buffer_make(allocator);
+    session->kept = shoal_buffer_make(allocator);
     session->name = shoal_buffer_make(allocator);
     session->library_name = shoal_buffer_make(allocator);
     session->library_version = shoal_buffer_make(allocator);
@@ -309,6 +311,7 @@ shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buff
         shoal_worker__count(worker, SHOAL_STAT_NET_INPUT, in.size);
         shoal_worker__count(worker, SHOAL_STAT_READS, 1);
     }
+    shoal_hold__deliver(session, out);
     if (session->answered && !session->closing) {
         shoal_errand__deliver(session, out);
         shoal_timing__lap(session);
@@ -410,6 +413,7 @@ void shoal_session__free(shoal_session *session)
     if (session->multi != NULL) shoal_multi__free(session->multi, allocator);
     if (session->exec != NULL) shoal_multi__free(session->exec, allocator);
     shoal_buffer_free(&session->stash);
+    shoal_buffer_free(&session->kept);
     shoal_buffer_free(&session->name);
     shoal_buffer_free(&session->library_name);
     shoal_buffer_free(&session->library_version);
@@ -420,6 +424,7 @@ void shoal_session_close(shoal_session *session)
 {
     SHOAL_ASSERT(session->worker->inside && !session->dead);
     unlink_ready(session);
+    shoal_hold__forget(session);
     unlink_all(session);
     weigh(session, 0);
     shoal_sub_relaxed(&session->worker->env->clients, 1);

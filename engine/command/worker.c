@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/text.h"
 #include "command/block.h"
+#include "command/hold.h"
 #include "command/job.h"
 
 /* How soon after a write the store is asked for background work. Chosen: long enough that a busy
@@ -101,6 +102,7 @@ void shoal_worker_begin(shoal_worker *worker, shoal_time now)
     worker->looks = looks;
     obey_reset(worker);
     drain(worker);
+    shoal_hold__look(worker);
     shoal_block__tick(worker);
 }
 

@@ -95,6 +95,7 @@ struct shoal_worker {
     shoal_session_list sessions;
     uint32_t session_count;
     shoal_session_list ready; /* something happened while they were parked or idle */
+    shoal_session_list held;  /* their replies wait for the log to be safe, see hold.h */
     shoal_heap deadlines;     /* of commands that wait for a key */
     shoal_op *sleepers;       /* errands of jobs that wait for a time, see job.h */
     uint32_t *places;         /* scratch for the gates of several keys */
@@ -148,7 +149,10 @@ struct shoal_session {
     uint64_t yielded_round;       /* of the worker; it goes on in a later one */
     shoal_buffer name, library_name, library_version;
     shoal_session_options options;
-    shoal_session_link all, waiting; /* worker->sessions, worker->ready */
+    uint64_t logged;   /* offset of the log behind the last effect that it caused; 0: none */
+    bool is_held;      /* in worker->held */
+    shoal_buffer kept; /* replies that are on hold */
+    shoal_session_link all, waiting, holding; /* worker->sessions, ->ready, ->held */
 };
 
 /* ---- worker.c ---- */

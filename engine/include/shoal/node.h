@@ -11,9 +11,11 @@
  *
  * A worker's round:
  *     shoal_worker_begin(worker, now);
- *     while ((session = shoal_worker_ready(worker)))  feed it nothing, send its output
+ *     while ((session = shoal_worker_ready(worker)))  feed it nothing, commit, send its output
  *     for each connection with bytes:                 shoal_session_foresee (may be left out)
- *     for each connection with bytes:                 shoal_session_feed, send its output
+ *     for each connection with bytes:                 shoal_session_feed
+ *     shoal_worker_commit(worker);
+ *     for each connection with output:                shoal_session_hold, or send it
  *     deadline = shoal_worker_end(worker);
  * No worker may sleep between begin and end: memory that readers could still see is reclaimed
  * only when every worker has passed an end.
@@ -145,6 +147,11 @@ SHOAL_API void shoal_worker_begin(shoal_worker *worker, shoal_time now);
  * come, or it must be closed), or NULL. Feed it (with an empty slice too). Inside a round. */
 SHOAL_API shoal_session *shoal_worker_ready(shoal_worker *worker);
 
+/* Puts what the commands of this round did where a crash of the process does not lose it, as far as
+ * the configuration asks for that. Between feeding sessions and sending what they said; one call
+ * for many sessions. Inside a round. */
+SHOAL_API void shoal_worker_commit(shoal_worker *worker);
+
 /* Closes the round: does a bounded piece of background work, then lets memory go. Returns when
  * the worker wants its next round at the latest (monotonic, microseconds) or SHOAL_NEVER. */
 SHOAL_API int64_t shoal_worker_end(shoal_worker *worker);
@@ -178,6 +185,12 @@ typedef enum shoal_feed {
  * and appends the replies to `out`. Bytes of an incomplete command, and those behind a command
  * that parks the session, are kept inside. Inside a round of the session's worker. */
 SHOAL_API shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buffer *out);
+
+/* Behind shoal_worker_commit, before bytes that the session said are sent: true when they must wait
+ * for a disk. Then they have been copied, and come again, before all later ones, from the next
+ * feed; shoal_worker_ready returns the session when it is time for that. Until then the host does
+ * as for SHOAL_FEED_PARKED, whatever the feed said. Inside a round. */
+SHOAL_API SHOAL_MUST_USE bool shoal_session_hold(shoal_session *session, shoal_slice said);
 
 /* What a session will look for first; see shoal_session_foresee. */
 typedef struct shoal_foresight {

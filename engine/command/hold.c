@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * command/hold.h: the sessions of a worker whose replies wait for the log to be safe. They are few
+ * or they are all that wait for one sync, so the list is looked through as a whole.
+ */
+#include "command/hold.h"
+
+#include "base/assert.h"
+#include "command/worker.h"
+
+/* Workers share the bits of the set. */
+#define HOLDER_BITS 64u
+
+void shoal_hold_release(shoal_env *env, uint64_t offset)
+{
+    SHOAL_ASSERT(env->worker_count > 0);
+    shoal_store_release(&env->released, offset); /* pair: env.released */
+    if (shoal_load_relaxed(&env->holders) == 0 && env->worker_count == 1) return;
+    uint64_t holders = shoal_exchange_acq_rel(&env->holders, 0); /* pair: env.holders */
+    for (uint32_t i = 0; holders != 0 && i < env->worker_count; i++) {
+        if ((holders >> i % HOLDER_BITS & 1) != 0) env->host->nudge(env->host->context, 1 + i);
+    }
+}
+
+uint64_t shoal_hold_released(const shoal_env *env)
+{
+    SHOAL_DEBUG_ASSERT(env->worker_count > 0);
+    return shoal_load_acquire(&env->released); /* pair: env.released */
+}
+
+/* The worker has sessions on hold, and whoever releases more shall say so. */
+static void join_holders(const shoal_worker *worker)
+{
+    SHOAL_DEBUG_ASSERT(worker->inside);
+    uint64_t bit = (uint64_t)1 << worker->index % HOLDER_BITS;
+    (void)shoal_or_acq_rel(&worker->env->holders, bit); /* pair: env.holders */
+}
+
+static void link_held(shoal_session *session)
+{
+    SHOAL_DEBUG_ASSERT(!session->is_held);
+    shoal_session_list *list = &session->worker->held;
+    session->is_held = true;
+    session->holding = (shoal_session_link){.previous = list->last};
+    *(list->last != NULL ? &list->last->holding.next : &list->first) = session;
+    list->last = session;
+}
+
+void shoal_hold__forget(shoal_session *session)
+{
+    SHOAL_DEBUG_ASSERT(session->worker != NULL);
+    if (!session->is_held) return;
+    shoal_session_list *list = &session->worker->held;
+    shoal_session_link link = session->holding;
+    *(link.previous != NULL ? &link.previous->holding.next : &list->first) = link.next;
+    *(link.next != NULL ? &link.next->holding.previous : &list->last) = link.previous;
+    session->is_held = false;
+}
+
+void shoal_hold__look(shoal_worker *worker)
+{
+    SHOAL_DEBUG_ASSERT(worker->inside);
+    if (worker->held.first == NULL) return;
+    join_holders(worker);
+    uint64_t released = shoal_hold_released(worker->env);
+    for (shoal_session *session = worker->held.first, *next; session != NULL; session = next) {
+        next = session->holding.next;
+        if (session->logged > released) continue;
+        shoal_hold__forget(session);
+        shoal_worker__wake(session);
+    }
+}
+
+void shoal_hold__deliver(shoal_session *session, shoal_buffer *out)
+{
+    SHOAL_DEBUG_ASSERT(!session->dead);
+    shoal_hold__forget(session);
+    if (shoal_buffer_size(&session->kept) == 0) return;
+    shoal_buffer_append(out, shoal_buffer_slice(&session->kept));
+    if (session->kept.failed) out->failed = true;
+    shoal_buffer_free(&session->kept);
+    session->kept.failed = false;
+}
+
+void shoal_worker_commit(shoal_worker *worker)
+{
+    SHOAL_ASSERT(worker->inside);
+    const shoal_env *env = worker->env;
+    if (env->commit != NULL) env->commit(env->commit_context);
+}
+
+bool shoal_session_hold(shoal_session *session, shoal_slice said)
+{
+    SHOAL_DEBUG_ASSERT(session->worker->inside && !session->dead);
+    SHOAL_DEBUG_ASSERT(!session->is_held);
+    const shoal_env *env = session->worker->env;
+    if (env->commit == NULL || session->logged <= shoal_hold_released(env)) return false;
+    link_held(session);
+    join_holders(session->worker);
+    if (session->logged <= shoal_hold_released(env)) {
+        shoal_hold__forget(session);
+        return false;
+    }
+    shoal_buffer_append(&session->kept, said);
+    return true;
+}

@@ -80,12 +80,9 @@ static bool is_silent(const shoal_cluster *c, const bus_node *node)
 {
     SHOAL_ASSERT(node != c->myself);
     int64_t timeout_us = shoal_bus__timeout_us(c);
-    if (node->ping_sent_us == 0) return false;
-    if (shoal_bus__since(c, node->data_received_us) <= timeout_us) return false;
-    int64_t asked_us = shoal_bus__since(c, node->ping_sent_us);
-    /* An eager node asked early in the silence: what it never heard of must be asked for as long. */
-    bool heard = c->failover.timing.eager && node->data_received_us > 0;
-    return asked_us > (heard ? timeout_us / 2 : timeout_us);
+    SHOAL_ASSERT(timeout_us >= 0);
+    return node->ping_sent_us && shoal_bus__since(c, node->ping_sent_us) > timeout_us &&
+           shoal_bus__since(c, node->data_received_us) > timeout_us;
 }
 
 static void watch(shoal_cluster *c, bus_node *node)

@@ -39,9 +39,8 @@ typedef struct bus_timing {
     int64_t election_us; /* votes are waited for this long */
     int64_t retry_us;    /* from one start to the plan of the next */
     int64_t vote_us;     /* between votes for replicas of one master */
-    bool eager;          /* news are acted upon at once: silence is counted from the last byte,
-                          * suspicions are spread when they arise, and the replica that is known to
-                          * have the most data does not wait */
+    bool eager;          /* news are acted upon at once: suspicions are spread when they arise,
+                          * and the replica that is known to have the most data does not wait */
 } bus_timing;
 
 /* ---- the part of the opinion ---- */

@@ -317,6 +317,11 @@ void world_open(world *w, uint64_t seed, int64_t node_timeout_ms)
     w->allocator = test_allocator(&w->heap);
     w->seed = seed;
     w->node_timeout_ms = node_timeout_ms;
+    w->settings = (shoal_cluster_settings){.require_full_coverage = true,
+                                           .replica_validity_factor = 10,
+                                           .repl_ping_period_ms = 10000,
+                                           .migration_barrier = 1,
+                                           .allow_replica_migration = true};
     w->reply = shoal_buffer_make(&w->allocator);
     for (int i = 0; i < WORLD_NODES_MAX; i++) {
         world_node *node = &w->nodes[i];
@@ -361,12 +366,11 @@ void world_start(world *w, int index)
     shoal_cluster_options options = {.allocator = w->allocator,
                                      .host = &node->host,
                                      .seed = {w->seed, (uint64_t)index + 1},
-                                     .settings = {.port = (uint16_t)(WORLD_PORT + index),
-                                                  .bus_port =
-                                                      (uint16_t)(WORLD_PORT + 10000 + index),
-                                                  .node_timeout_ms = w->node_timeout_ms,
-                                                  .require_full_coverage = true},
+                                     .settings = w->settings,
                                      .now = node_time(w)};
+    options.settings.port = (uint16_t)(WORLD_PORT + index);
+    options.settings.bus_port = (uint16_t)(WORLD_PORT + 10000 + index);
+    options.settings.node_timeout_ms = w->node_timeout_ms;
     assert_int_equal(shoal_cluster_create(&options, &node->cluster), 0);
     if (!node->exists[SHOAL_FILE_NODES]) {
         shoal_cluster_init_new(node->cluster, node_time(w));
@@ -603,4 +607,75 @@ void world_form(world *w, int count, int64_t ms)
     int64_t end_us = w->now_us + ms * 1000;
     while (w->now_us < end_us && !world_agree(w, count)) world_run(w, 50);
     assert_true(world_agree(w, count));
+}
+
+/* ---- replicas ---- */
+
+static const char *name_of(const world *w, int index)
+{
+    return shoal_cluster_name(w->nodes[index].cluster);
+}
+
+/* Everybody lists so many replicas. */
+static bool roles_are_known(world *w, int count, int replicas)
+{
+    for (int i = 0; i < count; i++) {
+        if (world_count_lines(w, i, "slave") != replicas) return false;
+    }
+    return true;
+}
+
+void world_form_replicas(world *w, int masters, int each)
+{
+    int count = masters * (1 + each);
+    world_start_many(w, masters);
+    world_form(w, masters, 30000);
+    for (int i = masters; i < count; i++) {
+        world_start(w, i);
+        world_ask(w, i, "MEET 10.0.0.1 %d", WORLD_PORT);
+    }
+    for (int i = 0; i < 600 && world_count_lines(w, count - 1, "master") < count; i++) {
+        world_run(w, 50);
+    }
+    for (int i = masters; i < count; i++) {
+        const char *reply;
+        for (int tries = 0; tries < 600; tries++) {
+            reply = world_ask(w, i, "REPLICATE %s", name_of(w, i % masters));
+            if (strcmp(reply, "+OK\r\n") == 0) break;
+            world_run(w, 50);
+        }
+        assert_string_equal(reply, "+OK\r\n");
+    }
+    for (int i = 0; i < 600 && !roles_are_known(w, count, count - masters); i++) world_run(w, 50);
+    assert_true(roles_are_known(w, count, count - masters));
+    world_run(w, 3000);
+}
+
+void world_set_offset(world *w, int index, uint64_t offset)
+{
+    shoal_cluster_replication facts = {.offset = offset,
+                                       .link_up = true,
+                                       .heard_us = w->now_us + 1,
+                                       .paused = true};
+    shoal_cluster_set_replication(w->nodes[index].cluster, &facts, node_time(w));
+}
+
+bool world_is_replica(world *w, int index)
+{
+    shoal_cluster_role role;
+    shoal_cluster_role_get(w->nodes[index].cluster, &role);
+    return role.is_replica;
+}
+
+const char *world_master_of(world *w, int index)
+{
+    shoal_cluster_role_get(w->nodes[index].cluster, &w->role);
+    return w->role.master_name;
+}
+
+bool world_wait_master(world *w, int index, int64_t ms)
+{
+    int64_t end_us = w->now_us + ms * 1000;
+    while (w->now_us < end_us && world_is_replica(w, index)) world_run(w, 10);
+    return !world_is_replica(w, index);
 }

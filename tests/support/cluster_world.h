@@ -42,7 +42,8 @@ typedef struct world {
     shoal_allocator allocator;
     int64_t now_us;
     int64_t wall_offset_us;
-    int64_t node_timeout_ms; /* for nodes started later */
+    int64_t node_timeout_ms;         /* for nodes started later */
+    shoal_cluster_settings settings; /* theirs too, but for ports and the timeout */
     world_node nodes[WORLD_NODES_MAX];
     bool cut[WORLD_NODES_MAX][WORLD_NODES_MAX]; /* bytes between the two vanish */
     struct world_pipe *pipes;                   /* every connection ever made */
@@ -54,7 +55,8 @@ typedef struct world {
     uint64_t event_next; /* number of the next event */
     uint64_t events_done;
     uint64_t seed;
-    shoal_buffer reply; /* of the last world_ask */
+    shoal_buffer reply;      /* of the last world_ask */
+    shoal_cluster_role role; /* of the last world_master_of */
 } world;
 
 /* A world without nodes; node timeout in milliseconds. */
@@ -107,6 +109,20 @@ int world_count_lines(world *w, int index, const char *text);
 /* Meets all started nodes with node 0 and spreads the slots evenly; runs until all agree, and
  * fails the test when they do not within `ms`. */
 void world_form(world *w, int count, int64_t ms);
+
+/* world_form for `masters` nodes, then `each` replicas for every one of them: node masters + i is a
+ * replica of node i % masters. Runs until everybody knows everybody's role. */
+void world_form_replicas(world *w, int masters, int each);
+
+/* Tells a node how many bytes of data it has; they are fresh, and writes stop when asked to. */
+void world_set_offset(world *w, int index, uint64_t offset);
+
+/* Whether the node holds itself for a replica, and of which name ("" for a master). */
+bool world_is_replica(world *w, int index);
+const char *world_master_of(world *w, int index);
+
+/* Runs until node `index` is a master with slots, at most `ms`; whether it became one. */
+bool world_wait_master(world *w, int index, int64_t ms);
 
 /* True when all of 0 .. count - 1 are up and have the same slot map. */
 bool world_agree(world *w, int count);

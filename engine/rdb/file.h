@@ -38,6 +38,9 @@ void shoal_rdb_write_aux(shoal_buffer *out, shoal_slice name, shoal_slice value)
 void shoal_rdb_write_database(shoal_buffer *out, uint32_t db);
 /* About how many keys follow, and how many of them have a deadline. */
 void shoal_rdb_write_sizes(shoal_buffer *out, uint64_t keys, uint64_t keys_volatile);
+/* About the key that follows: seconds since it was used, or how often it is used, 0 to 255. */
+void shoal_rdb_write_idle(shoal_buffer *out, uint64_t seconds);
+void shoal_rdb_write_frequency(shoal_buffer *out, uint32_t frequency);
 /* Appends a key with its value; a hash whose fields have all expired is left out. */
 void shoal_rdb_write_key(shoal_buffer *out, const shoal_rdb_key *key, const shoal_rdb_style *style);
 /* Appends the end and the checksum; `crc` is of everything before, or NULL: no checksum is kept. */

@@ -47,6 +47,20 @@ void shoal_rdb_write_sizes(shoal_buffer *out, uint64_t keys, uint64_t keys_volat
     shoal_rdb_write_length(out, keys_volatile < keys ? keys_volatile : keys);
 }
 
+void shoal_rdb_write_idle(shoal_buffer *out, uint64_t seconds)
+{
+    SHOAL_DEBUG_ASSERT(out->allocator != NULL);
+    write_byte(out, SHOAL_RDB__OP_IDLE);
+    shoal_rdb_write_length(out, seconds);
+}
+
+void shoal_rdb_write_frequency(shoal_buffer *out, uint32_t frequency)
+{
+    SHOAL_ASSERT(frequency <= UINT8_MAX);
+    write_byte(out, SHOAL_RDB__OP_FREQUENCY);
+    write_byte(out, frequency);
+}
+
 void shoal_rdb_write_key(shoal_buffer *out, const shoal_rdb_key *key, const shoal_rdb_style *style)
 {
     if (shoal_rdb_is_empty(&key->value, style->now_ms)) return;

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * persist/snapshot.h: the head, what the cut hands out, the end. Each chunk begins by saying which
+ * database it is about, so that chunks stand in any order.
+ */
+#include "persist/snapshot.h"
+
+#include "base/assert.h"
+#include "base/atomic.h"
+#include "base/inbox.h"
+#include "base/memory.h"
+#include "persist/item.h"
+#include "rdb/crc64.h"
+#include "rdb/file.h"
+#include "store/places.h"
+#include "store/snapshot.h"
+
+/* A chunk of so many bytes is given to the taker. Chosen: a write of it costs some microseconds,
+ * and a thread's memory for it is small beside what a connection may queue. */
+#define CHUNK_BYTES ((size_t)64 << 10)
+/* No database has been named yet. */
+#define NO_DATABASE UINT32_MAX
+
+/* Keys of one thread, or a value that is larger than a chunk. */
+typedef struct chunk {
+    shoal_op op; /* first: it travels by inbox */
+    uint32_t database;
+    shoal_buffer bytes;
+} chunk;
+
+/* A thread's chunk that is not full yet, on a line of its own. */
+typedef struct chunk_word {
+    _Alignas(SHOAL_SHARING_SIZE) _Atomic(chunk *) chunk; /* claim S1. pair: snapshot.chunk */
+} chunk_word;
+
+struct shoal_snapshot_writer {
+    shoal_allocator allocator;
+    shoal_snapshot_options options;
+    shoal_cut *cut;
+    uint64_t crc;
+    bool over; /* the cut is, and all has been collected */
+    uint32_t threads;
+    shoal_inbox full;
+    _Atomic bool failed;      /* writer: any, readers: the steps, relaxed */
+    _Atomic uint64_t pending; /* relaxed: bytes in chunks */
+    _Atomic uint64_t keys;    /* relaxed */
+    chunk_word words[];
+};
+
+static size_t writer_size(uint32_t threads)
+{
+    SHOAL_ASSERT(threads > 0);
+    return sizeof(shoal_snapshot_writer) + threads * sizeof(chunk_word);
+}
+
+/* ---- chunks ---- */
+
+static chunk *make_chunk(shoal_snapshot_writer *writer)
+{
+    chunk *made = shoal_memory_take(&writer->allocator, sizeof(*made), SHOAL_ALIGN_PLAIN);
+    if (made == NULL) return NULL;
+    *made = (chunk){.database = NO_DATABASE, .bytes = shoal_buffer_make(&writer->allocator)};
+    /* Room for a key more than makes it full, so that it seldom grows. */
+    (void)shoal_buffer_reserve(&made->bytes, CHUNK_BYTES + CHUNK_BYTES / 8);
+    SHOAL_DEBUG_ASSERT(shoal_buffer_size(&made->bytes) == 0);
+    return made;
+}
+
+static void free_chunk(shoal_snapshot_writer *writer, chunk *done)
+{
+    SHOAL_DEBUG_ASSERT(done != NULL);
+    shoal_buffer_free(&done->bytes);
+    shoal_memory_give(&writer->allocator, done, sizeof(*done), SHOAL_ALIGN_PLAIN);
+}
+
+/* The chunk of a thread, which is the caller's until it is put back. NULL without memory. */
+static chunk *take_chunk(shoal_snapshot_writer *writer, shoal_thread *thread)
+{
+    uint32_t index = shoal_thread_index(thread);
+    SHOAL_ASSERT(index < writer->threads);
+    /* pair: snapshot.chunk */
+    chunk *mine = shoal_exchange_acq_rel(&writer->words[index].chunk, (chunk *)NULL);
+    return mine != NULL ? mine : make_chunk(writer);
+}
+
+/* Puts a chunk back, or on its way to the taker when it is full. */
+static void put_chunk(shoal_snapshot_writer *writer, shoal_thread *thread, chunk *mine)
+{
+    SHOAL_DEBUG_ASSERT(mine->database != NO_DATABASE);
+    if (mine->bytes.failed) shoal_store_relaxed(&writer->failed, true);
+    if (shoal_buffer_size(&mine->bytes) >= CHUNK_BYTES) {
+        (void)shoal_inbox_push(&writer->full, &mine->op);
+        return;
+    }
+    /* pair: snapshot.chunk */
+    chunk *other = shoal_exchange_acq_rel(&writer->words[shoal_thread_index(thread)].chunk, mine);
+    SHOAL_ASSERT(other == NULL);
+}
+
+/* ---- keys ---- */
+
+/* Appends what the policy knows of a key's use. */
+static void write_heat(const shoal_snapshot_writer *writer, shoal_thread *thread,
+                       const shoal_snapshot_part *part, shoal_buffer *out)
+{
+    SHOAL_DEBUG_ASSERT(part->item != NULL);
+    if (writer->options.heat == SHOAL_SNAPSHOT_HEAT_NONE) return;
+    shoal_store *store = shoal_thread_store(thread);
+    shoal_key key = shoal_key_make(store, SHOAL_PLACE_DB(part->place), shoal_item_name(part->item));
+    int64_t idle_ms;
+    uint32_t frequency;
+    if (writer->options.heat == SHOAL_SNAPSHOT_HEAT_IDLE) {
+        if (shoal_store_idle_ms(thread, &key, &idle_ms))
+            shoal_rdb_write_idle(out, (uint64_t)idle_ms / 1000);
+    } else if (shoal_store_frequency(thread, &key, &frequency)) {
+        shoal_rdb_write_frequency(out, frequency);
+    }
+}
+
+/* The cut's sink. An object is written as a whole. */
+static void take_part(void *context, shoal_thread *thread, shoal_snapshot_part *part)
+{
+    shoal_snapshot_writer *writer = context;
+    char scratch[SHOAL_INT_TEXT_SIZE];
+    part->done = true;
+    if (part->item == NULL || shoal_load_relaxed(&writer->failed)) return;
+    chunk *mine = take_chunk(writer, thread);
+    if (mine == NULL) {
+        shoal_store_relaxed(&writer->failed, true);
+        return;
+    }
+    size_t before = shoal_buffer_size(&mine->bytes);
+    if (mine->database != SHOAL_PLACE_DB(part->place)) {
+        mine->database = SHOAL_PLACE_DB(part->place);
+        shoal_rdb_write_database(&mine->bytes, mine->database);
+    }
+    const shoal_rdb_key key = {.name = shoal_item_name(part->item),
+                               .value = shoal_persist__value(part->item, scratch),
+                               .expires_ms = shoal_item_expires_ms(part->item)};
+    if (!shoal_rdb_is_empty(&key.value, writer->options.style.now_ms)) {
+        write_heat(writer, thread, part, &mine->bytes);
+        shoal_rdb_write_key(&mine->bytes, &key, &writer->options.style);
+    }
+    size_t grown = shoal_buffer_size(&mine->bytes) - before;
+    (void)shoal_add_relaxed(&writer->pending, grown);
+    (void)shoal_add_relaxed(&writer->keys, 1);
+    put_chunk(writer, thread, mine);
+}
+
+/* ---- bytes ---- */
+
+static void give_bytes(shoal_snapshot_writer *writer, shoal_slice bytes)
+{
+    const shoal_snapshot_options *options = &writer->options;
+    SHOAL_DEBUG_ASSERT(bytes.data != NULL || bytes.size == 0);
+    if (options->checksum) writer->crc = shoal_crc64(writer->crc, bytes);
+    if (bytes.size > 0) options->taker.take(options->taker.context, bytes);
+}
+
+static void give_chunk(shoal_snapshot_writer *writer, chunk *full)
+{
+    shoal_slice bytes = shoal_buffer_slice(&full->bytes);
+    SHOAL_DEBUG_ASSERT(bytes.size <= shoal_load_relaxed(&writer->pending));
+    (void)shoal_sub_relaxed(&writer->pending, bytes.size);
+    if (!shoal_load_relaxed(&writer->failed)) give_bytes(writer, bytes);
+    free_chunk(writer, full);
+}
+
+static void collect_full(shoal_snapshot_writer *writer)
+{
+    shoal_op *op = shoal_inbox_take(&writer->full);
+    while (op != NULL) {
+        /* The inbox holds chunks only, and a chunk begins with its operation. */
+        chunk *full = (chunk *)op;
+        op = op->next;
+        give_chunk(writer, full);
+    }
+}
+
+/* Claim S2: what is still there, and the end. */
+static void collect_rest(shoal_snapshot_writer *writer)
+{
+    collect_full(writer);
+    for (uint32_t i = 0; i < writer->threads; i++) {
+        /* pair: snapshot.chunk */
+        chunk *rest = shoal_exchange_acq_rel(&writer->words[i].chunk, (chunk *)NULL);
+        if (rest != NULL) give_chunk(writer, rest);
+    }
+    SHOAL_ASSERT(shoal_load_relaxed(&writer->pending) == 0);
+    writer->over = true;
+    if (shoal_load_relaxed(&writer->failed)) return;
+    shoal_buffer foot = shoal_buffer_make(&writer->allocator);
+    shoal_rdb_write_end(&foot, writer->options.checksum ? &writer->crc : NULL);
+    if (foot.failed) {
+        shoal_store_relaxed(&writer->failed, true);
+    } else {
+        writer->options.taker.take(writer->options.taker.context, shoal_buffer_slice(&foot));
+    }
+    shoal_buffer_free(&foot);
+}
+
+/* Header, facts, and how much there is of each database. */
+static bool write_head(shoal_snapshot_writer *writer, shoal_thread *thread)
+{
+    const shoal_snapshot_options *options = &writer->options;
+    const shoal_store *store = shoal_thread_store(thread);
+    shoal_buffer head = shoal_buffer_make(&writer->allocator);
+    shoal_rdb_write_header(&head);
+    for (uint32_t i = 0; i < options->fact_count; i++) {
+        shoal_rdb_write_aux(&head, options->facts[i].name, options->facts[i].value);
+    }
+    for (uint32_t db = 0; db < options->databases; db++) {
+        uint64_t keys = shoal_store_count(store, db);
+        if (keys == 0) continue;
+        shoal_rdb_write_database(&head, db);
+        shoal_rdb_write_sizes(&head, keys, shoal_store_count_volatile(store, db));
+    }
+    bool whole = !head.failed;
+    SHOAL_ASSERT(writer->crc == 0);
+    if (whole) give_bytes(writer, shoal_buffer_slice(&head));
+    shoal_buffer_free(&head);
+    return whole;
+}
+
+/* ---- life ---- */
+
+shoal_err shoal_snapshot_begin(shoal_thread *thread, const shoal_snapshot_options *options,
+                               shoal_snapshot_writer **out)
+{
+    uint32_t threads = options->threads;
+    SHOAL_ASSERT(options->taker.take != NULL);
+    SHOAL_ASSERT(shoal_thread_index(thread) < threads);
+    SHOAL_ASSERT(options->databases > 0 && options->databases <= 16);
+    shoal_snapshot_writer *writer =
+        shoal_memory_take_zeroed(&options->allocator, writer_size(threads), SHOAL_SHARING_SIZE);
+    if (writer == NULL) return SHOAL_ERR_NO_MEMORY;
+    writer->allocator = options->allocator;
+    writer->options = *options;
+    writer->threads = threads;
+    const shoal_cut_options cut = {.sink = {.take = take_part, .context = writer}};
+    shoal_err error = shoal_cut_begin(thread, &cut, &writer->cut);
+    if (error != SHOAL_ERR_OK) {
+        shoal_memory_give(&options->allocator, writer, writer_size(threads), SHOAL_SHARING_SIZE);
+        return error;
+    }
+    if (!write_head(writer, thread)) shoal_store_relaxed(&writer->failed, true);
+    writer->options.facts = NULL;
+    *out = writer;
+    return SHOAL_ERR_OK;
+}
+
+shoal_snapshot_state shoal_snapshot_step(shoal_snapshot_writer *writer, shoal_thread *thread,
+                                         uint32_t budget)
+{
+    SHOAL_ASSERT(writer->cut != NULL);
+    bool over = writer->over;
+    if (shoal_load_relaxed(&writer->failed)) shoal_cut_abort(writer->cut);
+    if (!over && budget > 0) over = shoal_cut_step(writer->cut, thread, budget);
+    if (!over) {
+        collect_full(writer);
+        return SHOAL_SNAPSHOT_MORE;
+    }
+    if (!writer->over) collect_rest(writer);
+    SHOAL_ASSERT(writer->over);
+    if (shoal_load_relaxed(&writer->failed)) return SHOAL_SNAPSHOT_FAILED;
+    return SHOAL_SNAPSHOT_DONE;
+}
+
+uint64_t shoal_snapshot_pending(const shoal_snapshot_writer *writer)
+{
+    return shoal_load_relaxed(&writer->pending);
+}
+
+uint64_t shoal_snapshot_keys(const shoal_snapshot_writer *writer)
+{
+    return shoal_load_relaxed(&writer->keys);
+}
+
+void shoal_snapshot_abort(shoal_snapshot_writer *writer)
+{
+    SHOAL_ASSERT(writer->cut != NULL);
+    shoal_store_relaxed(&writer->failed, true);
+    shoal_cut_abort(writer->cut);
+}
+
+bool shoal_snapshot_end(shoal_snapshot_writer *writer, shoal_thread *thread)
+{
+    SHOAL_ASSERT(writer->over);
+    if (!shoal_cut_end(writer->cut, thread)) return false;
+    writer->cut = NULL;
+    shoal_snapshot_drop(writer);
+    return true;
+}
+
+void shoal_snapshot_drop(shoal_snapshot_writer *writer)
+{
+    shoal_allocator allocator = writer->allocator;
+    for (uint32_t i = 0; i < writer->threads; i++) {
+        chunk *rest = shoal_load_relaxed(&writer->words[i].chunk);
+        if (rest != NULL) free_chunk(writer, rest);
+    }
+    for (shoal_op *op = shoal_inbox_take(&writer->full); op != NULL;) {
+        chunk *full = (chunk *)op;
+        op = op->next;
+        free_chunk(writer, full);
+    }
+    SHOAL_ASSERT(allocator.release != NULL);
+    shoal_memory_give(&allocator, writer, writer_size(writer->threads), SHOAL_SHARING_SIZE);
+}

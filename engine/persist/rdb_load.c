@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * persist/rdb_load.h: the decoder of rdb/file.h says what comes, the gate of each key is taken for
+ * its moment. Nobody competes for gates while a node loads, so taking one costs two atomic writes.
+ */
+#include "persist/rdb_load.h"
+
+#include "base/assert.h"
+#include "base/text.h"
+#include "persist/item.h"
+
+/* A key on its way under its gate. */
+typedef struct put_op {
+    shoal_gate_op gate; /* first */
+    shoal_rdb_load *load;
+    shoal_key key;
+    shoal_err error;
+} put_op;
+
+static void run_put(shoal_op *op, void *runner)
+{
+    put_op *put = (put_op *)op;
+    shoal_rdb_decoder *decoder = &put->load->decoder;
+    SHOAL_DEBUG_ASSERT(put->key.name.size == decoder->name.size);
+    put->error = shoal_persist__put(runner, &put->key, &decoder->loader, decoder->expires_ms);
+}
+
+static shoal_rdb_load_state end_bad(shoal_rdb_load *load, const char *reason)
+{
+    SHOAL_ASSERT(reason != NULL);
+    load->reason = reason;
+    return SHOAL_RDB_LOAD_BAD;
+}
+
+static shoal_rdb_load_state take_key(shoal_rdb_load *load)
+{
+    const shoal_rdb_load_options *options = &load->options;
+    const shoal_rdb_decoder *decoder = &load->decoder;
+    shoal_store *store = shoal_thread_store(options->thread);
+    if (decoder->db >= options->databases) return end_bad(load, "a database that is not there");
+    bool expired = decoder->expires_ms >= 0 && decoder->expires_ms <= options->now_ms;
+    if (expired && !options->keeps_expired) {
+        load->keys_expired++;
+        shoal_rdb_loader_drop(&load->decoder.loader);
+        return SHOAL_RDB_LOAD_MORE;
+    }
+    put_op put = {.gate = {.op = {.run = run_put}, .count = 1},
+                  .load = load,
+                  .key = shoal_key_make(store, decoder->db, decoder->name)};
+    put.gate.places = &put.key.place;
+    bool ran = shoal_gate_try(options->thread, &put.gate);
+    /* The store is ours while a node loads. */
+    SHOAL_ASSERT(ran);
+    if (put.error != SHOAL_ERR_OK) return SHOAL_RDB_LOAD_NO_MEMORY;
+    load->keys_loaded++;
+    return SHOAL_RDB_LOAD_MORE;
+}
+
+static shoal_rdb_load_state take_failure(shoal_rdb_load *load)
+{
+    const shoal_rdb_decoder *decoder = &load->decoder;
+    SHOAL_ASSERT(decoder->status != SHOAL_RDB_OK);
+    if (decoder->status == SHOAL_RDB_NO_MEMORY) return SHOAL_RDB_LOAD_NO_MEMORY;
+    return end_bad(load, decoder->reason != NULL ? decoder->reason : "damaged");
+}
+
+/* Deals with what the decoder has met. */
+static shoal_rdb_load_state take_event(shoal_rdb_load *load, shoal_rdb_event event)
+{
+    const shoal_rdb_load_options *options = &load->options;
+    SHOAL_DEBUG_ASSERT(event != SHOAL_RDB_EVENT_MORE);
+    switch (event) {
+    case SHOAL_RDB_EVENT_KEY: return take_key(load);
+    case SHOAL_RDB_EVENT_AUX:
+        if (options->fact != NULL)
+            options->fact(options->context, load->decoder.name, load->decoder.text);
+        return SHOAL_RDB_LOAD_MORE;
+    case SHOAL_RDB_EVENT_FUNCTION:
+        return end_bad(load, "it holds a library of functions, which cannot be kept here");
+    case SHOAL_RDB_EVENT_END: return SHOAL_RDB_LOAD_DONE;
+    case SHOAL_RDB_EVENT_FAILED: return take_failure(load);
+    default: return SHOAL_RDB_LOAD_MORE;
+    }
+}
+
+void shoal_rdb_load_open(shoal_rdb_load *load, const shoal_rdb_load_options *options)
+{
+    SHOAL_ASSERT(options->allocator != NULL && options->thread != NULL);
+    SHOAL_ASSERT(options->databases > 0);
+    *load = (shoal_rdb_load){.options = *options};
+    shoal_rdb_decoder_open(&load->decoder, options->allocator,
+                           shoal_thread_allocator(options->thread),
+                           shoal_thread_prng(options->thread));
+    load->decoder.loader.limits = options->limits;
+    load->decoder.checksum = options->checksum;
+}
+
+shoal_rdb_load_state shoal_rdb_load_feed(shoal_rdb_load *load, shoal_slice bytes)
+{
+    SHOAL_ASSERT(load->state == SHOAL_RDB_LOAD_MORE);
+    SHOAL_ASSERT(bytes.data != NULL || bytes.size == 0);
+    shoal_rdb_decoder_feed(&load->decoder, bytes);
+    while (load->state == SHOAL_RDB_LOAD_MORE) {
+        shoal_rdb_event event = shoal_rdb_decoder_next(&load->decoder);
+        if (event == SHOAL_RDB_EVENT_MORE) break;
+        load->state = take_event(load, event);
+    }
+    load->offset = load->decoder.offset;
+    return load->state;
+}
+
+shoal_slice shoal_rdb_load_rest(const shoal_rdb_load *load)
+{
+    SHOAL_ASSERT(load->state == SHOAL_RDB_LOAD_DONE);
+    return shoal_rdb_decoder_rest(&load->decoder);
+}
+
+void shoal_rdb_load_close(shoal_rdb_load *load)
+{
+    SHOAL_ASSERT(load->options.allocator != NULL);
+    shoal_rdb_decoder_close(&load->decoder);
+}

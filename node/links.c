@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "names.h"
 #include "sockets.h"
 
 /* Bytes read from one link before the others have their turn. */
@@ -51,6 +52,7 @@ struct shoal_links {
     const shoal_allocator *allocator;
     int epoll;
     char source[46];
+    shoal_names *names;
     void (*deliver)(void *context, shoal_event *event);
     void *context;
     bus_link **table; /* by place; NULL where free */
@@ -74,6 +76,7 @@ shoal_err shoal_links__create(const shoal_links_options *options, shoal_links **
     links->deliver = options->deliver;
     links->context = options->context;
     snprintf(links->source, sizeof links->source, "%s", options->source);
+    links->names = shoal_names__create();
     *out = links;
     return SHOAL_ERR_OK;
 }
@@ -148,6 +151,7 @@ void shoal_links__destroy(shoal_links *links)
     if (links->table) {
         allocator->release(allocator->context, links->table, links->size * sizeof(bus_link *), 8);
     }
+    shoal_names__destroy(links->names);
     allocator->release(allocator->context, links, sizeof *links, 8);
 }
 
@@ -235,8 +239,13 @@ shoal_link shoal_links__open(shoal_links *links, const shoal_address *peer)
     bus_link *made = link_make(links);
     SHOAL_ASSERT(made != NULL);
     made->state = CONNECTING;
-    made->descriptor = shoal_socket__connect(peer, links->source);
-    if (made->descriptor < 0) {
+    /* Of a name that is being looked up the link ends; who wants it opens it again. */
+    shoal_address where = *peer;
+    bool known = shoal_names__resolve(links->names, &where);
+    made->descriptor = known ? shoal_socket__connect(&where, links->source) : -1;
+    if (!known) {
+        link_end(made, SHOAL_ERR_NOT_FOUND);
+    } else if (made->descriptor < 0) {
         link_end(made, shoal_socket__err(errno));
     } else {
         link_listen(made);

@@ -37,6 +37,9 @@ typedef struct shoal_cluster_settings {
     uint16_t announce_port, announce_bus_port; /* 0: as bound */
     char announce_hostname[256];
     int preferred_endpoint; /* 0 ip, 1 hostname, 2 unknown-endpoint */
+    /* Where to look for known nodes that are not where they were: "host:port[@bus] ..."; a host
+     * is an address, or a name of at most 45 characters that the host can resolve. */
+    char seeds[1024];
     /* Failover. All zero: data are never too old, nothing migrates, Redis's timing and voters. */
     int64_t replica_validity_factor; /* node timeouts; 0: data are never too old */
     int64_t repl_ping_period_ms;     /* how often a master says something to its replicas */

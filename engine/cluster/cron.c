@@ -121,5 +121,6 @@ void shoal_bus__cron(shoal_cluster *c)
     }
     if (c->failover.spread_due) shoal_bus__spread(c);
     shoal_bus__migrate(c);
+    shoal_bus__seeds_cron(c);
     if (!c->up) c->due |= BUS_DUE_STATE;
 }

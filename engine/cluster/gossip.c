@@ -210,7 +210,8 @@ static void read_entry(shoal_cluster *c, bus_node *sender, const shoal_gossip *e
     }
     read_suspicion(c, sender, node, suspected);
     if (node == c->myself || suspected) return;
-    if (!shoal_bus__is(node, SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL)) {
+    uint16_t missed = SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL | SHOAL_NODE_NOADDR;
+    if (!shoal_bus__is(node, missed)) {
         adopt_pong(c, node, entry->pong_received_s);
     } else if (!addressless) {
         correct_address(c, node, entry);

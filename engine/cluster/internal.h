@@ -179,6 +179,8 @@ void shoal_bus__moves_text(const shoal_cluster *c, shoal_buffer *out);
 
 /* Opens the outgoing link of a node. */
 void shoal_bus__link_open(shoal_cluster *c, bus_node *node);
+/* Opens a link to a seed, whose bus is at this address. */
+void shoal_bus__link_open_seed(shoal_cluster *c, const shoal_address *address);
 /* Drops a link: closes it at the host and lets its node know. Frees it, or after reading. */
 void shoal_bus__link_drop(shoal_cluster *c, bus_link *link);
 bus_link *shoal_bus__link_find(const shoal_cluster *c, shoal_link id);
@@ -186,6 +188,11 @@ bus_link *shoal_bus__link_find(const shoal_cluster *c, shoal_link id);
 void shoal_bus__link_assign(shoal_cluster *c, bus_link *link, bus_node *node);
 void shoal_bus__link_event(shoal_cluster *c, const shoal_event *event);
 void shoal_bus__links_free(shoal_cluster *c);
+
+/* ---- seeds.c ---- */
+
+/* Asks a seed when it is time and somebody is lost. */
+void shoal_bus__seeds_cron(shoal_cluster *c);
 
 /* ---- send.c ---- */
 

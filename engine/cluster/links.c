@@ -64,6 +64,7 @@ static void detach(shoal_cluster *c, bus_link *link, shoal_err error)
     bus_node *node = link->node;
     if (node && node->link == link) node->link = NULL;
     if (node && node->inbound == link) node->inbound = NULL;
+    if (c->seed.link == link) c->seed.link = NULL;
     shoal_bus__note(c, SHOAL_TRACE_LINK_DOWN, (uint64_t[3]){link->id, (uint64_t)(int64_t)error},
                     node ? shoal_text(node->name) : (shoal_slice){0});
     shoal_bus__index_remove(&c->links, shoal_prng_mix(link->id), link);
@@ -104,6 +105,21 @@ void shoal_bus__link_open(shoal_cluster *c, bus_node *node)
     SHOAL_ASSERT(id != 0);
     node->link = add_link(c, id, node);
     if (!node->link) c->host->link_close(c->host->context, id);
+}
+
+void shoal_bus__link_open_seed(shoal_cluster *c, const shoal_address *address)
+{
+    SHOAL_ASSERT(!c->seed.link);
+    SHOAL_ASSERT(address->ip[0]);
+    shoal_link id = c->host->link_open(c->host->context, address);
+    SHOAL_ASSERT(id != 0);
+    c->seed.link = add_link(c, id, NULL);
+    if (!c->seed.link) {
+        c->host->link_close(c->host->context, id);
+        return;
+    }
+    c->seed.link->inbound = false;
+    c->seed.link->seed = true;
 }
 
 void shoal_bus__link_assign(shoal_cluster *c, bus_link *link, bus_node *node)
@@ -155,12 +171,17 @@ static void connected(shoal_cluster *c, bus_link *link, const shoal_event *event
     SHOAL_ASSERT(!link->inbound);
     SHOAL_ASSERT(!link->up);
     SHOAL_ASSERT(!event->accepted);
-    SHOAL_ASSERT(link->node->link == link);
-    bus_node *node = link->node;
-    SHOAL_ASSERT(node);
     link->up = true;
     link->peer = event->peer;
     link->local = event->local;
+    if (link->seed) {
+        note_up(c, link);
+        shoal_bus__send_ping(c, link, SHOAL_FRAME_PING);
+        return;
+    }
+    bus_node *node = link->node;
+    SHOAL_ASSERT(node);
+    SHOAL_ASSERT(node->link == link);
     node->refused_us = 0;
     note_up(c, link);
     int64_t ping_sent_us = node->ping_sent_us;

@@ -40,6 +40,8 @@
 #define BUS_SAVE_RETRY_US 1000000 /* chosen: a full disk is asked again each second */
 #define BUS_PORT_OFFSET 10000
 #define BUS_HOSTNAME_SIZE 256
+#define BUS_SEEDS_SIZE 1024 /* of the directive's text */
+#define BUS_SEED_US 1000000 /* chosen: a seed is asked each second, and has as long to answer */
 
 /* Index of a node that is none. Owners of slots and masters of replicas are kept as indexes. */
 #define BUS_NONE UINT16_MAX
@@ -152,6 +154,7 @@ struct bus_link {
     shoal_link id;
     bus_node *node; /* whose; NULL while an inbound link has not said it */
     bool inbound;
+    bool seed; /* to an address of cluster-seeds: outgoing, of nobody in particular */
     bool up;
     bool full;    /* between LINK_FULL and LINK_ROOM */
     bool reading; /* its bytes are being read: it must not be freed */
@@ -218,6 +221,12 @@ struct shoal_cluster {
 
     uint16_t owners[SHOAL_SLOTS]; /* index of the owner, or BUS_NONE */
     uint32_t slots_assigned;
+    struct bus_seed {
+        bus_link *link; /* to the one that is asked now, or NULL */
+        uint32_t at;    /* the next */
+        int64_t asked_us;
+        bool complained;
+    } seed;
     bus_move *moves; /* ordered by slot, then way; see moves.c */
     uint32_t move_count, move_capacity;
     shoal_slotmap lost; /* slots that others took from this node, until core asks */

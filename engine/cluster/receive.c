@@ -57,16 +57,31 @@ static void update_address(shoal_cluster *c, bus_node *sender, const bus_link *l
     c->due |= BUS_DUE_SAVE | BUS_DUE_STATE | BUS_DUE_ROUTE;
 }
 
-/* Our own address is what whoever meets us connected to. */
-static void learn_own_ip(shoal_cluster *c, const bus_link *link, uint16_t type)
+/* A node of the cluster reaches us where we know ourselves to be. */
+static bool is_reached(const shoal_cluster *c)
+{
+    SHOAL_ASSERT(c->myself);
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        const bus_link *link = c->live[i]->inbound;
+        if (!link) continue;
+        SHOAL_ASSERT(link->up);
+        if (shoal_text_equal(shoal_text(link->local.ip), shoal_text(c->myself->ip))) return true;
+    }
+    return false;
+}
+
+/* Our own address is what whoever meets us connected to; and what a node of the cluster (`known`)
+ * connected to, when nobody comes to the former one any more. */
+static void learn_own_ip(shoal_cluster *c, const bus_link *link, uint16_t type, bool known)
 {
     SHOAL_ASSERT(link->up);
     SHOAL_ASSERT(type == SHOAL_FRAME_PING || type == SHOAL_FRAME_MEET);
     bus_node *me = c->myself;
     if (c->settings.announce_ip[0]) return;
-    if (type != SHOAL_FRAME_MEET && me->ip[0]) return;
     shoal_slice local = shoal_bus__field(link->local.ip, sizeof(link->local.ip));
     if (!shoal_bus__is_ip(local) || shoal_text_equal(local, shoal_text(me->ip))) return;
+    bool moved = known && link->inbound && !is_reached(c);
+    if (type != SHOAL_FRAME_MEET && me->ip[0] && !moved) return;
     shoal_bus__copy_text(me->ip, sizeof(me->ip), local);
     shoal_bus__log(c, BUS_WARNING, "IP address for this node updated to %s", me->ip);
     shoal_bus__note_known(c, me);
@@ -125,6 +140,18 @@ static void lose_address(shoal_cluster *c, bus_link *link, size_t size)
     c->due |= BUS_DUE_SAVE | BUS_DUE_ROUTE;
 }
 
+/* A node of the cluster that we have no connection with answers where we looked for another one, or
+ * for anybody: that is where it is now. */
+static void found_at(shoal_cluster *c, const bus_link *link, bus_node *sender,
+                     const shoal_frame *frame)
+{
+    SHOAL_ASSERT(!link->inbound);
+    SHOAL_ASSERT(!link->dead);
+    if (!sender || sender == c->myself || shoal_bus__is(sender, SHOAL_NODE_HANDSHAKE)) return;
+    if (sender->link && sender->link->up) return;
+    update_address(c, sender, link, frame);
+}
+
 /* Answers on our own link prove who is at the other end. False when the link is gone, or the node
  * is not ours to speak for. */
 static bool check_identity(shoal_cluster *c, bus_link *link, bus_node *sender,
@@ -138,7 +165,8 @@ static bool check_identity(shoal_cluster *c, bus_link *link, bus_node *sender,
         return !link->dead && !sender;
     }
     if (memcmp(node->name, frame->sender, SHOAL_NODE_NAME_LEN) == 0) return true;
-    lose_address(c, link, size);
+    found_at(c, link, sender, frame);
+    if (!link->dead) lose_address(c, link, size);
     return false;
 }
 
@@ -230,9 +258,15 @@ static void receive_ping(shoal_cluster *c, bus_link *link, bus_node *sender,
     SHOAL_ASSERT(!link->dead);
     bool asks = frame->type != SHOAL_FRAME_PONG;
     if (asks) {
-        learn_own_ip(c, link, frame->type);
+        bool known = sender && !shoal_bus__is(sender, SHOAL_NODE_HANDSHAKE | SHOAL_NODE_MYSELF);
+        learn_own_ip(c, link, frame->type, known);
         if (!sender && frame->type == SHOAL_FRAME_MEET) meet_stranger(c, link, frame);
         shoal_bus__send_ping(c, link, SHOAL_FRAME_PONG);
+    }
+    if (link->seed) {
+        found_at(c, link, sender, frame);
+        shoal_bus__link_drop(c, link);
+        return;
     }
     if (!link->inbound) {
         if (!check_identity(c, link, sender, frame, size)) return;

@@ -88,7 +88,7 @@ void shoal_bus__send_ping(shoal_cluster *c, bus_link *link, uint16_t type)
 {
     SHOAL_ASSERT(type <= SHOAL_FRAME_MEET);
     SHOAL_ASSERT(!link->dead);
-    SHOAL_ASSERT(link->inbound || link->node);
+    SHOAL_ASSERT(link->inbound || link->node || link->seed);
     if (type == SHOAL_FRAME_PING && !link->inbound && link->node) {
         link->node->ping_sent_us = shoal_bus__stamp(c);
     }

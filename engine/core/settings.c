@@ -170,6 +170,11 @@ shoal_cluster_settings shoal_node__cluster_settings(const shoal_node *node)
               sizeof(settings.announce_ip));
     copy_text(config, SHOAL_DIRECTIVE_CLUSTER_ANNOUNCE_HOSTNAME, settings.announce_hostname,
               sizeof(settings.announce_hostname));
+    /* A list that is too long loses its end. */
+    shoal_slice seeds = shoal_config__text(config, SHOAL_DIRECTIVE_CLUSTER_SEEDS);
+    size_t seeds_size =
+        seeds.size < sizeof(settings.seeds) ? seeds.size : sizeof(settings.seeds) - 1;
+    if (seeds_size > 0) memcpy(settings.seeds, seeds.data, seeds_size);
     return settings;
 }
 

@@ -7,9 +7,19 @@
 #include "command/collection.h"
 
 #include "base/assert.h"
+#include "command/deadline.h"
+#include "command/effect.h"
 
 /* Expired fields that a write drops on its way; the rest is left to background work. */
 #define EXPIRE_BUDGET 64u
+
+/* The time by which fields are judged; 0: none has expired. */
+static int64_t field_time(const shoal_call *call)
+{
+    int64_t now_ms = shoal_deadline__now_ms(call);
+    SHOAL_DEBUG_ASSERT(now_ms >= 0 || call->replicated);
+    return now_ms < 0 ? 0 : now_ms;
+}
 
 bool shoal_call__look_members(shoal_call *call, uint32_t index, shoal_value_type type,
                               shoal_members *members)
@@ -17,7 +27,7 @@ bool shoal_call__look_members(shoal_call *call, uint32_t index, shoal_value_type
     SHOAL_DEBUG_ASSERT(index < call->key_count);
     shoal_compound value;
     if (!shoal_call__look_compound(call, index, type, &value)) return false;
-    *members = shoal_members_of(&value, type, shoal_time_wall_ms(call->now));
+    *members = shoal_members_of(&value, type, field_time(call));
     return true;
 }
 
@@ -28,7 +38,7 @@ bool shoal_call__find_members(shoal_call *call, uint32_t index, shoal_value_type
     const shoal_item *item;
     shoal_compound value;
     if (!shoal_call__find_compound(call, index, type, &item, &value)) return false;
-    *members = shoal_members_of(&value, type, shoal_time_wall_ms(call->now));
+    *members = shoal_members_of(&value, type, field_time(call));
     return true;
 }
 
@@ -51,16 +61,36 @@ static shoal_draft_options options_of(shoal_call *call, shoal_value_type type)
     return options;
 }
 
+/* Tells that a field has gone whose time has come. */
+static void tell_expired(const shoal_call *call, uint32_t index, const shoal_element *name)
+{
+    char text[32];
+    SHOAL_ASSERT(index < call->key_count);
+    shoal_slice argv[3] = {shoal_text("HDEL"), call->keys[index].name,
+                           shoal_element_text(name, text)};
+    shoal_effect_aside(call, argv, 3);
+}
+
 /* Drops fields of a hash whose time has come. False when none is left, and the key is gone. */
 static bool drop_expired(shoal_call *call, uint32_t index, shoal_object *hash)
 {
-    int64_t now_ms = shoal_time_wall_ms(call->now), deadline = shoal_hash_deadline(hash);
+    int64_t now_ms = field_time(call), deadline = shoal_hash_deadline(hash);
     SHOAL_DEBUG_ASSERT(call->gated);
     if (deadline < 0 || deadline > now_ms) return true;
-    uint32_t budget = EXPIRE_BUDGET;
-    bool left = shoal_hash_expire_some(hash, shoal_thread_account(call->thread), now_ms, &budget);
+    uint64_t before = shoal_thread_changes(call->thread);
+    bool told = shoal_effect_wanted(call), left = true;
+    for (uint32_t budget = EXPIRE_BUDGET; budget > 0 && left;) {
+        uint32_t some = told ? 1 : budget;
+        shoal_table_entry entry;
+        if (told && !shoal_hash_due(hash, now_ms, &entry)) break;
+        if (told) tell_expired(call, index, &entry.name);
+        budget -= some;
+        left = shoal_hash_expire_some(hash, shoal_thread_account(call->thread), now_ms, &some);
+        if (!told) break;
+    }
     shoal_store_changed_locked(call->thread, &call->keys[index], hash);
     if (!left) (void)shoal_store_remove_locked(call->thread, &call->keys[index]);
+    shoal_effect_discount(call, shoal_thread_changes(call->thread) - before);
     return left;
 }
 
@@ -104,7 +134,8 @@ bool shoal_edit__find(const shoal_call *call, shoal_edit *edit, const shoal_elem
     shoal_compound value = shoal_draft_value(&edit->draft);
     shoal_members all = shoal_members_of(&value, edit->draft.type, 0);
     if (!shoal_members_find(&all, name, entry)) return false;
-    if (entry->deadline_ms < 0 || entry->deadline_ms > shoal_time_wall_ms(call->now)) return true;
+    if (entry->deadline_ms < 0 || entry->deadline_ms > field_time(call)) return true;
+    tell_expired(call, edit->key, name);
     (void)shoal_draft_remove(&edit->draft, name);
     return false;
 }

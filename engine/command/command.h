@@ -175,6 +175,10 @@ struct shoal_call {
     bool reads_replicas;
     bool whole; /* part of a transaction or script that holds all gates the call can need:
                          it must be over when its handler returns, see job.h */
+    bool replicated;  /* it is what a master, or this node before, has done (apply.h): nobody's time
+                        to live is over, and it leaves no effects */
+    uint8_t effect;   /* shoal_effect: what it leaves in the log, see effect.h */
+    uint64_t logged;  /* the log's offset behind what it has left there; 0: nothing */
     struct shoal_job *job;         /* set by a handler whose call goes on, see job.h; else NULL */
     shoal_wish wish;               /* set by a handler that must wait for a key, see block.h */
     struct shoal_block *block;     /* of one that runs again after waiting; else NULL */
@@ -203,6 +207,7 @@ typedef struct shoal_errand {
     uint32_t stop;                 /* TOUR: next worker to visit */
     shoal_tour tour;               /* TOUR */
     struct shoal_job *job;         /* what is still to be done, see job.h; else NULL */
+    uint64_t logged;               /* as in the call */
     uint64_t client_id;            /* of the asking session */
     shoal_address local;           /* the asking connection's own end (CLUSTER MEET needs it) */
     bool close_after;              /* the session is closed behind the reply */
@@ -243,6 +248,8 @@ typedef struct shoal_settings {
     bool debug_local;           /* or for clients of this machine */
     bool lazy_user_del;         /* lazyfree-lazy-user-del, */
     bool lazy_user_flush;       /* lazyfree-lazy-user-flush: replies do not wait for freed memory */
+    bool lazy_expire;           /* lazyfree-lazy-expire, */
+    bool lazy_eviction;         /* lazyfree-lazy-eviction: effects say UNLINK instead of DEL */
     bool timed;                 /* somebody wants to know how long commands take */
     bool latency_tracking;      /* latency-tracking: histograms */
     int64_t slow_us;            /* slowlog-log-slower-than; -1: never */
@@ -285,6 +292,11 @@ struct shoal_env {
     _Atomic bool loading;       /* relaxed: not ready, most commands answer
                                                      -LOADING */
     _Atomic bool checksums_off; /* relaxed: RESTORE takes any checksum (DEBUG) */
+    struct shoal_log *log;      /* where effects go, with a writer for each thread of the store;
+                                   NULL: nowhere */
+    struct shoal_desks *desks;  /* effect.c's own; see shoal_effects_open */
+    _Atomic bool mirrors;       /* relaxed: the log is a copy of a master's, so that what happens
+                                   here by itself is not told. writer: control */
 };
 
 /* Makes worker `index`, which uses store thread `index`. 0 or SHOAL_ERR_NO_MEMORY. */

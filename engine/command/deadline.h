@@ -28,10 +28,16 @@ bool shoal_deadline__argument(shoal_call *call, uint32_t index, shoal_deadline_u
 /* "invalid expire time" for this command. */
 void shoal_deadline__invalid(shoal_call *call);
 
+/* The time by which deadlines are judged: none has come for what is replicated. */
+static inline int64_t shoal_deadline__now_ms(const shoal_call *call)
+{
+    return call->replicated ? INT64_MIN : shoal_time_wall_ms(call->now);
+}
+
 /* The deadline has come. */
 static inline bool shoal_deadline__past(const shoal_call *call, int64_t at_ms)
 {
-    return at_ms <= shoal_time_wall_ms(call->now);
+    return at_ms <= shoal_deadline__now_ms(call);
 }
 
 #endif

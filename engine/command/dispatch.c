@@ -9,6 +9,7 @@
 #include "base/sort.h"
 #include "base/text.h"
 #include "command/block.h"
+#include "command/effect.h"
 #include "command/handlers.h"
 #include "command/job.h"
 #include "command/multi.h"
@@ -166,7 +167,8 @@ static void run_direct(shoal_op *op, void *runner)
         if (!shoal_route__admit(&access, &call->reply)) return;
     }
     if (!shoal_call__ready(call)) return;
-    call->command->run(call);
+    shoal_effect__run(call);
+    if (__builtin_expect(call->logged != 0, 0)) ((direct *)op)->session->logged = call->logged;
     if (__builtin_expect(call->wish.type != SHOAL_TYPE_NONE, 0)) wait_for_key((const direct *)op);
 }
 

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "command/deadline.h"
+#include "command/effect.h"
 
 /* The level of a warning in trace records of kind LOG, see shoal/trace.def. */
 #define LOG_WARNING 3u
@@ -185,17 +186,32 @@ static bool take_ttl(shoal_call *call, const restore_options *options, int64_t *
     return true;
 }
 
+/* Tells a RESTORE whose time to live was counted from now. */
+static void tell_restore(shoal_call *call, const restore_options *options, int64_t expires_ms)
+{
+    shoal_effect_number room;
+    SHOAL_ASSERT(expires_ms >= 0);
+    shoal_slice argv[6] = {
+        call->argv[0], call->argv[1],        shoal_effect_integer(&room, expires_ms),
+        call->argv[3], shoal_text("ABSTTL"), shoal_text("REPLACE")};
+    shoal_effect_tell(call, argv, options->replace ? 6 : 5);
+}
+
 /* Puts what was read, or removes what is there where its time is over already. */
-static void settle(shoal_call *call, shoal_rdb_loader *loader, int64_t expires_ms)
+static void settle(shoal_call *call, shoal_rdb_loader *loader, const restore_options *options,
+                   int64_t expires_ms)
 {
     SHOAL_ASSERT(call->gated);
     if (expires_ms >= 0 && shoal_deadline__past(call, expires_ms)) {
-        (void)shoal_store_remove_locked(call->thread, &call->keys[0]);
+        if (shoal_store_remove_locked(call->thread, &call->keys[0]))
+            shoal_effect__del(call, 0, false);
         shoal_reply_ok(&call->reply);
         return;
     }
     shoal_err err = shoal_dump__store(call->thread, &call->keys[0], loader, expires_ms);
-    if (shoal_call__stored(call, err)) shoal_reply_ok(&call->reply);
+    if (!shoal_call__stored(call, err)) return;
+    if (expires_ms >= 0 && !options->absolute) tell_restore(call, options, expires_ms);
+    shoal_reply_ok(&call->reply);
 }
 
 /* A line in the log, where there is one, says what is wrong with a payload: the client is told only
@@ -236,7 +252,7 @@ void shoal_command__restore(shoal_call *call)
     loader.limits = shoal_dump__limits(shoal_call__settings(call));
     shoal_rdb_status status = shoal_rdb_read_payload(&loader, call->argv[3]);
     if (status == SHOAL_RDB_OK) {
-        settle(call, &loader, expires_ms);
+        settle(call, &loader, &options, expires_ms);
     } else if (status == SHOAL_RDB_NO_MEMORY) {
         shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);
     } else {

@@ -13,6 +13,7 @@
 
 #include "base/assert.h"
 #include "command/block.h"
+#include "command/effect.h"
 #include "command/handlers.h"
 #include "command/job.h"
 #include "command/multi.h"
@@ -188,6 +189,7 @@ static void deliver_part(shoal_session *session, shoal_buffer *out)
     shoal_errand *errand = session->errand;
     SHOAL_ASSERT(session->exec != NULL && session->answered);
     size_t before = shoal_buffer_size(out);
+    if (errand->logged != 0) session->logged = errand->logged;
     if (errand->exec != NULL) {
         shoal_exec__deliver(session, out);
     } else {
@@ -215,6 +217,7 @@ void shoal_errand__deliver(shoal_session *session, shoal_buffer *out)
     }
     shoal_errand *errand = session->errand;
     size_t before = shoal_buffer_size(out);
+    if (errand->logged != 0) session->logged = errand->logged;
     append_answer(session, errand, out);
     shoal_session__settle(session, errand->command, out, before);
     record(session, errand);
@@ -240,8 +243,9 @@ static void run_under_gates(shoal_op *op, void *runner)
     int64_t started_ns = shoal_timing_clock(call.env);
     if (shoal_block__resume(errand, &call) &&
         (!cluster || shoal_route__admit(&access, &call.reply)) && shoal_call__ready(&call))
-        call.command->run(&call);
+        shoal_effect__run(&call);
     errand->took_ns += shoal_timing_since(call.env, started_ns);
+    if (call.logged != 0) errand->logged = call.logged;
     if (call.wish.type != SHOAL_TYPE_NONE && shoal_block__wait(errand, &call, false)) return;
     shoal_block__leave(errand, thread);
     if (call.job != NULL) {

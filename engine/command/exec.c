@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/sort.h"
 #include "base/text.h"
+#include "command/effect.h"
 #include "command/handlers.h"
 #include "command/job.h"
 #include "command/multi.h"
@@ -193,6 +194,18 @@ static bool begin(shoal_multi *exec, shoal_call *base, bool cluster)
     return false;
 }
 
+/* Runs a call with all that it leaves to be done. */
+static void run_to_the_end(void *context, shoal_call *call)
+{
+    (void)context;
+    call->command->run(call);
+    SHOAL_ASSERT(call->wish.type == SHOAL_TYPE_NONE && !call->wants_gates);
+    if (call->job == NULL) return;
+    shoal_job *job = call->job;
+    call->job = NULL;
+    shoal_job__finish(job, call);
+}
+
 static void run_one(shoal_queued *queued, const shoal_call *base, shoal_session *session)
 {
     shoal_call call = *base;
@@ -209,17 +222,12 @@ static void run_one(shoal_queued *queued, const shoal_call *base, shoal_session 
     queued->took_ns = 0;
     if (is_data(call.command) && !shoal_call__ready(&call)) return;
     int64_t started_ns = shoal_timing_clock(call.env);
-    call.command->run(&call);
-    SHOAL_ASSERT(call.wish.type == SHOAL_TYPE_NONE && !call.wants_gates);
-    shoal_job *job = call.job;
-    call.job = NULL;
-    if (job != NULL) shoal_job__finish(job, &call);
+    shoal_effect__run_part(&call, run_to_the_end, NULL);
     queued->took_ns = shoal_timing_since(call.env, started_ns);
 }
 
-/* Runs the piece; `base` is what all its calls have in common. Without a session it leaves out what
- * concerns the connection. */
-static void run_piece(shoal_multi *exec, shoal_call *base, shoal_session *session)
+/* As run_piece, within an operation that has begun. */
+static void run_all(shoal_multi *exec, shoal_call *base, shoal_session *session)
 {
     shoal_buffer *out = base->reply.out;
     size_t start = shoal_buffer_size(out);
@@ -240,6 +248,16 @@ static void run_piece(shoal_multi *exec, shoal_call *base, shoal_session *sessio
         SHOAL_ASSERT(shoal_buffer_size(out) >= before || out->failed);
         each->reply_size = shoal_buffer_size(out) - before;
     }
+}
+
+/* Runs the piece as one operation; `base` is what all its calls have in common. Without a session it
+ * leaves out what concerns the connection. */
+static void run_piece(shoal_multi *exec, shoal_call *base, shoal_session *session)
+{
+    SHOAL_ASSERT(base->logged == 0);
+    shoal_effect__begin(base);
+    run_all(exec, base, session);
+    shoal_effect__end(base);
 }
 
 /* What all calls of a piece have in common. */
@@ -272,6 +290,7 @@ static void run_here(shoal_op *op, void *runner)
     shoal_call base = base_of(session->worker->env, runner, reply);
     SHOAL_ASSERT(runner == session->worker->thread);
     run_piece(session->exec, &base, session);
+    if (base.logged != 0) session->logged = base.logged;
 }
 
 /* The gates were not free: runs on whatever thread holds them. */
@@ -282,6 +301,7 @@ static void run_elsewhere(shoal_op *op, void *runner)
     shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
     shoal_call base = base_of(errand->origin->env, runner, reply);
     run_piece(errand->exec, &base, NULL);
+    errand->logged = base.logged;
     shoal_errand_finish(errand);
 }
 

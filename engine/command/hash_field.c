@@ -4,6 +4,7 @@
  * HSETEX.
  */
 #include "base/assert.h"
+#include "command/effect.h"
 #include "command/hash_fields.h"
 
 /* The options of HGETEX and HSETEX. */
@@ -23,6 +24,7 @@ static void finish(shoal_call *call, shoal_edit *edit, shoal_err err, size_t bef
     shoal_err end = shoal_edit__end(call, edit);
     if (err == SHOAL_ERR_OK) err = end;
     if (err == SHOAL_ERR_OK) return;
+    shoal_effect_none(call);
     call->reply.out->end = before;
     (void)shoal_call__stored(call, err);
 }
@@ -48,6 +50,7 @@ void shoal_command__hgetdel(shoal_call *call)
         if (shoal_edit__find(call, &edit, &name, &entry)) {
             shoal_reply__element(&call->reply, &entry.value);
             (void)shoal_draft_remove(&edit.draft, &name);
+            shoal_effect__remove_field(call, call->argv[fields.first + i]);
         } else {
             shoal_reply_null(&call->reply);
         }
@@ -141,14 +144,17 @@ static bool parse(shoal_call *call, bool sets, field_options *options)
 /* ---- HGETEX ---- */
 
 /* Gives a field that was found the life that the options ask for. */
-static shoal_err renew(const shoal_call *call, shoal_edit *edit, const shoal_table_entry *entry,
+static shoal_err renew(shoal_call *call, shoal_edit *edit, const shoal_table_entry *entry,
                        const shoal_element *name, const field_options *options)
 {
     SHOAL_ASSERT(!(options->persist && options->dated));
     if (options->dated) return shoal_fields__date(call, edit, name, options->at_ms);
-    if (options->persist && entry->deadline_ms >= 0)
-        return shoal_draft_date(&edit->draft, name, -1);
-    return SHOAL_ERR_OK;
+    if (!options->persist || entry->deadline_ms < 0) return SHOAL_ERR_OK;
+    char text[32];
+    shoal_slice argv[5] = {shoal_text("HPERSIST"), call->keys[0].name, shoal_text("FIELDS"),
+                           shoal_text("1"), shoal_element_text(name, text)};
+    shoal_effect_tell(call, argv, 5);
+    return shoal_draft_date(&edit->draft, name, -1);
 }
 
 void shoal_command__hgetex(shoal_call *call)
@@ -193,7 +199,7 @@ static bool allowed(const shoal_call *call, shoal_edit *edit, const field_option
 }
 
 /* Sets one field with the life that the options ask for. */
-static shoal_err set_field(const shoal_call *call, shoal_edit *edit, uint32_t index,
+static shoal_err set_field(shoal_call *call, shoal_edit *edit, uint32_t index,
                            const field_options *options)
 {
     SHOAL_ASSERT(index + 1 < call->argc);
@@ -203,10 +209,15 @@ static shoal_err set_field(const shoal_call *call, shoal_edit *edit, uint32_t in
     if (options->dated && shoal_deadline__past(call, options->at_ms)) {
         /* It would die at once. */
         if (found) (void)shoal_draft_remove(&edit->draft, &entry.name);
+        if (found) shoal_effect__remove_field(call, call->argv[index]);
         return SHOAL_ERR_OK;
     }
     if (options->dated) entry.deadline_ms = options->at_ms;
     if (options->keep && found) entry.deadline_ms = old.deadline_ms;
+    shoal_slice argv[2] = {shoal_text("HSET"), call->keys[0].name};
+    shoal_effect_tell_with(call, argv, 2, (shoal_effect_rest){index, 2});
+    if (entry.deadline_ms >= 0)
+        shoal_effect__date_field(call, call->argv[index], entry.deadline_ms);
     return shoal_draft_put(&edit->draft, &entry, &added);
 }
 
@@ -221,5 +232,9 @@ void shoal_command__hsetex(shoal_call *call)
     shoal_err err = SHOAL_ERR_OK;
     for (uint32_t i = 0; i < options.fields.count && allow && err == SHOAL_ERR_OK; i++)
         err = set_field(call, &edit, options.fields.first + i * 2, &options);
-    if (shoal_edit__finish(call, &edit, err)) shoal_reply_integer(&call->reply, allow);
+    if (shoal_edit__finish(call, &edit, err)) {
+        shoal_reply_integer(&call->reply, allow);
+    } else {
+        shoal_effect_none(call);
+    }
 }

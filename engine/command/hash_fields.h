@@ -21,8 +21,9 @@ bool shoal_fields__parse(shoal_call *call, uint32_t index, const char *complaint
 /* Argument `index` as the wall-clock millisecond of a deadline. False after writing an error. */
 bool shoal_fields__deadline(shoal_call *call, uint32_t index, shoal_deadline_unit unit,
                             int64_t *at_ms);
-/* Gives a field that is there a deadline, < 0 for none; one that has passed removes it. */
-SHOAL_MUST_USE shoal_err shoal_fields__date(const shoal_call *call, shoal_edit *edit,
+/* Gives a field that is there a deadline, < 0 for none; one that has passed removes it. Tells it,
+ * but for none: whoever fails behind this takes that back (shoal_effect_none). */
+SHOAL_MUST_USE shoal_err shoal_fields__date(shoal_call *call, shoal_edit *edit,
                                             const shoal_element *name, int64_t at_ms);
 
 #endif

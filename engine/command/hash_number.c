@@ -5,6 +5,7 @@
  */
 #include "base/assert.h"
 #include "command/collection.h"
+#include "command/effect.h"
 #include "command/extended.h"
 
 /* Sets a field to `value`, in the place of `old` if it was there. */
@@ -63,7 +64,13 @@ static void put_float(shoal_call *call, shoal_edit *edit, bool found, const shoa
     SHOAL_ASSERT(text.failed || digits.size > 0);
     shoal_err err = SHOAL_ERR_NO_MEMORY;
     if (!text.failed) err = set_number(call, edit, found, old, shoal_element_of(digits));
-    if (shoal_edit__finish(call, edit, err)) shoal_reply_bulk(&call->reply, digits);
+    int64_t at_ms = found ? old->deadline_ms : -1;
+    if (shoal_edit__finish(call, edit, err)) {
+        shoal_slice argv[4] = {shoal_text("HSET"), call->keys[0].name, call->argv[2], digits};
+        shoal_effect_tell(call, argv, 4);
+        if (at_ms >= 0) shoal_effect__date_field(call, call->argv[2], at_ms);
+        shoal_reply_bulk(&call->reply, digits);
+    }
     shoal_buffer_free(&text);
 }
 

@@ -4,6 +4,7 @@
  * with one number a field.
  */
 #include "base/assert.h"
+#include "command/effect.h"
 #include "command/hash_fields.h"
 
 /* Answers for one field. */
@@ -54,12 +55,17 @@ bool shoal_fields__deadline(shoal_call *call, uint32_t index, shoal_deadline_uni
     return false;
 }
 
-shoal_err shoal_fields__date(const shoal_call *call, shoal_edit *edit, const shoal_element *name,
+shoal_err shoal_fields__date(shoal_call *call, shoal_edit *edit, const shoal_element *name,
                              int64_t at_ms)
 {
+    char text[32];
+    shoal_slice field = shoal_element_text(name, text);
     SHOAL_ASSERT(at_ms <= SHOAL_TABLE_DEADLINE_MAX);
-    if (at_ms < 0 || !shoal_deadline__past(call, at_ms))
+    if (at_ms < 0 || !shoal_deadline__past(call, at_ms)) {
+        if (at_ms >= 0) shoal_effect__date_field(call, field, at_ms);
         return shoal_draft_date(&edit->draft, name, at_ms);
+    }
+    shoal_effect__remove_field(call, field);
     bool removed = shoal_draft_remove(&edit->draft, name);
     SHOAL_ASSERT(removed);
     return SHOAL_ERR_OK;
@@ -102,7 +108,7 @@ typedef struct demand {
 } demand;
 
 /* Sets the deadline of one field, and the answer. */
-static shoal_err date_field(const shoal_call *call, shoal_edit *edit, uint32_t index,
+static shoal_err date_field(shoal_call *call, shoal_edit *edit, uint32_t index,
                             const demand *wanted, int64_t *answer)
 {
     SHOAL_DEBUG_ASSERT(index < call->argc);
@@ -123,6 +129,7 @@ static void finish(shoal_call *call, shoal_edit *edit, shoal_err err, size_t bef
     shoal_err end = shoal_edit__end(call, edit);
     if (err == SHOAL_ERR_OK) err = end;
     if (err == SHOAL_ERR_OK) return;
+    shoal_effect_none(call);
     call->reply.out->end = before;
     (void)shoal_call__stored(call, err);
 }

@@ -6,6 +6,7 @@
 #include "command/job.h"
 
 #include "base/assert.h"
+#include "command/effect.h"
 #include "command/worker.h"
 
 static void go_on(shoal_errand *errand, shoal_thread *thread, shoal_job_turn turn);
@@ -18,19 +19,38 @@ static void drop(shoal_errand *errand)
     job->drop(job, &errand->origin->env->allocator);
 }
 
+/* A step, and how it ended. */
+typedef struct taken {
+    shoal_job *job;
+    shoal_job_turn turn;
+} taken;
+
+static void take(void *context, shoal_call *call)
+{
+    taken *now = context;
+    SHOAL_DEBUG_ASSERT(call->gated);
+    now->turn = now->job->step(now->job, call);
+}
+
 static void step(shoal_errand *errand, shoal_thread *thread, bool gated)
 {
     SHOAL_ASSERT(errand->job != NULL);
     shoal_call call = shoal_errand__call(errand, thread, &errand->reply);
     call.gated = gated;
     int64_t started_ns = shoal_timing_clock(call.env);
-    shoal_job_turn turn = errand->job->step(errand->job, &call);
+    taken now = {.job = errand->job};
+    if (gated) {
+        shoal_effect__run_step(&call, take, &now);
+    } else {
+        now.turn = now.job->step(now.job, &call);
+    }
     errand->took_ns += shoal_timing_since(call.env, started_ns);
     /* Who waits for it waits for what it waits for. */
-    if (turn == SHOAL_JOB_LATER && errand->job->at_us > call.now.mono_us)
-        errand->took_ns += (errand->job->at_us - call.now.mono_us) * 1000;
+    if (now.turn == SHOAL_JOB_LATER && now.job->at_us > call.now.mono_us)
+        errand->took_ns += (now.job->at_us - call.now.mono_us) * 1000;
+    if (call.logged != 0) errand->logged = call.logged;
     SHOAL_ASSERT(call.job == NULL);
-    go_on(errand, thread, turn);
+    go_on(errand, thread, now.turn);
 }
 
 static void step_here(shoal_op *op, void *runner)

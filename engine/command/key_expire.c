@@ -4,6 +4,7 @@
  */
 #include "base/assert.h"
 #include "command/deadline.h"
+#include "command/effect.h"
 #include "command/handlers.h"
 
 /* ---- EXPIRE ---- */
@@ -86,9 +87,12 @@ void shoal_command__expire(shoal_call *call)
     }
     if (shoal_deadline__past(call, at_ms)) {
         shoal_store_remove_locked(call->thread, &call->keys[0]);
+        shoal_effect__del(call, 0, shoal_call__settings(call)->lazy_expire);
     } else {
         shoal_err err = shoal_store_expire_locked(call->thread, &call->keys[0], at_ms);
         if (!shoal_call__stored(call, err)) return;
+        if (call->command->id != SHOAL_COMMAND_PEXPIREAT)
+            shoal_effect__expire(call, at_ms, (shoal_effect_rest){3, call->argc - 3});
     }
     shoal_reply_integer(&call->reply, 1);
 }

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "command/block.h"
+#include "command/effect.h"
 #include "command/list.h"
 
 /* An element that goes around in one list is copied aside; up to so many bytes on the stack. */
@@ -150,6 +151,22 @@ static void move_now(shoal_call *call, direction way)
     }
 }
 
+/* Moves, and tells it as a command that does not wait. */
+static void move_and_tell(shoal_call *call, shoal_lists__target *from, direction way)
+{
+    shoal_slice argv[5] = {shoal_text("RPOPLPUSH"), call->argv[1], call->argv[2]};
+    uint64_t before = shoal_thread_changes(call->thread);
+    bool ends = call->command->id == SHOAL_COMMAND_BLMOVE;
+    SHOAL_ASSERT(ends || call->command->id == SHOAL_COMMAND_BRPOPLPUSH);
+    if (ends) {
+        argv[0] = shoal_text("LMOVE");
+        argv[3] = call->argv[3];
+        argv[4] = call->argv[4];
+    }
+    move(call, from, way);
+    if (shoal_thread_changes(call->thread) != before) shoal_effect_tell(call, argv, ends ? 5 : 3);
+}
+
 /* With a time to wait at argument `index`. */
 static void move_or_wait(shoal_call *call, direction way, uint32_t index)
 {
@@ -161,7 +178,7 @@ static void move_or_wait(shoal_call *call, direction way, uint32_t index)
         shoal_lists__target from;
         if (!shoal_lists__find(call, 0, &from)) return;
         if (from.count > 0) {
-            move(call, &from, way);
+            move_and_tell(call, &from, way);
             return;
         }
     }
@@ -215,6 +232,7 @@ static void pop_or_wait(shoal_call *call, shoal_list_end end)
         shoal_reply_bulk(&call->reply, target.key->name);
         shoal_lists__tell(call, &target, end, 1);
         shoal_lists__end_pop(call, &target, end, 1);
+        shoal_effect__pop(call, end == SHOAL_LIST_HEAD ? "LPOP" : "RPOP", key, 0);
         return;
     }
     shoal_call__block(call, (shoal_wish){SHOAL_TYPE_LIST, call->key_count, deadline_us});
@@ -288,6 +306,7 @@ static bool pop_many(shoal_call *call, uint32_t key, const pop_options *many)
     shoal_reply_array(&call->reply, here);
     shoal_lists__tell(call, &target, many->end, here);
     shoal_lists__end_pop(call, &target, many->end, here);
+    shoal_effect__pop(call, many->end == SHOAL_LIST_HEAD ? "LPOP" : "RPOP", key, here);
     return true;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "base/assert.h"
 #include "command/collection.h"
+#include "command/effect.h"
 
 static void write_member(void *context, const shoal_table_entry *entry)
 {
@@ -81,6 +82,10 @@ static void pop(shoal_call *call, shoal_draft *draft)
         memcpy(bytes, entry.name.bytes.data, entry.name.bytes.size);
         entry.name.bytes.data = bytes;
     }
+    char text[32];
+    shoal_slice argv[3] = {shoal_text("SREM"), call->keys[0].name,
+                           shoal_element_text(&entry.name, text)};
+    shoal_effect_tell(call, argv, 3);
     bool removed = shoal_draft_remove(draft, &entry.name);
     SHOAL_ASSERT(removed);
 }
@@ -94,6 +99,7 @@ static void pop_all(shoal_call *call, const shoal_members *set)
     while (shoal_members_next(set, &place, &entry)) shoal_reply__element(&call->reply, &entry.name);
     bool removed = shoal_store_remove_locked(call->thread, &call->keys[0]);
     SHOAL_ASSERT(removed);
+    shoal_effect__del(call, 0, false);
 }
 
 static bool parse_pop(shoal_call *call, uint64_t *count)
@@ -142,6 +148,7 @@ void shoal_command__spop(shoal_call *call)
     shoal_err err = shoal_edit__end(call, &edit);
     if (err == SHOAL_ERR_OK) return;
     /* Nothing was taken out after all. */
+    shoal_effect_none(call);
     call->reply.out->end = before;
     (void)shoal_call__stored(call, err);
 }

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/sort.h"
+#include "command/effect.h"
 #include "command/list.h"
 #include "command/sort.h"
 

@@ -5,6 +5,7 @@
  * string_number.c, several keys in string_many.c.
  */
 #include "base/assert.h"
+#include "command/effect.h"
 #include "command/handlers.h"
 
 void shoal_command__get(shoal_call *call)
@@ -42,7 +43,9 @@ void shoal_command__getset(shoal_call *call)
     /* The old item stays readable until the batch ends, so the reply may come second. */
     shoal_err err = shoal_store_put_locked(call->thread, &call->keys[0], call->argv[2], -1);
     SHOAL_ASSERT(call->argc == 3);
-    if (shoal_call__stored(call, err)) shoal_call__reply_string(call, item);
+    if (!shoal_call__stored(call, err)) return;
+    shoal_effect__set(call, 0, call->argv[2], -1);
+    shoal_call__reply_string(call, item);
 }
 
 void shoal_command__getdel(shoal_call *call)
@@ -52,5 +55,6 @@ void shoal_command__getdel(shoal_call *call)
     if (!shoal_call__find_string(call, 0, &item)) return;
     shoal_thread_count_lookup(call->thread, item != NULL);
     shoal_call__reply_string(call, item);
-    if (item != NULL) shoal_store_remove_locked(call->thread, &call->keys[0]);
+    if (item != NULL && shoal_store_remove_locked(call->thread, &call->keys[0]))
+        shoal_effect__del(call, 0, shoal_call__settings(call)->lazy_user_del);
 }

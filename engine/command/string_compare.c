@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "command/condition.h"
+#include "command/effect.h"
 
 shoal_condition shoal_condition__word(shoal_slice word)
 {
@@ -74,7 +75,8 @@ static void remove_if(shoal_call *call, const shoal_item *item, shoal_condition 
     SHOAL_ASSERT(item == NULL || shoal_item_type(item) == SHOAL_TYPE_STRING);
     bool holds = false;
     if (item != NULL && !shoal_condition__check(call, item, condition, operand, &holds)) return;
-    if (holds) shoal_store_remove_locked(call->thread, &call->keys[0]);
+    if (holds && shoal_store_remove_locked(call->thread, &call->keys[0]))
+        shoal_effect__del(call, 0, shoal_call__settings(call)->lazy_user_del);
     shoal_reply_integer(&call->reply, holds);
 }
 
@@ -91,6 +93,7 @@ void shoal_command__delex(shoal_call *call)
     SHOAL_ASSERT(call->argc >= 2);
     if (call->argc == 2) {
         bool removed = shoal_store_remove_locked(call->thread, &call->keys[0]);
+        if (removed) shoal_effect__del(call, 0, shoal_call__settings(call)->lazy_user_del);
         shoal_reply_integer(&call->reply, removed);
         return;
     }

@@ -6,6 +6,7 @@
  */
 #include "base/assert.h"
 #include "command/deadline.h"
+#include "command/effect.h"
 #include "store/places.h"
 
 void shoal_command__mget(shoal_call *call)
@@ -121,8 +122,26 @@ static bool parse_msetex(shoal_call *call, many_options *options)
 static void remove_all(shoal_call *call)
 {
     SHOAL_ASSERT(call->key_count > 0);
-    for (uint32_t i = 0; i < call->key_count; i++)
-        shoal_store_remove_locked(call->thread, &call->keys[i]);
+    call->effect = SHOAL_EFFECT__NONE;
+    for (uint32_t i = 0; i < call->key_count; i++) {
+        if (shoal_store_remove_locked(call->thread, &call->keys[i]))
+            shoal_effect__del(call, i, false);
+    }
+}
+
+/* Tells an MSETEX in words that Redis knows. */
+static void tell_all(shoal_call *call, const many_options *options, int64_t at_ms)
+{
+    SHOAL_ASSERT(!(options->keep_ttl && at_ms >= 0));
+    for (uint32_t i = 0; i < call->key_count; i++) {
+        shoal_slice value = call->argv[3 + 2 * i];
+        shoal_slice argv[4] = {shoal_text("SET"), call->keys[i].name, value, shoal_text("KEEPTTL")};
+        if (options->keep_ttl) {
+            shoal_effect_tell(call, argv, 4);
+        } else {
+            shoal_effect__set(call, i, value, at_ms);
+        }
+    }
 }
 
 void shoal_command__msetex(shoal_call *call)
@@ -150,6 +169,8 @@ void shoal_command__msetex(shoal_call *call)
         remove_all(call);
     } else if (!shoal_call__stored(call, shoal_store_put_many_locked(call->thread, &pairs))) {
         return;
+    } else {
+        tell_all(call, &options, at_ms);
     }
     shoal_reply_integer(&call->reply, 1);
 }

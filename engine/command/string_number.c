@@ -3,6 +3,7 @@
  * command/string_number.c - strings that are numbers: INCR, DECR, INCRBY, DECRBY, INCRBYFLOAT.
  */
 #include "base/assert.h"
+#include "command/effect.h"
 #include "command/extended.h"
 #include "command/handlers.h"
 
@@ -63,7 +64,12 @@ static void put_float(shoal_call *call, shoal_extended sum, int64_t at_ms)
     shoal_err err = SHOAL_ERR_NO_MEMORY;
     if (!text.failed)
         err = shoal_store_put_text_locked(call->thread, &call->keys[0], digits, at_ms);
-    if (shoal_call__stored(call, err)) shoal_reply_bulk(&call->reply, digits);
+    if (shoal_call__stored(call, err)) {
+        shoal_slice argv[4] = {shoal_text("SET"), call->keys[0].name, digits,
+                               shoal_text("KEEPTTL")};
+        shoal_effect_tell(call, argv, 4);
+        shoal_reply_bulk(&call->reply, digits);
+    }
     shoal_buffer_free(&text);
 }
 

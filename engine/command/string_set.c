@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "command/condition.h"
 #include "command/deadline.h"
+#include "command/effect.h"
 #include "command/handlers.h"
 
 /* The options of SET and GETEX. Zero: none. */
@@ -81,15 +82,44 @@ static bool parse_set(shoal_call *call, set_options *options)
     return true;
 }
 
-/* Puts `value`; a deadline that has passed leaves no key. */
+/* Puts `value` and tells it; a deadline that has passed leaves no key. */
 static shoal_err put_until(shoal_call *call, shoal_slice value, int64_t at_ms)
 {
     SHOAL_DEBUG_ASSERT(call->key_count == 1);
     if (at_ms >= 0 && shoal_deadline__past(call, at_ms)) {
-        shoal_store_remove_locked(call->thread, &call->keys[0]);
+        if (shoal_store_remove_locked(call->thread, &call->keys[0]))
+            shoal_effect__del(call, 0, false);
         return 0;
     }
-    return shoal_store_put_locked(call->thread, &call->keys[0], value, at_ms);
+    shoal_err err = shoal_store_put_locked(call->thread, &call->keys[0], value, at_ms);
+    if (err == 0 && at_ms >= 0) shoal_effect__set(call, 0, value, at_ms);
+    return err;
+}
+
+/* Tells a SET without a deadline of its own as Redis does: without GET. A condition that Redis does
+ * not know has been met. */
+static void tell_set(shoal_call *call, const set_options *options)
+{
+    SHOAL_ASSERT(options->ttl_index == 0);
+    if (!options->get && options->condition == SHOAL_CONDITION__NONE) return;
+    shoal_slice argv[6] = {call->argv[0], call->argv[1], call->argv[2]};
+    uint32_t argc = 3;
+    if (options->if_absent) argv[argc++] = shoal_text("nx");
+    if (options->if_present) argv[argc++] = shoal_text("xx");
+    if (options->keep_ttl) argv[argc++] = shoal_text("keepttl");
+    shoal_effect_tell(call, argv, argc);
+}
+
+/* As put_until, for a SET that is allowed. */
+static shoal_err put_with(shoal_call *call, const set_options *options, int64_t at_ms,
+                          const shoal_item *item)
+{
+    SHOAL_DEBUG_ASSERT(call->argc > 3);
+    if (options->ttl_index != 0) return put_until(call, call->argv[2], at_ms);
+    if (options->keep_ttl && item != NULL) at_ms = shoal_item_expires_ms(item);
+    shoal_err err = shoal_store_put_locked(call->thread, &call->keys[0], call->argv[2], at_ms);
+    if (err == 0) tell_set(call, options);
+    return err;
 }
 
 static void set_with(shoal_call *call, const set_options *options)
@@ -114,10 +144,7 @@ static void set_with(shoal_call *call, const set_options *options)
         !shoal_condition__check(call, item, options->condition, call->argv[options->operand_index],
                                 &allowed))
         return;
-    if (allowed) {
-        if (options->keep_ttl && item != NULL) at_ms = shoal_item_expires_ms(item);
-        if (!shoal_call__stored(call, put_until(call, call->argv[2], at_ms))) return;
-    }
+    if (allowed && !shoal_call__stored(call, put_with(call, options, at_ms, item))) return;
     if (options->get) {
         shoal_call__reply_string(call, item);
     } else if (allowed) {
@@ -184,9 +211,15 @@ void shoal_command__getex(shoal_call *call)
 
     if (at_ms >= 0 && shoal_deadline__past(call, at_ms)) {
         shoal_store_remove_locked(call->thread, &call->keys[0]);
+        shoal_effect__del(call, 0, shoal_call__settings(call)->lazy_expire);
     } else if (at_ms >= 0 || (options.persist && shoal_item_expires_ms(item) >= 0)) {
         shoal_err err = shoal_store_expire_locked(call->thread, &call->keys[0], at_ms);
         if (!shoal_call__stored(call, err)) return;
+        if (at_ms >= 0) {
+            shoal_effect__expire(call, at_ms, (shoal_effect_rest){0, 0});
+        } else {
+            shoal_effect_tell(call, (shoal_slice[]){shoal_text("PERSIST"), call->keys[0].name}, 2);
+        }
     }
     shoal_call__reply_string(call, item);
 }

@@ -5,6 +5,7 @@
  */
 #include "base/assert.h"
 #include "command/block.h"
+#include "command/effect.h"
 #include "command/zset.h"
 
 /* How many, from which end, and how they are answered. */
@@ -52,6 +53,9 @@ static void pop(shoal_call *call, shoal_zset_change *change, const pop_plan *pla
     bool stored = shoal_zset_change__finish(call, change, 0);
     SHOAL_ASSERT(stored || !in_place);
     if (stored && !in_place) reply_popped(call, change, plan, ranks);
+    if (stored && plan->named)
+        shoal_effect__pop(call, plan->highest ? "ZPOPMAX" : "ZPOPMIN", change->key,
+                          plan->one ? 0 : count);
 }
 
 /* ZPOPMIN and ZPOPMAX. */

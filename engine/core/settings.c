@@ -46,6 +46,8 @@ static shoal_settings read_settings(const shoal_config *config)
         .zset_member_size_max = (uint64_t)member,
         .list_node_max = shoal_config__number(config, SHOAL_DIRECTIVE_LIST_MAX_LISTPACK_SIZE),
         .lazy_user_del = shoal_config__number(config, SHOAL_DIRECTIVE_LAZYFREE_LAZY_USER_DEL) != 0,
+        .lazy_expire = shoal_config__number(config, SHOAL_DIRECTIVE_LAZYFREE_LAZY_EXPIRE) != 0,
+        .lazy_eviction = shoal_config__number(config, SHOAL_DIRECTIVE_LAZYFREE_LAZY_EVICTION) != 0,
         .lazy_user_flush =
             shoal_config__number(config, SHOAL_DIRECTIVE_LAZYFREE_LAZY_USER_FLUSH) != 0,
         .timed = slow_us >= 0 || late_ms > 0 || tracking,
@@ -65,6 +67,7 @@ static bool same_settings(const shoal_settings *a, const shoal_settings *b)
            a->bulk_size_max == b->bulk_size_max && a->query_size_max == b->query_size_max &&
            a->clients_max == b->clients_max && a->databases == b->databases &&
            a->timeout_s == b->timeout_s && a->protected_mode == b->protected_mode &&
+           a->lazy_expire == b->lazy_expire && a->lazy_eviction == b->lazy_eviction &&
            a->lazy_user_del == b->lazy_user_del && a->lazy_user_flush == b->lazy_user_flush &&
            a->protected_bound == b->protected_bound && a->cluster == b->cluster &&
            a->hash_entries_max == b->hash_entries_max &&

@@ -328,6 +328,12 @@ uint64_t shoal_log_first(const shoal_log *log)
     return shoal_load_relaxed(&log->first);
 }
 
+void shoal_log_tear(shoal_log *log)
+{
+    SHOAL_ASSERT(log->writer_count > 0);
+    shoal_store_relaxed(&log->torn, true);
+}
+
 bool shoal_log_torn(const shoal_log *log)
 {
     SHOAL_DEBUG_ASSERT(log->writer_count > 0);

@@ -75,6 +75,8 @@ uint64_t shoal_log_first(const shoal_log *log);
 /* An effect has been lost: files and replicas that are fed from here lack it, until they begin
  * again from a snapshot. Any thread. */
 bool shoal_log_torn(const shoal_log *log);
+/* An effect could not be made, for want of memory: the log is torn. Any thread. */
+void shoal_log_tear(shoal_log *log);
 /* Begins again, empty, at `offset`, and whole. Only in a moment of the store or while nobody wants
  * it; readers stand at `offset` afterwards. The bytes before are gone, unless `keep` and `offset` is
  * where the log ends. */

@@ -47,17 +47,17 @@ shoal_cache_options shoal_cache_options_default(void)
 }
 
 /* Shows what goes to the embedder. */
-static void show_gone(void *context, shoal_thread *thread, const shoal_item *item,
-                      shoal_change change)
+static void show_gone(void *context, shoal_thread *thread, const shoal_departure *departure)
 {
+    shoal_change change = departure->change;
     SHOAL_ASSERT(change == SHOAL_CHANGE_EXPIRED || change == SHOAL_CHANGE_EVICTED);
     SHOAL_DEBUG_ASSERT(thread != NULL);
     (void)thread;
     const shoal_cache *cache = context;
     shoal_cache_value value;
-    shoal_cache__describe(item, &value);
+    shoal_cache__describe(departure->item, &value);
     bool expired = change == SHOAL_CHANGE_EXPIRED;
-    cache->gone(cache->gone_context, shoal_item_name(item), &value,
+    cache->gone(cache->gone_context, shoal_item_name(departure->item), &value,
                 expired ? SHOAL_CACHE_EXPIRED : SHOAL_CACHE_EVICTED);
 }
 

@@ -46,13 +46,29 @@ void shoal_store_set_departures(shoal_store *store, const shoal_departures *depa
     store->departures = *departures;
 }
 
-void shoal_change__gone(shoal_thread *thread, const shoal_item *item, shoal_change change)
+void shoal_change__gone(shoal_thread *thread, shoal_departure departure)
 {
-    SHOAL_DEBUG_ASSERT(change == SHOAL_CHANGE_EXPIRED || change == SHOAL_CHANGE_EVICTED);
+    SHOAL_DEBUG_ASSERT(departure.change == SHOAL_CHANGE_EXPIRED ||
+                       departure.change == SHOAL_CHANGE_EVICTED);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     const shoal_departures *departures = &thread->store->departures;
-    if (UNLIKELY(departures->gone != NULL))
-        departures->gone(departures->context, thread, item, change);
+    departure.alone = thread->taken > 0;
+    if (departures->gone != NULL) departures->gone(departures->context, thread, &departure);
+}
+
+void shoal_store_keep_expired(shoal_store *store, bool keep)
+{
+    SHOAL_ASSERT(store->threads != NULL);
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    shoal_store_relaxed(&store->keeps_expired, keep);
+}
+
+void shoal_thread_follow(shoal_thread *thread, bool follow)
+{
+    SHOAL_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
+    thread->follows = follow;
+    thread->judged_ms = follow ? INT64_MIN : thread->now_ms;
 }
 
 void shoal_store_interest_add_locked(shoal_thread *thread, shoal_interest *interest)

@@ -36,11 +36,20 @@ shoal_interest *shoal_store_interests_locked(shoal_thread *thread, uint32_t plac
 /* Takes it back. Under the same gate. */
 void shoal_store_interest_remove_locked(shoal_thread *thread, shoal_interest *interest);
 
-/* Someone who wants to see every item that goes because its time has come, or to make room. */
+/* An item that goes because its time has come, or to make room. */
+typedef struct shoal_departure {
+    const shoal_item *item; /* the key is gone, the item still whole */
+    uint32_t place;
+    shoal_change change; /* EXPIRED or EVICTED */
+    bool replaced; /* another item of that name has come already, and is the change that counts */
+    bool alone;    /* its gate was taken for this, and is let go at once: it is none of those of an
+                   operation that may be under way on the thread */
+} shoal_departure;
+
+/* Someone who wants to see every one of them. */
 typedef struct shoal_departures {
-    /* Called under the gate, when the key is gone and its item still whole; `change` is EXPIRED or
-     * EVICTED. It must not change keys. NULL: nobody. */
-    void (*gone)(void *context, shoal_thread *thread, const shoal_item *item, shoal_change change);
+    /* Called under the gate. It must not change keys. NULL: nobody. */
+    void (*gone)(void *context, shoal_thread *thread, const shoal_departure *departure);
     void *context;
 } shoal_departures;
 
@@ -50,6 +59,15 @@ void shoal_store_set_departures(shoal_store *store, const shoal_departures *depa
 /* Changes of keys that this thread has made so far: a command that leaves it as it was has changed
  * nothing. */
 uint64_t shoal_thread_changes(const shoal_thread *thread);
+/* True from the moment on in which the node keeps a copy of what another one says: keys whose time
+ * has come are absent to readers, but stay until that other one says that they are gone. Any
+ * thread. */
+void shoal_store_keep_expired(shoal_store *store, bool keep);
+/* While a thread follows, for what it does no key's time has come, and there is room whatever the
+ * limits say: it does what another node, or this one at another time, has done. Between two
+ * operations, or within one. */
+void shoal_thread_follow(shoal_thread *thread, bool follow);
+
 /* Changes of keys of a place since the store was made. Any thread. */
 uint64_t shoal_store_changes_slot(const shoal_store *store, uint32_t place);
 

@@ -132,6 +132,7 @@ void shoal_store_reap(shoal_thread *thread, const shoal_key *key)
     SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
     if (LIKELY(!thread->met_expired)) return;
     thread->met_expired = false;
+    if (shoal_load_relaxed(&thread->store->keeps_expired)) return;
     if (!shoal_gate__take(thread, key->place)) return;
     (void)shoal_store_get_locked(thread, key);
     shoal_gate__release(thread, key->place);
@@ -421,6 +422,7 @@ static int64_t sweep_wait(const shoal_thread *thread)
     SHOAL_DEBUG_ASSERT(thread->now.wall_us >= 0);
     const shoal_store *store = thread->store;
     if (!shoal_load_relaxed(&store->active_expire)) return INT64_MAX;
+    if (shoal_load_relaxed(&store->keeps_expired)) return INT64_MAX;
     if (thread->sweep.pending != 0 || shoal_load_relaxed(&store->sweep_next) != 0) return SOON_US;
     int64_t due_ms = shoal_load_relaxed(&store->sweep_due_ms);
     if (due_ms == INT64_MAX) return INT64_MAX;
@@ -441,7 +443,8 @@ int64_t shoal_store_maintain(shoal_thread *thread, uint32_t budget_us)
     SHOAL_DEBUG_ASSERT(thread->now_ms >= 0);
     SHOAL_ASSERT(thread->stamp != 0);
     shoal_limbo__collect(thread, budget_us * PIECES_PER_US);
-    if (shoal_load_relaxed(&thread->store->active_expire)) {
+    if (shoal_load_relaxed(&thread->store->active_expire) &&
+        !shoal_load_relaxed(&thread->store->keeps_expired)) {
         sweep(thread, (int64_t)budget_us * UNITS_PER_US);
     }
     bool presses = shoal_limits__maintain(thread, (int64_t)budget_us * EVICT_UNITS_PER_US);

@@ -118,12 +118,14 @@ typedef struct shoal_defrag_hand {
 struct shoal_thread {
     _Alignas(SHOAL_SHARING_SIZE) shoal_store *store;
     shoal_time now;
-    int64_t now_ms;   /* of the wall clock */
-    uint64_t stamp;   /* of what is retired now; 0 while outside */
-    uint64_t batches; /* entered so far */
+    int64_t now_ms;    /* of the wall clock */
+    int64_t judged_ms; /* by which an item's time has come: now_ms, or while it follows never */
+    uint64_t stamp;    /* of what is retired now; 0 while outside */
+    uint64_t batches;  /* entered so far */
     uint32_t index;
     bool alone;       /* the only thread of the store: no locked instructions */
     bool draining;    /* a frame below runs granted operations */
+    bool follows;     /* see shoal_thread_follow */
     bool met_expired; /* a read has found an item whose time had come; see shoal_store_reap */
     shoal_gate_op *granted_first, *granted_last; /* were given a gate, wait to go on */
     uint32_t grants_left;                        /* of them, how many this batch may still run */
@@ -208,6 +210,7 @@ struct shoal_store {
     /* writer: control actor, acq_rel. readers: any, acquire. pair: route.publish */
     _Atomic(const shoal_route *) route;
     _Atomic bool active_expire; /* any thread, relaxed */
+    _Atomic bool keeps_expired; /* any thread, relaxed: see shoal_store_keep_expired */
     shoal_epoch epoch;
     shoal_departures departures; /* constant while threads run */
     /* The cut that is being taken, or NULL. writer: who takes it, acq_rel. readers: who runs an
@@ -374,7 +377,7 @@ void shoal_cut__free(shoal_thread *thread, shoal_cut *cut);
 /* ---- change.c: under the gate of the place ---- */
 
 /* Shows an item that goes by itself to who wants to see it. */
-void shoal_change__gone(shoal_thread *thread, const shoal_item *item, shoal_change change);
+void shoal_change__gone(shoal_thread *thread, shoal_departure departure);
 /* Counts a change of a key, and tells who watches it. */
 void shoal_change__note(shoal_thread *thread, const shoal_key *key, shoal_change change);
 /* The same for all keys of a place at once. */

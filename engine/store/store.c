@@ -198,6 +198,7 @@ void shoal_thread_enter(shoal_thread *thread, shoal_time now)
     shoal_time before = thread->now;
     thread->now = now;
     thread->now_ms = shoal_time_wall_ms(now);
+    thread->judged_ms = thread->follows ? INT64_MIN : thread->now_ms;
     thread->batches++;
     thread->stamp =
         thread->alone ? thread->batches : shoal_epoch_enter(&thread->store->epoch, thread->index);
@@ -376,7 +377,7 @@ static inline const shoal_item *look(shoal_thread *thread, const shoal_key *key,
     if (bucket == NULL) return NULL;
     const shoal_item *item = shoal_table__find(bucket, tag, key->name, age);
     if (item == NULL) return NULL;
-    if (LIKELY(!shoal_item__is_expired(item, thread->now_ms))) return item;
+    if (LIKELY(!shoal_item__is_expired(item, thread->judged_ms))) return item;
     thread->met_expired = true;
     return NULL;
 }

@@ -73,7 +73,7 @@ static bool exists(const shoal_thread *thread, shoal_key key, uint32_t place)
     shoal_spot spot;
     shoal_leaf leaf = shoal_table__leaf(thread->store, &key);
     const shoal_item *item = shoal_table__locate(&leaf, &key, &spot);
-    return item != NULL && !shoal_item__is_expired(item, thread->now_ms);
+    return item != NULL && !shoal_item__is_expired(item, thread->judged_ms);
 }
 
 /* Tells who watches a key of `place` that is here now and alive, or was and is now in `other`. */

@@ -94,7 +94,7 @@ void shoal_walk__visit(const shoal_thread *thread, const shoal_stretch *stretch,
             entry = shoal_load_acquire(&bucket->entries[i]); /* pair: bucket.entry */
             if (!shoal_entry__is_item(entry)) continue;
             const shoal_item *item = shoal_entry__pointer(entry);
-            if (shoal_item__is_expired(item, thread->now_ms)) continue;
+            if (shoal_item__is_expired(item, thread->judged_ms)) continue;
             if (is_behind(thread->store, stretch, position, entry)) visit(context, item);
         }
         bucket = shoal_entry__is_chain(entry) ? shoal_entry__pointer(entry) : NULL;

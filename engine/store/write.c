@@ -138,7 +138,7 @@ static void drop(shoal_thread *thread, const shoal_key *key, const shoal_found *
     shoal_evict__count(thread, shoal_load_relaxed(age), -1);
     shoal_table__remove(thread, key, &found->leaf, &found->spot);
     if (change == SHOAL_CHANGE_EXPIRED || change == SHOAL_CHANGE_EVICTED)
-        shoal_change__gone(thread, item, change);
+        shoal_change__gone(thread, (shoal_departure){item, key->place, change, false, false});
     retire_item(thread, key->place, item, kept);
     count_volatile(thread, key->place, is_volatile(item) ? -1 : 0);
     count_keys(thread, key->place, -1);
@@ -161,8 +161,8 @@ static const shoal_item *locate_live(shoal_thread *thread, const shoal_key *key,
     SHOAL_DEBUG_ASSERT(thread->now_ms >= 0);
     check_gate(thread, key->place);
     const shoal_item *item = locate(thread, key, found);
-    if (item == NULL || !shoal_item__is_expired(item, thread->now_ms)) return item;
-    if (shoal_limbo__reserve(thread, 1))
+    if (item == NULL || !shoal_item__is_expired(item, thread->judged_ms)) return item;
+    if (!shoal_load_relaxed(&thread->store->keeps_expired) && shoal_limbo__reserve(thread, 1))
         shoal_store__drop(thread, key, found, SHOAL_CHANGE_EXPIRED);
     return NULL;
 }
@@ -198,8 +198,9 @@ static void replace(shoal_thread *thread, const shoal_key *key, const shoal_spot
     /* pair: bucket.entry */
     shoal_store_release(at, shoal_entry__make(shoal_entry__tag(entry), item));
     /* Nobody has met it since its time came. */
-    if (UNLIKELY(shoal_item__is_expired(before, thread->now_ms)))
-        shoal_change__gone(thread, before, SHOAL_CHANGE_EXPIRED);
+    if (UNLIKELY(shoal_item__is_expired(before, thread->judged_ms)))
+        shoal_change__gone(thread, (shoal_departure){before, key->place, SHOAL_CHANGE_EXPIRED, true,
+                                                     false});
     retire_item(thread, key->place, before, shoal_item__object(item));
     shoal_evict__replace(thread, key, &spot->bucket->ages[spot->index], before, item);
     count_volatile(thread, key->place, is_volatile(item) - is_volatile(before));
@@ -211,7 +212,7 @@ static bool room_for(shoal_thread *thread, const shoal_item_plan *plan, const sh
 {
     SHOAL_DEBUG_ASSERT(plan->value.count > 0);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
-    if (plan->moves || thread->account.bytes != 0) return true;
+    if (plan->moves || thread->account.bytes != 0 || thread->follows) return true;
     int64_t bytes = (int64_t)(plan->name.size + ITEM_OVERHEAD_MAX);
     for (uint32_t i = 0; i < plan->value.count; i++) bytes += (int64_t)plan->value.parts[i].size;
     if (before != NULL) bytes -= (int64_t)shoal_item_memory(thread->store, before);

@@ -133,6 +133,7 @@ static bool room_for(shoal_thread *thread, const shoal_put_many *what)
 {
     SHOAL_DEBUG_ASSERT(what->count > 0);
     SHOAL_DEBUG_ASSERT(what->value_step > 0 || what->count == 1);
+    if (thread->follows) return true;
     shoal_amounts need = {{0, what->count}};
     for (uint32_t i = 0; i < what->count; i++) {
         size_t size = what->keys[i].name.size + what->values[(size_t)i * what->value_step].size;

@@ -70,6 +70,8 @@ bool shoal_members_choose(const shoal_members *members, const shoal_members_choi
 
 /* The earliest deadline of a field of a hash, in wall-clock milliseconds, or -1. */
 int64_t shoal_hash_deadline(const shoal_object *hash);
+/* True and the field whose deadline is the earliest, when that is at most `now_ms`. */
+bool shoal_hash_due(const shoal_object *hash, int64_t now_ms, shoal_table_entry *entry);
 /* Drops fields whose deadline is at most `now_ms`, at most `*budget`, and takes what it used from
  * `*budget`. True when something is left: else the owner removes the key. The account must be
  * settled behind it (shoal_store_changed_locked). */

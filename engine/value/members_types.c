@@ -89,6 +89,12 @@ int64_t shoal_hash_deadline(const shoal_object *hash)
     return shoal_table_deadline((const shoal_table *)hash);
 }
 
+bool shoal_hash_due(const shoal_object *hash, int64_t now_ms, shoal_table_entry *entry)
+{
+    SHOAL_ASSERT(hash->type == SHOAL_TYPE_HASH);
+    return shoal_table_due((const shoal_table *)hash, now_ms, entry);
+}
+
 bool shoal_hash_expire_some(shoal_object *hash, shoal_account *account, int64_t now_ms,
                             uint32_t *budget)
 {

@@ -255,6 +255,17 @@ static spot locate_deadline(const shoal_table *table, shoal_deadline deadline)
     return at;
 }
 
+bool shoal_table_due(const shoal_table *table, int64_t now_ms, shoal_table_entry *entry)
+{
+    shoal_deadline first;
+    SHOAL_DEBUG_ASSERT(table->pages > 0);
+    if (!shoal_deadlines_first(table->deadlines, &first) || first.at_ms > now_ms) return false;
+    spot at = locate_deadline(table, first);
+    const shoal_page *page = *shoal_table__page_at(table, at.page);
+    shoal_cell__read(shoal_page__slice(page, at.index), true, entry);
+    return true;
+}
+
 uint64_t shoal_table_expire_some(shoal_table *table, shoal_account *account, int64_t now_ms,
                                  uint32_t *budget)
 {

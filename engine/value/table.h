@@ -67,6 +67,8 @@ bool shoal_table_remove(shoal_table *table, shoal_account *account, const shoal_
 uint64_t shoal_table_expired(const shoal_table *table, int64_t now_ms);
 /* The earliest deadline, or -1 without any. */
 int64_t shoal_table_deadline(const shoal_table *table);
+/* True and the entry that has the earliest deadline, when that is at most `now_ms`. */
+bool shoal_table_due(const shoal_table *table, int64_t now_ms, shoal_table_entry *entry);
 /* Drops entries whose deadline is at most `now_ms`, in their order, at most `*budget` of them, and
  * takes what it used from `*budget`. Returns how many. */
 uint64_t shoal_table_expire_some(shoal_table *table, shoal_account *account, int64_t now_ms,

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * persist/aof_append.h. Claims:
+ *   A1  One at a time appends. `comers` is raised by each who comes; only who found 0 has the turn,
+ *       and it is 0 again only by him, with an exchange that finds what he has last seen.
+ *   A2  Nothing stays behind. Who comes and finds the turn taken has raised `comers`: its holder
+ *       looks at the log and at the request again before his exchange can succeed, and sees what
+ *       the comer had committed before.
+ *   A3  Replies follow the bytes: `released` moves on behind the append.
+ */
+#include "persist/aof_append.h"
+
+#include "base/assert.h"
+#include "command/hold.h"
+#include "persist/aof_reader.h"
+
+enum { ASKED_NOTHING, ASKED, ANSWERED };
+
+void shoal_appender_make(shoal_appender *appender, shoal_env *env, shoal_log *log,
+                         shoal_log_reader *reader)
+{
+    SHOAL_ASSERT(env->host != NULL);
+    SHOAL_ASSERT(log != NULL && reader != NULL);
+    appender->host = env->host;
+    appender->env = env;
+    appender->log = log;
+    appender->reader = reader;
+    appender->stamp = shoal_buffer_make(&env->allocator);
+}
+
+void shoal_appender_free(shoal_appender *appender)
+{
+    SHOAL_ASSERT(shoal_load_relaxed(&appender->comers) == 0);
+    SHOAL_ASSERT(!appender->on);
+    shoal_buffer_free(&appender->stamp);
+}
+
+uint64_t shoal_appender_written(const shoal_appender *appender)
+{
+    SHOAL_DEBUG_ASSERT(appender->log != NULL);
+    return shoal_load_acquire(&appender->written); /* pair: appender.written */
+}
+
+/* ---- with the turn ---- */
+
+/* Replies may go as far as the policy lets them. With `always` that is the control actor's to say. */
+static void release(shoal_appender *appender)
+{
+    SHOAL_DEBUG_ASSERT(appender->on);
+    uint64_t at = appender->place.at;
+    if (shoal_load_relaxed(&appender->always)) return;
+    if (shoal_load_relaxed(&appender->lenient)) at = SHOAL_RELEASED_ALL;
+    shoal_hold_release(appender->env, at);
+}
+
+static void start(shoal_appender *appender)
+{
+    SHOAL_ASSERT(!appender->on);
+    const shoal_appender_request *request = &appender->request;
+    appender->place = (shoal_appender_note){.at = shoal_log_at(appender->reader),
+                                            .file = request->file,
+                                            .size = request->size};
+    appender->on = true;
+    appender->switches = false;
+    appender->stamped_s = 0;
+    shoal_store_release(&appender->written, appender->place.at); /* pair: appender.written */
+    shoal_store_relaxed(&appender->running, true);
+}
+
+static void obey(shoal_appender *appender)
+{
+    SHOAL_ASSERT(shoal_load_relaxed(&appender->asked) == ASKED);
+    shoal_appender_request *request = &appender->request;
+    switch (request->wish) {
+    case SHOAL_APPENDER_START: start(appender); break;
+    case SHOAL_APPENDER_STOP:
+        appender->on = false;
+        shoal_store_relaxed(&appender->running, false);
+        break;
+    case SHOAL_APPENDER_SWITCH:
+        SHOAL_ASSERT(appender->on && request->at >= appender->place.at);
+        appender->switches = true;
+        appender->switch_at = request->at;
+        appender->switch_file = request->file;
+        break;
+    case SHOAL_APPENDER_NOTE: break;
+    }
+    if (appender->on) release(appender);
+    request->note = appender->place;
+    if (request->wish == SHOAL_APPENDER_NOTE) {
+        appender->place.old_file = 0;
+        appender->place.old_size = 0;
+    }
+    shoal_store_release(&appender->asked, ANSWERED); /* pair: appender.request */
+    appender->host->nudge(appender->host->context, SHOAL_ACTOR_CONTROL);
+}
+
+/* The file changes here. */
+static void change_file(shoal_appender *appender)
+{
+    SHOAL_ASSERT(appender->switches);
+    SHOAL_ASSERT(appender->place.at == appender->switch_at);
+    appender->place.old_file = appender->place.file;
+    appender->place.old_size = appender->place.size;
+    appender->place.file = appender->switch_file;
+    appender->place.size = 0;
+    appender->switches = false;
+    appender->stamped_s = 0;
+}
+
+static void put(shoal_appender *appender, shoal_slice bytes)
+{
+    SHOAL_DEBUG_ASSERT(bytes.size > 0);
+    appender->host->file_append(appender->host->context, appender->place.file, bytes, 0);
+    appender->place.size += bytes.size;
+}
+
+/* Says when the next piece was written, if the last one that says so is older. */
+static void put_stamp(shoal_appender *appender, shoal_time now)
+{
+    SHOAL_DEBUG_ASSERT(appender->on);
+    int64_t second = now.wall_us / 1000000;
+    if (!shoal_load_relaxed(&appender->timestamps) || second <= appender->stamped_s) return;
+    appender->stamped_s = second;
+    shoal_buffer_consume(&appender->stamp, shoal_buffer_size(&appender->stamp));
+    shoal_aof_write_timestamp(&appender->stamp, second);
+    if (!appender->stamp.failed) put(appender, shoal_buffer_slice(&appender->stamp));
+}
+
+/* Appends everything that is committed now. */
+static void append(shoal_appender *appender, shoal_time now)
+{
+    SHOAL_DEBUG_ASSERT(appender->on);
+    shoal_appender_note *place = &appender->place;
+    uint64_t end = shoal_log_committed(appender->log), began = place->at;
+    while (place->at < end) {
+        if (appender->switches && place->at == appender->switch_at) change_file(appender);
+        if (place->at == began || place->size == 0) put_stamp(appender, now);
+        bool before = appender->switches && appender->switch_at > place->at;
+        uint64_t until = before && appender->switch_at < end ? appender->switch_at : end;
+        shoal_slice bytes = shoal_log_peek(appender->log, appender->reader, until);
+        SHOAL_ASSERT(bytes.size > 0);
+        put(appender, bytes);
+        shoal_log_skip(appender->reader, bytes.size);
+        place->at += bytes.size;
+    }
+    if (place->at == began) return;
+    shoal_store_release(&appender->written, place->at); /* pair: appender.written */
+    release(appender);
+    if (shoal_load_relaxed(&appender->always))
+        appender->host->nudge(appender->host->context, SHOAL_ACTOR_CONTROL);
+}
+
+static void take_turn(shoal_appender *appender, shoal_time now)
+{
+    SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&appender->comers) > 0);
+    /* pair: appender.request */
+    if (shoal_load_acquire(&appender->asked) == ASKED) obey(appender);
+    if (appender->on) append(appender, now);
+}
+
+void shoal_appender_turn(shoal_appender *appender, shoal_time now)
+{
+    SHOAL_DEBUG_ASSERT(appender->log != NULL);
+    bool asked = shoal_load_relaxed(&appender->asked) == ASKED;
+    if (!asked && (!shoal_load_relaxed(&appender->running) ||
+                   shoal_log_committed(appender->log) <= shoal_appender_written(appender)))
+        return;
+    /* pair: appender.turn */
+    uint32_t seen = shoal_add_acq_rel(&appender->comers, 1u);
+    if (seen != 0) return;
+    seen = 1;
+    do {
+        take_turn(appender, now);
+        /* pair: appender.turn */
+    } while (!shoal_cas_acq_rel(&appender->comers, &seen, 0u));
+}
+
+/* ---- the control actor ---- */
+
+bool shoal_appender_idle(const shoal_appender *appender)
+{
+    SHOAL_DEBUG_ASSERT(appender->log != NULL);
+    return shoal_load_relaxed(&appender->asked) == ASKED_NOTHING;
+}
+
+void shoal_appender_ask(shoal_appender *appender, const shoal_appender_request *request,
+                        shoal_time now)
+{
+    SHOAL_ASSERT(shoal_appender_idle(appender));
+    appender->request = *request;
+    shoal_store_release(&appender->asked, ASKED); /* pair: appender.request */
+    shoal_appender_turn(appender, now);
+}
+
+const shoal_appender_request *shoal_appender_answer(shoal_appender *appender)
+{
+    SHOAL_DEBUG_ASSERT(appender->log != NULL);
+    /* pair: appender.request */
+    if (shoal_load_acquire(&appender->asked) != ANSWERED) return NULL;
+    shoal_store_relaxed(&appender->asked, ASKED_NOTHING);
+    return &appender->request;
+}

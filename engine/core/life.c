@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/prng.h"
 #include "base/text.h"
+#include "command/effect.h"
 
 /* Tag of the one read of nodes.conf that is ours; the cluster room has its own operations. */
 #define TAG_NODES_READ 1
@@ -105,6 +106,22 @@ static shoal_err build_store(shoal_node *node)
     return error;
 }
 
+/* A log that nobody wants yet, and what feeds it. */
+static shoal_err build_log(shoal_node *node)
+{
+    SHOAL_ASSERT(node->store != NULL && node->env.desks == NULL);
+    shoal_log_options options = {.allocator = node->allocator, .writers = node->worker_count + 1};
+    shoal_err error = shoal_log_create(&options, &node->log);
+
+    if (error != SHOAL_ERR_OK) return error;
+    node->env.log = node->log;
+    error = shoal_effects_open(&node->env, options.writers);
+    if (error == SHOAL_ERR_OK) return error;
+    shoal_log_destroy(node->log);
+    node->log = node->env.log = NULL;
+    return error;
+}
+
 static void fill_env(shoal_node *node)
 {
     SHOAL_ASSERT(node->store != NULL);
@@ -132,6 +149,8 @@ shoal_err shoal_node__build(shoal_node *node)
     error = node->store == NULL ? build_store(node) : SHOAL_ERR_OK;
     if (error != SHOAL_ERR_OK) return error;
     fill_env(node);
+    if (node->log == NULL) error = build_log(node);
+    if (error != SHOAL_ERR_OK) return error;
     error = shoal_node__apply(node);
     for (uint32_t i = 0; i < node->worker_count && error == SHOAL_ERR_OK; i++) {
         if (node->workers[i] == NULL) error = shoal_worker_make(&node->env, i, &node->workers[i]);

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/prng.h"
 #include "base/text.h"
+#include "command/effect.h"
 
 /* What shoal_node_options_default puts into `cookie`. */
 #define OPTIONS_COOKIE 0x5E0A1D0Eu
@@ -109,6 +110,8 @@ void shoal_node_destroy(shoal_node *node)
     }
     shoal_memory_give(&allocator, node->workers, workers_size, SHOAL_ALIGN_PLAIN);
     if (node->cluster != NULL) shoal_cluster_destroy(node->cluster);
+    shoal_effects_close(&node->env);
+    if (node->log != NULL) shoal_log_destroy(node->log);
     if (node->store != NULL) shoal_store_destroy(node->store);
     shoal_node__drop_snapshots(node);
     shoal_config__free(&node->config);

@@ -14,6 +14,7 @@
 #include "cluster/cluster.h"
 #include "command/command.h"
 #include "core/config.h"
+#include "log/log.h"
 #include "store/store.h"
 
 /* Where a node is in its life: each phase is followed by the next one, or by FAILED. */
@@ -83,6 +84,7 @@ struct shoal_node {
     shoal_config config;
     shoal_vitals vitals;
     shoal_store *store;
+    shoal_log *log; /* the effects of writes; threads of the store write to it by their number */
     shoal_thread *thread;   /* the control actor's own */
     shoal_cluster *cluster; /* NULL when standalone, and before START */
     struct shoal_worker **workers;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "command/effect.h"
 #include "support/test.h"
 
 static void nudge(void *context, shoal_actor actor)
@@ -56,10 +57,92 @@ void command_box_open(command_box *box, uint32_t workers, bool cluster)
         assert_int_equal(shoal_worker_make(&box->env, i, &box->workers[i]), 0);
 }
 
+/* ---- effects ---- */
+
+void command_box_log(command_box *box)
+{
+    shoal_log_options options = {.allocator = test_allocator(&box->heap),
+                                 .writers = box->env.worker_count + 1,
+                                 .segment_bits = 12};
+    assert_int_equal(shoal_log_create(&options, &box->log), 0);
+    shoal_log_want(box->log, 1);
+    box->env.log = box->log;
+    assert_int_equal(shoal_effects_open(&box->env, options.writers), 0);
+    assert_true(shoal_log_reader_open(box->log, &box->reader, 0));
+}
+
+shoal_buffer command_box_effects(command_box *box)
+{
+    shoal_buffer all = shoal_buffer_make(&box->env.allocator);
+    assert_int_equal(shoal_log_committed(box->log), shoal_log_end(box->log));
+    for (;;) {
+        shoal_slice some = shoal_log_peek(box->log, &box->reader, shoal_log_committed(box->log));
+        if (some.size == 0) break;
+        shoal_buffer_append(&all, some);
+        shoal_log_skip(&box->reader, some.size);
+    }
+    return all;
+}
+
+/* Appends one command in RESP as words. Returns what follows it. */
+static const char *put_words(const char *at, shoal_buffer *out)
+{
+    char *next;
+    assert_int_equal(*at, '*');
+    long argc = strtol(at + 1, &next, 10);
+    at = next + 2;
+    for (long i = 0; i < argc; i++) {
+        assert_int_equal(*at, '$');
+        long size = strtol(at + 1, &next, 10);
+        at = next + 2;
+        if (i > 0) shoal_buffer_append(out, (shoal_slice){" ", 1});
+        shoal_buffer_append(out, (shoal_slice){at, (size_t)size});
+        at += size + 2;
+    }
+    return at;
+}
+
+/* Are these the same words? */
+static bool same_words(const char *wanted, const char *got)
+{
+    while (*wanted != '\0') {
+        if (*wanted != '?') {
+            if (*wanted++ != *got++) return false;
+            continue;
+        }
+        wanted++;
+        while (*got != '\0' && *got != ' ') got++;
+    }
+    return *got == '\0';
+}
+
+void command_box_told(command_box *box, const char *effects)
+{
+    shoal_buffer bytes = command_box_effects(box);
+    shoal_buffer words = shoal_buffer_make(&box->env.allocator);
+    shoal_buffer_append(&bytes, (shoal_slice){"", 1});
+    const char *at = bytes.data + bytes.start;
+    while (*at != '\0') {
+        if (words.end != 0) shoal_buffer_append(&words, (shoal_slice){" | ", 3});
+        at = put_words(at, &words);
+    }
+    shoal_buffer_append(&words, (shoal_slice){"", 1});
+    if (!same_words(effects, words.data))
+        print_error("wanted: %s\ngot:    %s\n", effects, words.data);
+    assert_true(same_words(effects, words.data));
+    shoal_buffer_free(&words);
+    shoal_buffer_free(&bytes);
+}
+
 void command_box_close(command_box *box)
 {
     command_box_settle(box);
     for (uint32_t i = 0; i < box->env.worker_count; i++) shoal_worker_free(box->workers[i]);
+    shoal_effects_close(&box->env);
+    if (box->log != NULL) {
+        shoal_log_reader_close(box->log, &box->reader);
+        shoal_log_destroy(box->log);
+    }
     shoal_store_destroy(box->env.store);
     assert_int_equal(box->heap.blocks, 0);
     assert_int_equal(box->heap.bytes, 0);

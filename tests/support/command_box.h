@@ -12,6 +12,7 @@
 #include <shoal/node.h>
 
 #include "command/command.h"
+#include "log/log.h"
 #include "support/allocator.h"
 
 #define COMMAND_BOX_WORKERS 4
@@ -30,6 +31,8 @@ typedef struct command_box {
     shoal_worker *workers[COMMAND_BOX_WORKERS];
     uint32_t nudged; /* bit 0 control, bit 1 + i worker i */
     shoal_time now;
+    shoal_log *log; /* NULL before command_box_log */
+    shoal_log_reader reader;
     int64_t deadlines[COMMAND_BOX_WORKERS]; /* what each worker's last end returned */
 } command_box;
 
@@ -45,6 +48,14 @@ typedef struct command_client {
 
 /* Makes a box with so many workers, in cluster mode or not. */
 void command_box_open(command_box *box, uint32_t workers, bool cluster);
+/* Gives it a log of effects, which is wanted from now on. Before anything runs. */
+void command_box_log(command_box *box);
+/* The effects that have come since the last time, in RESP; the caller frees it with
+ * shoal_buffer_free. */
+shoal_buffer command_box_effects(command_box *box);
+/* Checks these effects, written as words with a blank between them and " | " between commands. A '?'
+ * stands for any one word. */
+void command_box_told(command_box *box, const char *effects);
 /* Ends it and checks that every byte came back. Clients must be closed. */
 void command_box_close(command_box *box);
 /* Lets time pass. */

@@ -14,6 +14,7 @@ static const char *const contract_words[SHOAL_CONTRACT_COUNT] = {
 static const char *const compare_words[] = {"<=", ">=", "=="};
 static const char *const cause_words[] = {"any", "crash", "alive"};
 static const char *const state_words[] = {"fail", "ok"};
+static const char *const role_words[] = {"replica", "master"};
 
 static bool parse_limit(shoal_words *words, shoal_expectation *expect)
 {
@@ -45,6 +46,14 @@ static bool parse_state(shoal_parser *parser, shoal_line *line)
     return parse_on(parser, line);
 }
 
+static bool parse_role(shoal_parser *parser, shoal_line *line)
+{
+    int role = shoal_words__choose(&parser->words, SHOAL_FITTING(role_words));
+    if (role < 0) return false;
+    line->expect.up = role == 1;
+    return parse_on(parser, line);
+}
+
 /* A limit and perhaps `cause C`. */
 static bool parse_caused(shoal_words *words, shoal_expectation *expect)
 {
@@ -72,6 +81,7 @@ static bool parse_body(shoal_parser *parser, shoal_line *line)
     case SHOAL_CONTRACT_CONVERGE: return true;
     case SHOAL_CONTRACT_SLOTS: return shoal_words__demand(words, "covered");
     case SHOAL_CONTRACT_STATE: return parse_state(parser, line);
+    case SHOAL_CONTRACT_ROLE: return parse_role(parser, line);
     case SHOAL_CONTRACT_PFAIL:
     case SHOAL_CONTRACT_FAIL:
     case SHOAL_CONTRACT_CLEAR: return parse_by(parser, line);
@@ -119,6 +129,7 @@ static void format_body(const shoal_line *line, shoal_buffer *out)
     case SHOAL_CONTRACT_CONVERGE: return;
     case SHOAL_CONTRACT_SLOTS: shoal_text_appendf(out, " covered"); return;
     case SHOAL_CONTRACT_STATE: shoal_text_appendf(out, " %s on ", state_words[expect->up]); break;
+    case SHOAL_CONTRACT_ROLE: shoal_text_appendf(out, " %s on ", role_words[expect->up]); break;
     case SHOAL_CONTRACT_PFAIL:
     case SHOAL_CONTRACT_FAIL:
     case SHOAL_CONTRACT_CLEAR: format_by(line, out); return;

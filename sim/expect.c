@@ -153,7 +153,7 @@ static bool compare(const shoal_expectation *expect, uint64_t value)
     return found == expect->limit;
 }
 
-/* One selected node of a STATE or KNOWN line. */
+/* One selected node of a STATE, ROLE or KNOWN line. */
 static finding judge_node(const shoal_world *world, const shoal_expectation *expect, uint32_t node)
 {
     const shoal_view *view = &world->judge.views[node];
@@ -161,6 +161,10 @@ static finding judge_node(const shoal_world *world, const shoal_expectation *exp
     if (expect->contract == SHOAL_CONTRACT_STATE) {
         if (view->up == expect->up) return holds();
         return broken("%s says %s", label(world, node), view->up ? "ok" : "fail");
+    }
+    if (expect->contract == SHOAL_CONTRACT_ROLE) {
+        if (view->replica == !expect->up) return holds();
+        return broken("%s is a %s", label(world, node), view->replica ? "replica" : "master");
     }
     if (compare(expect, view->known)) return holds();
     return broken("%s knows %u", label(world, node), view->known);
@@ -190,6 +194,7 @@ static finding judge_opinions(shoal_world *world, const shoal_line *line)
     uint32_t about_count = shoal_fault__select(world, &line->left, false, about);
     uint32_t by_count = shoal_fault__select(world, &line->right, false, by);
     bool pairs = line->expect.contract != SHOAL_CONTRACT_STATE &&
+                 line->expect.contract != SHOAL_CONTRACT_ROLE &&
                  line->expect.contract != SHOAL_CONTRACT_KNOWN;
     finding found = about_count > 0 ? holds() : broken("the selector names nobody");
     for (uint32_t i = 0; i < about_count && found.holds; i++) {
@@ -207,6 +212,7 @@ static finding judge_opinions(shoal_world *world, const shoal_line *line)
 static uint64_t total(const shoal_world *world, shoal_contract contract)
 {
     uint64_t sum = 0;
+    if (contract == SHOAL_CONTRACT_FAILOVERS) return world->judge.failovers;
     for (uint32_t i = 0; i + 1 < world->client_count; i++) {
         const shoal_client *client = &world->clients[i];
         sum += contract == SHOAL_CONTRACT_OPS ? client->done : client->errors;
@@ -243,6 +249,7 @@ static finding judge_line(shoal_world *world, uint32_t index)
     case SHOAL_CONTRACT_CONVERGE: return judge_converge(world);
     case SHOAL_CONTRACT_SLOTS: return judge_slots(world);
     case SHOAL_CONTRACT_STATE:
+    case SHOAL_CONTRACT_ROLE:
     case SHOAL_CONTRACT_PFAIL:
     case SHOAL_CONTRACT_FAIL:
     case SHOAL_CONTRACT_CLEAR:

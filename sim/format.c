@@ -105,6 +105,7 @@ void shoal_line__format_cluster(const shoal_line *line, shoal_buffer *out)
 {
     shoal_text_appendf(out, " nodes %u", line->nodes);
     if (line->masters != line->nodes) shoal_text_appendf(out, " masters %u", line->masters);
+    if (line->replicas > 0) shoal_text_appendf(out, " replicas %u", line->replicas);
     shoal_text_appendf(out, " node_timeout ");
     shoal_line__format_duration(line->node_timeout_us, out);
     shoal_text_appendf(out, " meet %s", shoal_line__meets[line->choice]);

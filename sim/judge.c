@@ -25,6 +25,7 @@ void shoal_judge__make(shoal_world *world)
     judge->apart_since_us = shoal_sim__allocate(pairs * sizeof(*judge->apart_since_us));
     judge->island = shoal_sim__allocate(world->node_count * sizeof(*judge->island));
     judge->queue = shoal_sim__allocate(world->node_count * sizeof(*judge->queue));
+    judge->promises = shoal_sim__allocate(world->node_count * sizeof(*judge->promises));
     for (uint32_t i = 0; i < world->node_count; i++) {
         judge->views[i].self = UINT32_MAX;
     }
@@ -42,6 +43,7 @@ void shoal_judge__free(shoal_world *world)
     shoal_sim__free(judge->apart_since_us);
     shoal_sim__free(judge->island);
     shoal_sim__free(judge->queue);
+    shoal_sim__free(judge->promises);
 }
 
 /* ---- counting ---- */
@@ -273,6 +275,59 @@ static void hear_ready(shoal_world *world, uint32_t node, const shoal_trace_reco
     world->judge.version++;
 }
 
+/* Whose replica a node is, if it speaks of itself. */
+static void hear_role(shoal_world *world, uint32_t node, const shoal_trace_record *record)
+{
+    shoal_view *view = &world->judge.views[node];
+    if (find_name(&world->judge, record->text) != view->self) return;
+    view->replica = record->a != 0;
+    world->judge.version++;
+}
+
+/* ---- promises ---- */
+
+static void hear_vote(shoal_world *world, uint32_t node, uint64_t epoch)
+{
+    shoal_promise *promise = &world->judge.promises[node];
+    shoal_judge__made(world, SHOAL_CHECK_ONE_VOTE);
+    if (epoch <= promise->durable) {
+        fault_of(world, SHOAL_CHECK_ONE_VOTE, node,
+                 "voted in an epoch that its disk has a vote for");
+    }
+    promise->voted = epoch;
+}
+
+static void hear_sent(shoal_world *world, uint32_t node, uint64_t type)
+{
+    const shoal_promise *promise = &world->judge.promises[node];
+    if (type != SHOAL_FRAME_AUTH_ACK) return;
+    shoal_judge__made(world, SHOAL_CHECK_ONE_VOTE);
+    if (promise->voted > promise->durable) {
+        fault_of(world, SHOAL_CHECK_ONE_VOTE, node, "sent a vote that is not durable");
+    }
+}
+
+static void hear_election(shoal_world *world, uint32_t node, const shoal_trace_record *record)
+{
+    enum { WON = 2 };
+    shoal_judge *judge = &world->judge;
+    if (record->a != WON) return;
+    judge->failovers++;
+    judge->version++;
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        shoal_judge__made(world, SHOAL_CHECK_ONE_WINNER);
+        if (judge->promises[i].won != record->b) continue;
+        fault_of(world, SHOAL_CHECK_ONE_WINNER, node, "won in an epoch that was won before");
+    }
+    judge->promises[node].won = record->b;
+}
+
+static void hear_saved(shoal_world *world, uint32_t node, const shoal_trace_record *record)
+{
+    shoal_promise *promise = &world->judge.promises[node];
+    if (record->a == SHOAL_FILE_NODES && record->c > promise->durable) promise->durable = record->c;
+}
+
 void shoal_judge__hear(shoal_world *world, const shoal_trace_entry *entry)
 {
     const shoal_trace_record *record = &entry->record;
@@ -281,6 +336,11 @@ void shoal_judge__hear(shoal_world *world, const shoal_trace_entry *entry)
     switch (record->kind) {
     case SHOAL_TRACE_READY: hear_ready(world, node, record); break;
     case SHOAL_TRACE_EPOCH: hear_epoch(world, node, record); break;
+    case SHOAL_TRACE_ROLE: hear_role(world, node, record); break;
+    case SHOAL_TRACE_VOTE: hear_vote(world, node, record->a); break;
+    case SHOAL_TRACE_ELECTION: hear_election(world, node, record); break;
+    case SHOAL_TRACE_SAVED: hear_saved(world, node, record); break;
+    case SHOAL_TRACE_FRAME_SENT: hear_sent(world, node, record->a); break;
     case SHOAL_TRACE_CLUSTER_STATE:
         world->judge.views[node].up = record->a != 0;
         world->judge.version++;

@@ -32,12 +32,20 @@ typedef struct shoal_view {
     uint32_t slots_seen;
     uint64_t map; /* hash of the whole map: equal maps, equal hashes */
     bool up;
+    bool replica;
     uint64_t epoch_current, epoch_config;
     shoal_slotmap own; /* slots that it claims */
     uint32_t own_count;
     int64_t own_changed_us;
     bool changed; /* since the last shoal_judge__settle */
 } shoal_view;
+
+/* What a node promised; its crashes do not end it. */
+typedef struct shoal_promise {
+    uint64_t voted;   /* epoch of its last vote */
+    uint64_t durable; /* the greatest lastVoteEpoch that its disk holds */
+    uint64_t won;     /* the greatest epoch in which it won */
+} shoal_promise;
 
 /* A name that some node has, or had in an earlier life. */
 typedef struct shoal_subject {
@@ -54,10 +62,12 @@ typedef struct shoal_judge {
     uint32_t table_size; /* power of two */
     /* [observer * nodes + other]: since when they have had no contact, -1: they reach each other */
     int64_t *apart_since_us;
-    uint32_t *island; /* per node: those with equal numbers reach each other */
-    uint32_t *queue;  /* room to find them */
-    uint64_t version; /* rises when an opinion changes */
-    uint64_t settled; /* version at the last settle */
+    uint32_t *island;        /* per node: those with equal numbers reach each other */
+    uint32_t *queue;         /* room to find them */
+    shoal_promise *promises; /* per node */
+    uint64_t failovers;      /* elections that were won */
+    uint64_t version;        /* rises when an opinion changes */
+    uint64_t settled;        /* version at the last settle */
     shoal_client_totals totals;
     uint64_t made[SHOAL_CHECK_COUNT];
     uint64_t violated[SHOAL_CHECK_COUNT];

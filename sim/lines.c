@@ -186,7 +186,11 @@ static bool cluster_option(shoal_parser *parser, shoal_line *line, int option)
         if (!shoal_words__number(words, SHOAL_SCHEDULE_NODES_MAX, &number)) return false;
         line->masters = (uint32_t)number;
         return true;
-    case 2: return shoal_words__duration(words, &line->node_timeout_us);
+    case 2:
+        if (!shoal_words__number(words, SHOAL_SCHEDULE_NODES_MAX, &number)) return false;
+        line->replicas = (uint32_t)number;
+        return true;
+    case 3: return shoal_words__duration(words, &line->node_timeout_us);
     default: line->choice = shoal_words__choose(words, SHOAL_FITTING(shoal_line__meets));
     }
     return line->choice >= 0;
@@ -194,7 +198,7 @@ static bool cluster_option(shoal_parser *parser, shoal_line *line, int option)
 
 bool shoal_line__parse_cluster(shoal_parser *parser, shoal_line *line)
 {
-    static const char *const options[] = {"nodes", "masters", "node_timeout", "meet"};
+    static const char *const options[] = {"nodes", "masters", "replicas", "node_timeout", "meet"};
     shoal_words *words = &parser->words;
     shoal_word word;
     line->node_timeout_us = 15000000;
@@ -211,6 +215,9 @@ bool shoal_line__parse_cluster(shoal_parser *parser, shoal_line *line)
         return shoal_words__complain(words, &word, "but at least 1 node is needed");
     if (line->masters > line->nodes) {
         return shoal_words__complain(words, &word, "but there are more masters than nodes");
+    }
+    if ((uint64_t)line->masters * (1 + (uint64_t)line->replicas) > line->nodes) {
+        return shoal_words__complain(words, &word, "but there are too few nodes for the replicas");
     }
     if (line->node_timeout_us < 1000 || line->node_timeout_us % 1000 != 0) {
         return shoal_words__complain(words, &word, "but node_timeout is in whole milliseconds");

@@ -16,6 +16,9 @@
  * needs a few milliseconds to start. */
 #define AGAIN_US INT64_C(5000)
 #define TRIES_MAX 400u
+/* Pause before a node that does not know its master yet is asked again. Chosen: gossip needs a
+ * few seconds to reach everybody. */
+#define UNKNOWN_US INT64_C(50000)
 
 #define WORDS_MAX 64
 
@@ -118,6 +121,18 @@ static void introduce(shoal_world *world)
     }
 }
 
+/* Everybody has met somebody: replicas can be told of their masters, once they know them. */
+static void replicate(shoal_world *world)
+{
+    const shoal_schedule *schedule = world->schedule;
+    char text[96];
+    world->operator_.replicated = true;
+    for (uint32_t i = 0; i < schedule->masters * schedule->replicas; i++) {
+        snprintf(text, sizeof(text), "CLUSTER REPLICATE id(n%u)", i % schedule->masters + 1);
+        order_form(world, schedule->masters + i, text);
+    }
+}
+
 /* ---- sending ---- */
 
 /* Appends one word, with id(nK) and ip(nK) replaced, as a bulk string. */
@@ -204,7 +219,11 @@ static void task_done(shoal_world *world, uint32_t node, shoal_slice trouble)
     shoal_sim__free(task);
     if (!set_up) return;
     shoal_judge__made(world, SHOAL_CHECK_FORMED);
-    if (--who->forming == 0 && !who->introduced) introduce(world);
+    if (--who->forming > 0) return;
+    if (!who->introduced)
+        introduce(world);
+    else if (!who->replicated)
+        replicate(world);
 }
 
 static void operator_up(shoal_world *world, shoal_port port)
@@ -212,6 +231,15 @@ static void operator_up(shoal_world *world, shoal_port port)
     uint32_t node = port.connection->ends[1].host;
     world->operator_.desks[node].up = true;
     work(world, node);
+}
+
+/* Setting up, a node that does not know another one yet only needs time. */
+static bool ask_again(shoal_task *task, const shoal_answer *answer)
+{
+    static const char unknown[] = "ERR Unknown node";
+    size_t size = sizeof(unknown) - 1;
+    if (task->line != 0 || answer->type != '-' || answer->text.size < size) return false;
+    return memcmp(answer->text.data, unknown, size) == 0 && ++task->tries <= TRIES_MAX;
 }
 
 static void operator_data(shoal_world *world, shoal_port port, shoal_slice bytes, int64_t sent_us)
@@ -226,6 +254,11 @@ static void operator_data(shoal_world *world, shoal_port port, shoal_slice bytes
     shoal_err error = shoal_answer_next(shoal_buffer_slice(&desk->in), &answer);
     SHOAL_ASSERT(error == SHOAL_ERR_OK && desk->waiting && desk->head);
     desk->waiting = false;
+    if (ask_again(desk->head, &answer)) {
+        shoal_buffer_consume(&desk->in, shoal_buffer_size(&desk->in));
+        arrange_try(world, node, UNKNOWN_US);
+        return;
+    }
     task_done(world, node, answer.type == '-' ? answer.text : (shoal_slice){NULL, 0});
     shoal_buffer_consume(&desk->in, shoal_buffer_size(&desk->in));
     work(world, node);

@@ -38,6 +38,7 @@ typedef struct shoal_operator {
     uint32_t desk_count;
     uint32_t forming; /* set-up tasks that are not done */
     bool introduced;  /* the MEETs are given out */
+    bool replicated;  /* and the REPLICATEs */
 } shoal_operator;
 
 /* Makes and ends the operator of a world. */

@@ -154,6 +154,7 @@ static void absorb(shoal_schedule *schedule, const shoal_line *line)
     if (line->kind == SHOAL_LINE_CLUSTER) {
         schedule->nodes = line->nodes;
         schedule->masters = line->masters;
+        schedule->replicas = line->replicas;
         schedule->meet = (shoal_meet)line->choice;
         schedule->node_timeout_us = line->node_timeout_us;
     }

@@ -115,11 +115,13 @@ typedef enum shoal_contract {
     SHOAL_CONTRACT_PFAIL,        /* the left nodes are suspected (or failed) by the right ones */
     SHOAL_CONTRACT_FAIL,         /* the left nodes are held for failed by the right ones */
     SHOAL_CONTRACT_CLEAR,        /* the left nodes are neither to the right ones */
+    SHOAL_CONTRACT_ROLE,         /* the selected nodes are masters, or replicas */
     SHOAL_CONTRACT_KNOWN,        /* each selected node knows `limit` nodes, itself included */
     SHOAL_CONTRACT_LOST_ACKS,    /* acknowledged writes that an audit does not find */
     SHOAL_CONTRACT_STALE_READS,  /* reads that missed an acknowledged write */
     SHOAL_CONTRACT_ERRORS,       /* operations that ended in an error */
     SHOAL_CONTRACT_OPS,          /* operations that ended well */
+    SHOAL_CONTRACT_FAILOVERS,    /* elections that were won */
     SHOAL_CONTRACT_COUNT
 } shoal_contract;
 
@@ -143,8 +145,8 @@ typedef struct shoal_expectation {
     shoal_compare compare;
     int64_t limit;
     shoal_cause cause;
-    bool up;        /* STATE: ok or fail */
-    bool has_since; /* ERRORS, OPS: counted from since_us on */
+    bool up;        /* STATE: ok or fail. ROLE: master or replica */
+    bool has_since; /* ERRORS, OPS, FAILOVERS: counted from since_us on */
     int64_t since_us;
     int64_t within_us; /* 0: must hold at once */
 } shoal_expectation;
@@ -165,6 +167,7 @@ typedef struct shoal_line {
     int32_t choice;           /* CLOCK: shoal_clock_change. DISK: shoal_disk_mode.
                                    CLUSTER: shoal_meet */
     uint32_t nodes, masters;  /* CLUSTER */
+    uint32_t replicas;        /* CLUSTER: of each master */
     int64_t node_timeout_us;  /* CLUSTER */
     shoal_expectation expect; /* EXPECT */
     char *text;               /* SAY caption, CONFIG and OPERATE words; owned */
@@ -190,6 +193,7 @@ typedef struct shoal_schedule {
     uint64_t seed;     /* of the seed line, else 1 */
     uint32_t nodes;    /* n1 .. n<nodes> */
     uint32_t masters;  /* the first of them that get slots */
+    uint32_t replicas; /* of each master: n<masters + i> is one of master i modulo masters */
     shoal_meet meet;
     int64_t node_timeout_us;
     uint32_t clients; /* the highest c<number> that a client line names */

@@ -71,6 +71,10 @@ void shoal_bus__vote(shoal_cluster *c, bus_node *sender, const shoal_frame *requ
     SHOAL_ASSERT(shoal_bus__knows(c, sender));
     SHOAL_ASSERT(sender != c->myself);
     uint32_t why = refusal(c, sender, request);
+    if (why == BUS_WHY_VOTE_STALE_SLOTS && sender->link) {
+        /* Whoever asks with old news would be refused for ever if nobody told it better. */
+        shoal_bus__send_update(c, sender->link, shoal_bus__owner(c, newer_slot(c, request)));
+    }
     if (why) {
         shoal_bus__why_not(c, why, "%s asks in epoch %llu; here it is %llu, last vote %llu",
                            sender->name, (unsigned long long)request->current_epoch,

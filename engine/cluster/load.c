@@ -380,7 +380,10 @@ shoal_err shoal_cluster_load(shoal_cluster *c, shoal_slice text, shoal_buffer *c
         return l.error;
     }
     shoal_bus__adopt_settings(c);
-    for (uint32_t i = 0; i < c->node_count; i++) shoal_bus__note_known(c, c->live[i]);
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        shoal_bus__note_known(c, c->live[i]);
+        if (c->live[i]->replica_of != BUS_NONE) shoal_bus__note_role(c, c->live[i]);
+    }
     shoal_bus__finish(c);
     return SHOAL_ERR_OK;
 }

@@ -196,6 +196,28 @@ static void reply_link(const shoal_cluster *c, const bus_link *link, shoal_reply
     shoal_reply_integer(reply, 0);
 }
 
+/* DEBUG CLUSTERLINK KILL: argv[2] is which, argv[3] whose. */
+void shoal_bus__command_links_kill(shoal_cluster *c, shoal_cluster_call *call)
+{
+    SHOAL_ASSERT(call->argc == 4);
+    SHOAL_ASSERT(c->myself);
+    shoal_slice way = call->argv[2], name = call->argv[3];
+    bool all = shoal_text_is(way, "all"), to = all || shoal_text_is(way, "to");
+    bool from = all || shoal_text_is(way, "from");
+    const bus_node *node = shoal_bus__node_find_text(c, name);
+    if (!node) {
+        shoal_reply_errorf(&call->reply, "ERR Unknown node %.*s", (int)name.size, name.data);
+        return;
+    }
+    if (!to && !from) {
+        shoal_reply_error(&call->reply, "ERR syntax error");
+        return;
+    }
+    if (to && node->link) shoal_bus__link_drop(c, node->link);
+    if (from && node->inbound) shoal_bus__link_drop(c, node->inbound);
+    shoal_reply_ok(&call->reply);
+}
+
 void shoal_bus__command_links(shoal_cluster *c, shoal_cluster_call *call)
 {
     SHOAL_ASSERT(call->argc == 2);

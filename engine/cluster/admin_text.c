@@ -160,6 +160,7 @@ void shoal_bus__command_info(shoal_cluster *c, shoal_cluster_call *call)
     SHOAL_ASSERT(call->argc == 2);
     SHOAL_ASSERT(c->myself);
     SHOAL_ASSERT(c->voters <= c->node_count);
+    const bus_node *master = shoal_bus__my_master(c);
     shoal_buffer text = shoal_buffer_make(&c->allocator);
     shoal_text_appendf(&text, "cluster_state:%s\r\n", c->up ? "ok" : "fail");
     append_slots(c, &text);
@@ -169,7 +170,8 @@ void shoal_bus__command_info(shoal_cluster *c, shoal_cluster_call *call)
                        "cluster_current_epoch:%llu\r\n"
                        "cluster_my_epoch:%llu\r\n",
                        c->node_count, c->voters, (unsigned long long)c->current_epoch,
-                       (unsigned long long)c->myself->config_epoch);
+                       (unsigned long long)(master ? master->config_epoch
+                                                   : c->myself->config_epoch));
     append_counts(c->sent, "sent", &text);
     append_counts(c->received, "received", &text);
     shoal_text_appendf(&text, "total_cluster_links_buffer_limit_exceeded:%llu\r\n",

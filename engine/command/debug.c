@@ -142,6 +142,34 @@ void shoal_debug__sleep(shoal_call *call)
     shoal_job__start(job, call);
 }
 
+/* DEBUG CLUSTERLINK KILL <to|from|all> <node-id>: the control actor has the links; it knows the
+ * request as a word of CLUSTER that clients cannot say. */
+static void kill_link(shoal_call *call)
+{
+    SHOAL_ASSERT(call->argc == 5);
+    SHOAL_ASSERT(call->session != NULL);
+    if (!call->worker->settings->cluster) {
+        shoal_reply_error(&call->reply, "ERR Debug option only available for cluster mode enabled "
+                                        "setup!");
+        return;
+    }
+    if (!shoal_text_is(call->argv[2], "kill")) {
+        shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
+        return;
+    }
+    const shoal_slice argv[] = {{"cluster", 7}, {"links-kill", 10}, call->argv[3], call->argv[4]};
+    shoal_call asked = *call;
+    asked.command = shoal_command_row(SHOAL_COMMAND_CLUSTER_LINKS);
+    asked.argc = sizeof(argv) / sizeof(argv[0]);
+    asked.argv = argv;
+    shoal_errand *errand = shoal_errand__make(call->session, &asked);
+    if (errand == NULL) {
+        shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);
+    } else {
+        shoal_errand__to_control(errand);
+    }
+}
+
 /* ---- DEBUG ---- */
 
 static void reply_help(shoal_call *call);
@@ -153,6 +181,8 @@ static const struct {
     void (*run)(shoal_call *call);
     const char *arguments, *help;
 } subs[] = {
+    {"clusterlink", 5, 5, kill_link, "KILL <to|from|all> <node-id>",
+     "Ends connections of the cluster bus with a node"},
     {"digest", 2, 2, shoal_debug__digest, "", "A digest of all data"},
     {"digest-value", 2, UINT32_MAX, shoal_debug__digest_value, "<key> [<key> ...]",
      "A digest of each value"},

@@ -71,6 +71,10 @@ void shoal_node__publish_route(shoal_node *node)
                                     shoal_cluster_route_moves(node->cluster), &moves);
     /* Without memory the former route stays; the next step tries again. */
     if (route == NULL) return;
+    if (!shoal_thread_reserve(node->thread)) {
+        shoal_route_drop(node->store, route);
+        return;
+    }
     shoal_cluster_fill_route(node->cluster, route, moves);
     SHOAL_ASSERT(route->cluster);
     mark(node, route, true);

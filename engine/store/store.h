@@ -407,7 +407,8 @@ shoal_route *shoal_route_make_moving(shoal_store *store, uint16_t nodes, uint16_
 const shoal_route_move *shoal_route_find_move(const shoal_route *route, uint32_t slot, bool comes);
 /* Gives back a route that was not handed over. NULL does nothing. */
 void shoal_route_drop(shoal_store *store, shoal_route *route);
-/* Hands `route` over to the store, which retires the one before. Control actor only. */
+/* Hands `route` over to the store, which retires the one before: shoal_thread_reserve comes first.
+ * Control actor only. */
 void shoal_store_publish_route(shoal_thread *thread, shoal_route *route);
 /* The present route, never NULL: before the first one, a route that is all zero. Valid inside
  * the batch. */

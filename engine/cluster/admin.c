@@ -228,6 +228,7 @@ static const struct {
     {"forget", 3, 3, command_forget},
     {"info", 2, 2, shoal_bus__command_info},
     {"links", 2, 2, shoal_bus__command_links},
+    {"links-drop", 3, 3, shoal_bus__command_links_drop},
     {"links-kill", 4, 4, shoal_bus__command_links_kill},
     {"meet", 4, 5, command_meet},
     {"myid", 2, 2, command_myid},

@@ -218,6 +218,18 @@ void shoal_bus__command_links_kill(shoal_cluster *c, shoal_cluster_call *call)
     shoal_reply_ok(&call->reply);
 }
 
+/* DEBUG DROP-CLUSTER-PACKET-FILTER: argv[2] is a number of a type; any other means none. */
+void shoal_bus__command_links_drop(shoal_cluster *c, shoal_cluster_call *call)
+{
+    SHOAL_ASSERT(call->argc == 3);
+    SHOAL_ASSERT(c->myself);
+    int64_t type = -1;
+    bool known =
+        shoal_text_to_i64(call->argv[2], &type) && type >= 0 && type < SHOAL_FRAME_TYPE_COUNT;
+    c->ignored_type = known ? (uint32_t)type + 1 : 0;
+    shoal_reply_ok(&call->reply);
+}
+
 void shoal_bus__command_links(shoal_cluster *c, shoal_cluster_call *call)
 {
     SHOAL_ASSERT(call->argc == 2);

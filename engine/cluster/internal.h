@@ -290,6 +290,7 @@ void shoal_bus__command_slots(shoal_cluster *c, shoal_cluster_call *call);
 void shoal_bus__command_shards(shoal_cluster *c, shoal_cluster_call *call);
 void shoal_bus__command_links(shoal_cluster *c, shoal_cluster_call *call);
 void shoal_bus__command_links_kill(shoal_cluster *c, shoal_cluster_call *call);
+void shoal_bus__command_links_drop(shoal_cluster *c, shoal_cluster_call *call);
 void shoal_bus__command_addslots(shoal_cluster *c, shoal_cluster_call *call);
 void shoal_bus__command_delslots(shoal_cluster *c, shoal_cluster_call *call);
 void shoal_bus__command_addslotsrange(shoal_cluster *c, shoal_cluster_call *call);

@@ -260,6 +260,7 @@ struct shoal_cluster {
 
     uint64_t sent[SHOAL_FRAME_TYPE_COUNT];
     uint64_t received[SHOAL_FRAME_TYPE_COUNT];
+    uint32_t ignored_type; /* frames of this type, plus one, are not read; 0: none */
     uint64_t refused;
     uint64_t dropped_full; /* frames not sent because their link was full */
 

@@ -142,25 +142,19 @@ void shoal_debug__sleep(shoal_call *call)
     shoal_job__start(job, call);
 }
 
-/* DEBUG CLUSTERLINK KILL <to|from|all> <node-id>: the control actor has the links; it knows the
- * request as a word of CLUSTER that clients cannot say. */
-static void kill_link(shoal_call *call)
+/* Asks the control actor, who has the bus: it knows the request as a word of CLUSTER that clients
+ * cannot say. */
+static void ask_bus(shoal_call *call, const shoal_slice *argv, uint32_t argc)
 {
-    SHOAL_ASSERT(call->argc == 5);
     SHOAL_ASSERT(call->session != NULL);
     if (!call->worker->settings->cluster) {
         shoal_reply_error(&call->reply, "ERR Debug option only available for cluster mode enabled "
                                         "setup!");
         return;
     }
-    if (!shoal_text_is(call->argv[2], "kill")) {
-        shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
-        return;
-    }
-    const shoal_slice argv[] = {{"cluster", 7}, {"links-kill", 10}, call->argv[3], call->argv[4]};
     shoal_call asked = *call;
     asked.command = shoal_command_row(SHOAL_COMMAND_CLUSTER_LINKS);
-    asked.argc = sizeof(argv) / sizeof(argv[0]);
+    asked.argc = argc;
     asked.argv = argv;
     shoal_errand *errand = shoal_errand__make(call->session, &asked);
     if (errand == NULL) {
@@ -168,6 +162,28 @@ static void kill_link(shoal_call *call)
     } else {
         shoal_errand__to_control(errand);
     }
+}
+
+/* DEBUG CLUSTERLINK KILL <to|from|all> <node-id> */
+static void kill_link(shoal_call *call)
+{
+    SHOAL_ASSERT(call->argc == 5);
+    const shoal_slice argv[] = {{"cluster", 7}, {"links-kill", 10}, call->argv[3], call->argv[4]};
+    if (!shoal_text_is(call->argv[2], "kill")) {
+        shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
+        return;
+    }
+    ask_bus(call, argv, 4);
+}
+
+/* DEBUG DROP-CLUSTER-PACKET-FILTER <type> */
+static void drop_frames(shoal_call *call)
+{
+    SHOAL_ASSERT(call->argc == 3);
+    const shoal_slice argv[] = {{"cluster", 7}, {"links-drop", 10}, call->argv[2]};
+    int64_t type;
+    if (!shoal_call__integer(call, 2, &type)) return;
+    ask_bus(call, argv, 3);
 }
 
 /* ---- DEBUG ---- */
@@ -186,6 +202,8 @@ static const struct {
     {"digest", 2, 2, shoal_debug__digest, "", "A digest of all data"},
     {"digest-value", 2, UINT32_MAX, shoal_debug__digest_value, "<key> [<key> ...]",
      "A digest of each value"},
+    {"drop-cluster-packet-filter", 3, 3, drop_frames, "<type>",
+     "Ignores frames of a type on the cluster bus; -1: none"},
     {"error", 3, 3, reply_error, "<text>", "Answers with the text as an error"},
     {"htstats", 3, 3, table_stats, "<db>", "How the keys of a database are spread over the slots"},
     {"htstats-key", 3, 3, shoal_debug__table_of_key, "<key>", "How many elements a table has"},

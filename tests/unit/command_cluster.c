@@ -114,6 +114,86 @@ static void a_cluster_that_is_down_serves_nothing_or_reads(void **state)
                 "-MOVED 5061 10.0.0.2:7001~-CLUSTERDOWN Hash slot not served~");
 }
 
+/* foo's slot goes to the other node, bar's comes from there, and `master` is whose replica we are. */
+static void publish_moves(uint16_t master)
+{
+    shoal_thread *control = shoal_store_thread(box.env.store, box.env.worker_count);
+    shoal_route *plain = make_route(true, false);
+    shoal_route_move *moves;
+    shoal_route *route = shoal_route_make_moving(box.env.store, 2, 2, &moves);
+    assert_non_null(route);
+    const shoal_route_move *kept = route->moves;
+    memcpy(route->nodes, plain->nodes, 2 * sizeof route->nodes[0]);
+    memcpy(route->owner, plain->owner, sizeof route->owner);
+    shoal_route_drop(box.env.store, plain);
+    assert_ptr_equal(kept, moves);
+    route->cluster = route->up = true;
+    route->master = master;
+    moves[0] = (shoal_route_move){.slot = 5061};
+    moves[1] = (shoal_route_move){.slot = 12182, .target = 2};
+    shoal_thread_enter(control, box.now);
+    shoal_store_publish_route(control, route);
+    shoal_thread_leave(control);
+}
+
+static void keys_that_have_gone_are_asked_for_elsewhere(void **state)
+{
+    (void)state;
+    client_asks(&c, "SET foo 1~", "+OK~");
+    publish_moves(0);
+    client_asks(&c, "GET foo~GET {foo}a~SET {foo}a 1~MGET foo {foo}a~MGET {foo}a {foo}b~SET a 1~",
+                "$1~1~-ASK 12182 10.0.0.2:7001~-ASK 12182 10.0.0.2:7001~"
+                "-TRYAGAIN Multiple keys request during rehashing of slot~"
+                "-ASK 12182 10.0.0.2:7001~+OK~");
+    client_asks(&c, "MULTI~GET foo~GET {foo}a~EXEC~",
+                "+OK~+QUEUED~-ASK 12182 10.0.0.2:7001~"
+                "-EXECABORT Transaction discarded because "
+                "of previous errors.~");
+}
+
+static void asking_lets_one_command_into_a_slot_that_comes(void **state)
+{
+    (void)state;
+    publish_moves(0);
+    client_asks(&c, "SET bar 1~ASKING~SET bar 1~GET bar~ASKING~PING~GET bar~",
+                "-MOVED 5061 10.0.0.2:7001~+OK~+OK~-MOVED 5061 10.0.0.2:7001~"
+                "+OK~+PONG~-MOVED 5061 10.0.0.2:7001~");
+    client_asks(&c, "ASKING~MGET bar {bar}1~ASKING~MGET bar bar~ASKING~GET foo~",
+                "+OK~-TRYAGAIN Multiple keys request during rehashing of slot~"
+                "+OK~*2~$1~1~$1~1~+OK~-ASK 12182 10.0.0.2:7001~");
+    client_asks(&c, "ASKING~MULTI~SET bar 2~GET bar~EXEC~GET bar~",
+                "+OK~+OK~+QUEUED~+QUEUED~*2~+OK~$1~2~-MOVED 5061 10.0.0.2:7001~");
+}
+
+static void a_replica_serves_reads_to_those_who_say_so(void **state)
+{
+    (void)state;
+    publish_moves(2);
+    client_asks(&c, "GET bar~READONLY~GET bar~SET bar 1~MULTI~GET bar~EXEC~READWRITE~GET bar~",
+                "-MOVED 5061 10.0.0.2:7001~+OK~$-1~-MOVED 5061 10.0.0.2:7001~"
+                "+OK~+QUEUED~*1~$-1~+OK~-MOVED 5061 10.0.0.2:7001~");
+}
+
+static void let_key_go_while_held(void *context)
+{
+    (void)context;
+    client_send(&c, (shoal_slice){"INCR foo\r\n", 10});
+    client_got(&c, "");
+    shoal_thread *control = shoal_store_thread(box.env.store, 1);
+    shoal_key key = shoal_key_make(box.env.store, 0, (shoal_slice){"foo", 3});
+    assert_true(shoal_store_remove_locked(control, &key));
+}
+
+static void a_write_that_waited_asks_elsewhere_when_its_key_has_gone(void **state)
+{
+    (void)state;
+    client_asks(&c, "SET foo 1~", "+OK~");
+    publish_moves(0);
+    command_box_hold(&box, "foo", let_key_go_while_held, NULL);
+    command_box_settle(&box);
+    client_got(&c, "-ASK 12182 10.0.0.2:7001~");
+}
+
 static void there_is_one_database(void **state)
 {
     (void)state;
@@ -176,6 +256,10 @@ int main(void)
         FACT(slots_of_nobody_are_not_served),
         FACT(keys_of_several_slots_cross),
         FACT(a_cluster_that_is_down_serves_nothing_or_reads),
+        FACT(keys_that_have_gone_are_asked_for_elsewhere),
+        FACT(asking_lets_one_command_into_a_slot_that_comes),
+        FACT(a_replica_serves_reads_to_those_who_say_so),
+        FACT(a_write_that_waited_asks_elsewhere_when_its_key_has_gone),
         FACT(there_is_one_database),
         FACT(slots_can_be_asked_about),
         FACT(a_write_that_waited_is_redirected_when_its_slot_has_left),

@@ -61,51 +61,9 @@ static void start(shoal_appender *appender)
                                             .file = request->file,
                                             .size = request->size};
     appender->on = true;
-    appender->switches = false;
     appender->stamped_s = 0;
     shoal_store_release(&appender->written, appender->place.at); /* pair: appender.written */
     shoal_store_relaxed(&appender->running, true);
-}
-
-static void obey(shoal_appender *appender)
-{
-    SHOAL_ASSERT(shoal_load_relaxed(&appender->asked) == ASKED);
-    shoal_appender_request *request = &appender->request;
-    switch (request->wish) {
-    case SHOAL_APPENDER_START: start(appender); break;
-    case SHOAL_APPENDER_STOP:
-        appender->on = false;
-        shoal_store_relaxed(&appender->running, false);
-        break;
-    case SHOAL_APPENDER_SWITCH:
-        SHOAL_ASSERT(appender->on && request->at >= appender->place.at);
-        appender->switches = true;
-        appender->switch_at = request->at;
-        appender->switch_file = request->file;
-        break;
-    case SHOAL_APPENDER_NOTE: break;
-    }
-    if (appender->on) release(appender);
-    request->note = appender->place;
-    if (request->wish == SHOAL_APPENDER_NOTE) {
-        appender->place.old_file = 0;
-        appender->place.old_size = 0;
-    }
-    shoal_store_release(&appender->asked, ANSWERED); /* pair: appender.request */
-    appender->host->nudge(appender->host->context, SHOAL_ACTOR_CONTROL);
-}
-
-/* The file changes here. */
-static void change_file(shoal_appender *appender)
-{
-    SHOAL_ASSERT(appender->switches);
-    SHOAL_ASSERT(appender->place.at == appender->switch_at);
-    appender->place.old_file = appender->place.file;
-    appender->place.old_size = appender->place.size;
-    appender->place.file = appender->switch_file;
-    appender->place.size = 0;
-    appender->switches = false;
-    appender->stamped_s = 0;
 }
 
 static void put(shoal_appender *appender, shoal_slice bytes)
@@ -134,11 +92,8 @@ static void append(shoal_appender *appender, shoal_time now)
     shoal_appender_note *place = &appender->place;
     uint64_t end = shoal_log_committed(appender->log), began = place->at;
     while (place->at < end) {
-        if (appender->switches && place->at == appender->switch_at) change_file(appender);
-        if (place->at == began || place->size == 0) put_stamp(appender, now);
-        bool before = appender->switches && appender->switch_at > place->at;
-        uint64_t until = before && appender->switch_at < end ? appender->switch_at : end;
-        shoal_slice bytes = shoal_log_peek(appender->log, appender->reader, until);
+        if (place->at == began) put_stamp(appender, now);
+        shoal_slice bytes = shoal_log_peek(appender->log, appender->reader, end);
         SHOAL_ASSERT(bytes.size > 0);
         put(appender, bytes);
         shoal_log_skip(appender->reader, bytes.size);
@@ -151,11 +106,48 @@ static void append(shoal_appender *appender, shoal_time now)
         appender->host->nudge(appender->host->context, SHOAL_ACTOR_CONTROL);
 }
 
+/* The file changes here. */
+static void change_file(shoal_appender *appender, shoal_time now)
+{
+    SHOAL_ASSERT(appender->request.file != appender->place.file);
+    if (!appender->on) return;
+    append(appender, now);
+    SHOAL_ASSERT(appender->place.at == shoal_log_end(appender->log));
+    appender->place.old_file = appender->place.file;
+    appender->place.old_size = appender->place.size;
+    appender->place.file = appender->request.file;
+    appender->place.size = 0;
+    appender->stamped_s = 0;
+}
+
+static void obey(shoal_appender *appender, shoal_time now)
+{
+    SHOAL_ASSERT(shoal_load_relaxed(&appender->asked) == ASKED);
+    shoal_appender_request *request = &appender->request;
+    switch (request->wish) {
+    case SHOAL_APPENDER_START: start(appender); break;
+    case SHOAL_APPENDER_STOP:
+        appender->on = false;
+        shoal_store_relaxed(&appender->running, false);
+        break;
+    case SHOAL_APPENDER_SWITCH: change_file(appender, now); break;
+    case SHOAL_APPENDER_NOTE: break;
+    }
+    if (appender->on) release(appender);
+    request->note = appender->place;
+    if (request->wish == SHOAL_APPENDER_NOTE) {
+        appender->place.old_file = 0;
+        appender->place.old_size = 0;
+    }
+    shoal_store_release(&appender->asked, ANSWERED); /* pair: appender.request */
+    appender->host->nudge(appender->host->context, SHOAL_ACTOR_CONTROL);
+}
+
 static void take_turn(shoal_appender *appender, shoal_time now)
 {
     SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&appender->comers) > 0);
     /* pair: appender.request */
-    if (shoal_load_acquire(&appender->asked) == ASKED) obey(appender);
+    if (shoal_load_acquire(&appender->asked) == ASKED) obey(appender, now);
     if (appender->on) append(appender, now);
 }
 

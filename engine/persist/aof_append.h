@@ -30,7 +30,8 @@ typedef enum shoal_aof_policy {
 typedef enum shoal_appender_wish {
     SHOAL_APPENDER_START, /* append to `file`, which has `size` bytes, from the reader's place on */
     SHOAL_APPENDER_STOP,  /* append nothing more */
-    SHOAL_APPENDER_SWITCH, /* from offset `at` on, append to `file` */
+    SHOAL_APPENDER_SWITCH, /* append to `file`, which is empty, what follows; in a moment of the
+                              store, so that nothing is being written */
     SHOAL_APPENDER_NOTE    /* only say how far it is */
 } shoal_appender_wish;
 
@@ -47,7 +48,7 @@ typedef struct shoal_appender_note {
 typedef struct shoal_appender_request {
     shoal_appender_wish wish;
     shoal_file file;
-    uint64_t at, size;
+    uint64_t size;
     shoal_appender_note note;
 } shoal_appender_request;
 
@@ -67,9 +68,6 @@ typedef struct shoal_appender {
     shoal_appender_request request;
     shoal_appender_note place;
     bool on;
-    bool switches; /* at `switch_at`, to `switch_file` */
-    uint64_t switch_at;
-    shoal_file switch_file;
     int64_t stamped_s; /* second of the last timestamp in the file */
     shoal_buffer stamp;
     /* Constant. */

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * persist/aof_state.h: when what was appended is synced, up to where replies may go, and what
+ * becomes of a failure. docs/decisions/fsync.md has the reasons.
+ *
+ * `safe` is the last place of which it is known that everything before it has arrived: behind a
+ * sync, or with appendfsync no behind a mark. The log keeps what follows it. When an append or a
+ * sync fails the appender stops, the file is cut at `safe`, and what follows is appended again, once
+ * a second until it works.
+ */
+#include "persist/aof_state.h"
+
+#include "base/assert.h"
+#include "command/hold.h"
+
+/* Between two syncs, and two marks. */
+#define SYNC_INTERVAL_US 1000000
+/* A sync that takes longer is counted. */
+#define SYNC_SLOW_US 2000000
+/* Between two attempts to repair. */
+#define RETRY_INTERVAL_US 1000000
+
+#define TAG(purpose) ((uint64_t)(purpose) << 32)
+
+/* The policy that holds now: a rewrite may silence syncs. */
+static shoal_aof_policy policy(const shoal_aof *aof)
+{
+    bool quiet = aof->settings.quiet_rewrite && aof->rewrite.phase >= SHOAL_REWRITE__BASE;
+    return quiet ? SHOAL_AOF_NO : aof->settings.policy;
+}
+
+static void ask(shoal_aof *aof, shoal_appender_request request)
+{
+    shoal_appender_ask(&aof->appender, &request, aof->now);
+}
+
+void shoal_aof__apply_policy(shoal_aof *aof)
+{
+    SHOAL_ASSERT(aof->appender.log != NULL);
+    shoal_appender *appender = &aof->appender;
+    bool always = policy(aof) == SHOAL_AOF_ALWAYS;
+    bool lenient = aof->sync.broken && !always;
+    bool changed = always != shoal_load_relaxed(&appender->always) ||
+                   lenient != shoal_load_relaxed(&appender->lenient);
+
+    shoal_store_relaxed(&appender->timestamps, aof->settings.timestamps);
+    if (!changed) return;
+    shoal_store_relaxed(&appender->always, always);
+    shoal_store_relaxed(&appender->lenient, lenient);
+    if (!aof->wants) return;
+    if (always) shoal_hold_release(aof->env, aof->sync.safe.at);
+    if (!always && !shoal_load_relaxed(&appender->running))
+        shoal_hold_release(aof->env, SHOAL_RELEASED_ALL);
+    /* Whoever has the turn then says how far replies may go. */
+    if (shoal_appender_idle(appender)) {
+        aof->sync.noting = true;
+        ask(aof, (shoal_appender_request){.wish = SHOAL_APPENDER_NOTE});
+    }
+}
+
+/* ---- beginning and end ---- */
+
+bool shoal_aof__go_on(shoal_aof *aof, uint64_t from, uint64_t size)
+{
+    SHOAL_ASSERT(!aof->wants);
+    if (!shoal_log_reader_open(aof->log, &aof->reader, from)) return false;
+    if (!shoal_log_reader_open(aof->log, &aof->keeper, from)) {
+        shoal_log_reader_close(aof->log, &aof->reader);
+        return false;
+    }
+    aof->wants = true;
+    aof->sync = (shoal_aof__sync){.delayed_count = aof->sync.delayed_count};
+    aof->sync.safe = aof->sync.target =
+        (shoal_appender_note){.at = from, .file = aof->incr, .size = size};
+    aof->sync.began_us = aof->now.mono_us;
+    shoal_store_relaxed(&aof->appender.always, policy(aof) == SHOAL_AOF_ALWAYS);
+    shoal_store_relaxed(&aof->appender.lenient, false);
+    shoal_store_relaxed(&aof->appender.timestamps, aof->settings.timestamps);
+    shoal_hold_release(aof->env, from);
+    ask(aof,
+        (shoal_appender_request){.wish = SHOAL_APPENDER_START, .file = aof->incr, .size = size});
+    return true;
+}
+
+/* Waits for the turn's holder: it is a matter of one append. Returns when nothing is asked. */
+static void settle_request(shoal_aof *aof)
+{
+    while (!shoal_appender_idle(&aof->appender)) (void)shoal_appender_answer(&aof->appender);
+    SHOAL_ASSERT(shoal_appender_idle(&aof->appender));
+}
+
+void shoal_aof__stop(shoal_aof *aof)
+{
+    if (!aof->wants) return;
+    settle_request(aof);
+    ask(aof, (shoal_appender_request){.wish = SHOAL_APPENDER_STOP});
+    settle_request(aof);
+    /* A last sync, which nobody waits for. */
+    if (!aof->sync.broken) {
+        aof->sync.waiting++;
+        aof->host->file_sync(aof->host->context, aof->incr, TAG(SHOAL_AOF__FOR_SYNC));
+    }
+    shoal_log_reader_close(aof->log, &aof->reader);
+    shoal_log_reader_close(aof->log, &aof->keeper);
+    shoal_log_want(aof->log, -1);
+    aof->wants = false;
+    aof->sync.broken = false;
+    shoal_hold_release(aof->env, SHOAL_RELEASED_ALL);
+}
+
+/* ---- syncs ---- */
+
+/* Everything up to the note has arrived. */
+static void become_safe(shoal_aof *aof, const shoal_appender_note *note)
+{
+    SHOAL_ASSERT(note->at >= aof->sync.safe.at);
+    aof->sync.safe = *note;
+    shoal_log_skip(&aof->keeper, note->at - shoal_log_at(&aof->keeper));
+    if (policy(aof) == SHOAL_AOF_ALWAYS) shoal_hold_release(aof->env, note->at);
+}
+
+/* The appender has said how far it is. */
+static void noted(shoal_aof *aof, const shoal_appender_note *note)
+{
+    shoal_aof__sync *sync = &aof->sync;
+    SHOAL_ASSERT(note->at >= sync->target.at);
+    bool left = note->old_file != 0;
+
+    if (left && !aof->left_skipped) aof->size_before += note->old_size;
+    if (left) aof->left_seen = true;
+    sync->target = *note;
+    if (note->at == sync->safe.at && !left) return;
+    if (policy(aof) == SHOAL_AOF_NO) {
+        sync->marking = true;
+        aof->host->file_append(aof->host->context, note->file, (shoal_slice){0},
+                               TAG(SHOAL_AOF__FOR_MARK));
+        return;
+    }
+    sync->began_us = aof->now.mono_us;
+    sync->delayed = false;
+    sync->error = SHOAL_ERR_OK;
+    sync->waiting = 1u + left;
+    if (left) aof->host->file_sync(aof->host->context, note->old_file, TAG(SHOAL_AOF__FOR_SYNC));
+    aof->host->file_sync(aof->host->context, note->file, TAG(SHOAL_AOF__FOR_SYNC));
+}
+
+static void collect_answer(shoal_aof *aof)
+{
+    if (aof->sync.switched) return; /* it is shoal_aof__switch's */
+    const shoal_appender_request *answer = shoal_appender_answer(&aof->appender);
+
+    if (answer == NULL) return;
+    if (answer->wish == SHOAL_APPENDER_STOP) aof->sync.stopped = true;
+    if (!aof->sync.noting) return;
+    aof->sync.noting = false;
+    if (answer->wish == SHOAL_APPENDER_NOTE && !aof->sync.broken && aof->sync.waiting == 0 &&
+        !aof->sync.marking)
+        noted(aof, &answer->note);
+}
+
+bool shoal_aof__switch(shoal_aof *aof, shoal_file file)
+{
+    shoal_aof__sync *sync = &aof->sync;
+    SHOAL_ASSERT(file != aof->incr);
+    collect_answer(aof);
+    if (!sync->switched) {
+        if (!shoal_appender_idle(&aof->appender)) return false;
+        sync->switched = true;
+        ask(aof, (shoal_appender_request){.wish = SHOAL_APPENDER_SWITCH, .file = file});
+    }
+    const shoal_appender_request *answer = shoal_appender_answer(&aof->appender);
+    if (answer == NULL) return false;
+    SHOAL_ASSERT(answer->wish == SHOAL_APPENDER_SWITCH);
+    sync->switched = false;
+    return true;
+}
+
+/* Is there something to sync, or to mark, and is it time? */
+static bool is_due(const shoal_aof *aof)
+{
+    const shoal_aof__sync *sync = &aof->sync;
+    if (sync->waiting > 0 || sync->marking || sync->noting || sync->broken) return false;
+    if (shoal_appender_written(&aof->appender) <= sync->safe.at) return false;
+    if (policy(aof) == SHOAL_AOF_ALWAYS || aof->finishing) return true;
+    return aof->now.mono_us - sync->began_us >= SYNC_INTERVAL_US;
+}
+
+/* ---- trouble ---- */
+
+void shoal_aof__break(shoal_aof *aof, shoal_err why, bool lost_sync)
+{
+    shoal_aof__sync *sync = &aof->sync;
+    SHOAL_ASSERT(why != SHOAL_ERR_OK);
+    if (!aof->wants) return;
+    if (!sync->broken)
+        shoal_aof__log(aof, SHOAL_AOF__WARNING,
+                       lost_sync ? "Fail to fsync the AOF file: %s"
+                                 : "Error writing to the AOF file: %s",
+                       shoal_err_text(why));
+    sync->why = why;
+    sync->repairing = false;
+    sync->marking = false;
+    sync->retry_us = aof->now.mono_us + (sync->broken ? RETRY_INTERVAL_US : 0);
+    sync->broken = true;
+    sync->stopped = false;
+    shoal_aof__apply_policy(aof);
+}
+
+/* Cuts the file where all is well, and appends what follows once more. */
+static void repair(shoal_aof *aof)
+{
+    shoal_aof__sync *sync = &aof->sync;
+    SHOAL_ASSERT(sync->stopped && !sync->repairing);
+    sync->repairing = true;
+    aof->host->file_truncate(aof->host->context, sync->safe.file, sync->safe.size,
+                             TAG(SHOAL_AOF__FOR_REPAIR));
+}
+
+static void repair_cut(shoal_aof *aof, shoal_err error)
+{
+    shoal_aof__sync *sync = &aof->sync;
+    if (error != SHOAL_ERR_OK) {
+        shoal_aof__break(aof, error, false);
+        return;
+    }
+    SHOAL_ASSERT(shoal_log_at(&aof->keeper) == sync->safe.at);
+    shoal_log_reader_close(aof->log, &aof->reader);
+    bool opened = shoal_log_reader_open(aof->log, &aof->reader, sync->safe.at);
+    SHOAL_ASSERT(opened);
+    sync->stopped = false;
+    sync->target = sync->safe;
+    ask(aof, (shoal_appender_request){.wish = SHOAL_APPENDER_START,
+                                      .file = sync->safe.file,
+                                      .size = sync->safe.size});
+    /* The sync says whether the bytes have arrived; errors of appends come before it. */
+    aof->host->file_sync(aof->host->context, sync->safe.file, TAG(SHOAL_AOF__FOR_REPAIR));
+}
+
+static void repaired(shoal_aof *aof, shoal_err error)
+{
+    shoal_aof__sync *sync = &aof->sync;
+    if (error != SHOAL_ERR_OK) {
+        shoal_aof__break(aof, error, true);
+        return;
+    }
+    sync->broken = sync->repairing = false;
+    sync->began_us = 0;
+    shoal_aof__log(aof, SHOAL_AOF__WARNING, "AOF write error looks solved, Redis can write again.");
+    shoal_aof__apply_policy(aof);
+}
+
+static void trouble_step(shoal_aof *aof)
+{
+    shoal_aof__sync *sync = &aof->sync;
+    SHOAL_ASSERT(sync->broken);
+    if (sync->repairing || sync->waiting > 0) return;
+    if (!sync->stopped) {
+        if (shoal_appender_idle(&aof->appender)) {
+            ask(aof, (shoal_appender_request){.wish = SHOAL_APPENDER_STOP});
+            collect_answer(aof);
+        }
+        if (!sync->stopped) return;
+    }
+    if (aof->now.mono_us >= sync->retry_us) repair(aof);
+}
+
+const char *shoal_aof_refusal(const shoal_aof *aof)
+{
+    return aof->sync.broken ? shoal_err_text(aof->sync.why) : NULL;
+}
+
+/* ---- events and steps ---- */
+
+void shoal_aof__sync_done(shoal_aof *aof, const shoal_event *event)
+{
+    shoal_aof__sync *sync = &aof->sync;
+    uint64_t purpose = event->tag >> 32;
+
+    if (purpose == SHOAL_AOF__FOR_SYNC) {
+        if (sync->waiting == 0) return;
+        if (sync->error == SHOAL_ERR_OK) sync->error = event->error;
+        if (--sync->waiting > 0 || !aof->wants || sync->broken) return;
+        if (sync->error == SHOAL_ERR_OK)
+            become_safe(aof, &sync->target);
+        else
+            shoal_aof__break(aof, sync->error, true);
+        return;
+    }
+    if (!aof->wants) return;
+    if (purpose == SHOAL_AOF__FOR_MARK) {
+        if (!sync->marking) return;
+        sync->marking = false;
+        sync->began_us = aof->now.mono_us;
+        if (event->error == SHOAL_ERR_OK)
+            become_safe(aof, &sync->target);
+        else
+            shoal_aof__break(aof, event->error, false);
+        return;
+    }
+    if (!sync->repairing) return;
+    if (event->op == SHOAL_FILE_TRUNCATE)
+        repair_cut(aof, event->error);
+    else
+        repaired(aof, event->error);
+}
+
+void shoal_aof__sync_step(shoal_aof *aof)
+{
+    shoal_aof__sync *sync = &aof->sync;
+
+    if (!aof->wants) return;
+    shoal_appender_turn(&aof->appender, aof->now);
+    collect_answer(aof);
+    if (sync->waiting > 0 && !sync->delayed && aof->now.mono_us - sync->began_us >= SYNC_SLOW_US) {
+        sync->delayed = true;
+        sync->delayed_count++;
+        shoal_aof__log(aof, SHOAL_AOF__NOTICE,
+                       "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF "
+                       "buffer without waiting for fsync to complete, this may slow down Redis.");
+    }
+    if (sync->broken) trouble_step(aof);
+    if (!is_due(aof) || !shoal_appender_idle(&aof->appender)) return;
+    sync->noting = true;
+    ask(aof, (shoal_appender_request){.wish = SHOAL_APPENDER_NOTE});
+    collect_answer(aof);
+}
+
+int64_t shoal_aof__sync_deadline(const shoal_aof *aof)
+{
+    const shoal_aof__sync *sync = &aof->sync;
+
+    if (!aof->wants) return SHOAL_NEVER;
+    if (sync->broken) return sync->repairing ? SHOAL_NEVER : sync->retry_us;
+    if (sync->waiting > 0) return sync->delayed ? SHOAL_NEVER : sync->began_us + SYNC_SLOW_US;
+    /* Whoever appends does not tell, so it is looked at once a second. */
+    int64_t due = sync->began_us + SYNC_INTERVAL_US;
+    return due > aof->now.mono_us ? due : aof->now.mono_us + SYNC_INTERVAL_US;
+}
+
+bool shoal_aof_finish(shoal_aof *aof, shoal_time now)
+{
+    SHOAL_ASSERT(now.mono_us >= aof->now.mono_us);
+    aof->now = now;
+    if (!aof->wants || aof->sync.broken) return true;
+    if (!aof->finishing) shoal_aof__log(aof, SHOAL_AOF__NOTICE, "Calling fsync() on the AOF file.");
+    aof->finishing = true;
+    shoal_aof__sync_step(aof);
+    if (aof->sync.waiting > 0 || aof->sync.marking || aof->sync.noting) return false;
+    return shoal_appender_written(&aof->appender) <= aof->sync.safe.at;
+}

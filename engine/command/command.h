@@ -109,6 +109,15 @@ typedef enum shoal_command_id {
 
 typedef struct shoal_call shoal_call;
 typedef struct shoal_env shoal_env;
+
+/* Why writes are refused: the last snapshot failed; the append-only file cannot be written, for want
+ * of space or for another reason. */
+enum {
+    SHOAL_MISCONF_RDB = 1,
+    SHOAL_MISCONF_AOF = 2,
+    SHOAL_MISCONF_AOF_SPACE = 4,
+    SHOAL_MISCONF_ALL = 7
+};
 struct shoal_job;
 struct shoal_block;
 /* Runs one call of a command. */
@@ -173,12 +182,12 @@ struct shoal_call {
                          and it is called again under the gates */
     bool asking;      /* its session said ASKING / READONLY; see route.c */
     bool reads_replicas;
-    bool whole; /* part of a transaction or script that holds all gates the call can need:
+    bool whole;      /* part of a transaction or script that holds all gates the call can need:
                          it must be over when its handler returns, see job.h */
-    bool replicated;  /* it is what a master, or this node before, has done (apply.h): nobody's time
+    bool replicated; /* it is what a master, or this node before, has done (apply.h): nobody's time
                         to live is over, and it leaves no effects */
-    uint8_t effect;   /* shoal_effect: what it leaves in the log, see effect.h */
-    uint64_t logged;  /* the log's offset behind what it has left there; 0: nothing */
+    uint8_t effect;  /* shoal_effect: what it leaves in the log, see effect.h */
+    uint64_t logged; /* the log's offset behind what it has left there; 0: nothing */
     struct shoal_job *job;         /* set by a handler whose call goes on, see job.h; else NULL */
     shoal_wish wish;               /* set by a handler that must wait for a key, see block.h */
     struct shoal_block *block;     /* of one that runs again after waiting; else NULL */
@@ -291,6 +300,7 @@ struct shoal_env {
     const char *run_id;         /* 40 hex characters */
     _Atomic bool loading;       /* relaxed: not ready, most commands answer
                                                      -LOADING */
+    _Atomic uint32_t misconf;   /* relaxed: why writes are refused, of SHOAL_MISCONF_*, or 0 */
     _Atomic bool checksums_off; /* relaxed: RESTORE takes any checksum (DEBUG) */
     struct shoal_log *log;      /* where effects go, with a writer for each thread of the store;
                                    NULL: nowhere */

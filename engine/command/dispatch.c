@@ -89,6 +89,33 @@ static inline bool adds_data(const shoal_session *session, const shoal_command *
     return !shoal_multi__runs_at_once(command);
 }
 
+/* Would the request change data, or is it a PING, which watchdogs send? Those are refused while data
+ * cannot be made safe, as in Redis. */
+static bool is_at_risk(const shoal_session *session, const shoal_command *command)
+{
+    SHOAL_DEBUG_ASSERT(command != NULL);
+    if (command->id == SHOAL_COMMAND_EXEC && session->multi != NULL)
+        return (session->multi->flags & SHOAL_FLAG_WRITE) != 0;
+    return (command->flags & SHOAL_FLAG_WRITE) != 0 || command->id == SHOAL_COMMAND_PING;
+}
+
+static void refuse_unsafe(uint32_t misconf, shoal_reply *reply)
+{
+    SHOAL_ASSERT(misconf != 0);
+    if ((misconf & SHOAL_MISCONF_RDB) != 0) {
+        shoal_reply_error(
+            reply, "MISCONF Redis is configured to save RDB snapshots, but it's currently unable "
+                   "to persist to disk. Commands that may modify the data set are disabled, "
+                   "because this instance is configured to report errors during writes if RDB "
+                   "snapshotting fails (stop-writes-on-bgsave-error option). Please check the "
+                   "Redis logs for details about the RDB error.");
+    } else {
+        shoal_reply_errorf(reply, "MISCONF Errors writing to the AOF file: %s",
+                           (misconf & SHOAL_MISCONF_AOF_SPACE) != 0 ? "No space left on device"
+                                                                    : "Input/output error");
+    }
+}
+
 /* May the request run? False after writing why not. */
 static bool admit(shoal_session *session, const shoal_entry *entry, const shoal_key *keys,
                   shoal_reply *reply)
@@ -124,6 +151,11 @@ static bool admit(shoal_session *session, const shoal_entry *entry, const shoal_
     }
     if (adds_data(session, command) && !shoal_store_admit(worker->thread)) {
         shoal_reply_error(reply, "OOM command not allowed when used memory > 'maxmemory'.");
+        return false;
+    }
+    uint32_t misconf = shoal_load_relaxed(&worker->env->misconf);
+    if (__builtin_expect(misconf != 0, 0) && is_at_risk(session, command)) {
+        refuse_unsafe(misconf, reply);
         return false;
     }
     return true;

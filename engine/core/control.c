@@ -44,17 +44,35 @@ static bool read_farewell(const shoal_errand *errand, farewell *out)
 static void abort_shutdown(shoal_node *node, shoal_reply *reply)
 {
     SHOAL_ASSERT(node->phase != SHOAL_PHASE_LEFT);
-    if (node->phase != SHOAL_PHASE_LEAVING) {
+    bool saving = shoal_node__stay(node);
+    if (node->phase != SHOAL_PHASE_LEAVING && !saving) {
         shoal_reply_error(reply, "ERR No shutdown in progress.");
         return;
     }
-    shoal_node__enter_phase(node, SHOAL_PHASE_READY);
+    if (!saving) shoal_node__enter_phase(node, SHOAL_PHASE_READY);
     shoal_node__log(node, SHOAL_LEVEL_NOTICE, "Shutdown manually aborted.");
     shoal_reply_ok(reply);
 }
 
-/* A shutdown that is granted sends no reply: the connection closes with the server. */
-static void run_shutdown(shoal_node *node, shoal_errand *errand, shoal_reply *reply)
+/* Leaves, with a snapshot before that if there shall be one. True when the errand waits for it. */
+static bool leave(shoal_node *node, shoal_errand *errand, const farewell *asked)
+{
+    SHOAL_ASSERT(!errand->close_after);
+    bool save = asked->save || (!asked->nosave && shoal_node__has_save_points(node));
+    SHOAL_ASSERT(node->phase == SHOAL_PHASE_READY || node->phase == SHOAL_PHASE_SAVING);
+    shoal_node__log(node, SHOAL_LEVEL_WARNING, "User requested shutdown...");
+    if (save && node->phase == SHOAL_PHASE_READY) {
+        shoal_node__save_and_leave(node, errand);
+        return true;
+    }
+    shoal_node__enter_phase(node, SHOAL_PHASE_LEAVING);
+    errand->close_after = true;
+    return false;
+}
+
+/* A shutdown that is granted sends no reply: the connection closes with the server. True when the
+ * errand waits. */
+static bool run_shutdown(shoal_node *node, shoal_errand *errand, shoal_reply *reply)
 {
     SHOAL_ASSERT(errand->command->id == SHOAL_COMMAND_SHUTDOWN);
     SHOAL_ASSERT(!errand->close_after);
@@ -64,19 +82,14 @@ static void run_shutdown(shoal_node *node, shoal_errand *errand, shoal_reply *re
         shoal_reply_error(reply, "ERR syntax error");
     } else if (asked.abort) {
         abort_shutdown(node, reply);
-    } else if (asked.save && !asked.force) {
-        shoal_node__log(node, SHOAL_LEVEL_WARNING,
-                        "SHUTDOWN SAVE refused: this version writes no snapshots.");
-        shoal_reply_error(reply, "ERR Errors trying to SHUTDOWN. Check logs.");
     } else if (node->phase == SHOAL_PHASE_LEAVING) {
         errand->close_after = true;
     } else if (node->phase != SHOAL_PHASE_READY && node->phase != SHOAL_PHASE_SAVING) {
         shoal_reply_error(reply, "ERR Errors trying to SHUTDOWN. Check logs.");
     } else {
-        shoal_node__log(node, SHOAL_LEVEL_WARNING, "User requested shutdown...");
-        shoal_node__enter_phase(node, SHOAL_PHASE_LEAVING);
-        errand->close_after = true;
+        return leave(node, errand, &asked);
     }
+    return false;
 }
 
 /* ---- CLUSTER ---- */
@@ -156,9 +169,16 @@ static verdict run(shoal_node *node, shoal_errand *errand, shoal_reply *reply)
     case SHOAL_COMMAND_MEMORY_MALLOC_STATS:
         if (node != NULL) shoal_node__memory_malloc_stats(node, reply);
         return FINISHED;
-    case SHOAL_COMMAND_SHUTDOWN:
-        if (node != NULL) run_shutdown(node, errand, reply);
+    case SHOAL_COMMAND_SAVE:
+        return node != NULL && shoal_node__save(node, errand, reply) ? KEPT : FINISHED;
+    case SHOAL_COMMAND_BGSAVE:
+        if (node != NULL) shoal_node__bgsave(node, errand, reply);
         return FINISHED;
+    case SHOAL_COMMAND_LASTSAVE:
+        if (node != NULL) shoal_node__lastsave(node, reply);
+        return FINISHED;
+    case SHOAL_COMMAND_SHUTDOWN:
+        return node != NULL && run_shutdown(node, errand, reply) ? KEPT : FINISHED;
     default: return UNKNOWN;
     }
 }

@@ -80,24 +80,6 @@ void shoal_info__server(const shoal_node *node, shoal_buffer *out)
     shoal_info__number(out, "shoal_workers", node->worker_count);
 }
 
-/* Snapshots: this version writes none, and none has failed. */
-static void snapshot_facts(const shoal_node *node, shoal_buffer *out)
-{
-    SHOAL_ASSERT(node->created.wall_us >= 0);
-    shoal_store_stats stats;
-    shoal_store_stats_get(node->store, &stats);
-    shoal_info__number(out, "rdb_changes_since_last_save", stats.changes);
-    shoal_info__number(out, "rdb_bgsave_in_progress", 0);
-    shoal_info__number(out, "rdb_last_save_time", (uint64_t)(node->created.wall_us / US_PER_S));
-    shoal_info__text(out, "rdb_last_bgsave_status", "ok");
-    shoal_info__text(out, "rdb_last_bgsave_time_sec", "-1");
-    shoal_info__text(out, "rdb_current_bgsave_time_sec", "-1");
-    shoal_info__number(out, "rdb_saves", 0);
-    shoal_info__number(out, "rdb_last_cow_size", 0);
-    shoal_info__number(out, "rdb_last_load_keys_expired", 0);
-    shoal_info__number(out, "rdb_last_load_keys_loaded", 0);
-}
-
 void shoal_info__persistence(const shoal_node *node, shoal_buffer *out)
 {
     SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
@@ -107,9 +89,8 @@ void shoal_info__persistence(const shoal_node *node, shoal_buffer *out)
     shoal_info__number(out, "current_cow_size", 0);
     shoal_info__number(out, "current_cow_size_age", 0);
     shoal_info__text(out, "current_fork_perc", "0.00");
-    shoal_info__number(out, "current_save_keys_processed", 0);
-    shoal_info__number(out, "current_save_keys_total", 0);
-    snapshot_facts(node, out);
+    shoal_node__saving_progress(node, out);
+    shoal_node__saving_info(node, out);
     shoal_info__number(out, "aof_enabled", 0);
     shoal_info__number(out, "aof_rewrite_in_progress", 0);
     shoal_info__number(out, "aof_rewrite_scheduled", 0);

@@ -2,8 +2,8 @@
  *
  * core/life.c - the phases of a node, from a fresh configuration to the wish to end:
  *
- *   NEW -> BUILT -> READY                          standalone
- *          BUILT -> READING -> SAVING -> READY     in a cluster
+ *   NEW -> BUILT -> LOADING -> READY                          standalone
+ *                   LOADING -> READING -> SAVING -> READY     in a cluster
  *   READY -> LEAVING -> LEFT                       after SHUTDOWN
  *   any of them -> FAILED
  */
@@ -25,7 +25,8 @@ static uint32_t successors(shoal_phase phase)
     SHOAL_ASSERT(phase < SHOAL_PHASE_COUNT);
     switch (phase) {
     case SHOAL_PHASE_NEW: return 1u << SHOAL_PHASE_BUILT;
-    case SHOAL_PHASE_BUILT: return 1u << SHOAL_PHASE_READING | 1u << SHOAL_PHASE_READY;
+    case SHOAL_PHASE_BUILT: return 1u << SHOAL_PHASE_LOADING;
+    case SHOAL_PHASE_LOADING: return 1u << SHOAL_PHASE_READING | 1u << SHOAL_PHASE_READY;
     case SHOAL_PHASE_READING: return 1u << SHOAL_PHASE_SAVING;
     case SHOAL_PHASE_SAVING: return 1u << SHOAL_PHASE_READY | 1u << SHOAL_PHASE_LEAVING;
     case SHOAL_PHASE_READY: return 1u << SHOAL_PHASE_LEAVING;
@@ -224,10 +225,29 @@ void shoal_node__start(shoal_node *node)
                     clustered(node) ? "cluster" : "standalone",
                     (long long)shoal_config__number(&node->config, SHOAL_DIRECTIVE_PORT));
     warn_of_recorded(node);
+    shoal_node__enter_phase(node, SHOAL_PHASE_LOADING);
+    if (!shoal_node__dump_begin(node))
+        shoal_node__fail(node, "No memory to load the data set", (shoal_slice){0});
+}
+
+/* The data set is there. */
+static void loaded(shoal_node *node)
+{
+    SHOAL_ASSERT(node->phase == SHOAL_PHASE_LOADING);
+    shoal_store_stats stats;
+    shoal_store_stats_get(node->store, &stats);
+    /* What was loaded is no change. */
+    node->saving.changes_saved = stats.changes;
     if (clustered(node))
         start_cluster(node);
     else
         become_ready(node);
+}
+
+void shoal_node__load_file_done(shoal_node *node, const shoal_event *event)
+{
+    SHOAL_ASSERT(node->phase == SHOAL_PHASE_LOADING);
+    if (shoal_node__dump_file_done(node, event) == SHOAL_DUMP_LOADED) loaded(node);
 }
 
 static void begin_new(shoal_node *node)

@@ -53,7 +53,7 @@ static uint32_t step_us(int64_t tenacity)
 }
 
 /* The policy that the configuration names. */
-static const shoal_policy *policy_of(const shoal_node *node)
+const shoal_policy *shoal_node__policy(const shoal_node *node)
 {
     const shoal_directive_id id = SHOAL_DIRECTIVE_MAXMEMORY_POLICY;
     shoal_buffer name = shoal_buffer_make(&node->allocator);
@@ -68,7 +68,7 @@ static const shoal_policy *policy_of(const shoal_node *node)
 bool shoal_node__shares_integers(const shoal_node *node)
 {
     SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW || node->snapshots == NULL);
-    shoal_slice name = shoal_text(policy_of(node)->name);
+    shoal_slice name = shoal_text(shoal_node__policy(node)->name);
     SHOAL_ASSERT(name.size > 3);
     shoal_slice tail = {name.data + name.size - 3, 3};
     bool aged = shoal_text_is(tail, "lru") || shoal_text_is(tail, "lfu");
@@ -81,7 +81,7 @@ void shoal_node__apply_limits(shoal_node *node)
     const shoal_config *config = &node->config;
     shoal_limits limits = shoal_limits_default();
     limits.bytes = shoal_node__maxmemory(node);
-    limits.policy = policy_of(node);
+    limits.policy = shoal_node__policy(node);
     limits.effort = (uint32_t)shoal_config__number(config, SHOAL_DIRECTIVE_MAXMEMORY_SAMPLES);
     limits.step_us =
         step_us(shoal_config__number(config, SHOAL_DIRECTIVE_MAXMEMORY_EVICTION_TENACITY));

@@ -65,6 +65,8 @@ shoal_err shoal_node_create(const shoal_node_options *options, shoal_node **out)
     node->worker_count = options->workers;
     node->created = node->now = options->now;
     node->rates.due_us = SHOAL_NEVER;
+    node->saving.saved_s = options->now.wall_us / 1000000;
+    node->saving.took_s = -1;
     draw_id(node, SHOAL_PURPOSE_RUN_ID, node->run_id);
     draw_id(node, SHOAL_PURPOSE_REPLICATION_ID, node->replication_id);
     node->env.process_id = options->process_id;
@@ -85,6 +87,7 @@ static void send_everything_home(shoal_node *node)
     shoal_op *op = shoal_inbox_take(&node->control);
 
     shoal_node__config_abandon(node);
+    shoal_node__saving_abandon(node);
     while (op != NULL) {
         shoal_errand *errand = (shoal_errand *)op;
         op = op->next;
@@ -162,10 +165,25 @@ void shoal_node_set_vitals(shoal_node *node, const shoal_vitals *vitals)
 
 /* ---- steps ---- */
 
+/* Files that the node has named itself. */
+static void named_done(shoal_node *node, const shoal_event *event)
+{
+    SHOAL_ASSERT(event->file >= SHOAL_FILE_NAMED);
+    if (node->phase == SHOAL_PHASE_LOADING) {
+        shoal_node__load_file_done(node, event);
+    } else if (event->file == SHOAL_RDB_FILE || event->file == SHOAL_RDB_FILE_NEW) {
+        shoal_node__saving_file_done(node, event);
+    }
+}
+
 static void file_done(shoal_node *node, const shoal_event *event)
 {
     SHOAL_ASSERT(event->kind == SHOAL_EVENT_FILE_DONE);
-    SHOAL_ASSERT(event->file > 0 && event->file < SHOAL_FILE_COUNT);
+    SHOAL_ASSERT(event->file > 0 && event->file < SHOAL_FILE_LIMIT);
+    if (event->file >= SHOAL_FILE_NAMED) {
+        named_done(node, event);
+        return;
+    }
     switch (event->file) {
     case SHOAL_FILE_NODES:
         if (node->phase == SHOAL_PHASE_READING && event->op == SHOAL_FILE_READ) {
@@ -187,6 +205,9 @@ static void dispatch(shoal_node *node, const shoal_event *event)
     switch (event->kind) {
     case SHOAL_EVENT_START: shoal_node__start(node); return;
     case SHOAL_EVENT_LINK_UP:
+        /* It loads yet, and has nothing to say to anybody. */
+        if (node->cluster == NULL) node->host.link_close(node->host.context, event->link);
+        /* fall through */
     case SHOAL_EVENT_LINK_DATA:
     case SHOAL_EVENT_LINK_FULL:
     case SHOAL_EVENT_LINK_ROOM:
@@ -209,6 +230,7 @@ static void settle(shoal_node *node)
     if (node->cluster != NULL && node->phase >= SHOAL_PHASE_SAVING &&
         shoal_cluster_deadline(node->cluster) <= node->now.mono_us)
         shoal_cluster_tick(node->cluster, node->now);
+    shoal_node__saving_step(node);
     shoal_node__advance(node);
     shoal_node__publish_route(node);
     shoal_node__look(node);
@@ -241,8 +263,8 @@ int64_t shoal_node_step(shoal_node *node, const shoal_event *event)
     if (node->phase != SHOAL_PHASE_FAILED) settle(node);
     /* Expiry is the workers': the next step may be a second away. */
     shoal_store_reclaim(node->thread, RECLAIM_BUDGET_US);
-    /* The control actor takes no gate, so nobody can have handed it work that must go on soon. */
-    SHOAL_ASSERT(!shoal_thread_busy(node->thread));
+    /* What was handed over to it while it held a gate must go on soon. */
+    if (shoal_thread_busy(node->thread)) node->host.nudge(node->host.context, SHOAL_ACTOR_CONTROL);
     shoal_thread_leave(node->thread);
     return node->phase == SHOAL_PHASE_FAILED ? SHOAL_NEVER : deadline(node);
 }

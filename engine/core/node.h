@@ -14,6 +14,7 @@
 #include "cluster/cluster.h"
 #include "command/command.h"
 #include "core/config.h"
+#include "core/saving.h"
 #include "log/log.h"
 #include "store/store.h"
 
@@ -21,6 +22,7 @@
 typedef enum shoal_phase {
     SHOAL_PHASE_NEW,     /* being configured; nothing is built */
     SHOAL_PHASE_BUILT,   /* store and workers are there; no START yet */
+    SHOAL_PHASE_LOADING, /* the data set is being loaded from files */
     SHOAL_PHASE_READING, /* cluster: nodes.conf is being read */
     SHOAL_PHASE_SAVING,  /* cluster: its first state is not durable yet */
     SHOAL_PHASE_READY,   /* clients are served */
@@ -95,6 +97,7 @@ struct shoal_node {
     uint8_t owned[SHOAL_SLOTS / 8]; /* slots marked owned in the store */
     uint64_t config_seen;           /* version of the configuration that has been applied */
     shoal_rewrite rewrite;
+    shoal_saving saving;
     shoal_rates rates;
     uint64_t memory_startup; /* bytes of the store when the node became ready */
 };
@@ -107,6 +110,8 @@ void shoal_node__enter_phase(shoal_node *node, shoal_phase next);
 SHOAL_MUST_USE shoal_err shoal_node__build(shoal_node *node);
 /* START. */
 void shoal_node__start(shoal_node *node);
+/* A file operation ended while the data set is being loaded. */
+void shoal_node__load_file_done(shoal_node *node, const shoal_event *event);
 /* What became of reading nodes.conf. */
 void shoal_node__nodes_read(shoal_node *node, const shoal_event *event);
 /* Goes on to the next phase when what this one waits for has come. */
@@ -128,6 +133,8 @@ void shoal_node__apply_limits(shoal_node *node);
 uint64_t shoal_node__maxmemory_clients(const shoal_node *node);
 /* Whether small integers look shared to clients: not where each must have an age of its own. */
 bool shoal_node__shares_integers(const shoal_node *node);
+/* What maxmemory-policy names. */
+const shoal_policy *shoal_node__policy(const shoal_node *node);
 /* maxmemory in bytes; 0 is no limit. */
 uint64_t shoal_node__maxmemory(const shoal_node *node);
 /* The cluster's part of the configuration. */

@@ -575,6 +575,12 @@ shoal_err shoal_cut_begin(shoal_thread *thread, const shoal_cut_options *options
     return made ? SHOAL_ERR_BUSY : SHOAL_ERR_NO_MEMORY;
 }
 
+bool shoal_cut_taken(const shoal_store *store)
+{
+    SHOAL_DEBUG_ASSERT(store->database_count > 0);
+    return shoal_load_relaxed(&store->cut) != NULL;
+}
+
 void shoal_cut_abort(shoal_cut *cut)
 {
     SHOAL_ASSERT(cut->store != NULL);

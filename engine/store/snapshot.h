@@ -90,6 +90,8 @@ typedef struct shoal_cut_options {
  * already, or SHOAL_ERR_NO_MEMORY. Not under a gate. */
 SHOAL_MUST_USE shoal_err shoal_cut_begin(shoal_thread *thread, const shoal_cut_options *options,
                                          shoal_cut **out);
+/* Whether the store has one. Any thread; it may begin or end at any time. */
+bool shoal_cut_taken(const shoal_store *store);
 /* Hands out some `budget` items and elements: true when all has been handed out. It may do nothing:
  * until all threads have begun a new batch, and where gates are held at this moment. */
 bool shoal_cut_step(shoal_cut *cut, shoal_thread *thread, uint32_t budget);

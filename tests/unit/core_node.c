@@ -112,9 +112,9 @@ static void given_directives_without_effect_are_logged(void **state)
 {
     (void)state;
     core_world world;
-    open_started(&world, "appendonly yes\nsave \"\"\nport 7000\n");
+    open_started(&world, "io-threads 2\nsave \"\"\nport 7000\n");
     contains(core_world_log(&world),
-             "Directives that have no effect in this version: save appendonly\n");
+             "Directives that have no effect in this version: io-threads\n");
     core_world_close(&world);
 }
 
@@ -461,6 +461,7 @@ static void shutdown_words_must_go_together(void **state)
     answers(&world, "SHUTDOWN NOW ABORT", "-ERR syntax error\r\n");
     answers(&world, "SHUTDOWN what", "-ERR syntax error\r\n");
     answers(&world, "SHUTDOWN ABORT", "-ERR No shutdown in progress.\r\n");
+    world.fail_op = SHOAL_FILE_APPEND;
     answers(&world, "SHUTDOWN SAVE", "-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
     assert_int_equal(shoal_node_wanted(world.node), SHOAL_WISH_NONE);
     core_world_close(&world);

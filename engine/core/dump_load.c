@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core/dump_load.c - the dump that a node begins with: read part by part, two ahead of the loader,
+ * so that the disk and the parser work at the same time. A dump that cannot be read to its end
+ * stops the node, with its name, the byte and what can be done; nothing is written over it.
+ */
+#include "core/node.h"
+
+#include "base/assert.h"
+#include "base/memory.h"
+#include "base/text.h"
+
+#define US_PER_S 1000000
+/* Bytes of a part, and how many are read ahead. Chosen: a step of some milliseconds. */
+#define PART_BYTES ((size_t)1 << 20)
+#define PARTS_AHEAD 3
+/* Tag of the reads. */
+#define TAG 1
+
+shoal_rdb_load_options shoal_node__load_options(shoal_node *node)
+{
+    const shoal_config *config = &node->config;
+    bool cluster = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_ENABLED) != 0;
+    int64_t databases = shoal_config__number(config, SHOAL_DIRECTIVE_DATABASES);
+    int64_t set = shoal_config__number(config, SHOAL_DIRECTIVE_SET_MAX_INTSET_ENTRIES);
+    int64_t hash = shoal_config__number(config, SHOAL_DIRECTIVE_HASH_MAX_LISTPACK_ENTRIES);
+    int64_t value = shoal_config__number(config, SHOAL_DIRECTIVE_HASH_MAX_LISTPACK_VALUE);
+    int64_t zset = shoal_config__number(config, SHOAL_DIRECTIVE_ZSET_MAX_LISTPACK_ENTRIES);
+    int64_t member = shoal_config__number(config, SHOAL_DIRECTIVE_ZSET_MAX_LISTPACK_VALUE);
+    int64_t list = shoal_config__number(config, SHOAL_DIRECTIVE_LIST_MAX_LISTPACK_SIZE);
+    SHOAL_ASSERT(node->thread != NULL);
+    SHOAL_ASSERT(databases > 0);
+    return (shoal_rdb_load_options){
+        .allocator = &node->allocator,
+        .thread = node->thread,
+        .limits = {.set = {.entries = (uint64_t)set},
+                   .hash = {.entries = (uint64_t)hash, .value_size = (uint64_t)value},
+                   .zset = {.entries = (uint64_t)zset, .member_size = (uint64_t)member},
+                   .list = shoal_list_limits_of(list)},
+        .databases = cluster ? 1 : (uint32_t)databases,
+        .checksum = shoal_config__number(config, SHOAL_DIRECTIVE_RDBCHECKSUM) != 0,
+        .now_ms = shoal_time_wall_ms(node->now)};
+}
+
+static void read_next(shoal_node *node)
+{
+    const shoal_host *host = &node->host;
+    SHOAL_ASSERT(node->saving.load != NULL);
+    host->file_read_part(host->context, SHOAL_RDB_FILE, node->saving.load_at, PART_BYTES, TAG);
+    node->saving.load_at += PART_BYTES;
+    node->saving.load_reads++;
+}
+
+bool shoal_node__dump_begin(shoal_node *node)
+{
+    shoal_saving *saving = &node->saving;
+    SHOAL_ASSERT(saving->load == NULL);
+    saving->load = shoal_memory_take(&node->allocator, sizeof(*saving->load), SHOAL_ALIGN_PLAIN);
+    if (saving->load == NULL) return false;
+    const shoal_rdb_load_options options = shoal_node__load_options(node);
+    shoal_rdb_load_open(saving->load, &options);
+    saving->load_began_us = node->now.mono_us;
+    saving->load_state = SHOAL_DUMP_LOADING;
+    node->host.file_name(node->host.context, SHOAL_RDB_FILE,
+                         shoal_config__text(&node->config, SHOAL_DIRECTIVE_DBFILENAME));
+    for (int i = 0; i < PARTS_AHEAD; i++) read_next(node);
+    return true;
+}
+
+void shoal_node__dump_drop(shoal_node *node)
+{
+    shoal_saving *saving = &node->saving;
+    SHOAL_ASSERT(saving->load != NULL);
+    shoal_rdb_load_close(saving->load);
+    shoal_memory_give(&node->allocator, saving->load, sizeof(*saving->load), SHOAL_ALIGN_PLAIN);
+    saving->load = NULL;
+}
+
+/* The dump cannot be read: the node does not start. */
+static void fail(shoal_node *node, const char *reason, uint64_t offset)
+{
+    shoal_slice name = shoal_config__text(&node->config, SHOAL_DIRECTIVE_DBFILENAME);
+    shoal_buffer text = shoal_buffer_make(&node->allocator);
+    SHOAL_ASSERT(reason != NULL);
+    shoal_text_appendf(&text,
+                       "%.*s, byte %llu: %s. The file is left as it is: look at it with "
+                       "redis-check-rdb, or put it out of the way to start without it",
+                       (int)name.size, name.data, (unsigned long long)offset, reason);
+    node->saving.load_state = SHOAL_DUMP_FAILED;
+    shoal_node__fail(node, "Fatal error loading the DB, check server logs. Exiting",
+                     shoal_buffer_slice(&text));
+    shoal_buffer_free(&text);
+}
+
+static void succeed(shoal_node *node)
+{
+    shoal_saving *saving = &node->saving;
+    const shoal_rdb_load *load = saving->load;
+    int64_t took_us = node->now.mono_us - saving->load_began_us;
+    SHOAL_ASSERT(load->state == SHOAL_RDB_LOAD_DONE);
+    saving->keys_loaded = load->keys_loaded;
+    saving->keys_expired = load->keys_expired;
+    saving->load_state = SHOAL_DUMP_LOADED;
+    shoal_node__log(node, SHOAL_LEVEL_NOTICE,
+                    "Done loading RDB, keys loaded: %llu, keys expired: %llu.",
+                    (unsigned long long)load->keys_loaded, (unsigned long long)load->keys_expired);
+    shoal_node__log(node, SHOAL_LEVEL_NOTICE, "DB loaded from disk: %lld.%03lld seconds",
+                    (long long)(took_us / US_PER_S), (long long)(took_us / 1000 % 1000));
+}
+
+/* Feeds a part, and asks for the next one. */
+static void take_part(shoal_node *node, const shoal_event *event)
+{
+    shoal_saving *saving = &node->saving;
+    shoal_rdb_load *load = saving->load;
+    SHOAL_ASSERT(event->error == SHOAL_ERR_OK);
+    saving->load_size = event->file_size;
+    shoal_rdb_load_state state = shoal_rdb_load_feed(load, event->data);
+    switch (state) {
+    case SHOAL_RDB_LOAD_DONE: succeed(node); return;
+    case SHOAL_RDB_LOAD_BAD: fail(node, load->reason, load->offset); return;
+    case SHOAL_RDB_LOAD_NO_MEMORY: fail(node, "out of memory", load->offset); return;
+    case SHOAL_RDB_LOAD_MORE: break;
+    }
+    if (event->data.size < PART_BYTES) {
+        fail(node, "Short read or OOM loading DB. Unrecoverable error: the file ends too early",
+             load->offset);
+    } else {
+        read_next(node);
+    }
+}
+
+shoal_dump_state shoal_node__dump_file_done(shoal_node *node, const shoal_event *event)
+{
+    shoal_saving *saving = &node->saving;
+    SHOAL_ASSERT(event->file == SHOAL_RDB_FILE && event->op == SHOAL_FILE_READ);
+    SHOAL_ASSERT(saving->load_reads > 0);
+    saving->load_reads--;
+    /* What was read ahead behind the end. */
+    if (saving->load_state == SHOAL_DUMP_LOADING) {
+        if (event->error == SHOAL_ERR_OK) {
+            take_part(node, event);
+        } else if (event->error == SHOAL_ERR_NOT_FOUND && saving->load->offset == 0) {
+            saving->load_state = SHOAL_DUMP_LOADED;
+        } else {
+            fail(node, shoal_err_text(event->error), saving->load->offset);
+        }
+    }
+    if (saving->load_state == SHOAL_DUMP_FAILED) return SHOAL_DUMP_FAILED;
+    if (saving->load_state == SHOAL_DUMP_LOADING || saving->load_reads > 0)
+        return SHOAL_DUMP_LOADING;
+    shoal_node__dump_drop(node);
+    return SHOAL_DUMP_LOADED;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core/saving.h - snapshots of a node: when one is written (SAVE, BGSAVE, save points, SHUTDOWN),
+ * what is told of it, and the dump that a node begins with. The writing itself is persist/rdb_save.h.
+ *
+ * SAVE is BGSAVE whose client waits: other clients are served meanwhile.
+ *
+ * Threads: the control actor.
+ */
+#ifndef SHOAL_CORE_SAVING_H
+#define SHOAL_CORE_SAVING_H
+
+#include "command/command.h"
+#include "persist/rdb_load.h"
+#include "persist/rdb_save.h"
+
+/* How loading stands. */
+typedef enum shoal_dump_state {
+    SHOAL_DUMP_LOADING,
+    SHOAL_DUMP_LOADED, /* or there was none */
+    SHOAL_DUMP_FAILED  /* the node has failed, and said why */
+} shoal_dump_state;
+
+/* Snapshots and what is known of them. Zero is a start. */
+typedef struct shoal_saving {
+    shoal_rdb_save save;
+    shoal_errand *first, *last;         /* SAVEs that wait for the present one */
+    shoal_errand *farewell;             /* SHUTDOWNs that wait for the last one */
+    bool leaving;                       /* the node ends behind the next one that begins */
+    bool last_begun;                    /* that is under way */
+    bool scheduled;                     /* BGSAVE SCHEDULE: as soon as nothing else is in the way */
+    bool failed;                        /* the last one */
+    uint64_t done;                      /* successful ones */
+    uint64_t changes_saved;             /* of the store, in the last successful one */
+    uint64_t changes_begun;             /* when the present one began */
+    uint64_t keys_total;                /* at its beginning */
+    int64_t saved_s;                    /* wall clock: of the last success, or of the start */
+    int64_t tried_us;                   /* monotonic: when the last one began */
+    int64_t took_s;                     /* of the last one, -1: none yet */
+    uint64_t keys_loaded, keys_expired; /* of the dump at the start */
+    /* Loading. */
+    shoal_rdb_load *load; /* while a dump is being loaded */
+    shoal_dump_state load_state;
+    uint32_t load_reads; /* parts asked for that have not come */
+    uint64_t load_at;    /* bytes asked for */
+    uint64_t load_size;  /* of the file, as far as known */
+    int64_t load_began_us;
+} shoal_saving;
+
+/* BGSAVE, LASTSAVE: answers. */
+void shoal_node__bgsave(shoal_node *node, const shoal_errand *errand, shoal_reply *reply);
+void shoal_node__lastsave(const shoal_node *node, shoal_reply *reply);
+/* SAVE: true when the errand waits for its answer, false when it has one. */
+bool shoal_node__save(shoal_node *node, shoal_errand *errand, shoal_reply *reply);
+
+/* Leaves behind a last snapshot; `errand` (NULL: nobody) waits for it, and is finished by this room,
+ * with an error where the node stays. */
+void shoal_node__save_and_leave(shoal_node *node, shoal_errand *errand);
+/* The node stays after all, whoever waits is told. False when it was not about to leave so. */
+bool shoal_node__stay(shoal_node *node);
+/* True when there are save points. */
+bool shoal_node__has_save_points(const shoal_node *node);
+/* True while a snapshot is being written. */
+bool shoal_node__is_saving(const shoal_node *node);
+
+/* Goes on with what is under way, begins what is due. At each step of a node that is ready. */
+void shoal_node__saving_step(shoal_node *node);
+/* A FILE_DONE of SHOAL_RDB_FILE or SHOAL_RDB_FILE_NEW. */
+void shoal_node__saving_file_done(shoal_node *node, const shoal_event *event);
+/* Answers who waits and frees what there is, when the node ends first. */
+void shoal_node__saving_abandon(shoal_node *node);
+/* Tells workers whether writes are refused because of snapshots that fail. */
+void shoal_node__saving_judge(shoal_node *node);
+
+/* Lines of INFO. */
+void shoal_node__saving_info(const shoal_node *node, shoal_buffer *out);
+void shoal_node__saving_progress(const shoal_node *node, shoal_buffer *out);
+
+/* ---- dump_load.c: the dump at the start ---- */
+
+/* Begins to load the dump; events of SHOAL_RDB_FILE go to shoal_node__dump_file_done until that
+ * says something else than LOADING. False without memory. */
+SHOAL_MUST_USE bool shoal_node__dump_begin(shoal_node *node);
+/* A FILE_DONE while it is being loaded. */
+shoal_dump_state shoal_node__dump_file_done(shoal_node *node, const shoal_event *event);
+/* Frees what loading has. */
+void shoal_node__dump_drop(shoal_node *node);
+/* What loaders need to know of the configuration. */
+shoal_rdb_load_options shoal_node__load_options(shoal_node *node);
+
+#endif

@@ -79,6 +79,11 @@ typedef struct shoal_pool {
     shoal_ripe list[POOL_MAX];
 } shoal_pool;
 
+/* What a steady policy says of a byte. */
+typedef struct shoal_judged {
+    uint8_t rank, byte, part;
+} shoal_judged;
+
 /* What one thread keeps. */
 typedef struct shoal_evictor {
     const shoal_policy *policy;
@@ -99,6 +104,8 @@ typedef struct shoal_evictor {
     shoal_hand hand;
     shoal_pool pools[SHOAL_POLICY_PARTS];
     shoal_policy_view view;
+    uint32_t judged_left;     /* searches for which `judged` holds; 0: it does not */
+    shoal_judged judged[256]; /* by bytes */
 } shoal_evictor;
 
 /* ---- limits.c ---- */
@@ -141,6 +148,8 @@ int64_t shoal_evict__pass(shoal_thread *thread, int64_t units);
 void shoal_evict__clear(shoal_store *store);
 /* A key with this byte has come (1) or goes (-1). */
 void shoal_evict__count(shoal_thread *thread, uint8_t byte, int64_t change);
+/* A key will arrive soon, under a policy that remembers. */
+void shoal_evict__foresee(const shoal_thread *thread, const shoal_key *key);
 /* The byte of a key that arrives. */
 uint8_t shoal_evict__arrive(shoal_thread *thread, const shoal_key *key, int64_t expires_ms);
 /* The byte of a key at `age` whose item is replaced by `after`. */

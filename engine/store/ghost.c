@@ -45,6 +45,12 @@ static shoal_ghost_set *set_of(shoal_ghost *ghost, uint64_t hash)
     return &ghost->sets[index];
 }
 
+void shoal_ghost__prefetch(shoal_ghost *ghost, uint64_t hash)
+{
+    SHOAL_DEBUG_ASSERT(ghost->set_count > 0);
+    __builtin_prefetch(set_of(ghost, hash), 1);
+}
+
 static uint64_t fingerprint(uint64_t hash)
 {
     uint64_t low = hash & 0xffff;

@@ -34,6 +34,8 @@ typedef struct shoal_ghost {
 size_t shoal_ghost__size(uint32_t keys);
 /* Makes a table for `keys` keys of zeroed memory of that size. */
 void shoal_ghost__init(shoal_ghost *ghost, uint32_t keys);
+/* Fetches what the other two need of a hash. */
+void shoal_ghost__prefetch(shoal_ghost *ghost, uint64_t hash);
 /* Remembers a hash. */
 void shoal_ghost__add(shoal_ghost *ghost, uint64_t hash);
 /* True when the hash is remembered; then it is forgotten. */

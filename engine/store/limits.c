@@ -137,6 +137,7 @@ void shoal_limits__adopt(shoal_thread *thread)
         evictor->view.events[0] = evictor->view.events[1] = 0;
     }
     evictor->pressed = true;
+    evictor->judged_left = 0;
     evictor->view.codes = policy->volatile_only ? SHOAL_POLICY_EXEMPT : 256;
     evictor->view.lfu_log_factor = shoal_load_relaxed(&shared->lfu_log_factor);
     evictor->view.lfu_decay_minutes = shoal_load_relaxed(&shared->lfu_decay_minutes);

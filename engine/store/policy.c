@@ -453,6 +453,7 @@ static shoal_pace s3_pace(const shoal_policy_view *view, uint32_t clock)
 /* ---- the tables ---- */
 
 #define LRU .arrive = lru_arrive, .use = lru_use, .age = lru_age, .timed = true
+#define AGED LRU, .judge = lru_judge, .pace = lru_pace, .evicts = true, .steady = true, .looks = 2
 #define LFU                                                                                     \
     .arrive = lfu_arrive, .use = lfu_use, .judge = lfu_judge, .pace = lfu_pace, .evicts = true, \
     .frequency = lfu_frequency
@@ -461,7 +462,8 @@ static shoal_pace s3_pace(const shoal_policy_view *view, uint32_t clock)
     .expiring = true
 #define S3                                                                                  \
     .arrive = s3_arrive, .use = s3_use, .judge = s3_judge, .pace = s3_pace, .evicts = true, \
-    .remembers = true, .part = s3_part, .next = s3_next, .spare = s3_spare
+    .remembers = true, .steady = true, .looks = 5, .part = s3_part, .next = s3_next,        \
+    .spare = s3_spare
 
 const shoal_policy shoal_policy_none = {.name = "noeviction",
                                         LRU,
@@ -470,13 +472,8 @@ const shoal_policy shoal_policy_none = {.name = "noeviction",
 
 /* All but noeviction. */
 static const shoal_policy policies[] = {
-    {.name = "allkeys-lru", LRU, .judge = lru_judge, .pace = lru_pace, .evicts = true},
-    {.name = "volatile-lru",
-     LRU,
-     .judge = lru_judge,
-     .pace = lru_pace,
-     .evicts = true,
-     .volatile_only = true},
+    {.name = "allkeys-lru", AGED},
+    {.name = "volatile-lru", AGED, .volatile_only = true},
     {.name = "allkeys-lfu", LFU},
     {.name = "volatile-lfu", LFU, .volatile_only = true},
     {.name = "allkeys-random", LRU, .judge = random_judge, .pace = none_pace, .evicts = true},

@@ -101,6 +101,9 @@ typedef struct shoal_policy {
     bool volatile_only; /* takes keys with a TTL only */
     bool remembers;     /* verdicts may say `remember` */
     bool expiring;      /* the byte depends on the TTL: a new one is an arrival */
+    bool steady;        /* what `judge` says of a byte depends on the view only, and not on its
+                           stream and time: it is asked once for many keys */
+    uint8_t looks;      /* keys passed for one that goes, for each unit of `effort`; 0: 4 */
     bool timed;         /* clock 0 also ticks when a while has passed, for `age` */
     /* The byte of a key that arrives. */
     uint8_t (*arrive)(shoal_policy_view *view, shoal_arrival arrival);

@@ -16,7 +16,7 @@
 #include <shoal/types.h>
 
 #include "cluster/facts.h"
-#include "store/store.h"
+#include "store/route.h"
 #include "wire/bus.h"
 #include "wire/resp.h"
 

@@ -11,6 +11,7 @@
 #include "base/atomic.h"
 #include "command/command.h"
 #include "command/lookup.h"
+#include "store/route.h"
 #include "command/timing.h"
 
 /* Requests that are parsed, looked up and prefetched together. */

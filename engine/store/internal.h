@@ -31,6 +31,7 @@
 #include "store/table.h"
 #include "store/pin.h"
 #include "store/places.h"
+#include "store/route.h"
 #include "store/snapshot.h"
 
 /* Limits of shoal_store_options. */

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/text.h"
+#include "store/route.h"
 #include "support/cluster_world.h"
 
 #define TIMEOUT_MS 2000

@@ -12,6 +12,7 @@
 
 #include "base/atomic.h"
 #include "base/text.h"
+#include "store/route.h"
 #include "support/command_box.h"
 #include "support/test.h"
 

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "store/route.h"
 #include "support/command_box.h"
 #include "support/test.h"
 
@@ -114,7 +115,7 @@ static void a_cluster_that_is_down_serves_nothing_or_reads(void **state)
                 "-MOVED 5061 10.0.0.2:7001~-CLUSTERDOWN Hash slot not served~");
 }
 
-/* foo's slot goes to the other node, bar's comes from there, and `master` is whose replica we are. */
+/* foo's slot goes to the other node, bar's comes from there; `master` is whose replica we are. */
 static void publish_moves(uint16_t master)
 {
     shoal_thread *control = shoal_store_thread(box.env.store, box.env.worker_count);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "store/route.h"
 #include "support/command_box.h"
 #include "support/test.h"
 

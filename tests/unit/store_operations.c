@@ -3,6 +3,7 @@
  * The store's operations one by one: how values are kept, expiry, gates within one thread, walks,
  * random keys, clearing, ownership, routes, statistics, digests.
  */
+#include "store/route.h"
 #include "support/test.h"
 
 #include <stdio.h>

@@ -74,7 +74,8 @@ static const shoal_item *read_key(shoal_call *call, uint32_t index)
     const shoal_key *key = &call->keys[index];
     if (call->gated) return shoal_store_get_locked(call->thread, key);
     const shoal_item *item = shoal_store_get(call->thread, key);
-    if (item == NULL) shoal_store_reap(call->thread, key);
+    if (item == NULL && !shoal_load_relaxed(&call->env->paused))
+        shoal_store_reap(call->thread, key);
     return item;
 }
 

@@ -22,10 +22,12 @@ void shoal_client__address(const shoal_address *address, shoal_buffer *out)
 
 static void append_flags(const shoal_session *session, shoal_buffer *out)
 {
-    char flags[10];
+    char flags[12];
     size_t count = 0;
     if (session->multi != NULL) flags[count++] = 'x';
-    if (session->errand != NULL && shoal_block__waits(session->errand)) flags[count++] = 'b';
+    if (session->monitors) flags[count++] = 'O';
+    bool waits = session->errand != NULL && shoal_block__waits(session->errand);
+    if (waits || session->paused) flags[count++] = 'b';
     if (session->watches != NULL && shoal_watches__touched(session->watches)) flags[count++] = 'd';
     if (session->closing) flags[count++] = 'c';
     if (session->options.unix_socket) flags[count++] = 'U';
@@ -58,7 +60,8 @@ size_t shoal_client__memory(const shoal_session *session)
     const shoal_multi *multi = session->multi;
     SHOAL_DEBUG_ASSERT(session->worker != NULL);
     size_t queued = multi != NULL ? sizeof(*multi) + multi->memory : 0;
-    return sizeof(*session) + session->stash.capacity + session->backlog + queued;
+    return sizeof(*session) + session->stash.capacity + session->backlog + queued +
+           session->pushed.capacity;
 }
 
 void shoal_client__line(const shoal_call *call, const shoal_session *session, shoal_buffer *out)

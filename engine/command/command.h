@@ -285,10 +285,15 @@ struct shoal_env {
                                                      acquire. pair: env.settings */
     struct shoal_worker **workers;
     uint32_t worker_count;
-    _Atomic uint64_t client_id_next; /* relaxed: the id of the next session; starts at 1 */
-    _Atomic uint32_t clients;        /* relaxed: sessions open now */
-    _Atomic uint32_t blocked;        /* relaxed: commands that wait for a key now */
-    _Atomic uint64_t slow_id_next;   /* relaxed: of the next entry of the slow log */
+    _Atomic uint64_t client_id_next;       /* relaxed: the id of the next session; starts at 1 */
+    _Atomic uint32_t clients;              /* relaxed: sessions open now */
+    _Atomic uint32_t blocked;              /* relaxed: commands that wait for a key now */
+    _Atomic uint32_t monitors;             /* relaxed: sessions that are told of every command */
+    _Atomic bool paused;                   /* relaxed: one of these times may be still to come, */
+    _Atomic int64_t pause_all_until_us;    /* relaxed: monotonic, of all commands, */
+    _Atomic int64_t pause_writes_until_us; /* relaxed: of writes; 0: never */
+    _Atomic uint32_t expiry_off;   /* relaxed: why keys do not expire by themselves, see pause.c */
+    _Atomic uint64_t slow_id_next; /* relaxed: of the next entry of the slow log */
     /* Up to which offset of the log replies may leave. writer: who writes to files, release.
      * readers: workers, acquire. pair: env.released */
     _Atomic uint64_t released;

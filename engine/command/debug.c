@@ -10,6 +10,7 @@
 #include "base/atomic.h"
 #include "base/number.h"
 #include "command/job.h"
+#include "command/pause.h"
 #include "command/worker.h"
 
 /* Longest DEBUG SLEEP in seconds. Chosen: a day. */
@@ -31,7 +32,7 @@ static void set_active_expire(shoal_call *call)
     SHOAL_ASSERT(call->argc == 3);
     int64_t on = 0;
     (void)shoal_text_to_i64(call->argv[2], &on);
-    shoal_store_set_active_expire(call->store, on != 0);
+    shoal_pause__set_expiry(call->env, on != 0);
     shoal_reply_ok(&call->reply);
 }
 

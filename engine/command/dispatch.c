@@ -12,7 +12,9 @@
 #include "command/effect.h"
 #include "command/handlers.h"
 #include "command/job.h"
+#include "command/monitor.h"
 #include "command/multi.h"
+#include "command/pause.h"
 
 /* Bytes of unknown names and arguments that an error repeats, as Redis. */
 #define QUOTED_MAX 128u
@@ -435,7 +437,10 @@ static void execute(shoal_session *session, shoal_entry *entry, shoal_buffer *ou
         shoal_session__settle(session, NULL, out, before);
         return;
     }
+    if (__builtin_expect(shoal_pause__holds(session, command), 0)) return;
     shoal_session__count(session, command);
+    const shoal_timing_brief what = {command, entry->request->argc, entry->request->argv};
+    if (command->id != SHOAL_COMMAND_EXEC) shoal_monitor__feed(session, &what, session->db);
     shoal_call call = {
         .command = command,
         .argc = entry->request->argc,
@@ -452,6 +457,8 @@ static void execute(shoal_session *session, shoal_entry *entry, shoal_buffer *ou
         .reads_replicas = session->reads_replicas,
     };
     shoal_session__run(session, &call, before);
+    if (command->id == SHOAL_COMMAND_EXEC && session->exec == NULL)
+        shoal_monitor__feed(session, &what, session->db);
     if (session->errand == NULL) {
         shoal_session__settle(session, command, out, before);
     } else if (__builtin_expect(session->exec != NULL, 0)) {
@@ -465,7 +472,7 @@ void shoal_session__execute(shoal_session *session, shoal_entry *entry, shoal_bu
     SHOAL_DEBUG_ASSERT(session->errand == NULL);
     execute(session, entry, out);
     /* ASKING holds for one command, or for one transaction. */
-    if (__builtin_expect(asked, 0) && session->multi == NULL &&
+    if (__builtin_expect(asked, 0) && session->multi == NULL && !session->paused &&
         (entry->command == NULL || entry->command->id != SHOAL_COMMAND_ASKING))
         session->asking = false;
 }

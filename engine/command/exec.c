@@ -14,6 +14,7 @@
 #include "command/effect.h"
 #include "command/handlers.h"
 #include "command/job.h"
+#include "command/monitor.h"
 #include "command/multi.h"
 #include "command/watch.h"
 
@@ -336,6 +337,7 @@ static void account(shoal_session *session, const shoal_queued *queued, const sh
     shoal_session__count(session, queued->command);
     const shoal_timing_brief what = {queued->command, queued->argc, queued->argv};
     shoal_timing__record(session, &what, queued->took_ns);
+    shoal_monitor__feed(session, &what, queued->db);
     if (out->failed || queued->reply_size == 0) return;
     SHOAL_ASSERT(at < shoal_buffer_size(out));
     shoal_session__note(session, queued->command,
@@ -413,6 +415,8 @@ static void start_single(shoal_session *session, shoal_buffer *out)
         .reply = {.out = out, .protocol = session->protocol},
     };
     shoal_session__count(session, queued->command);
+    const shoal_timing_brief what = {queued->command, queued->argc, queued->argv};
+    shoal_monitor__feed(session, &what, session->db);
     shoal_session__run(session, &call, before);
     if (session->errand != NULL || out->failed) return;
     SHOAL_ASSERT(shoal_buffer_size(out) >= before);
@@ -441,6 +445,7 @@ void shoal_exec__go_on(shoal_session *session, shoal_buffer *out)
         static const shoal_slice name = {"exec", 4};
         const shoal_timing_brief what = {shoal_command_row(SHOAL_COMMAND_EXEC), 1, &name};
         shoal_timing__record(session, &what, exec->took_ns);
+        shoal_monitor__feed(session, &what, session->db);
     }
     shoal_multi__free(exec, &session->worker->env->allocator);
 }

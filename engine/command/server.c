@@ -14,6 +14,22 @@ void shoal_command__time(shoal_call *call)
     shoal_reply_bulk_integer(&call->reply, call->now.wall_us % 1000000);
 }
 
+/* A shoal: fish that swim to one side, one of them another way. Which one, the time decides. */
+void shoal_command__lolwut(shoal_call *call)
+{
+    static const char fish[] = "><>  ", other[] = "<><  ";
+    SHOAL_ASSERT(call->now.wall_us >= 0);
+    shoal_buffer text = shoal_buffer_make(&call->env->allocator);
+    uint32_t odd = (uint32_t)(call->now.wall_us / 1000000 % 40);
+    for (uint32_t i = 0; i < 40; i++) {
+        if (i % 8 == 0) shoal_buffer_append(&text, shoal_text(i % 16 == 0 ? "\n  " : "\n"));
+        shoal_buffer_append(&text, shoal_text(i == odd ? other : fish));
+    }
+    shoal_text_appendf(&text, "\n\nRedis ver. %s\n", SHOAL_REDIS_VERSION);
+    shoal_reply_verbatim(&call->reply, "txt", shoal_buffer_slice(&text));
+    shoal_buffer_free(&text);
+}
+
 /* Without replication every node is a master that nobody follows, at offset 0. */
 void shoal_command__role(shoal_call *call)
 {

@@ -17,7 +17,9 @@
 #include "command/block.h"
 #include "command/client_line.h"
 #include "command/hold.h"
+#include "command/monitor.h"
 #include "command/multi.h"
+#include "command/pause.h"
 #include "command/watch.h"
 
 /* An empty stash that is larger than this gives its memory back. Chosen: a few requests. */
@@ -75,6 +77,7 @@ static shoal_session *make_session(shoal_worker *worker, const shoal_session_opt
     session->stash = shoal_buffer_make(allocator);
     session->kept = shoal_buffer_make(allocator);
     session->name = shoal_buffer_make(allocator);
+    session->pushed = shoal_buffer_make(allocator);
     session->library_name = shoal_buffer_make(allocator);
     session->library_version = shoal_buffer_make(allocator);
     session->id = shoal_add_relaxed(&env->client_id_next, 1);
@@ -136,6 +139,10 @@ static batch_end run_batch(shoal_session *session, shoal_buffer *out, size_t *us
         shoal_entry *entry = shoal_batch__entry(batch, i);
         shoal_session__execute(session, entry, out);
         bool stopped = session->errand != NULL || session->closing;
+        if (__builtin_expect(session->paused, 0)) {
+            if (i > 0) *used += shoal_batch__entry(batch, i - 1)->end;
+            return BATCH_STOPPED;
+        }
         bool full = shoal_buffer_size(out) >= session->output_end;
         if (!stopped && !full && session->authenticated == authenticated) continue;
         *used += entry->end;
@@ -202,7 +209,7 @@ static void keep_parser(shoal_session *session)
     SHOAL_DEBUG_ASSERT(!session->dead);
     size_t left = shoal_buffer_size(&session->stash);
     if (session->parser != NULL || left < PARSER_STASH_MIN) return;
-    if (session->errand != NULL || session->yielded) return;
+    if (session->errand != NULL || session->yielded || session->paused) return;
     const shoal_allocator *allocator = &session->worker->env->allocator;
     session->parser = allocator->allocate_zeroed(allocator->context, sizeof(shoal_request),
                                                  _Alignof(shoal_request));
@@ -269,6 +276,7 @@ static shoal_feed outcome(const shoal_session *session, const shoal_buffer *out)
 {
     SHOAL_DEBUG_ASSERT(!session->dead);
     if (session->closing || out->failed) return SHOAL_FEED_CLOSE;
+    if (session->paused) return SHOAL_FEED_BLOCKED;
     if (session->errand != NULL && shoal_block__waits(session->errand)) return SHOAL_FEED_BLOCKED;
     return session->errand != NULL || session->yielded ? SHOAL_FEED_PARKED : SHOAL_FEED_MORE;
 }
@@ -307,6 +315,8 @@ shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buff
     session->output_end = before + OUTPUT_STEP;
     session->yielded = false;
     session->active_us = worker->now.mono_us;
+    shoal_pause__leave(session);
+    shoal_monitor__deliver(session, out);
     if (in.size != 0) {
         shoal_worker__count(worker, SHOAL_STAT_NET_INPUT, in.size);
         shoal_worker__count(worker, SHOAL_STAT_READS, 1);
@@ -373,6 +383,7 @@ void shoal_session__reset(shoal_session *session)
 {
     SHOAL_ASSERT(!session->dead);
     shoal_multi__discard(session);
+    shoal_monitor__leave(session);
     session->protocol = 2;
     session->db = 0;
     session->reads_replicas = false;
@@ -427,6 +438,8 @@ void shoal_session_close(shoal_session *session)
     shoal_hold__forget(session);
     unlink_all(session);
     weigh(session, 0);
+    shoal_pause__leave(session);
+    shoal_monitor__leave(session);
     shoal_sub_relaxed(&session->worker->env->clients, 1);
     /* A WATCH that is on its way uses the set; it goes when that is home. */
     if (session->errand == NULL || session->answered || session->errand->watches == NULL)

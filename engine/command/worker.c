@@ -12,6 +12,7 @@
 #include "command/block.h"
 #include "command/hold.h"
 #include "command/job.h"
+#include "command/pause.h"
 
 /* How soon after a write the store is asked for background work. Chosen: long enough that a busy
  * worker asks a hundred times a second, short enough that retired memory does not pile up. */
@@ -103,6 +104,7 @@ void shoal_worker_begin(shoal_worker *worker, shoal_time now)
     obey_reset(worker);
     drain(worker);
     shoal_hold__look(worker);
+    shoal_pause__tick(worker);
     shoal_block__tick(worker);
 }
 
@@ -138,7 +140,8 @@ static int64_t sweep_idle(shoal_worker *worker)
     shoal_session *session = worker->sweep_next;
     for (uint32_t seen = 0; seen < SWEEP_SESSIONS && seen < worker->session_count; seen++) {
         if (session == NULL) session = worker->sessions.first;
-        if (session->active_us < oldest && session->errand == NULL) shoal_session__kill(session);
+        if (session->active_us < oldest && session->errand == NULL && !session->paused)
+            shoal_session__kill(session);
         session = session->all.next;
     }
     worker->sweep_next = session;
@@ -161,6 +164,8 @@ static void rouse_others(shoal_worker *worker)
     const shoal_env *env = worker->env;
     SHOAL_ASSERT(env->worker_count > 0);
     if (env->worker_count == 1 || !any_volatile(worker)) return;
+    /* Where nothing is swept they would find nothing to do, and rouse this one. */
+    if (!shoal_store_active_expire(env->store)) return;
     for (uint32_t i = 0; i < env->worker_count; i++) {
         shoal_worker *other = env->workers[i];
         /* pair: worker.resting */
@@ -196,6 +201,8 @@ int64_t shoal_worker_end(shoal_worker *worker)
     int64_t idle_at = sweep_idle(worker);
     int64_t wake_at = shoal_job__wake(worker);
     if (wake_at < idle_at) idle_at = wake_at;
+    int64_t pause_at = shoal_pause__deadline(worker);
+    if (pause_at < idle_at) idle_at = pause_at;
     shoal_batch__trim(worker);
     shoal_thread_leave(worker->thread);
     worker->inside = false;

@@ -95,6 +95,8 @@ struct shoal_worker {
     shoal_session *sweep_next;
     shoal_session_list sessions;
     uint32_t session_count;
+    shoal_session *monitors;  /* that are told of every command */
+    uint32_t paused_count;    /* sessions that CLIENT PAUSE holds */
     shoal_session_list ready; /* something happened while they were parked or idle */
     shoal_session_list held;  /* their replies wait for the log to be safe, see hold.h */
     shoal_heap deadlines;     /* of commands that wait for a key */
@@ -103,6 +105,7 @@ struct shoal_worker {
     uint32_t place_capacity;
     shoal_batch batch;
     shoal_timing timing;
+    _Atomic uint32_t monitor_count;           /* relaxed */
     _Atomic uint64_t resets_done;             /* relaxed */
     _Atomic uint64_t session_bytes;           /* of all sessions with their buffers; relaxed */
     _Atomic uint64_t stats[SHOAL_STAT_COUNT]; /* relaxed */
@@ -130,7 +133,9 @@ struct shoal_session {
     bool reads_replicas; /* READONLY */
     bool asking;         /* ASKING: the next command, or transaction, may use slots that come in */
     bool no_evict;
-    bool evicted; /* it counts no longer, and is about to go */
+    bool paused;   /* its next command waits for the end of a pause */
+    bool monitors; /* it is told of every command */
+    bool evicted;  /* it counts no longer, and is about to go */
     shoal_reply_mode reply_mode;
     shoal_errand *errand;          /* parked: what it waits for */
     struct shoal_multi *multi;     /* between MULTI and EXEC, else NULL */
@@ -150,9 +155,11 @@ struct shoal_session {
     uint64_t yielded_round;       /* of the worker; it goes on in a later one */
     shoal_buffer name, library_name, library_version;
     shoal_session_options options;
-    uint64_t logged;   /* offset of the log behind the last effect that it caused; 0: none */
-    bool is_held;      /* in worker->held */
-    shoal_buffer kept; /* replies that are on hold */
+    uint64_t logged;     /* offset of the log behind the last effect that it caused; 0: none */
+    bool is_held;        /* in worker->held */
+    shoal_buffer kept;   /* replies that are on hold */
+    shoal_buffer pushed; /* what it is told without having asked: MONITOR */
+    shoal_session *monitor_next;              /* in worker->monitors */
     shoal_session_link all, waiting, holding; /* worker->sessions, ->ready, ->held */
 };
 

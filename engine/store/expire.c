@@ -464,6 +464,12 @@ bool shoal_thread_lends(const shoal_thread *thread)
     return !thread->alone && thread->slab.pages > 0;
 }
 
+bool shoal_store_active_expire(const shoal_store *store)
+{
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    return shoal_load_relaxed(&store->active_expire);
+}
+
 void shoal_store_set_active_expire(shoal_store *store, bool on)
 {
     SHOAL_DEBUG_ASSERT(store->thread_count > 0);

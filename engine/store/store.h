@@ -361,6 +361,8 @@ void shoal_thread_tidy(shoal_thread *thread);
 void shoal_store_reclaim(shoal_thread *thread, uint32_t budget_us);
 /* False stops active expiry (DEBUG SET-ACTIVE-EXPIRE 0). */
 void shoal_store_set_active_expire(shoal_store *store, bool on);
+/* Is active expiry on? Any thread. */
+bool shoal_store_active_expire(const shoal_store *store);
 
 /* Order-independent digest of all live data; only while no thread is inside a batch. */
 uint64_t shoal_store_digest(const shoal_store *store);

@@ -290,21 +290,22 @@ static void hear_vote(shoal_world *world, uint32_t node, uint64_t epoch)
 {
     shoal_promise *promise = &world->judge.promises[node];
     shoal_judge__made(world, SHOAL_CHECK_ONE_VOTE);
-    if (epoch <= promise->durable) {
-        fault_of(world, SHOAL_CHECK_ONE_VOTE, node,
-                 "voted in an epoch that its disk has a vote for");
-    }
-    promise->voted = epoch;
+    bool twice = epoch <= promise->durable;
+    for (uint32_t i = 0; i < promise->waiting; i++) twice = twice || promise->voted[i] == epoch;
+    if (twice) fault_of(world, SHOAL_CHECK_ONE_VOTE, node, "voted twice in an epoch");
+    if (promise->waiting < SHOAL_VOTES_MAX) promise->voted[promise->waiting++] = epoch;
 }
 
 static void hear_sent(shoal_world *world, uint32_t node, uint64_t type)
 {
-    const shoal_promise *promise = &world->judge.promises[node];
+    shoal_promise *promise = &world->judge.promises[node];
     if (type != SHOAL_FRAME_AUTH_ACK) return;
     shoal_judge__made(world, SHOAL_CHECK_ONE_VOTE);
-    if (promise->voted > promise->durable) {
+    if (promise->may_leave == 0) {
         fault_of(world, SHOAL_CHECK_ONE_VOTE, node, "sent a vote that is not durable");
+        return;
     }
+    promise->may_leave--;
 }
 
 static void hear_election(shoal_world *world, uint32_t node, const shoal_trace_record *record)
@@ -325,7 +326,23 @@ static void hear_election(shoal_world *world, uint32_t node, const shoal_trace_r
 static void hear_saved(shoal_world *world, uint32_t node, const shoal_trace_record *record)
 {
     shoal_promise *promise = &world->judge.promises[node];
-    if (record->a == SHOAL_FILE_NODES && record->c > promise->durable) promise->durable = record->c;
+    if (record->a != SHOAL_FILE_NODES || record->c <= promise->durable) return;
+    uint32_t kept = 0;
+    promise->durable = record->c;
+    for (uint32_t i = 0; i < promise->waiting; i++) {
+        if (promise->voted[i] > promise->durable)
+            promise->voted[kept++] = promise->voted[i];
+        else
+            promise->may_leave++;
+    }
+    promise->waiting = kept;
+}
+
+/* What was not durable was not promised. */
+static void break_promises(shoal_world *world, uint32_t node)
+{
+    world->judge.promises[node].waiting = 0;
+    world->judge.promises[node].may_leave = 0;
 }
 
 void shoal_judge__hear(shoal_world *world, const shoal_trace_entry *entry)
@@ -348,6 +365,7 @@ void shoal_judge__hear(shoal_world *world, const shoal_trace_entry *entry)
     case SHOAL_TRACE_NODE_STARTED:
     case SHOAL_TRACE_NODE_CRASHED:
         forget_view(&world->judge.views[node]);
+        break_promises(world, node);
         world->judge.version++;
         break;
     case SHOAL_TRACE_NODE_KNOWN:

@@ -40,11 +40,16 @@ typedef struct shoal_view {
     bool changed; /* since the last shoal_judge__settle */
 } shoal_view;
 
-/* What a node promised; its crashes do not end it. */
+/* Votes that wait for the disk; a node never holds more than sixteen. */
+#define SHOAL_VOTES_MAX 32
+
+/* What a node promised; its crashes end only what was not durable. */
 typedef struct shoal_promise {
-    uint64_t voted;   /* epoch of its last vote */
-    uint64_t durable; /* the greatest lastVoteEpoch that its disk holds */
-    uint64_t won;     /* the greatest epoch in which it won */
+    uint64_t voted[SHOAL_VOTES_MAX]; /* epochs of votes that are not durable */
+    uint32_t waiting;                /* how many of them */
+    uint32_t may_leave;              /* votes that became durable and were not sent */
+    uint64_t durable;                /* the greatest lastVoteEpoch that its disk holds */
+    uint64_t won;                    /* the greatest epoch in which it won */
 } shoal_promise;
 
 /* A name that some node has, or had in an earlier life. */

@@ -133,6 +133,7 @@ typedef struct bus_node {
     int64_t voted_us;     /* when a replica of it had our vote */
     int64_t orphaned_us;  /* since when it has no working replica; 0: it has, or never had */
     int64_t refused_us;   /* since when connections to it are refused; 0: they are not */
+    uint64_t seen_epoch;  /* the greatest current epoch of its frames */
     uint64_t acked_epoch; /* of the last vote that it gave this node */
     uint64_t config_epoch;
     uint64_t offset;      /* of replication, as its last frame said */

@@ -245,10 +245,21 @@ static void read_opinion(shoal_cluster *c, bus_node *sender, const shoal_frame *
     SHOAL_ASSERT(!shoal_bus__is(sender, SHOAL_NODE_HANDSHAKE));
     update_role(c, sender, frame);
     update_slots(c, sender, frame);
-    if (shoal_bus__is(sender, SHOAL_NODE_MASTER)) shoal_bus__epoch_collision(c, sender);
+    bool same = frame->config_epoch == c->myself->config_epoch;
+    if (same && shoal_bus__is(sender, SHOAL_NODE_MASTER)) shoal_bus__epoch_collision(c, sender);
     shoal_bus__follow_master(c);
     shoal_bus__gossip_read(c, sender, frame);
     read_extensions(c, sender, frame);
+}
+
+/* The frame is older than another one of its sender's that came before it: a link that was held up
+ * delivers what another link has overtaken. It is a sign of life, and nothing else in it is true
+ * any more. */
+static bool is_overtaken(const bus_node *sender, const shoal_frame *frame)
+{
+    SHOAL_ASSERT(sender);
+    SHOAL_ASSERT(!shoal_bus__is(sender, SHOAL_NODE_MYSELF));
+    return frame->current_epoch < sender->seen_epoch;
 }
 
 static void receive_ping(shoal_cluster *c, bus_link *link, bus_node *sender,
@@ -274,6 +285,10 @@ static void receive_ping(shoal_cluster *c, bus_link *link, bus_node *sender,
         if (!asks) pong_received(c, sender);
     }
     if (!sender || sender == c->myself || shoal_bus__is(sender, SHOAL_NODE_HANDSHAKE)) return;
+    if (is_overtaken(sender, frame)) {
+        shoal_bus__refuse(c, BUS_REFUSED_STALE_EPOCH, link, size, sender->name);
+        return;
+    }
     if (frame->type == SHOAL_FRAME_PING) update_address(c, sender, link, frame);
     read_opinion(c, sender, frame);
 }
@@ -349,7 +364,8 @@ static void read_header(shoal_cluster *c, bus_node *sender, const shoal_frame *f
     SHOAL_ASSERT(shoal_bus__knows(c, sender));
     SHOAL_ASSERT(sender != c->myself);
     sender->data_received_us = shoal_bus__stamp(c);
-    if (shoal_bus__is(sender, SHOAL_NODE_HANDSHAKE)) return;
+    if (shoal_bus__is(sender, SHOAL_NODE_HANDSHAKE) || is_overtaken(sender, frame)) return;
+    sender->seen_epoch = frame->current_epoch;
     if (frame->current_epoch > c->current_epoch) c->current_epoch = frame->current_epoch;
     if (frame->config_epoch > sender->config_epoch) {
         sender->config_epoch = frame->config_epoch;

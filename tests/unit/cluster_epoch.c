@@ -68,7 +68,7 @@ static actor introduce(world *w, char letter, const char *master)
                           .flags = master ? SHOAL_NODE_REPLICA : SHOAL_NODE_MASTER,
                           .ip = "10.0.0.250"};
     memcpy(entry.name, a.name, SHOAL_NODE_NAME_LEN);
-    actor friend = {.config_epoch = 2};
+    actor friend = {.current_epoch = 3, .config_epoch = 2};
     memcpy(friend.name, shoal_cluster_name(w->nodes[1].cluster), SHOAL_NODE_NAME_LEN);
     for (uint32_t slot = SHOAL_SLOTS / 3; slot < 2 * SHOAL_SLOTS / 3; slot++) {
         shoal_slotmap_put(&friend.slots, slot, true);
@@ -375,7 +375,7 @@ static void a_vote_is_sent_only_when_it_is_durable(void **state)
     world_start(&w, 3);
     world_ask(&w, 3, "MEET 10.0.0.1 7000");
     world_run(&w, 3000);
-    r = (actor){.config_epoch = 3};
+    r = (actor){.current_epoch = 5, .config_epoch = 3};
     memcpy(r.name, name_of(&w, 3), SHOAL_NODE_NAME_LEN);
     memcpy(r.master, name_of(&w, 2), SHOAL_NODE_NAME_LEN);
     fail_master(&w);

@@ -43,7 +43,9 @@
 extern "C" {
 #endif
 
+/* A stream of random numbers; the store's own. */
 struct shoal_prng;
+/* What the store's threads share of eviction; the store's own. */
 struct shoal_evict_shared;
 
 /* Parts of the keys, each with a threshold of its own. */

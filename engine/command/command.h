@@ -299,12 +299,13 @@ struct shoal_env {
     _Atomic uint64_t released;
     _Atomic uint64_t holders; /* acq_rel: workers with replies on hold, by bit. pair: env.holders */
     /* Writes what is committed of the log to the append-only file. Any thread; NULL: none. */
-    void (*commit)(void *context);
+    void (*commit)(void *context, shoal_time now);
     void *commit_context;
     uint64_t process_id;
     const char *run_id;         /* 40 hex characters */
     _Atomic bool loading;       /* relaxed: not ready, most commands answer
                                                      -LOADING */
+    _Atomic uint32_t flushes;   /* relaxed: FLUSHALLs so far */
     _Atomic uint32_t misconf;   /* relaxed: why writes are refused, of SHOAL_MISCONF_*, or 0 */
     _Atomic bool checksums_off; /* relaxed: RESTORE takes any checksum (DEBUG) */
     struct shoal_log *log;      /* where effects go, with a writer for each thread of the store;

@@ -86,7 +86,7 @@ void shoal_worker_commit(shoal_worker *worker)
 {
     SHOAL_ASSERT(worker->inside);
     const shoal_env *env = worker->env;
-    if (env->commit != NULL) env->commit(env->commit_context);
+    if (env->commit != NULL) env->commit(env->commit_context, worker->now);
 }
 
 bool shoal_session_hold(shoal_session *session, shoal_slice said)

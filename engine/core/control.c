@@ -174,6 +174,9 @@ static verdict run(shoal_node *node, shoal_errand *errand, shoal_reply *reply)
     case SHOAL_COMMAND_BGSAVE:
         if (node != NULL) shoal_node__bgsave(node, errand, reply);
         return FINISHED;
+    case SHOAL_COMMAND_BGREWRITEAOF:
+        if (node != NULL) shoal_node__bgrewriteaof(node, errand, reply);
+        return FINISHED;
     case SHOAL_COMMAND_LASTSAVE:
         if (node != NULL) shoal_node__lastsave(node, reply);
         return FINISHED;

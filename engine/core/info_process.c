@@ -91,18 +91,8 @@ void shoal_info__persistence(const shoal_node *node, shoal_buffer *out)
     shoal_info__text(out, "current_fork_perc", "0.00");
     shoal_node__saving_progress(node, out);
     shoal_node__saving_info(node, out);
-    shoal_info__number(out, "aof_enabled", 0);
-    shoal_info__number(out, "aof_rewrite_in_progress", 0);
-    shoal_info__number(out, "aof_rewrite_scheduled", 0);
-    shoal_info__text(out, "aof_last_rewrite_time_sec", "-1");
-    shoal_info__text(out, "aof_current_rewrite_time_sec", "-1");
-    shoal_info__text(out, "aof_last_bgrewrite_status", "ok");
-    shoal_info__number(out, "aof_rewrites", 0);
-    shoal_info__number(out, "aof_rewrites_consecutive_failures", 0);
-    shoal_info__text(out, "aof_last_write_status", "ok");
-    shoal_info__number(out, "aof_last_cow_size", 0);
-    shoal_info__number(out, "module_fork_in_progress", 0);
-    shoal_info__number(out, "module_fork_last_cow_size", 0);
+    shoal_node__appending_info(node, out);
+    shoal_node__appending_load_info(node, out);
 }
 
 void shoal_info__replication(const shoal_node *node, shoal_buffer *out)

@@ -156,6 +156,8 @@ shoal_err shoal_node__build(shoal_node *node)
     for (uint32_t i = 0; i < node->worker_count && error == SHOAL_ERR_OK; i++) {
         if (node->workers[i] == NULL) error = shoal_worker_make(&node->env, i, &node->workers[i]);
     }
+    if (error == SHOAL_ERR_OK && node->appending.aof == NULL)
+        error = shoal_node__appending_build(node);
     if (error == SHOAL_ERR_OK) shoal_node__enter_phase(node, SHOAL_PHASE_BUILT);
     return error;
 }
@@ -226,6 +228,7 @@ void shoal_node__start(shoal_node *node)
                     (long long)shoal_config__number(&node->config, SHOAL_DIRECTIVE_PORT));
     warn_of_recorded(node);
     shoal_node__enter_phase(node, SHOAL_PHASE_LOADING);
+    if (shoal_node__appending_start(node)) return;
     if (!shoal_node__dump_begin(node))
         shoal_node__fail(node, "No memory to load the data set", (shoal_slice){0});
 }
@@ -294,12 +297,25 @@ void shoal_node__nodes_read(shoal_node *node, const shoal_event *event)
     }
 }
 
+/* The append-only file is being read: is it over? */
+static void look_at_appending(shoal_node *node)
+{
+    SHOAL_ASSERT(node->phase == SHOAL_PHASE_LOADING);
+    int open = shoal_node__appending_is_open(node);
+    if (open > 0) loaded(node);
+    if (open < 0)
+        shoal_node__fail(node, "Error loading the append only file, check server logs. Exiting",
+                         (shoal_slice){0});
+}
+
 void shoal_node__advance(shoal_node *node)
 {
     SHOAL_ASSERT(node->phase > SHOAL_PHASE_BUILT);
+    if (node->phase == SHOAL_PHASE_LOADING && node->appending.applier != NULL)
+        look_at_appending(node);
     bool durable = node->cluster == NULL || !shoal_cluster_saving(node->cluster);
 
     if (node->phase == SHOAL_PHASE_SAVING && durable) become_ready(node);
-    if (node->phase == SHOAL_PHASE_LEAVING && durable)
+    if (node->phase == SHOAL_PHASE_LEAVING && durable && shoal_node__appending_finish(node))
         shoal_node__enter_phase(node, SHOAL_PHASE_LEFT);
 }

@@ -113,6 +113,7 @@ void shoal_node_destroy(shoal_node *node)
     }
     shoal_memory_give(&allocator, node->workers, workers_size, SHOAL_ALIGN_PLAIN);
     if (node->cluster != NULL) shoal_cluster_destroy(node->cluster);
+    shoal_node__appending_drop(node);
     shoal_effects_close(&node->env);
     if (node->log != NULL) shoal_log_destroy(node->log);
     if (node->store != NULL) shoal_store_destroy(node->store);
@@ -169,7 +170,9 @@ void shoal_node_set_vitals(shoal_node *node, const shoal_vitals *vitals)
 static void named_done(shoal_node *node, const shoal_event *event)
 {
     SHOAL_ASSERT(event->file >= SHOAL_FILE_NAMED);
-    if (node->phase == SHOAL_PHASE_LOADING) {
+    if (shoal_aof_owns(event->file)) {
+        shoal_node__appending_file_done(node, event);
+    } else if (node->phase == SHOAL_PHASE_LOADING) {
         shoal_node__load_file_done(node, event);
     } else if (event->file == SHOAL_RDB_FILE || event->file == SHOAL_RDB_FILE_NEW) {
         shoal_node__saving_file_done(node, event);
@@ -231,6 +234,7 @@ static void settle(shoal_node *node)
         shoal_cluster_deadline(node->cluster) <= node->now.mono_us)
         shoal_cluster_tick(node->cluster, node->now);
     shoal_node__saving_step(node);
+    shoal_node__appending_step(node);
     shoal_node__advance(node);
     shoal_node__publish_route(node);
     shoal_node__look(node);
@@ -240,11 +244,15 @@ static int64_t deadline(const shoal_node *node)
 {
     SHOAL_ASSERT(node->phase != SHOAL_PHASE_FAILED);
     int64_t earliest = node->rates.due_us;
+    int64_t saving = shoal_node__saving_deadline(node);
 
+    if (saving < earliest) earliest = saving;
     if (node->cluster != NULL && node->phase >= SHOAL_PHASE_SAVING) {
         int64_t cluster = shoal_cluster_deadline(node->cluster);
         if (cluster < earliest) earliest = cluster;
     }
+    int64_t appending = shoal_node__appending_deadline(node);
+    if (appending < earliest) earliest = appending;
     return earliest;
 }
 

@@ -13,6 +13,7 @@
 #include "base/inbox.h"
 #include "cluster/cluster.h"
 #include "command/command.h"
+#include "core/appending.h"
 #include "core/config.h"
 #include "core/saving.h"
 #include "log/log.h"
@@ -98,6 +99,7 @@ struct shoal_node {
     uint64_t config_seen;           /* version of the configuration that has been applied */
     shoal_rewrite rewrite;
     shoal_saving saving;
+    shoal_appending appending;
     shoal_rates rates;
     uint64_t memory_startup; /* bytes of the store when the node became ready */
 };

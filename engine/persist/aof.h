@@ -123,8 +123,8 @@ void shoal_aof_unblock(shoal_aof *aof, bool blocked);
 /* Before the node ends: writes and syncs everything. True when that has been done, or cannot be. */
 bool shoal_aof_finish(shoal_aof *aof, shoal_time now);
 
-/* NULL, or why writes are refused now: the words behind "MISCONF Errors writing to the AOF file: ". */
-const char *shoal_aof_refusal(const shoal_aof *aof);
+/* 0, or why the file cannot be written now: writes are to be refused. */
+shoal_err shoal_aof_trouble(const shoal_aof *aof);
 /* For INFO. */
 shoal_aof_stats shoal_aof_stats_get(const shoal_aof *aof, shoal_time now);
 /* Where it is. */

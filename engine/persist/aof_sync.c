@@ -264,9 +264,9 @@ static void trouble_step(shoal_aof *aof)
     if (aof->now.mono_us >= sync->retry_us) repair(aof);
 }
 
-const char *shoal_aof_refusal(const shoal_aof *aof)
+shoal_err shoal_aof_trouble(const shoal_aof *aof)
 {
-    return aof->sync.broken ? shoal_err_text(aof->sync.why) : NULL;
+    return aof->sync.broken ? aof->sync.why : SHOAL_ERR_OK;
 }
 
 /* ---- events and steps ---- */

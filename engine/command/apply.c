@@ -482,8 +482,7 @@ static void make_keys(const shoal_applier *applier, const applied *one, shoal_ke
     bool moves = one->command->id == SHOAL_COMMAND_MOVE;
     SHOAL_ASSERT(one->key_count > 0);
     for (uint32_t i = 0; i < one->key_count; i++) {
-        uint32_t at =
-            moves ? 1 : shoal_keys__argument(one->command, rule, one->argc, one->argv, i);
+        uint32_t at = moves ? 1 : shoal_keys__argument(one->command, rule, one->argc, one->argv, i);
         keys[i] = shoal_key_make(store, one->db, one->argv[at]);
     }
     if (moves) put_elsewhere(applier, one->argv[2], &keys[1]);

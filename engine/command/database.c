@@ -7,6 +7,7 @@
  */
 #include "base/assert.h"
 #include "base/memory.h"
+#include "command/effect.h"
 #include "command/handlers.h"
 #include "command/job.h"
 #include "store/places.h"
@@ -37,6 +38,7 @@ static shoal_job_turn step(shoal_job *job, shoal_call *call)
     SHOAL_ASSERT(job->place_count == 2 * SHOAL_SLOTS);
     for (uint32_t i = 0; i < SHOAL_SLOTS; i++)
         shoal_store_swap_locked(call->thread, work->places[i], work->places[SHOAL_SLOTS + i]);
+    shoal_effect_as_is(call);
     shoal_reply_ok(&call->reply);
     return SHOAL_JOB_DONE;
 }

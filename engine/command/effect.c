@@ -249,10 +249,19 @@ static void settle(desk *to, const shoal_call *call, bool changed)
 static void run_in(desk *to, shoal_call *call, shoal_effect__step step, void *context)
 {
     uint64_t before = changes_of(to, call->thread);
+    const shoal_buffer *out = call->reply.out;
+    size_t start = shoal_buffer_size(out);
     SHOAL_DEBUG_ASSERT(to->open);
     to->call = mark_of(to);
     step(context, call);
-    settle(to, call, changes_of(to, call->thread) != before);
+    bool changed = changes_of(to, call->thread) != before;
+    bool failed = shoal_buffer_size(out) > start && out->data[out->start + start] == '-';
+    if (__builtin_expect(changed && failed && call->effect == SHOAL_EFFECT__USUAL, 0)) {
+        /* It stopped half way: nothing that could be told would do the same. */
+        shoal_log_tear(call->env->log);
+        return;
+    }
+    settle(to, call, changed);
 }
 
 static void run_handler(void *context, shoal_call *call)
@@ -391,14 +400,23 @@ void shoal_effect_as_is(shoal_call *call)
 
 /* Tells at once, as a piece of its own. */
 static uint64_t append_alone(const shoal_env *env, uint32_t writer, uint32_t db,
-                             const shoal_slice *argv)
+                             const shoal_slice *argv, uint32_t argc)
 {
-    char head[FRAME_MAX + 16 + FRAME_MAX];
-    char *end = write_argument(write_head(head, '*', 2), argv[0]);
-    end = write_head(end, '$', argv[1].size);
-    SHOAL_ASSERT((size_t)(end - head) <= sizeof(head));
-    shoal_slice slices[3] = {{head, (size_t)(end - head)}, argv[1], {"\r\n", 2}};
-    return shoal_log_append(env->log, writer, db, slices, 3);
+    char heads[3][2 * FRAME_MAX];
+    shoal_slice slices[7];
+    SHOAL_ASSERT(argc == 2 || argc == 3);
+    for (uint32_t i = 0; i < argc; i++) {
+        char *end = heads[i];
+        if (i == 0) end = write_head(end, '*', argc);
+        if (i > 0) memcpy(end, "\r\n", 2);
+        end = write_head(end + (i > 0 ? 2 : 0), '$', argv[i].size);
+        slices[2 * i] = (shoal_slice){heads[i], (size_t)(end - heads[i])};
+        slices[2 * i + 1] = argv[i];
+    }
+    char *last = heads[argc - 1] + slices[2 * argc - 2].size;
+    memcpy(last, "\r\n", 2);
+    slices[2 * argc] = (shoal_slice){last, 2};
+    return shoal_log_append(env->log, writer, db, slices, 2 * argc + 1);
 }
 
 static void gone(void *context, shoal_thread *thread, const shoal_departure *departure)
@@ -406,22 +424,27 @@ static void gone(void *context, shoal_thread *thread, const shoal_departure *dep
     const shoal_env *env = context;
     if (!is_told(env)) return;
     desk *to = desk_of(env, thread);
-    if (!departure->replaced) to->departed++;
+    bool whole = departure->field == NULL;
+    if (whole && !departure->replaced) to->departed++;
     /* pair: env.settings */
     const shoal_settings *settings = shoal_load_acquire(&env->settings);
     bool expired = departure->change == SHOAL_CHANGE_EXPIRED;
     SHOAL_ASSERT(expired || departure->change == SHOAL_CHANGE_EVICTED);
     bool lazy = expired ? settings->lazy_expire : settings->lazy_eviction;
-    uint32_t db = SHOAL_PLACE_DB(departure->place);
-    shoal_slice argv[2] = {shoal_effect_removal(lazy), shoal_item_name(departure->item)};
+    uint32_t db = SHOAL_PLACE_DB(departure->place), argc = whole ? 2 : 3;
+    shoal_slice argv[3] = {shoal_effect_removal(lazy), shoal_item_name(departure->item)};
+    char text[32];
+    if (!whole) {
+        argv[0] = (shoal_slice){"HDEL", 4};
+        argv[2] = shoal_element_text(departure->field, text);
+    }
     if (departure->alone || !to->open) {
         /* Its gate is about to be let go: what comes next there must stand behind this. */
-        (void)append_alone(env, shoal_thread_index(thread), db, argv);
+        (void)append_alone(env, shoal_thread_index(thread), db, argv, argc);
         return;
     }
-    add_effect(to, db, 2);
-    add_argument(to, argv[0], false);
-    add_argument(to, argv[1], false);
+    add_effect(to, db, argc);
+    for (uint32_t i = 0; i < argc; i++) add_argument(to, argv[i], false);
 }
 
 /* ---- for the rooms above ---- */

@@ -8,11 +8,17 @@
  * key that it writes meanwhile into a slot that was emptied already stays. For one client at a
  * time, and for each key, that cannot be told from Redis's flush.
  *
+ * Where somebody wants the effects (effect.h) it is one moment: all gates of the databases that it is
+ * about are taken, as for SWAPDB, so that what stands before it in the log is gone here too, and
+ * what stands behind it is not. Of FLUSHALL these are the databases that have keys, and it is told
+ * as one FLUSHDB for each of them: who writes meanwhile to one that had none comes after it.
+ *
  * Memory is freed in the background in any case. With SYNC, or without a word where
  * lazyfree-lazy-user-flush is off, the reply waits for that.
  */
 #include "base/assert.h"
 #include "base/memory.h"
+#include "command/effect.h"
 #include "command/freed.h"
 #include "command/handlers.h"
 #include "command/places.h"
@@ -25,6 +31,10 @@ typedef struct flush_job {
     bool waits;          /* everything is emptied, and the reply waits */
     bool missed;         /* a place was not emptied for want of memory */
     uint64_t begin;      /* the first place */
+    /* In one moment: */
+    uint32_t *gates; /* places, NULL before they are known */
+    uint32_t gate_count, database_count;
+    bool emptied;
 } flush_job;
 
 /* When to try again what there was no memory for: once something has been freed. */
@@ -61,11 +71,99 @@ static shoal_job_turn finish(shoal_places *places, shoal_call *call)
     return SHOAL_JOB_DONE;
 }
 
+/* ---- in one moment ---- */
+
+/* Is it about this database, and is there anything to be done? */
+static bool concerns(const shoal_call *call, uint32_t db)
+{
+    SHOAL_DEBUG_ASSERT(call->store != NULL);
+    if (db == call->db) return true;
+    return call->command->id == SHOAL_COMMAND_FLUSHALL && shoal_store_count(call->store, db) > 0;
+}
+
+/* Writes down all places of the databases. False without memory. */
+static bool list_gates(flush_job *work, const shoal_call *call)
+{
+    uint32_t databases = shoal_call__settings(call)->databases, which = 0;
+    const shoal_allocator *allocator = &call->env->allocator;
+    SHOAL_ASSERT(work->gates == NULL && databases <= 32);
+    /* Looked at once: one that gets its first key now stays for itself. */
+    for (uint32_t db = 0; db < databases; db++) which |= (uint32_t)concerns(call, db) << db;
+    work->database_count = (uint32_t)__builtin_popcount(which);
+    work->gate_count = work->database_count * SHOAL_SLOTS;
+    work->gates =
+        shoal_memory_take(allocator, work->gate_count * sizeof(uint32_t), SHOAL_ALIGN_PLAIN);
+    if (work->gates == NULL) return false;
+    uint32_t at = 0;
+    for (uint32_t db = 0; db < databases; db++) {
+        for (uint32_t slot = 0; slot < SHOAL_SLOTS && (which >> db & 1) != 0; slot++)
+            work->gates[at++] = SHOAL_PLACE(db, slot);
+    }
+    SHOAL_ASSERT(at == work->gate_count && at > 0);
+    work->places.job.places = work->gates;
+    work->places.job.place_count = at;
+    return true;
+}
+
+/* Tells what has been emptied. */
+static void tell(const flush_job *work, shoal_call *call)
+{
+    uint32_t own = call->db;
+    SHOAL_ASSERT(call->gated && work->database_count > 0);
+    if (call->command->id == SHOAL_COMMAND_FLUSHDB ||
+        work->database_count == shoal_call__settings(call)->databases) {
+        shoal_effect_as_is(call);
+        return;
+    }
+    shoal_slice argv[1] = {shoal_text("FLUSHDB")};
+    for (uint32_t i = 0; i < work->database_count; i++) {
+        call->db = SHOAL_PLACE_DB(work->gates[i * SHOAL_SLOTS]);
+        shoal_effect_tell(call, argv, 1);
+    }
+    call->db = own;
+}
+
+/* Empties everything, under all gates. */
+static shoal_job_turn empty(flush_job *work, shoal_call *call)
+{
+    SHOAL_ASSERT(call->gated && !work->emptied);
+    for (uint32_t i = 0; i < work->places.job.place_count; i++) {
+        if (shoal_store_count_slot(call->store, work->gates[i]) == 0) continue;
+        if (shoal_store_clear_locked(call->thread, work->gates[i]) == 0) work->missed = true;
+    }
+    if (work->missed) {
+        /* It is told when all is empty; who writes meanwhile is before that. */
+        work->missed = false;
+        work->places.job.at_us = call->now.mono_us + PAUSE_US;
+        shoal_effect_none(call);
+        return SHOAL_JOB_LATER;
+    }
+    work->emptied = true;
+    work->places.next = work->places.end;
+    tell(work, call);
+    return SHOAL_JOB_AGAIN;
+}
+
+static shoal_job_turn step_at_once(shoal_job *job, shoal_call *call)
+{
+    flush_job *work = (flush_job *)job;
+    SHOAL_ASSERT(!call->whole);
+    if (call->gated) return empty(work, call);
+    if (work->emptied) return finish(&work->places, call);
+    if (work->gates != NULL || list_gates(work, call)) return SHOAL_JOB_GATES;
+    shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);
+    return SHOAL_JOB_DONE;
+}
+
+/* ---- the job ---- */
+
 static void drop(shoal_job *job, const shoal_allocator *allocator)
 {
     flush_job *work = (flush_job *)job;
     SHOAL_ASSERT(job->drop == drop);
     if (work->freed != NULL) work->freed->job.drop(&work->freed->job, allocator);
+    shoal_memory_give(allocator, work->gates, work->gate_count * sizeof(uint32_t),
+                      SHOAL_ALIGN_PLAIN);
     shoal_memory_give(allocator, work, sizeof(*work), SHOAL_ALIGN_PLAIN);
 }
 
@@ -85,6 +183,10 @@ static flush_job *make_job(const shoal_call *call, bool waits)
         .finish = finish,
     };
     work->begin = work->places.next;
+    if (call->env->log != NULL && shoal_log_wanted(call->env->log)) {
+        work->places.job.step = step_at_once;
+        work->places.job.multi = true;
+    }
     if (!waits) return work;
     work->freed = shoal_freed__make(call->env);
     if (work->freed != NULL) return work;

@@ -50,6 +50,7 @@ shoal_cache_options shoal_cache_options_default(void)
 static void show_gone(void *context, shoal_thread *thread, const shoal_departure *departure)
 {
     shoal_change change = departure->change;
+    if (departure->field != NULL) return;
     SHOAL_ASSERT(change == SHOAL_CHANGE_EXPIRED || change == SHOAL_CHANGE_EVICTED);
     SHOAL_DEBUG_ASSERT(thread != NULL);
     (void)thread;

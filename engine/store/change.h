@@ -7,6 +7,7 @@
 #define SHOAL_STORE_CHANGE_H
 
 #include "store/store.h"
+#include "value/pack.h"
 
 /* What happened to a key. */
 typedef enum shoal_change {
@@ -36,9 +37,11 @@ shoal_interest *shoal_store_interests_locked(shoal_thread *thread, uint32_t plac
 /* Takes it back. Under the same gate. */
 void shoal_store_interest_remove_locked(shoal_thread *thread, shoal_interest *interest);
 
-/* An item that goes because its time has come, or to make room. */
+/* An item that goes because its time has come, or to make room; or one field of a hash. */
 typedef struct shoal_departure {
-    const shoal_item *item; /* the key is gone, the item still whole */
+    const shoal_item
+        *item; /* the key is gone, the item still whole; with a field, both are there */
+    const shoal_element *field; /* of a hash that nobody touches: it alone goes. NULL: the key */
     uint32_t place;
     shoal_change change; /* EXPIRED or EVICTED */
     bool replaced; /* another item of that name has come already, and is the change that counts */

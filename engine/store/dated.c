@@ -69,6 +69,28 @@ void shoal_dated__changed(shoal_thread *thread, const shoal_key *key, const shoa
     shoal_dated__note(thread, key->place, spot.home, item);
 }
 
+/* Drops fields whose time has come one by one, and shows each to who sees keys go. False when none
+ * is left. */
+static bool show_each(shoal_thread *thread, uint32_t place, const shoal_item *item,
+                      uint32_t *budget)
+{
+    shoal_object *object = shoal_item__object(item);
+    shoal_table_entry entry;
+    bool left = true;
+    SHOAL_ASSERT(thread->taken > 0);
+    SHOAL_DEBUG_ASSERT(*budget > 0);
+    while (*budget > 0 && left && shoal_hash_due(object, thread->now_ms, &entry)) {
+        uint32_t one = 1;
+        shoal_change__gone(thread, (shoal_departure){.item = item,
+                                                     .field = &entry.name,
+                                                     .place = place,
+                                                     .change = SHOAL_CHANGE_EXPIRED});
+        left = shoal_hash_expire_some(object, &thread->account, thread->now_ms, &one);
+        --*budget;
+    }
+    return left;
+}
+
 bool shoal_dated__expire(shoal_thread *thread, uint32_t place, const shoal_item *item,
                          uint32_t *budget)
 {
@@ -82,7 +104,12 @@ bool shoal_dated__expire(shoal_thread *thread, uint32_t place, const shoal_item 
         shoal_cut__before(thread, &key);
         shoal_cut__before_object(thread, place, object);
     }
-    bool left = shoal_hash_expire_some(object, &thread->account, thread->now_ms, budget);
+    bool left;
+    if (thread->store->departures.gone != NULL) {
+        left = show_each(thread, place, item, budget);
+    } else {
+        left = shoal_hash_expire_some(object, &thread->account, thread->now_ms, budget);
+    }
     shoal_store_changed_locked(thread, &key, object);
     return left;
 }

@@ -138,7 +138,8 @@ static void drop(shoal_thread *thread, const shoal_key *key, const shoal_found *
     shoal_evict__count(thread, shoal_load_relaxed(age), -1);
     shoal_table__remove(thread, key, &found->leaf, &found->spot);
     if (change == SHOAL_CHANGE_EXPIRED || change == SHOAL_CHANGE_EVICTED)
-        shoal_change__gone(thread, (shoal_departure){item, key->place, change, false, false});
+        shoal_change__gone(thread,
+                           (shoal_departure){.item = item, .place = key->place, .change = change});
     retire_item(thread, key->place, item, kept);
     count_volatile(thread, key->place, is_volatile(item) ? -1 : 0);
     count_keys(thread, key->place, -1);
@@ -199,8 +200,10 @@ static void replace(shoal_thread *thread, const shoal_key *key, const shoal_spot
     shoal_store_release(at, shoal_entry__make(shoal_entry__tag(entry), item));
     /* Nobody has met it since its time came. */
     if (UNLIKELY(shoal_item__is_expired(before, thread->judged_ms)))
-        shoal_change__gone(thread, (shoal_departure){before, key->place, SHOAL_CHANGE_EXPIRED, true,
-                                                     false});
+        shoal_change__gone(thread, (shoal_departure){.item = before,
+                                                     .place = key->place,
+                                                     .change = SHOAL_CHANGE_EXPIRED,
+                                                     .replaced = true});
     retire_item(thread, key->place, before, shoal_item__object(item));
     shoal_evict__replace(thread, key, &spot->bucket->ages[spot->index], before, item);
     count_volatile(thread, key->place, is_volatile(item) - is_volatile(before));

@@ -338,6 +338,23 @@ static void effects_of_errands_are_told_where_they_run_and_known_at_home(void **
     command_box_close(&box);
 }
 
+static void databases_are_flushed_and_exchanged_in_one_piece(void **state)
+{
+    (void)state;
+    static const row rows[] = {
+        {"set a 1", NULL},
+        {"flushdb", "flushdb"},
+        {"flushdb async", "flushdb async"},
+        {"set a 1", NULL},
+        {"swapdb 1 3", "swapdb 1 3"},
+        {"get a", ""},
+        {"flushall", "MULTI | FLUSHDB | SELECT 3 | FLUSHDB | SELECT 1 | EXEC"},
+        {"flushall", "FLUSHDB"},
+        {"select 3\r\nget a", ""},
+    };
+    CHECK(rows);
+}
+
 static void large_arguments_come_out_whole(void **state)
 {
     (void)state;
@@ -403,6 +420,7 @@ int main(void)
         cmocka_unit_test(fields_that_expired_are_gone_before_the_hash_is_written),
         cmocka_unit_test(who_waits_is_told_behind_who_serves),
         cmocka_unit_test(effects_of_errands_are_told_where_they_run_and_known_at_home),
+        cmocka_unit_test(databases_are_flushed_and_exchanged_in_one_piece),
         cmocka_unit_test(large_arguments_come_out_whole),
         cmocka_unit_test(a_mirror_tells_nothing_itself),
     };

@@ -173,6 +173,7 @@ static flush_job *make_job(const shoal_call *call, bool waits)
     flush_job *work = shoal_memory_take_zeroed(allocator, sizeof(*work), SHOAL_ALIGN_PLAIN);
     if (work == NULL) return NULL;
     bool all = call->command->id == SHOAL_COMMAND_FLUSHALL;
+    if (all) (void)shoal_add_relaxed(&call->env->flushes, 1);
     uint64_t databases = shoal_call__settings(call)->databases;
     SHOAL_ASSERT(call->db < databases);
     work->places = (shoal_places){

@@ -42,12 +42,31 @@ shoal_rdb_load_options shoal_node__load_options(shoal_node *node)
         .now_ms = shoal_time_wall_ms(node->now)};
 }
 
+/* key-load-delay: for tests that want to see a node load. */
+static int64_t delay_us(const shoal_node *node)
+{
+    int64_t delay = shoal_config__number(&node->config, SHOAL_DIRECTIVE_KEY_LOAD_DELAY);
+    SHOAL_ASSERT(node->phase == SHOAL_PHASE_LOADING);
+    return delay > 0 ? delay : 0;
+}
+
+/* Bytes of a part. With a delay events are looked at as often as in Redis. */
+static size_t part_size(const shoal_node *node)
+{
+    int64_t interval =
+        shoal_config__number(&node->config, SHOAL_DIRECTIVE_LOADING_PROCESS_EVENTS_INTERVAL_BYTES);
+    SHOAL_ASSERT(interval > 0);
+    return delay_us(node) > 0 && (uint64_t)interval < PART_BYTES ? (size_t)interval : PART_BYTES;
+}
+
 static void read_next(shoal_node *node)
 {
     const shoal_host *host = &node->host;
+    size_t size = part_size(node);
     SHOAL_ASSERT(node->saving.load != NULL);
-    host->file_read_part(host->context, SHOAL_RDB_FILE, node->saving.load_at, PART_BYTES, TAG);
-    node->saving.load_at += PART_BYTES;
+    node->saving.load_due_us = SHOAL_NEVER;
+    host->file_read_part(host->context, SHOAL_RDB_FILE, node->saving.load_at, size, TAG);
+    node->saving.load_at += size;
     node->saving.load_reads++;
 }
 
@@ -63,7 +82,8 @@ bool shoal_node__dump_begin(shoal_node *node)
     saving->load_state = SHOAL_DUMP_LOADING;
     node->host.file_name(node->host.context, SHOAL_RDB_FILE,
                          shoal_config__text(&node->config, SHOAL_DIRECTIVE_DBFILENAME));
-    for (int i = 0; i < PARTS_AHEAD; i++) read_next(node);
+    saving->load_due_us = SHOAL_NEVER;
+    for (int i = 0; i < (delay_us(node) > 0 ? 1 : PARTS_AHEAD); i++) read_next(node);
     return true;
 }
 
@@ -115,6 +135,8 @@ static void take_part(shoal_node *node, const shoal_event *event)
     shoal_rdb_load *load = saving->load;
     SHOAL_ASSERT(event->error == SHOAL_ERR_OK);
     saving->load_size = event->file_size;
+    saving->load_fed += event->data.size;
+    uint64_t before = load->keys_loaded + load->keys_expired;
     shoal_rdb_load_state state = shoal_rdb_load_feed(load, event->data);
     switch (state) {
     case SHOAL_RDB_LOAD_DONE: succeed(node); return;
@@ -122,12 +144,21 @@ static void take_part(shoal_node *node, const shoal_event *event)
     case SHOAL_RDB_LOAD_NO_MEMORY: fail(node, "out of memory", load->offset); return;
     case SHOAL_RDB_LOAD_MORE: break;
     }
-    if (event->data.size < PART_BYTES) {
+    if (saving->load_fed >= saving->load_size) {
         fail(node, "Short read or OOM loading DB. Unrecoverable error: the file ends too early",
              load->offset);
+    } else if (delay_us(node) > 0) {
+        uint64_t keys = load->keys_loaded + load->keys_expired - before;
+        saving->load_due_us = node->now.mono_us + (int64_t)keys * delay_us(node);
     } else {
         read_next(node);
     }
+}
+
+void shoal_node__dump_step(shoal_node *node)
+{
+    SHOAL_ASSERT(node->saving.load != NULL);
+    if (node->saving.load_due_us <= node->now.mono_us) read_next(node);
 }
 
 shoal_dump_state shoal_node__dump_file_done(shoal_node *node, const shoal_event *event)

@@ -244,7 +244,9 @@ static int64_t deadline(const shoal_node *node)
 {
     SHOAL_ASSERT(node->phase != SHOAL_PHASE_FAILED);
     int64_t earliest = node->rates.due_us;
+    int64_t saving = shoal_node__saving_deadline(node);
 
+    if (saving < earliest) earliest = saving;
     if (node->cluster != NULL && node->phase >= SHOAL_PHASE_SAVING) {
         int64_t cluster = shoal_cluster_deadline(node->cluster);
         if (cluster < earliest) earliest = cluster;

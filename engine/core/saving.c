@@ -119,8 +119,10 @@ static void begin(shoal_node *node)
                      .facts = list,
                      .fact_count = whole ? facts.count : 0},
         .path = shoal_config__text(config, SHOAL_DIRECTIVE_DBFILENAME),
-        .sync_often =
-            shoal_config__number(config, SHOAL_DIRECTIVE_RDB_SAVE_INCREMENTAL_FSYNC) != 0};
+        .sync_often = shoal_config__number(config, SHOAL_DIRECTIVE_RDB_SAVE_INCREMENTAL_FSYNC) != 0,
+        .delay_us = shoal_config__number(config, SHOAL_DIRECTIVE_RDB_KEY_SAVE_DELAY)};
+    /* Below 0 Redis sleeps for so many keys a microsecond: too little to tell. */
+    if (options.delay_us < 0) options.delay_us = 0;
     options.path_new = shoal_buffer_slice(&path_new);
     shoal_store_stats stats;
     shoal_store_stats_get(node->store, &stats);
@@ -128,6 +130,7 @@ static void begin(shoal_node *node)
     saving->tried_us = node->now.mono_us;
     saving->keys_total = stats.keys;
     saving->scheduled = false;
+    saving->flushes_seen = shoal_load_relaxed(&node->env.flushes);
     shoal_rdb_save_begin(&saving->save, node->thread, &options);
     shoal_buffer_free(&path_new);
     shoal_buffer_free(&facts.text);
@@ -208,7 +211,8 @@ static void end(shoal_node *node)
     shoal_saving *saving = &node->saving;
     bool good = saving->save.error == SHOAL_ERR_OK;
     SHOAL_ASSERT(!shoal_node__is_saving(node));
-    saving->failed = !good;
+    bool given_up = saving->save.error == SHOAL_ERR_CLOSED;
+    saving->failed = !good && (saving->failed || !given_up);
     saving->took_s = (node->now.mono_us - saving->tried_us) / US_PER_S;
     if (good) {
         saving->done++;
@@ -281,10 +285,32 @@ static void look_at_points(shoal_node *node)
     }
 }
 
+/* FLUSHALL: what the snapshot would show is not wanted any more. As Redis, which kills its child;
+ * that is no failure. */
+static void stop_for_flush(shoal_node *node)
+{
+    SHOAL_ASSERT(shoal_node__is_saving(node));
+    node->saving.flushes_seen = shoal_load_relaxed(&node->env.flushes);
+    if (node->saving.last_begun || node->saving.first != NULL) return;
+    shoal_rdb_save_abort(&node->saving.save);
+}
+
+int64_t shoal_node__saving_deadline(const shoal_node *node)
+{
+    int64_t save_us = shoal_rdb_save_deadline(&node->saving.save);
+    SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
+    if (node->phase != SHOAL_PHASE_LOADING || node->saving.load == NULL) return save_us;
+    return node->saving.load_due_us;
+}
+
 void shoal_node__saving_step(shoal_node *node)
 {
     shoal_saving *saving = &node->saving;
     SHOAL_ASSERT(node->thread != NULL);
+    if (node->phase == SHOAL_PHASE_LOADING && saving->load != NULL) shoal_node__dump_step(node);
+    if (shoal_node__is_saving(node) &&
+        saving->flushes_seen != shoal_load_relaxed(&node->env.flushes))
+        stop_for_flush(node);
     if (shoal_rdb_save_step(&saving->save, node->thread)) end(node);
     if (saving->failed) shoal_node__saving_judge(node);
     if (node->phase != SHOAL_PHASE_READY || shoal_node__is_saving(node)) return;

@@ -30,6 +30,7 @@ typedef struct shoal_saving {
     bool last_begun;                    /* that is under way */
     bool scheduled;                     /* BGSAVE SCHEDULE: as soon as nothing else is in the way */
     bool failed;                        /* the last one */
+    uint32_t flushes_seen;              /* of env->flushes */
     uint64_t done;                      /* successful ones */
     uint64_t changes_saved;             /* of the store, in the last successful one */
     uint64_t changes_begun;             /* when the present one began */
@@ -43,8 +44,10 @@ typedef struct shoal_saving {
     shoal_dump_state load_state;
     uint32_t load_reads; /* parts asked for that have not come */
     uint64_t load_at;    /* bytes asked for */
+    uint64_t load_fed;   /* bytes that have come */
     uint64_t load_size;  /* of the file, as far as known */
     int64_t load_began_us;
+    int64_t load_due_us; /* when the next part is asked for, SHOAL_NEVER: at once */
 } shoal_saving;
 
 /* BGSAVE, LASTSAVE: answers. */
@@ -65,6 +68,8 @@ bool shoal_node__is_saving(const shoal_node *node);
 
 /* Goes on with what is under way, begins what is due. At each step of a node that is ready. */
 void shoal_node__saving_step(shoal_node *node);
+/* When it wants to go on at the latest; monotonic. */
+int64_t shoal_node__saving_deadline(const shoal_node *node);
 /* A FILE_DONE of SHOAL_RDB_FILE or SHOAL_RDB_FILE_NEW. */
 void shoal_node__saving_file_done(shoal_node *node, const shoal_event *event);
 /* Answers who waits and frees what there is, when the node ends first. */
@@ -83,6 +88,8 @@ void shoal_node__saving_progress(const shoal_node *node, shoal_buffer *out);
 SHOAL_MUST_USE bool shoal_node__dump_begin(shoal_node *node);
 /* A FILE_DONE while it is being loaded. */
 shoal_dump_state shoal_node__dump_file_done(shoal_node *node, const shoal_event *event);
+/* Goes on with loading when it was slowed down (key-load-delay). */
+void shoal_node__dump_step(shoal_node *node);
 /* Frees what loading has. */
 void shoal_node__dump_drop(shoal_node *node);
 /* What loaders need to know of the configuration. */

@@ -45,7 +45,10 @@ void shoal_rdb_save_begin(shoal_rdb_save *save, shoal_thread *thread,
     SHOAL_ASSERT(save->stage == SHOAL_RDB_SAVE_IDLE);
     SHOAL_ASSERT(save->writer == NULL);
     const shoal_host *host = options->host;
-    *save = (shoal_rdb_save){.host = host, .sync_often = options->sync_often};
+    *save = (shoal_rdb_save){.host = host,
+                             .sync_often = options->sync_often,
+                             .delay_us = options->delay_us,
+                             .began_us = shoal_thread_now(thread).mono_us};
     host->file_name(host->context, SHOAL_RDB_FILE, options->path);
     host->file_name(host->context, SHOAL_RDB_FILE_NEW, options->path_new);
     /* What a crash has left. */
@@ -72,17 +75,37 @@ void shoal_rdb_save_file_done(shoal_rdb_save *save, const shoal_event *event)
     if (event->error != SHOAL_ERR_OK && save->error == SHOAL_ERR_OK) save->error = event->error;
 }
 
+/* Keys that may be handed out now. */
+static uint32_t allowance(const shoal_rdb_save *save, shoal_thread *thread)
+{
+    SHOAL_ASSERT(save->delay_us >= 0);
+    if (save->in_flight >= WINDOW_BYTES) return 0;
+    if (save->delay_us == 0 || save->error != SHOAL_ERR_OK) return STEP_KEYS;
+    int64_t elapsed_us = shoal_thread_now(thread).mono_us - save->began_us;
+    int64_t due = elapsed_us / save->delay_us - (int64_t)save->keys;
+    SHOAL_DEBUG_ASSERT(elapsed_us >= 0);
+    if (due <= 0) return 0;
+    return due < STEP_KEYS ? (uint32_t)due : STEP_KEYS;
+}
+
+int64_t shoal_rdb_save_deadline(const shoal_rdb_save *save)
+{
+    SHOAL_DEBUG_ASSERT(save->delay_us >= 0);
+    if (save->stage != SHOAL_RDB_SAVE_WRITING || save->delay_us == 0) return SHOAL_NEVER;
+    return save->began_us + (int64_t)(save->keys + 1) * save->delay_us;
+}
+
 /* Hands out what there is room for. True when nothing is left to be handed out. */
 static bool write_on(shoal_rdb_save *save, shoal_thread *thread)
 {
     SHOAL_ASSERT(save->stage == SHOAL_RDB_SAVE_WRITING);
     SHOAL_ASSERT(save->writer != NULL);
     if (save->error != SHOAL_ERR_OK) shoal_snapshot_abort(save->writer);
-    bool room = save->in_flight < WINDOW_BYTES;
-    shoal_snapshot_state state = shoal_snapshot_step(save->writer, thread, room ? STEP_KEYS : 0);
+    uint32_t budget = allowance(save, thread);
+    shoal_snapshot_state state = shoal_snapshot_step(save->writer, thread, budget);
     save->keys = shoal_snapshot_keys(save->writer);
     if (state == SHOAL_SNAPSHOT_MORE) {
-        if (room) nudge(save);
+        if (budget > 0) nudge(save);
         return false;
     }
     if (!shoal_snapshot_end(save->writer, thread)) {

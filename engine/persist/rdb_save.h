@@ -16,6 +16,7 @@
 #define SHOAL_PERSIST_RDB_SAVE_H
 
 #include <shoal/host.h>
+#include <shoal/node.h>
 
 #include "persist/snapshot.h"
 
@@ -38,6 +39,7 @@ typedef struct shoal_rdb_save_options {
     shoal_snapshot_options snapshot;
     shoal_slice path, path_new; /* borrowed for the call */
     bool sync_often;            /* a sync for every few MB, so that the last one has little to do */
+    int64_t delay_us; /* of every key, for tests that want to see a save under way; 0: none */
 } shoal_rdb_save_options;
 
 /* One save at a time. Zero is idle. Its fields are to be read. */
@@ -53,6 +55,8 @@ typedef struct shoal_rdb_save {
     uint64_t unsynced;  /* bytes since the last sync was asked for */
     uint32_t syncs;     /* asked for and not done */
     bool sync_often;
+    int64_t delay_us;
+    int64_t began_us;
 } shoal_rdb_save;
 
 /* Begins: the moment is now. Where that cannot be (another cut of the store, no memory) it ends
@@ -62,6 +66,8 @@ void shoal_rdb_save_begin(shoal_rdb_save *save, shoal_thread *thread,
 /* Goes on for a bounded time, inside a batch. Nudges the control actor when there is more to do at
  * once. True at the call in which the save has ended: `error` says how. */
 bool shoal_rdb_save_step(shoal_rdb_save *save, shoal_thread *thread);
+/* When it wants its next step at the latest, monotonic, without an event or a nudge. */
+int64_t shoal_rdb_save_deadline(const shoal_rdb_save *save);
 /* A FILE_DONE of one of the two numbers. The step that follows deals with it. */
 void shoal_rdb_save_file_done(shoal_rdb_save *save, const shoal_event *event);
 /* Gives it up: it ends with SHOAL_ERR_CLOSED as soon as that can be. */

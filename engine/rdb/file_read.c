@@ -179,7 +179,7 @@ static shoal_rdb_status read_end(shoal_rdb_decoder *decoder, shoal_rdb__reader *
     uint64_t crc = shoal_crc64(decoder->crc, (shoal_slice){before, 1});
     SHOAL_DEBUG_ASSERT((unsigned char)*before == SHOAL_RDB__OP_END);
     if (decoder->checksum && told != 0 && told != crc)
-        return shoal_rdb__bad(reader, "a checksum that is wrong");
+        return shoal_rdb__bad(reader, "Wrong RDB checksum: RDB CRC error");
     decoder->state = STATE_END;
     return SHOAL_RDB_OK;
 }

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Snapshots of a node as clients see them: SAVE, BGSAVE, save points, what a failing disk does, and
+ * the dump at the next start.
+ */
+#include "support/test.h"
+
+#include "support/core_world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/node.h"
+
+static void answers(core_world *world, const char *line, const char *expected)
+{
+    assert_string_equal(core_world_ask(world, 0, line), expected);
+}
+
+static void contains(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL) fail_msg("'%s' is not in: %s", part, text);
+}
+
+static void open_started(core_world *world, const char *conf)
+{
+    core_world_open(world, 1, conf);
+    core_world_start(world);
+    assert_true(shoal_node_ready(world->node));
+}
+
+/* The named file of this world that has this name, or NULL. */
+static const core_file *find(const core_world *world, const char *name)
+{
+    for (int i = SHOAL_FILE_COUNT; i < CORE_FILES_MAX; i++) {
+        if (strcmp(world->names[i], name) == 0 && world->files[i].exists) return &world->files[i];
+    }
+    return NULL;
+}
+
+static void save_writes_a_dump_and_leaves_nothing_else(void **state)
+{
+    (void)state;
+    core_world world;
+    open_started(&world, "save \"\"\n");
+    answers(&world, "SET a 1", "+OK\r\n");
+    answers(&world, "SAVE", "+OK\r\n");
+    const core_file *dump = find(&world, "dump.rdb");
+    assert_non_null(dump);
+    assert_memory_equal(shoal_buffer_slice(&dump->content).data, "REDIS0010", 9);
+    assert_null(find(&world, "temp-1.rdb"));
+    contains(core_world_ask(&world, 0, "INFO persistence"), "rdb_changes_since_last_save:0\r\n");
+    core_world_close(&world);
+}
+
+static void a_failing_disk_keeps_the_former_dump_and_refuses_writes(void **state)
+{
+    static const shoal_file_op ops[] = {SHOAL_FILE_APPEND, SHOAL_FILE_SYNC, SHOAL_FILE_RENAME};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        core_world world;
+        open_started(&world, "save 3600 1\n");
+        answers(&world, "SET a 1", "+OK\r\n");
+        answers(&world, "SAVE", "+OK\r\n");
+        size_t size = shoal_buffer_size(&find(&world, "dump.rdb")->content);
+        answers(&world, "MSET b 22222222222222222222222 c 3", "+OK\r\n");
+        world.fail_op = ops[i];
+        answers(&world, "SAVE", "-ERR\r\n");
+        assert_int_equal(shoal_buffer_size(&find(&world, "dump.rdb")->content), size);
+        contains(core_world_ask(&world, 0, "SET d 4"),
+                 "-MISCONF Redis is configured to save RDB snapshots");
+        contains(core_world_ask(&world, 0, "PING"), "-MISCONF ");
+        answers(&world, "GET a", "$1\r\n1\r\n");
+        contains(core_world_ask(&world, 0, "INFO persistence"), "rdb_last_bgsave_status:err\r\n");
+        world.fail_op = 0;
+        answers(&world, "SAVE", "+OK\r\n");
+        answers(&world, "SET d 4", "+OK\r\n");
+        core_world_close(&world);
+    }
+}
+
+static void save_points_begin_a_snapshot_when_they_are_due(void **state)
+{
+    (void)state;
+    core_world world;
+    open_started(&world, "save 10 2\n");
+    answers(&world, "SET a 1", "+OK\r\n");
+    core_world_sleep(&world, 30000000);
+    assert_null(find(&world, "dump.rdb"));
+    answers(&world, "SET b 1", "+OK\r\n");
+    core_world_sleep(&world, 3000000);
+    assert_non_null(find(&world, "dump.rdb"));
+    contains(core_world_log(&world), "2 changes in 10 seconds. Saving...");
+    core_world_close(&world);
+}
+
+static void background_saves_do_not_overlap(void **state)
+{
+    (void)state;
+    core_world world;
+    open_started(&world, "save \"\"\n");
+    answers(&world, "SET a 1", "+OK\r\n");
+    answers(&world, "BGSAVE what", "-ERR syntax error\r\n");
+    world.hold_files = true;
+    answers(&world, "BGSAVE", "+Background saving started\r\n");
+    answers(&world, "BGSAVE", "-ERR Background save already in progress\r\n");
+    answers(&world, "SAVE", "-ERR Background save already in progress\r\n");
+    world.hold_files = false;
+    core_world_settle(&world);
+    contains(core_world_ask(&world, 0, "INFO persistence"), "rdb_saves:1\r\n");
+    core_world_close(&world);
+}
+
+static void shutdown_saves_where_there_are_save_points(void **state)
+{
+    (void)state;
+    core_world world;
+    open_started(&world, "save 3600 1\n");
+    answers(&world, "SET a 1", "+OK\r\n");
+    core_world_send(&world, 0, "SHUTDOWN");
+    core_world_settle(&world);
+    assert_int_equal(shoal_node_wanted(world.node), SHOAL_WISH_EXIT);
+    assert_non_null(find(&world, "dump.rdb"));
+    core_world_close(&world);
+}
+
+static void a_node_may_end_in_the_middle_of_a_snapshot(void **state)
+{
+    (void)state;
+    core_world world;
+    open_started(&world, "save \"\"\n");
+    for (int i = 0; i < 2000; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "SET key:%d %d", i, i);
+        answers(&world, line, "+OK\r\n");
+    }
+    world.hold_files = true;
+    core_world_send(&world, 0, "SAVE");
+    core_world_settle(&world);
+    core_world_close(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(save_writes_a_dump_and_leaves_nothing_else),
+        cmocka_unit_test(a_failing_disk_keeps_the_former_dump_and_refuses_writes),
+        cmocka_unit_test(save_points_begin_a_snapshot_when_they_are_due),
+        cmocka_unit_test(background_saves_do_not_overlap),
+        cmocka_unit_test(shutdown_saves_where_there_are_save_points),
+        cmocka_unit_test(a_node_may_end_in_the_middle_of_a_snapshot),
+    };
+    return cmocka_run_group_tests_name("core_saving", tests, NULL, NULL);
+}

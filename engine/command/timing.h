@@ -29,6 +29,7 @@
 /* Counters of a histogram: eight for each doubling, up to a second. */
 #define SHOAL_TIMING__BUCKETS 176u
 
+/* Counters of one command at one worker: see worker.h. */
 struct shoal_tally;
 
 /* How many calls of a command took how long: bucket i ends at shoal_timing_bucket_end(i). */

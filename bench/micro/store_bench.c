@@ -30,6 +30,10 @@
 #define KEY_BYTES 16
 #define VALUE_BYTES 64
 #define BATCH 16u
+/* Keys between the look at a slot's word and at a bucket, and between asking for an item and its
+ * use. */
+#define WORDS_AHEAD 2u
+#define ITEMS_AHEAD BATCH
 #define OPERATIONS 4000000u
 #define THREADS_MAX 2u
 /* Draws that are made ahead, and then taken in a circle: a multiple of BATCH. */
@@ -258,44 +262,64 @@ static void get_key(lane *self, const shoal_key *key)
     self->seen += (uint64_t)shoal_item_string(item, scratch).data[0];
 }
 
-static shoal_key drawn_key(const lane *self, uint32_t i)
+static void draw_key(const lane *self, uint32_t i, shoal_key *key)
 {
     const char *name = self->bench->names + (size_t)(self->next + i) * KEY_BYTES;
-    return shoal_key_make(self->bench->store, 0, (shoal_slice){name, KEY_BYTES});
+    shoal_key_init(key, self->bench->store, 0, (shoal_slice){name, KEY_BYTES});
 }
 
-static void look_ahead(const shoal_store *store, const shoal_key *keys, bool writes)
+/* Makes the keys of a batch ready, and asks for their buckets on the way. */
+static void draw_keys(const lane *self, shoal_key *keys, bool writes)
 {
+    const shoal_store *store = self->bench->store;
+    for (uint32_t i = 0; i < BATCH + WORDS_AHEAD; i++) {
+        if (i < BATCH) {
+            draw_key(self, i, &keys[i]);
+            if (writes) shoal_store_prefetch_gate(store, &keys[i]);
+        }
+        if (i >= WORDS_AHEAD) shoal_store_prefetch_bucket(store, &keys[i - WORDS_AHEAD]);
+    }
+}
+
+/* A GET or a SET, as the kind says. */
+static void use_key(lane *self, const shoal_key *key)
+{
+    bool set = self->what == SET || self->what == SET_BATCH ||
+               (self->what == MIX && shoal_prng_below(&self->prng, 10) == 0);
+    if (set) {
+        set_key(self->thread, key);
+    } else {
+        get_key(self, key);
+    }
+}
+
+/* A batch: items are asked for ITEMS_AHEAD keys before their turn, those in second buckets
+ * in the middle of that. */
+static void use_batch(lane *self)
+{
+    shoal_key keys[BATCH];
+    const shoal_store *store = self->bench->store;
     uint32_t behind = 0;
-    for (uint32_t i = 0; i < BATCH; i++) {
-        shoal_store_prefetch_bucket(store, &keys[i]);
-        if (writes) shoal_store_prefetch_gate(store, &keys[i]);
+    draw_keys(self, keys, self->what != GET_BATCH);
+    for (uint32_t i = 0; i < BATCH + ITEMS_AHEAD; i++) {
+        if (i < BATCH && shoal_store_prefetch_item(store, &keys[i])) behind |= 1u << i;
+        uint32_t second = i - ITEMS_AHEAD / 2;
+        if (second < BATCH && (behind >> second & 1) != 0)
+            shoal_store_prefetch_behind(store, &keys[second]);
+        if (i >= ITEMS_AHEAD) use_key(self, &keys[i - ITEMS_AHEAD]);
     }
-    for (uint32_t i = 0; i < BATCH; i++) {
-        if (shoal_store_prefetch_item(store, &keys[i])) behind |= 1u << i;
-    }
-    for (; behind != 0; behind &= behind - 1)
-        shoal_store_prefetch_behind(store, &keys[__builtin_ctz(behind)]);
 }
 
 static void use_store(lane *self)
 {
-    shoal_key keys[BATCH];
-    bool alone = self->what == GET || self->what == SET;
     shoal_thread_enter(self->thread, fixed_time());
-    for (uint32_t i = 0; i < BATCH; i++) {
-        keys[i] = drawn_key(self, i);
-        if (self->what == GET) get_key(self, &keys[i]);
-        if (self->what == SET) set_key(self->thread, &keys[i]);
-    }
-    if (!alone) look_ahead(self->bench->store, keys, self->what != GET_BATCH);
-    for (uint32_t i = 0; !alone && i < BATCH; i++) {
-        bool set = self->what == SET_BATCH ||
-                   (self->what == MIX && shoal_prng_below(&self->prng, 10) == 0);
-        if (set) {
-            set_key(self->thread, &keys[i]);
-        } else {
-            get_key(self, &keys[i]);
+    if (self->what != GET && self->what != SET) {
+        use_batch(self);
+    } else {
+        for (uint32_t i = 0; i < BATCH; i++) {
+            shoal_key key;
+            draw_key(self, i, &key);
+            use_key(self, &key);
         }
     }
     shoal_thread_leave(self->thread);

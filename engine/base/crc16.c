@@ -6,6 +6,10 @@
  */
 #include "base/crc16.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
 #include "base/assert.h"
 
 /* contribution[k][b]: the checksum of byte b followed by k zero bytes. */
@@ -237,12 +241,31 @@ uint16_t shoal_crc16(shoal_slice bytes)
     return crc;
 }
 
+/* True when one of eight bytes is `wanted`. */
+static bool has_byte(uint64_t bytes, uint8_t wanted)
+{
+    const uint64_t ones = 0x0101010101010101;
+    uint64_t zero_where = bytes ^ ones * wanted;
+    return ((zero_where - ones) & ~zero_where & ones << 7) != 0;
+}
+
+/* The first '{', or `end`. Most names have none, and are passed eight bytes at a time. */
+static const char *find_open(const char *at, const char *end)
+{
+    SHOAL_DEBUG_ASSERT(at <= end);
+    for (uint64_t bytes; end - at >= (ptrdiff_t)sizeof bytes; at += sizeof bytes) {
+        memcpy(&bytes, at, sizeof bytes);
+        if (__builtin_expect(has_byte(bytes, '{'), 0)) break;
+    }
+    while (at < end && *at != '{') at++;
+    return at;
+}
+
 /* What of the name decides the slot. */
 static shoal_slice hash_tag(shoal_slice name)
 {
     const char *end = name.data + name.size;
-    const char *open = name.data;
-    while (open < end && *open != '{') open++;
+    const char *open = find_open(name.data, end);
     if (open == end) return name;
     const char *close = ++open;
     while (close < end && *close != '}') close++;

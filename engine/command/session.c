@@ -137,6 +137,7 @@ static batch_end run_batch(shoal_session *session, shoal_buffer *out, size_t *us
     bool authenticated = session->authenticated;
     for (uint32_t i = 0; i < batch->count; i++) {
         shoal_entry *entry = shoal_batch__entry(batch, i);
+        shoal_batch__look_ahead(session->worker, entry);
         shoal_session__execute(session, entry, out);
         bool stopped = session->errand != NULL || session->closing;
         if (__builtin_expect(session->paused, 0)) {

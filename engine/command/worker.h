@@ -43,13 +43,16 @@ typedef struct shoal_entry {
     shoal_request own;
 } shoal_entry;
 
-/* The requests that were found together, with everything that was computed ahead. */
+/* The requests that were found together, with everything that was computed ahead. Memory is asked
+ * for some keys before it is needed: see shoal_batch__look_ahead. */
 typedef struct shoal_batch {
     shoal_entry *blocks[SHOAL_BATCH__REQUESTS / SHOAL_BATCH__BLOCK];
     uint32_t count;
     uint32_t db; /* of the keys' places */
     shoal_key *keys;
     uint32_t key_count, key_capacity;
+    uint32_t buckets_asked, items_asked, values_asked; /* keys whose memory is on its way so far */
+    uint64_t behind;          /* a bit for each key, modulo 64, whose item is in a second bucket */
     uint64_t output_a_key;    /* reply bytes for each key, in the feed before */
     size_t end;               /* bytes of the input that are done when all requests are */
     uint64_t wanted;          /* bytes of input without which another look finds nothing */
@@ -203,6 +206,9 @@ static inline shoal_entry *shoal_batch__entry(const shoal_batch *batch, uint32_t
 {
     return &batch->blocks[index / SHOAL_BATCH__BLOCK][index % SHOAL_BATCH__BLOCK];
 }
+/* Asks for the memory of the keys of `next` and of those behind it, each part some keys before it
+ * is needed, so that the misses of a batch overlap with its work. */
+void shoal_batch__look_ahead(shoal_worker *worker, const shoal_entry *next);
 /* Finds the requests at the start of `bytes` and makes them ready to run. REQUEST: the batch is
  * full and there may be more behind it. */
 shoal_parse shoal_batch__collect(shoal_session *session, shoal_slice bytes);

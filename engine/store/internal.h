@@ -305,8 +305,6 @@ typedef struct shoal_item_plan {
 
 /* Allocates and fills an item, counted for the thread. NULL without memory. */
 shoal_item *shoal_item__make(shoal_thread *thread, shoal_item_plan *plan);
-/* Bytes of the allocation that holds an item. */
-size_t shoal_item__size(const shoal_item *item);
 /* Gives an item of `size` bytes (shoal_item__size) back at once; returns what the allocator got. */
 size_t shoal_item__free(shoal_thread *thread, shoal_item *item, size_t size);
 
@@ -346,7 +344,7 @@ typedef struct shoal_newcomer {
 /* Puts a newcomer in its place in the table and in all accounts, which cannot fail. Nobody is told:
  * that is left to shoal_change__note. */
 void shoal_write__enter(shoal_thread *thread, const shoal_key *key, const shoal_spot *spot,
-                        shoal_newcomer newcomer);
+                        const shoal_newcomer *newcomer);
 /* True and `*integer` when a string is to be kept as one. */
 bool shoal_write__is_integer(shoal_slice value, int64_t *integer);
 

@@ -101,14 +101,6 @@ size_t shoal_item_memory(const shoal_store *store, const shoal_item *item)
     return shoal_store__usable(store, shoal_item__size(item), ITEM_ALIGNMENT);
 }
 
-size_t shoal_item__size(const shoal_item *item)
-{
-    SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
-    SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) != SHOAL_TYPE_NONE);
-    shoal_item_parts parts = shoal_item__parts(item);
-    return (size_t)(parts.value - (const char *)item) + parts.value_size;
-}
-
 /* Writes the header in the form that `plan` needs; returns what follows it. */
 static char *write_header(shoal_item *item, const shoal_item_plan *plan, size_t value_size,
                           uint8_t head)

@@ -264,6 +264,14 @@ static inline shoal_item_parts shoal_item__parts(const shoal_item *item)
     return parts;
 }
 
+/* Bytes of the allocation that holds an item. */
+static inline size_t shoal_item__size(const shoal_item *item)
+{
+    SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
+    shoal_item_parts parts = shoal_item__parts(item);
+    return (size_t)(parts.value - (const char *)item) + parts.value_size;
+}
+
 /* The object of an item that has one, else NULL. */
 static inline shoal_object *shoal_item__object(const shoal_item *item)
 {
@@ -281,11 +289,27 @@ static inline bool shoal_item__is_expired(const shoal_item *item, int64_t now_ms
     return shoal_item__read_expiry((const char *)item + header) <= now_ms;
 }
 
+/* True for the same `size` bytes. Names are short: two overlapping words cover most of them, and a
+ * call costs more than comparing them. */
+static inline bool shoal_name__equal(const char *a, const char *b, size_t size)
+{
+    if (UNLIKELY(size < 8 || size > 32)) return memcmp(a, b, size) == 0;
+    uint64_t of_a, of_b, differ = 0;
+    for (size_t at = 0; at + 8 < size; at += 8) {
+        memcpy(&of_a, a + at, sizeof of_a);
+        memcpy(&of_b, b + at, sizeof of_b);
+        differ |= of_a ^ of_b;
+    }
+    memcpy(&of_a, a + size - 8, sizeof of_a);
+    memcpy(&of_b, b + size - 8, sizeof of_b);
+    return (differ | (of_a ^ of_b)) == 0;
+}
+
 /* True when the item is called `name`. */
 static inline bool shoal_item__has_name(const shoal_item *item, shoal_slice name)
 {
     shoal_item_parts parts = shoal_item__parts(item);
-    return parts.key_size == name.size && memcmp(parts.key, name.data, name.size) == 0;
+    return parts.key_size == name.size && shoal_name__equal(parts.key, name.data, name.size);
 }
 
 /* ---- the look-up ---- */
@@ -319,6 +343,28 @@ static inline bool shoal_entry__matches(uint64_t entry, uint64_t tag)
     return entry >> (ENTRY_TAG_SHIFT - 1) == tag << 1 && (entry & ENTRY_POINTER) != 0;
 }
 
+/* A bucket as it was when each of its entries was read, once. */
+typedef struct shoal_bucket_view {
+    uint64_t entries[BUCKET_ENTRIES];
+} shoal_bucket_view;
+
+/* Reads a bucket, and returns a bit for each entry that may be that of an item with this tag: no
+ * branch depends on where it is, which nobody could predict. With tag 0 free entries are among
+ * them, whose pointer is NULL. */
+static inline uint32_t shoal_bucket__scan(const shoal_bucket *bucket, uint64_t tag,
+                                          shoal_bucket_view *view)
+{
+    uint32_t matches = 0;
+#pragma GCC unroll 7
+    for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
+        /* pair: bucket.entry */
+        uint64_t entry = shoal_load_acquire(&bucket->entries[i]);
+        view->entries[i] = entry;
+        matches |= (uint32_t)(entry >> (ENTRY_TAG_SHIFT - 1) == tag << 1) << i;
+    }
+    return matches;
+}
+
 /* The item of `name` in the chain that starts at `bucket`, or NULL, and `*age`, the byte that
  * eviction keeps of it. Reads each entry of the chain once: wait-free. Once also for correctness:
  * the last entry may turn from a chain into the only item behind it, and a second look would miss
@@ -327,18 +373,18 @@ static inline const shoal_item *shoal_table__find(shoal_bucket *bucket, uint64_t
                                                   shoal_slice name, _Atomic uint8_t **age)
 {
     for (;;) {
-        uint64_t entry = 0;
-        for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
-            /* pair: bucket.entry */
-            entry = shoal_load_acquire(&bucket->entries[i]);
-            if (LIKELY(!shoal_entry__matches(entry, tag))) continue;
-            const shoal_item *item = shoal_entry__pointer(entry);
-            if (UNLIKELY(!shoal_item__has_name(item, name))) continue;
+        shoal_bucket_view view;
+        uint32_t matches = shoal_bucket__scan(bucket, tag, &view);
+        for (; LIKELY(matches != 0); matches &= matches - 1) {
+            uint32_t i = (uint32_t)__builtin_ctz(matches);
+            const shoal_item *item = shoal_entry__pointer(view.entries[i]);
+            if (UNLIKELY(item == NULL || !shoal_item__has_name(item, name))) continue;
             *age = &bucket->ages[i];
             return item;
         }
-        if (LIKELY(!shoal_entry__is_chain(entry))) return NULL;
-        bucket = shoal_entry__pointer(entry);
+        uint64_t last = view.entries[BUCKET_ENTRIES - 1];
+        if (LIKELY(!shoal_entry__is_chain(last))) return NULL;
+        bucket = shoal_entry__pointer(last);
     }
 }
 

@@ -257,14 +257,26 @@ uint32_t shoal_key_slot(shoal_slice name)
     return shoal_crc16_slot(name);
 }
 
-shoal_key shoal_key_make(const shoal_store *store, uint32_t db, shoal_slice name)
+void shoal_key_init(shoal_key *key, const shoal_store *store, uint32_t db, shoal_slice name)
 {
     SHOAL_DEBUG_ASSERT(db < store->database_count);
     SHOAL_DEBUG_ASSERT(name.data != NULL || name.size == 0);
     uint32_t place = SHOAL_PLACE(db, shoal_crc16_slot(name));
     /* A batch looks at the slots' words next, and they do not all stay in the nearest caches. */
     __builtin_prefetch(shoal_store__word(store, place));
-    return (shoal_key){.name = name, .hash = shoal_hash(name, store->seed), .place = place};
+    key->name.data = name.data;
+    key->name.size = name.size;
+    key->hash = shoal_hash(name, store->seed);
+    key->place = place;
+}
+
+shoal_key shoal_key_make(const shoal_store *store, uint32_t db, shoal_slice name)
+{
+    SHOAL_DEBUG_ASSERT(db < store->database_count);
+    SHOAL_DEBUG_ASSERT(name.data != NULL || name.size == 0);
+    shoal_key key = {.place = 0};
+    shoal_key_init(&key, store, db, name);
+    return key;
 }
 
 void shoal_store_prefetch_bucket(const shoal_store *store, const shoal_key *key)
@@ -286,14 +298,14 @@ typedef struct glimpse {
 static inline glimpse glimpse_bucket(const shoal_bucket *bucket, uint64_t tag)
 {
     SHOAL_DEBUG_ASSERT(tag >> TAG_BITS == 0);
-    uint64_t entry = 0;
-    for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
-        /* pair: bucket.entry */
-        entry = shoal_load_acquire(&bucket->entries[i]);
-        if (shoal_entry__matches(entry, tag)) return (glimpse){.item = shoal_entry__pointer(entry)};
+    shoal_bucket_view view;
+    for (uint32_t at = shoal_bucket__scan(bucket, tag, &view); LIKELY(at != 0); at &= at - 1) {
+        const shoal_item *item = shoal_entry__pointer(view.entries[__builtin_ctz(at)]);
+        if (LIKELY(item != NULL)) return (glimpse){.item = item};
     }
-    if (!shoal_entry__is_chain(entry)) return (glimpse){.item = NULL};
-    return (glimpse){.behind = shoal_entry__pointer(entry)};
+    uint64_t last = view.entries[BUCKET_ENTRIES - 1];
+    if (!shoal_entry__is_chain(last)) return (glimpse){.item = NULL};
+    return (glimpse){.behind = shoal_entry__pointer(last)};
 }
 
 /* The same for the key's bucket, or with `further` the one behind it. */

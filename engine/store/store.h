@@ -88,6 +88,8 @@ typedef struct shoal_key {
 
 /* Makes a key ready. `name` is borrowed for as long as the key is used. */
 shoal_key shoal_key_make(const shoal_store *store, uint32_t db, shoal_slice name);
+/* The same where the key is to stand, which saves a copy. */
+void shoal_key_init(shoal_key *key, const shoal_store *store, uint32_t db, shoal_slice name);
 /* The slot of a name: CRC16 of the hash tag, or of the whole name. */
 uint32_t shoal_key_slot(shoal_slice name);
 

@@ -50,29 +50,28 @@ void shoal_table__publish(_Atomic uint64_t *home, uint64_t word)
     while (!shoal_cas_release(home, &before, word | (before & WORD_FLAGS))) continue;
 }
 
-shoal_leaf shoal_table__leaf(const shoal_store *store, const shoal_key *key)
+void shoal_table__descend_to(const shoal_store *store, const shoal_key *key, shoal_leaf *leaf)
 {
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
-    shoal_hot *hot = shoal_store__hot(store, key->place);
-    shoal_leaf leaf = {
-        .home = shoal_store__word(store, key->place),
-        .keys = &hot->leaf_keys,
-        .hash = key->hash,
-    };
-    leaf.word = shoal_load_relaxed(leaf.home) & ~WORD_FLAGS;
-    while (leaf.word & WORD_DIRECTORY) {
-        shoal_directory *directory = shoal_word__pointer(leaf.word);
-        uint32_t child = (uint32_t)(leaf.hash >> (64 - DIRECTORY_BITS));
-        leaf.above = leaf.home;
-        leaf.above_keys = leaf.keys;
-        leaf.home = &directory->words[child];
-        leaf.keys = &directory->keys[child];
-        leaf.hash <<= DIRECTORY_BITS;
-        leaf.word = shoal_load_relaxed(leaf.home);
-        leaf.depth++;
+    leaf->home = shoal_store__word(store, key->place);
+    leaf->keys = &shoal_store__hot(store, key->place)->leaf_keys;
+    leaf->hash = key->hash;
+    leaf->depth = 0;
+    leaf->above = NULL;
+    leaf->above_keys = NULL;
+    leaf->word = shoal_load_relaxed(leaf->home) & ~WORD_FLAGS;
+    while (UNLIKELY(leaf->word & WORD_DIRECTORY)) {
+        shoal_directory *directory = shoal_word__pointer(leaf->word);
+        uint32_t child = (uint32_t)(leaf->hash >> (64 - DIRECTORY_BITS));
+        leaf->above = leaf->home;
+        leaf->above_keys = leaf->keys;
+        leaf->home = &directory->words[child];
+        leaf->keys = &directory->keys[child];
+        leaf->hash <<= DIRECTORY_BITS;
+        leaf->word = shoal_load_relaxed(leaf->home);
+        leaf->depth++;
     }
-    SHOAL_ASSERT(leaf.depth <= DEPTH_MAX);
-    return leaf;
+    SHOAL_ASSERT(leaf->depth <= DEPTH_MAX);
 }
 
 static shoal_bucket *home_bucket(const shoal_leaf *leaf)
@@ -90,20 +89,25 @@ shoal_item *shoal_table__locate(const shoal_leaf *leaf, const shoal_key *key, sh
     SHOAL_DEBUG_ASSERT(leaf->depth <= DEPTH_MAX);
     if (leaf->word == 0) return NULL;
     uint64_t tag = leaf->hash >> (64 - TAG_BITS);
-    *spot = (shoal_spot){.home = home_bucket(leaf)};
-    spot->bucket = spot->home;
-    while (spot->bucket != NULL) {
-        uint64_t entry = 0;
-        for (spot->index = 0; spot->index < BUCKET_ENTRIES; spot->index++) {
-            entry = shoal_load_relaxed(&spot->bucket->entries[spot->index]);
-            if (!shoal_entry__matches(entry, tag)) continue;
-            shoal_item *item = shoal_entry__pointer(entry);
-            if (shoal_item__has_name(item, key->name)) return item;
+    spot->home = home_bucket(leaf);
+    spot->before = NULL;
+    spot->index = BUCKET_ENTRIES;
+    for (shoal_bucket *bucket = spot->home;;) {
+        shoal_bucket_view view;
+        uint32_t matches = shoal_bucket__scan(bucket, tag, &view);
+        spot->bucket = bucket;
+        for (; LIKELY(matches != 0); matches &= matches - 1) {
+            uint32_t i = (uint32_t)__builtin_ctz(matches);
+            shoal_item *item = shoal_entry__pointer(view.entries[i]);
+            if (UNLIKELY(item == NULL || !shoal_item__has_name(item, key->name))) continue;
+            spot->index = i;
+            return item;
         }
-        spot->before = spot->bucket;
-        spot->bucket = shoal_entry__is_chain(entry) ? shoal_entry__pointer(entry) : NULL;
+        uint64_t last = view.entries[BUCKET_ENTRIES - 1];
+        if (!shoal_entry__is_chain(last)) return NULL;
+        spot->before = bucket;
+        bucket = shoal_entry__pointer(last);
     }
-    return NULL;
 }
 
 shoal_err shoal_bucket__put(shoal_thread *thread, shoal_bucket *home, shoal_fresh_entry entry,

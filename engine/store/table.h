@@ -29,8 +29,15 @@ typedef struct shoal_spot {
     uint32_t index;
 } shoal_spot;
 
-/* Finds the leaf of `key`. */
-shoal_leaf shoal_table__leaf(const shoal_store *store, const shoal_key *key);
+/* Finds the leaf of `key`. Written where it is wanted: a copy would wait for its own stores. */
+void shoal_table__descend_to(const shoal_store *store, const shoal_key *key, shoal_leaf *leaf);
+/* The same where that does not matter. */
+static inline shoal_leaf shoal_table__leaf(const shoal_store *store, const shoal_key *key)
+{
+    shoal_leaf leaf;
+    shoal_table__descend_to(store, key, &leaf);
+    return leaf;
+}
 /* Finds the entry of `key` in its leaf: its item, or NULL. */
 shoal_item *shoal_table__locate(const shoal_leaf *leaf, const shoal_key *key, shoal_spot *spot);
 /* Adds an entry for `item` under `key`, which has none. 0 or SHOAL_ERR_NO_MEMORY; then nothing

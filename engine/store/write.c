@@ -93,17 +93,17 @@ static void retire_item(shoal_thread *thread, uint32_t place, const shoal_item *
     shoal_hot *hot = shoal_store__hot(thread->store, place);
     SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&hot->bytes) >= shoal_item_memory(thread->store, item));
     SHOAL_DEBUG_ASSERT(shoal_item_type(item) != SHOAL_TYPE_NONE);
-    uint64_t bytes = shoal_item_memory(thread->store, item);
+    size_t size = shoal_item__size(item);
+    uint64_t bytes = shoal_store__usable(thread->store, size, ITEM_ALIGNMENT);
     shoal_object *object = shoal_item__object(item);
-    if (object != NULL && object != kept) {
+    if (UNLIKELY(object != NULL) && object != kept) {
         SHOAL_ASSERT(object->bytes > 0);
         shoal_bump_relaxed(&hot->bytes, -(uint64_t)object->bytes);
         if (LIKELY(thread->cut == NULL) || !shoal_cut__keeps(thread, place, object))
             retire_object(thread, object);
     }
     shoal_bump_relaxed(&hot->bytes, -bytes);
-    uint64_t what = shoal_limbo__item(item, shoal_item__size(item));
-    shoal_limbo__retire(thread, CORPSE_ITEM, what, bytes);
+    shoal_limbo__retire(thread, CORPSE_ITEM, shoal_limbo__item(item, size), bytes);
 }
 
 static void check_gate(const shoal_thread *thread, uint32_t place)
@@ -120,7 +120,7 @@ static const shoal_item *locate(const shoal_thread *thread, const shoal_key *key
 {
     SHOAL_DEBUG_ASSERT(key->hash == shoal_hash(key->name, thread->store->seed));
     SHOAL_DEBUG_ASSERT(found != NULL);
-    found->leaf = shoal_table__leaf(thread->store, key);
+    shoal_table__descend_to(thread->store, key, &found->leaf);
     return shoal_table__locate(&found->leaf, key, &found->spot);
 }
 
@@ -240,22 +240,23 @@ static shoal_err put(shoal_thread *thread, const shoal_key *key, shoal_item_plan
         (void)shoal_item__free(thread, item, shoal_item__size(item));
         return SHOAL_ERR_NO_MEMORY;
     }
-    shoal_write__enter(thread, key, &found.spot, (shoal_newcomer){item, plan->bytes, exists});
+    const shoal_newcomer newcomer = {item, plan->bytes, exists};
+    shoal_write__enter(thread, key, &found.spot, &newcomer);
     shoal_change__note(thread, key, plan->change);
     return SHOAL_ERR_OK;
 }
 
 void shoal_write__enter(shoal_thread *thread, const shoal_key *key, const shoal_spot *spot,
-                        shoal_newcomer newcomer)
+                        const shoal_newcomer *newcomer)
 {
-    const shoal_item *item = newcomer.item;
+    const shoal_item *item = newcomer->item;
     SHOAL_DEBUG_ASSERT(shoal_item__has_name(item, key->name));
-    SHOAL_DEBUG_ASSERT(newcomer.bytes == shoal_item_memory(thread->store, item));
+    SHOAL_DEBUG_ASSERT(newcomer->bytes == shoal_item_memory(thread->store, item));
     if (is_volatile(item))
         shoal_expire__note(thread, key->place, spot->home, shoal_item_expires_ms(item));
     if (item->head & ITEM_OBJECT) shoal_dated__note(thread, key->place, spot->home, item);
-    shoal_bump_relaxed(&shoal_store__hot(thread->store, key->place)->bytes, newcomer.bytes);
-    if (newcomer.replaces) {
+    shoal_bump_relaxed(&shoal_store__hot(thread->store, key->place)->bytes, newcomer->bytes);
+    if (newcomer->replaces) {
         replace(thread, key, spot, item);
     } else {
         count_volatile(thread, key->place, is_volatile(item));

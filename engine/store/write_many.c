@@ -52,7 +52,7 @@ static bool locate(const shoal_thread *thread, const shoal_key *key, shoal_found
 {
     SHOAL_DEBUG_ASSERT(found != NULL);
     SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&shoal_store__hot(thread->store, key->place)->gate) != 0);
-    found->leaf = shoal_table__leaf(thread->store, key);
+    shoal_table__descend_to(thread->store, key, &found->leaf);
     return shoal_table__locate(&found->leaf, key, &found->spot) != NULL;
 }
 
@@ -62,7 +62,8 @@ static void enter(shoal_thread *thread, const shoal_key *key, shoal_found *found
     SHOAL_DEBUG_ASSERT(*item != NULL);
     SHOAL_DEBUG_ASSERT(found->spot.home != NULL);
     size_t bytes = shoal_item_memory(thread->store, *item);
-    shoal_write__enter(thread, key, &found->spot, (shoal_newcomer){*item, bytes, replaces});
+    const shoal_newcomer newcomer = {*item, bytes, replaces};
+    shoal_write__enter(thread, key, &found->spot, &newcomer);
     *item = NULL;
 }
 

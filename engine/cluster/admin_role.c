@@ -15,7 +15,7 @@ void shoal_bus__command_replicate(shoal_cluster *c, shoal_cluster_call *call)
     shoal_slice name = call->argv[2];
     bus_node *node = shoal_bus__node_find_text(c, name);
     bool master = shoal_bus__is(c->myself, SHOAL_NODE_MASTER);
-    if (!node) {
+    if (!node || shoal_bus__is(node, SHOAL_NODE_HANDSHAKE)) {
         shoal_reply_errorf(&call->reply, "ERR Unknown node %.*s", (int)name.size, name.data);
     } else if (node == c->myself) {
         shoal_reply_error(&call->reply, "ERR Can't replicate myself");

@@ -219,7 +219,8 @@ static void ask(shoal_cluster *c)
     SHOAL_ASSERT(k->epoch == 0);
     SHOAL_ASSERT(is_called(c));
     bus_node *master = shoal_bus__my_master(c);
-    k->epoch = ++c->current_epoch;
+    if (!shoal_bus__epoch_next(c)) return;
+    k->epoch = c->current_epoch;
     k->attempts++;
     shoal_bus__log(c, BUS_NOTICE, "Starting a failover election for epoch %llu.",
                    (unsigned long long)k->epoch);

@@ -24,6 +24,9 @@ struct bus_node;
 #define BUS_WHY_DETAIL 160        /* chosen: bytes of a detail that are kept */
 #define BUS_SPREAD_MAX 64         /* chosen: voters that are told of a suspicion at once */
 
+/* Chosen: an epoch beyond it is forged, because nobody could have counted so far. */
+#define BUS_EPOCH_MAX ((uint64_t)INT64_MAX)
+
 /* Bit of mflags[1], which Redis leaves zero: the paused master asks this replica to take over. */
 #define BUS_MFLAG1_HANDOVER 1
 

@@ -159,6 +159,8 @@ void shoal_bus__slots_correct(shoal_cluster *c, bus_node *sender, uint64_t epoch
                               const shoal_slotmap *slots);
 /* Two masters with one configuration epoch: the smaller name takes a new one. */
 void shoal_bus__epoch_collision(shoal_cluster *c, const bus_node *sender);
+/* Counts the current epoch up; false when that is not possible any more. */
+bool shoal_bus__epoch_next(shoal_cluster *c);
 /* Takes a new greatest epoch without asking anybody; false when it has the greatest already. */
 bool shoal_bus__epoch_bump(shoal_cluster *c);
 

@@ -269,7 +269,8 @@ static bool read_node(loader *l, const shoal_slice fields[FIELD_COUNT], shoal_sl
     if (!read_master(l, fields[FIELD_MASTER], node)) return false;
     if (!read_moment(l, fields[FIELD_PING], &node->ping_sent_us)) return false;
     if (!read_moment(l, fields[FIELD_PONG], &node->pong_received_us)) return false;
-    if (!shoal_text_to_u64(fields[FIELD_EPOCH], &node->config_epoch)) {
+    if (!shoal_text_to_u64(fields[FIELD_EPOCH], &node->config_epoch) ||
+        node->config_epoch > BUS_EPOCH_MAX) {
         return complain(l, "a configuration epoch", fields[FIELD_EPOCH]);
     }
     for (shoal_slice word = next_word(&slots); word.size > 0; word = next_word(&slots)) {
@@ -289,7 +290,9 @@ static bool read_variables(loader *l, shoal_slice rest)
         bool last_vote = shoal_text_is(name, "lastVoteEpoch");
         if (value.size == 0) return complain(l, "a value behind a variable", name);
         if (!current && !last_vote) continue;
-        if (!shoal_text_to_u64(value, &number)) return complain(l, "an epoch", value);
+        if (!shoal_text_to_u64(value, &number) || number > BUS_EPOCH_MAX) {
+            return complain(l, "an epoch", value);
+        }
         if (current) {
             l->c->current_epoch = number;
         } else {

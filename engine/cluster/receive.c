@@ -421,6 +421,11 @@ void shoal_bus__receive(shoal_cluster *c, bus_link *link, shoal_slice bytes)
         return;
     }
     SHOAL_ASSERT(frame.type < SHOAL_FRAME_TYPE_COUNT);
+    if (frame.current_epoch > BUS_EPOCH_MAX || frame.config_epoch > BUS_EPOCH_MAX ||
+        frame.update_epoch > BUS_EPOCH_MAX) {
+        shoal_bus__refuse(c, BUS_REFUSED_MALFORMED, link, bytes.size, "an epoch out of range");
+        return;
+    }
     c->received[frame.type]++;
     shoal_bus__note(c, SHOAL_TRACE_FRAME_RECEIVED, (uint64_t[3]){frame.type, link->id, bytes.size},
                     (shoal_slice){frame.sender, SHOAL_NODE_NAME_LEN});

@@ -154,6 +154,17 @@ void shoal_bus__slots_correct(shoal_cluster *c, bus_node *sender, uint64_t epoch
 
 /* ---- epochs ---- */
 
+bool shoal_bus__epoch_next(shoal_cluster *c)
+{
+    SHOAL_ASSERT(c->current_epoch <= BUS_EPOCH_MAX);
+    if (c->current_epoch == BUS_EPOCH_MAX) {
+        shoal_bus__why_not(c, BUS_WHY_EPOCHS_USED_UP, "%llu", (unsigned long long)BUS_EPOCH_MAX);
+        return false;
+    }
+    c->current_epoch++;
+    return true;
+}
+
 void shoal_bus__epoch_collision(shoal_cluster *c, const bus_node *sender)
 {
     SHOAL_ASSERT(shoal_bus__is(sender, SHOAL_NODE_MASTER));
@@ -162,7 +173,8 @@ void shoal_bus__epoch_collision(shoal_cluster *c, const bus_node *sender)
     if (!shoal_bus__is(me, SHOAL_NODE_MASTER)) return;
     if (sender->config_epoch != me->config_epoch) return;
     if (memcmp(sender->name, me->name, SHOAL_NODE_NAME_LEN) <= 0) return;
-    me->config_epoch = ++c->current_epoch;
+    if (!shoal_bus__epoch_next(c)) return;
+    me->config_epoch = c->current_epoch;
     c->due |= BUS_DUE_SAVE;
     shoal_bus__log(c, BUS_WARNING, "configEpoch collision with node %s: configEpoch set to %llu",
                    sender->name, (unsigned long long)me->config_epoch);
@@ -183,7 +195,8 @@ bool shoal_bus__epoch_bump(shoal_cluster *c)
     SHOAL_ASSERT(c->myself);
     bus_node *me = c->myself;
     if (me->config_epoch != 0 && me->config_epoch == greatest_epoch(c)) return false;
-    me->config_epoch = ++c->current_epoch;
+    if (!shoal_bus__epoch_next(c)) return false;
+    me->config_epoch = c->current_epoch;
     c->due |= BUS_DUE_SAVE;
     shoal_bus__log(c, BUS_WARNING, "New configEpoch set to %llu",
                    (unsigned long long)me->config_epoch);

@@ -91,6 +91,7 @@ static void deliver_frame(program *p, shoal_link link)
     fuzz_cluster *f = p->f;
     shoal_gossip gossip[4];
     shoal_slotmap slots = take_slots(p), update_slots;
+    char forgotten[SHOAL_NODE_NAME_LEN + 8] = {0};
     shoal_frame frame = {.type = take(p) % SHOAL_FRAME_TYPE_COUNT, .slots = &slots};
     take_name(p, frame.sender);
     frame.flags = take_flags(p);
@@ -100,6 +101,7 @@ static void deliver_frame(program *p, shoal_link link)
     frame.bus_port = 17000 + take(p) % 8;
     frame.state = take(p) & 1;
     frame.mflags[0] = take(p) & 3;
+    frame.mflags[1] = take(p) & 1;
     frame.current_epoch = take_epoch(p);
     frame.config_epoch = take_epoch(p);
     frame.offset = take(p);
@@ -110,6 +112,11 @@ static void deliver_frame(program *p, shoal_link link)
         frame.gossip = gossip;
         frame.extension_count = how >> 3 & 1;
         frame.extensions[0].data = shoal_text(how & 16 ? "host.example" : "");
+        if (how & 32) {
+            take_name(p, forgotten);
+            frame.extensions[0].type = SHOAL_EXT_FORGOTTEN_NODE;
+            frame.extensions[0].data = (shoal_slice){forgotten, sizeof(forgotten)};
+        }
     } else if (frame.type == SHOAL_FRAME_FAIL) {
         take_name(p, frame.failed_name);
     } else if (frame.type == SHOAL_FRAME_UPDATE) {
@@ -235,6 +242,10 @@ static void command(program *p)
         "CLUSTER COUNT-FAILURE-REPORTS %n",
         "CLUSTER SAVECONFIG",
         "CLUSTER FAILOVER",
+        "CLUSTER FAILOVER FORCE",
+        "CLUSTER FAILOVER TAKEOVER",
+        "CLUSTER WHY",
+        "CLUSTER WHY 3",
         "CLUSTER DELSLOTSRANGE %u 16383",
     };
     fuzz_cluster *f = p->f;
@@ -271,10 +282,37 @@ static void command(program *p)
     shoal_buffer_free(&out);
 }
 
+/* Replication says how far it is; core asks what it should know; a client publishes. */
+static void carry_facts(program *p)
+{
+    fuzz_cluster *f = p->f;
+    uint8_t what = take(p);
+    shoal_cluster_role role;
+    shoal_slotmap lost;
+    shoal_cluster_replication facts = {.offset = take(p) % 4,
+                                       .link_up = what & 1,
+                                       .heard_us = what & 2 ? f->now.mono_us : 0,
+                                       .loading = (what & 12) == 12,
+                                       .paused = what & 16};
+    switch (what >> 5) {
+    case 0: shoal_cluster_handover_begin(f->cluster, f->now); break;
+    case 1: shoal_cluster_publish(f->cluster, what & 1, shoal_text("c"), shoal_text("m")); break;
+    case 2: shoal_cluster_take_lost(f->cluster, &lost); break;
+    default: shoal_cluster_set_replication(f->cluster, &facts, f->now);
+    }
+    SHOAL_ASSERT(shoal_cluster_pause(f->cluster) >= 0);
+    shoal_cluster_role_get(f->cluster, &role);
+    SHOAL_ASSERT(role.is_replica || !role.master_name[0]);
+}
+
 static void step(program *p)
 {
     uint8_t what = take(p);
     shoal_link link;
+    if (what >= 248) {
+        carry_facts(p);
+        return;
+    }
     switch (what % 8) {
     case 0: pass_time(p->f, take(p) * INT64_C(20000)); break;
     case 1: accept_link(p); break;

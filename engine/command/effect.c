@@ -77,12 +77,19 @@ static char *write_head(char *at, char sign, uint64_t number)
 {
     char digits[20];
     uint32_t count = 0;
+    *at++ = sign;
+    /* The usual: sizes of names and numbers. */
+    if (number < 10) {
+        at[0] = (char)('0' + number);
+        at[1] = '\r';
+        at[2] = '\n';
+        return at + 3;
+    }
     do {
         digits[count++] = (char)('0' + number % 10);
         number /= 10;
     } while (number != 0);
     SHOAL_DEBUG_ASSERT(count <= sizeof(digits));
-    *at++ = sign;
     while (count > 0) *at++ = digits[--count];
     *at++ = '\r';
     *at++ = '\n';
@@ -138,8 +145,8 @@ static void add_select(desk *to, uint32_t db)
     to->db = db;
 }
 
-/* Begins an effect of `argc` arguments for database `db`. */
-static void add_effect(desk *to, uint32_t db, uint32_t argc)
+/* Begins an effect for database `db`, without its head. */
+static void begin_effect(desk *to, uint32_t db)
 {
     SHOAL_ASSERT(to->open);
     if (to->count == 0) {
@@ -149,6 +156,13 @@ static void add_effect(desk *to, uint32_t db, uint32_t argc)
         add_select(to, db);
     }
     to->count++;
+}
+
+/* Begins an effect of `argc` arguments for database `db`. */
+static void add_effect(desk *to, uint32_t db, uint32_t argc)
+{
+    SHOAL_DEBUG_ASSERT(argc > 0);
+    begin_effect(to, db);
     add_head(to, argc);
 }
 
@@ -156,16 +170,17 @@ static void add_effect(desk *to, uint32_t db, uint32_t argc)
 static void add_own(desk *to, const shoal_call *call)
 {
     SHOAL_DEBUG_ASSERT(call->argc > 0);
-    add_effect(to, call->db, call->argc);
-    size_t size = 0;
+    begin_effect(to, call->db);
+    size_t size = FRAME_MAX;
     for (uint32_t i = 0; i < call->argc; i++) size += call->argv[i].size + FRAME_MAX;
     /* The usual: all of it at once. */
     char *at = size < LARGE_MIN ? shoal_buffer_reserve(&to->text, size) : NULL;
     if (at == NULL) {
+        add_head(to, call->argc);
         for (uint32_t i = 0; i < call->argc; i++) add_argument(to, call->argv[i], true);
         return;
     }
-    char *end = at;
+    char *end = write_head(at, '*', call->argc);
     for (uint32_t i = 0; i < call->argc; i++) end = write_argument(end, call->argv[i]);
     shoal_buffer_commit(&to->text, (size_t)(end - at));
 }

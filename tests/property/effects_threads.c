@@ -26,9 +26,9 @@
 #define PARTIES 4u
 #define KEYS 24u
 #ifdef SHOAL_TSAN
-#define REQUESTS 600u
+#define REQUESTS 250u
 #else
-#define REQUESTS 2500u
+#define REQUESTS 1000u
 #endif
 
 /* One command: '%k' stands for a key, '%n' for a small number, '%d' for a database, '%m' for

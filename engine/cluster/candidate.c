@@ -224,7 +224,7 @@ static void ask(shoal_cluster *c)
     k->attempts++;
     shoal_bus__log(c, BUS_NOTICE, "Starting a failover election for epoch %llu.",
                    (unsigned long long)k->epoch);
-    /* Voters refuse while they do not know of the failure; this frame arrives before the request. */
+    /* Voters refuse while they do not know of the failure: this frame comes before the request. */
     bool failed = shoal_bus__is(master, SHOAL_NODE_FAIL);
     if (c->failover.timing.eager && failed) shoal_bus__send_fail(c, master);
     if (shoal_bus__votes(c, c->myself)) {

@@ -75,8 +75,9 @@ typedef enum shoal_cluster_handover {
 
 /* SIGTERM or SHUTDOWN came: begins to hand over to the replica with the most data, if
  * cluster-shutdown-handover says so and there is one. True when it runs; then the node goes on
- * until shoal_cluster_handover_state says another word, which it does within 5 seconds. Replicas that are not Shoal nodes do not understand the
- * offer: those masters are replaced after they have gone, as in Redis. */
+ * until shoal_cluster_handover_state says another word, which it does within 5 seconds. Replicas
+ * that are not Shoal nodes do not understand the offer: those masters are replaced after they have
+ * gone, as in Redis. */
 bool shoal_cluster_handover_begin(shoal_cluster *cluster, shoal_time now);
 /* Where it stands. */
 shoal_cluster_handover shoal_cluster_handover_state(const shoal_cluster *cluster);

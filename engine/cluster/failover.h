@@ -12,6 +12,7 @@
 
 #include "cluster/cluster.h"
 
+/* A node of the table: model.h. */
 struct bus_node;
 
 /* ---- limits and times; where not said otherwise, as Redis 7.0 has them ---- */

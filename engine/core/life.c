@@ -303,9 +303,8 @@ static void look_at_appending(shoal_node *node)
     SHOAL_ASSERT(node->phase == SHOAL_PHASE_LOADING);
     int open = shoal_node__appending_is_open(node);
     if (open > 0) loaded(node);
-    if (open < 0)
-        shoal_node__fail(node, "Error loading the append only file, check server logs. Exiting",
-                         (shoal_slice){0});
+    /* It has said why. */
+    if (open < 0) shoal_node__enter_phase(node, SHOAL_PHASE_FAILED);
 }
 
 void shoal_node__advance(shoal_node *node)

@@ -199,8 +199,11 @@ static void write_quoted(shoal_slice name, shoal_buffer *out)
     shoal_buffer_append(out, shoal_text("\""));
     for (size_t i = 0; i < name.size; i++) {
         unsigned char c = (unsigned char)name.data[i];
+        size_t letter = shoal_text_find(shoal_text("\n\r\t\a\b"), (shoal_slice){name.data + i, 1});
         if (c == '"' || c == '\\')
             shoal_text_appendf(out, "\\%c", c);
+        else if (letter != SHOAL_TEXT_NONE)
+            shoal_text_appendf(out, "\\%c", "nrtab"[letter]);
         else if (c < ' ' || c >= 127)
             shoal_text_appendf(out, "\\x%02x", c);
         else

@@ -86,7 +86,7 @@ static void a_torn_end_is_cut_behind_the_last_whole_command(void **state)
     const char *whole = SELECT SET_A;
     for (size_t left = 1; left < strlen(SET_A); left++) {
         char text[256] = SELECT SET_A;
-        strncat(text, SET_A, left);
+        memcpy(text + strlen(text), SET_A, left);
         shoal_aof_reader reader = shoal_aof_reader_make(&allocator, 100);
         assert_int_equal(read_by(&reader, text, sizeof text), SHOAL_AOF_MORE);
         assert_true(shoal_aof_reader_is_torn(&reader));

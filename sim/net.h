@@ -23,7 +23,7 @@ typedef struct shoal_world shoal_world;
 /* Who owns an end. */
 typedef enum shoal_end_kind {
     SHOAL_END_NONE = 0,
-    SHOAL_END_LINK,    /* a node's bus link */
+    SHOAL_END_LINK,    /* a node's link: of its bus, or of a replica to its master */
     SHOAL_END_SESSION, /* a node's client connection */
     SHOAL_END_CLIENT,  /* a virtual client's connection */
     SHOAL_END_OPERATOR,
@@ -147,6 +147,9 @@ void shoal_net__close(shoal_world *world, shoal_port port);
 void shoal_net__reading(shoal_world *world, shoal_port port, bool reading);
 /* Bytes that wait to be delivered to the other end. */
 size_t shoal_net__backlog(shoal_port port);
+/* Whether it leads to a bus, not to a port of clients: replicas connect to their masters as clients
+ * do. */
+bool shoal_net__is_bus(const shoal_connection *connection);
 
 /* A name for an end that stays right: 0 is none, dead ends find nothing. */
 uint64_t shoal_net__handle(shoal_port port);

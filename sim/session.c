@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * The data path of a virtual node: its one worker, driven in rounds as shoal/node.h asks, and its
- * client connections. A parked session is not read: its bytes wait in the virtual socket. One that
- * waits for a key is: it would not hear of the client's end otherwise.
+ * client connections, from virtual clients and from other nodes, whose replicas connect as clients
+ * do. A parked session is not read: its bytes wait in the virtual socket. One that waits for a key
+ * is: it would not hear of the client's end otherwise.
  */
 #include "sim/vnode.h"
 
@@ -34,6 +35,26 @@ static void flush(shoal_world *world, shoal_vnode *vnode, shoal_port port)
     shoal_buffer_consume(&vnode->out, out.size);
 }
 
+/* Ends the session of a connection and the connection. Inside a round. */
+static void end_session(shoal_world *world, shoal_port port)
+{
+    shoal_end *end = &port.connection->ends[port.side];
+    SHOAL_ASSERT(end->kind == SHOAL_END_SESSION);
+    shoal_session_close(end->owner);
+    end->owner = NULL;
+    shoal_net__close(world, port);
+}
+
+/* Tells a session how much of what it said is on its way. False when it does not let so much pile
+ * up: then it has ended. Inside a round. */
+static bool tell_backlog(shoal_world *world, shoal_port port)
+{
+    const shoal_end *end = &port.connection->ends[port.side];
+    if (shoal_session_backlog(end->owner, shoal_net__backlog(port))) return true;
+    end_session(world, port);
+    return false;
+}
+
 /* Gives bytes to a session and does what it asks for. Inside a round. */
 static void feed(shoal_world *world, shoal_vnode *vnode, shoal_port port, shoal_slice bytes)
 {
@@ -47,13 +68,10 @@ static void feed(shoal_world *world, shoal_vnode *vnode, shoal_port port, shoal_
     }
     flush(world, vnode, port);
     if (next == SHOAL_FEED_CLOSE) {
-        shoal_session_close(end->owner);
-        end->owner = NULL;
-        shoal_net__close(world, port);
+        end_session(world, port);
         return;
     }
-    shoal_session_backlog(end->owner, shoal_net__backlog(port));
-    shoal_net__reading(world, port, next != SHOAL_FEED_PARKED);
+    if (tell_backlog(world, port)) shoal_net__reading(world, port, next != SHOAL_FEED_PARKED);
 }
 
 /* Serves the sessions that were parked, closes the round and arms the next one. */
@@ -133,6 +151,17 @@ static void session_data(shoal_world *world, shoal_port port, shoal_slice bytes,
     finish(world, vnode);
 }
 
+/* A session that stopped for its output hears when there is room again. */
+static void session_level(shoal_world *world, shoal_port port, bool full)
+{
+    const shoal_end *end = &port.connection->ends[port.side];
+    shoal_vnode *vnode = &world->nodes[end->host];
+    if (full || end->owner == NULL) return;
+    begin(world, vnode);
+    (void)tell_backlog(world, port);
+    finish(world, vnode);
+}
+
 static void session_down(shoal_world *world, shoal_port port, shoal_err error)
 {
     shoal_end *end = &port.connection->ends[port.side];
@@ -145,7 +174,8 @@ static void session_down(shoal_world *world, shoal_port port, shoal_err error)
     finish(world, vnode);
 }
 
-const shoal_end_class shoal_vnode__session_class = {session_up, session_data, NULL, session_down};
+const shoal_end_class shoal_vnode__session_class = {session_up, session_data, session_level,
+                                                    session_down};
 
 void shoal_session__close_all(shoal_world *world, uint32_t index)
 {

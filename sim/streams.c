@@ -211,7 +211,7 @@ static void trace_connection(shoal_world *world, shoal_port port, shoal_trace_ki
                              shoal_err error)
 {
     const shoal_end *end = &port.connection->ends[port.side];
-    if (end->kind != SHOAL_END_LINK) return;
+    if (end->kind != SHOAL_END_LINK || !shoal_net__is_bus(port.connection)) return;
     shoal_world__trace(world, end->host, kind,
                        (shoal_numbers){port.connection->ends[1 - port.side].host,
                                        (uint64_t)(uint32_t)-error, 0});
@@ -385,7 +385,7 @@ void shoal_net__send(shoal_world *world, shoal_port from, shoal_slice bytes)
     shoal_block *block = take_block(&world->net, bytes.size);
     memcpy(block->bytes, bytes.data, bytes.size);
     enqueue(world, receiver, block);
-    if (sender->kind == SHOAL_END_LINK) trace_frames(world, from, bytes, block->arrives_us);
+    if (shoal_net__is_bus(connection)) trace_frames(world, from, bytes, block->arrives_us);
     shoal_pipe *pipe = &connection->pipes[receiver.side];
     if (!pipe->full && pipe->queued > SHOAL_NET_FULL_BYTES) {
         pipe->full = true;
@@ -396,6 +396,11 @@ void shoal_net__send(shoal_world *world, shoal_port from, shoal_slice bytes)
 size_t shoal_net__backlog(shoal_port port)
 {
     return port.connection->pipes[1 - port.side].queued;
+}
+
+bool shoal_net__is_bus(const shoal_connection *connection)
+{
+    return connection->ends[1].port == SHOAL_WORLD_PORT + SHOAL_BUS_OFFSET;
 }
 
 /* ---- closing ---- */

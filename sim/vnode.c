@@ -282,8 +282,10 @@ static void link_up(shoal_world *world, shoal_port port)
 static void link_data(shoal_world *world, shoal_port port, shoal_slice bytes, int64_t sent_us)
 {
     (void)sent_us;
-    shoal_judge__contact(world, port.connection->ends[port.side].host,
-                         port.connection->ends[1 - port.side].host);
+    if (shoal_net__is_bus(port.connection)) {
+        shoal_judge__contact(world, port.connection->ends[port.side].host,
+                             port.connection->ends[1 - port.side].host);
+    }
     shoal_event event = {.kind = SHOAL_EVENT_LINK_DATA,
                          .link = shoal_net__handle(port),
                          .data = bytes};

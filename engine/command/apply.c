@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/apply.c - see apply.h. A command is looked up, its gates are taken, and its handler runs
- * with call->replicated. What cannot run at once is copied: for EXEC, or for the thread that holds a
- * gate.
+ * command/apply.c - see apply.h. A command is looked up, its gates are taken, and its handler
+ * runs with call->replicated. What cannot run at once is copied: for EXEC, or for the thread that
+ * holds a gate.
  *
  *   given -> run under its gates                        DONE, FAILED
  *         -> a copy waits for its gates, runs elsewhere PENDING -> over -> DONE, FAILED

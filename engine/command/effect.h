@@ -31,11 +31,11 @@ typedef enum shoal_effect {
     SHOAL_EFFECT__AS_IS /* the command as it came */
 } shoal_effect;
 
-/* Instead of the command as it came, tells this one; more calls tell more, in order. The arguments
+/* Instead of the command as it came, tells this one; more calls tell more. The arguments
  * are copied, but for large ones of the call itself. To be called when the change has been made, or
  * is certain to be. */
 void shoal_effect_tell(shoal_call *call, const shoal_slice *argv, uint32_t argc);
-/* The same: `argc` arguments and behind them `count` of the call's own, from argument `first` on. */
+/* The same: `argc` arguments, and behind them `count` of the call's own, from `first` on. */
 typedef struct shoal_effect_rest {
     uint32_t first, count;
 } shoal_effect_rest;

@@ -251,8 +251,8 @@ static void run_all(shoal_multi *exec, shoal_call *base, shoal_session *session)
     }
 }
 
-/* Runs the piece as one operation; `base` is what all its calls have in common. Without a session it
- * leaves out what concerns the connection. */
+/* Runs the piece as one operation; `base` is what all its calls have in common. Without a session
+ * it leaves out what concerns the connection. */
 static void run_piece(shoal_multi *exec, shoal_call *base, shoal_session *session)
 {
     SHOAL_ASSERT(base->logged == 0);

@@ -8,8 +8,8 @@
  * key that it writes meanwhile into a slot that was emptied already stays. For one client at a
  * time, and for each key, that cannot be told from Redis's flush.
  *
- * Where somebody wants the effects (effect.h) it is one moment: all gates of the databases that it is
- * about are taken, as for SWAPDB, so that what stands before it in the log is gone here too, and
+ * Where somebody wants the effects (effect.h) it is one moment: all gates of the databases that it
+ * is about are taken, as for SWAPDB, so that what stands before it in the log is gone here too, and
  * what stands behind it is not. Of FLUSHALL these are the databases that have keys, and it is told
  * as one FLUSHDB for each of them: who writes meanwhile to one that had none comes after it.
  *

@@ -2,9 +2,9 @@
  *
  * The log replayed is the store. Three real threads run random writes of all kinds on few keys of
  * several databases: transactions, keys and fields that expire, commands that wait, databases that
- * are flushed and exchanged, in a second run with keys that are evicted. Then the log is applied to
- * an empty store, long after every deadline: both hold the same, to the last deadline. Meant for the
- * thread sanitizer as well.
+ * are flushed and exchanged, in a further run with keys that are evicted. Then the log is applied
+ * to an empty store, long after every deadline: both hold the same, to the last deadline. Meant for
+ * the thread sanitizer as well.
  */
 #include <pthread.h>
 #include <sched.h>

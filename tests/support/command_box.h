@@ -53,7 +53,7 @@ void command_box_log(command_box *box);
 /* The effects that have come since the last time, in RESP; the caller frees it with
  * shoal_buffer_free. */
 shoal_buffer command_box_effects(command_box *box);
-/* Checks these effects, written as words with a blank between them and " | " between commands. A '?'
+/* Checks these effects, written as words with a blank between them and " | " between commands. '?'
  * stands for any one word. */
 void command_box_told(command_box *box, const char *effects);
 /* Ends it and checks that every byte came back. Clients must be closed. */

@@ -52,6 +52,7 @@ struct shoal_server {
     shoal_vital_signs vitals;
     uint64_t config_version; /* of the configuration that is obeyed */
     bool announced;          /* a supervisor has been told that the node is ready */
+    bool leaving;            /* a signal has asked it to end */
     int exit_code;
 };
 
@@ -134,7 +135,10 @@ static void signal_ready(shoal_watch *watch, uint32_t events)
     while (read(self->descriptor, &info, sizeof info) == (ssize_t)sizeof info) {
         const char *name = info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM";
         shoal_log__say(self->server->log, SHOAL_LOG_WARNING, "Received %s, shutting down...", name);
-        shoal_control__stop(self->server->control);
+        /* Who asks twice does not want to wait for what a node does before it leaves. */
+        bool waits = !self->server->leaving && shoal_node_leave(self->server->node);
+        self->server->leaving = true;
+        if (!waits) shoal_control__stop(self->server->control);
     }
 }
 

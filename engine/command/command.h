@@ -110,8 +110,8 @@ typedef enum shoal_command_id {
 typedef struct shoal_call shoal_call;
 typedef struct shoal_env shoal_env;
 
-/* Why writes are refused: the last snapshot failed; the append-only file cannot be written, for want
- * of space or for another reason. */
+/* Why writes are refused: the last snapshot failed; the append-only file cannot be written, for
+ * want of space or for another reason. */
 enum {
     SHOAL_MISCONF_RDB = 1,
     SHOAL_MISCONF_AOF = 2,

@@ -91,8 +91,8 @@ static inline bool adds_data(const shoal_session *session, const shoal_command *
     return !shoal_multi__runs_at_once(command);
 }
 
-/* Would the request change data, or is it a PING, which watchdogs send? Those are refused while data
- * cannot be made safe, as in Redis. */
+/* Would the request change data, or is it a PING, which watchdogs send? Those are refused while
+ * data cannot be made safe, as in Redis. */
 static bool is_at_risk(const shoal_session *session, const shoal_command *command)
 {
     SHOAL_DEBUG_ASSERT(command != NULL);

@@ -303,10 +303,32 @@ int64_t shoal_node__saving_deadline(const shoal_node *node)
     return node->saving.load_due_us;
 }
 
+bool shoal_node_leave(shoal_node *node)
+{
+    SHOAL_ASSERT(node->saving.farewell == NULL || node->saving.leaving);
+    if (node->phase != SHOAL_PHASE_READY) return false;
+    node->saving.asked_to_leave = true;
+    node->host.nudge(node->host.context, SHOAL_ACTOR_CONTROL);
+    return true;
+}
+
+static void leave(shoal_node *node)
+{
+    SHOAL_ASSERT(node->saving.asked_to_leave);
+    node->saving.asked_to_leave = false;
+    if (node->phase != SHOAL_PHASE_READY) return;
+    if (shoal_node__has_save_points(node)) {
+        shoal_node__save_and_leave(node, NULL);
+    } else {
+        shoal_node__enter_phase(node, SHOAL_PHASE_LEAVING);
+    }
+}
+
 void shoal_node__saving_step(shoal_node *node)
 {
     shoal_saving *saving = &node->saving;
     SHOAL_ASSERT(node->thread != NULL);
+    if (saving->asked_to_leave) leave(node);
     if (node->phase == SHOAL_PHASE_LOADING && saving->load != NULL) shoal_node__dump_step(node);
     if (shoal_node__is_saving(node) &&
         saving->flushes_seen != shoal_load_relaxed(&node->env.flushes))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * core/saving.h - snapshots of a node: when one is written (SAVE, BGSAVE, save points, SHUTDOWN),
- * what is told of it, and the dump that a node begins with. The writing itself is persist/rdb_save.h.
+ * what is told of it, and the dump that a node begins with. The writing itself is
+ * persist/rdb_save.h.
  *
  * SAVE is BGSAVE whose client waits: other clients are served meanwhile.
  *
@@ -27,6 +28,7 @@ typedef struct shoal_saving {
     shoal_errand *first, *last;         /* SAVEs that wait for the present one */
     shoal_errand *farewell;             /* SHUTDOWNs that wait for the last one */
     bool leaving;                       /* the node ends behind the next one that begins */
+    bool asked_to_leave;                /* by the host */
     bool last_begun;                    /* that is under way */
     bool scheduled;                     /* BGSAVE SCHEDULE: as soon as nothing else is in the way */
     bool failed;                        /* the last one */
@@ -56,8 +58,8 @@ void shoal_node__lastsave(const shoal_node *node, shoal_reply *reply);
 /* SAVE: true when the errand waits for its answer, false when it has one. */
 bool shoal_node__save(shoal_node *node, shoal_errand *errand, shoal_reply *reply);
 
-/* Leaves behind a last snapshot; `errand` (NULL: nobody) waits for it, and is finished by this room,
- * with an error where the node stays. */
+/* Leaves behind a last snapshot; `errand` (NULL: nobody) waits for it, and is finished by this
+ * room, with an error where the node stays. */
 void shoal_node__save_and_leave(shoal_node *node, shoal_errand *errand);
 /* The node stays after all, whoever waits is told. False when it was not about to leave so. */
 bool shoal_node__stay(shoal_node *node);

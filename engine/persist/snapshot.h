@@ -2,7 +2,7 @@
  *
  * persist/snapshot.h - the whole data set at one moment as the bytes of an RDB file, produced in
  * bounded steps while it is written to: BGSAVE, the base of an append-only file and a full
- * synchronisation are this, each with a taker of its own for the bytes. Nothing is forked or copied.
+ * synchronisation are this, each with a taker of its own for the bytes. Nothing is forked.
  *
  * It is a cut of the store (store/snapshot.h), which hands out each key once, as it was: steps do
  * that, and whoever is about to change a key that the steps have not reached. Each thread writes

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * A snapshot shows one moment: whatever is written while it is handed out, the file that comes of it,
- * read into another store, has the digest that the store had when it began. Strings, small and
- * large values, deadlines, two databases; removals, replacements and places that are cleared between
- * its steps.
+ * A snapshot shows one moment: whatever is written while it is handed out, the file that comes of
+ * it, read into another store, has the digest that the store had when it began. Strings, small and
+ * large values, deadlines, two databases; removals, replacements and places that are cleared
+ * between its steps.
  */
 #include "support/test.h"
 

@@ -76,6 +76,15 @@ is(content($shoal), $before, 'and that is read back with the same content');
 like(cli($shoal, 'info', 'persistence'), qr{rdb_last_load_keys_loaded:17\d}, 'INFO tells how many keys');
 stop_server($shoal);
 
+# ---- the last snapshot ----
+
+$shoal = start('shoal', $folder, '--save', '3600 1');
+cli($shoal, 'set', 's:1', 'changed');
+stop_server($shoal);
+$shoal = start('shoal', $folder);
+is(cli($shoal, 'get', 's:1'), 'changed', 'with save points SIGTERM saves before the end');
+stop_server($shoal);
+
 # ---- damage ----
 
 my $port = free_port();

@@ -124,6 +124,12 @@ typedef enum shoal_node_wish {
     SHOAL_WISH_FATAL = 2 /* the node cannot go on; the last LOG record says why */
 } shoal_node_wish;
 
+/* Asks a node that serves clients to end as SHUTDOWN does: with a last snapshot where there are
+ * save points, and everything durable that shall be. The wish to exit follows; where the snapshot
+ * fails the node stays. False when it does not serve clients (yet): the host may end it at once. By
+ * the thread of the steps, between two of them. */
+SHOAL_API bool shoal_node_leave(shoal_node *node);
+
 /* The present wish. Control actor's thread. */
 SHOAL_API shoal_node_wish shoal_node_wanted(const shoal_node *node);
 

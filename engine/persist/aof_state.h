@@ -104,6 +104,8 @@ typedef struct shoal_aof__sync {
     bool marking;             /* a mark is under way */
     shoal_appender_note safe; /* up to here nothing can be lost but by its disk */
     uint64_t delayed_count;
+    uint64_t gather_bytes;   /* always: so much is waited for before the next sync, */
+    int64_t gather_until_us; /* but only until then */
     /* Trouble. */
     bool broken;
     bool stopped; /* the appender has been */

@@ -85,10 +85,6 @@ void shoal_info__persistence(const shoal_node *node, shoal_buffer *out)
     SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
     shoal_info__number(out, "loading", !shoal_node_ready(node));
     shoal_info__number(out, "async_loading", 0);
-    shoal_info__number(out, "current_cow_peak", 0);
-    shoal_info__number(out, "current_cow_size", 0);
-    shoal_info__number(out, "current_cow_size_age", 0);
-    shoal_info__text(out, "current_fork_perc", "0.00");
     shoal_node__saving_progress(node, out);
     shoal_node__saving_info(node, out);
     shoal_node__appending_info(node, out);

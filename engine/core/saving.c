@@ -420,6 +420,15 @@ void shoal_node__saving_progress(const shoal_node *node, shoal_buffer *out)
     const shoal_saving *saving = &node->saving;
     bool on = shoal_node__is_saving(node);
     SHOAL_ASSERT(out->allocator != NULL);
+    uint64_t total = saving->keys_total > 0 ? saving->keys_total : 1;
+    uint64_t hundredths = on ? saving->save.keys * 10000 / total : 0;
+    /* What copies of pages are to Redis, copies of keys that are about to change are here. */
+    shoal_info__number(out, "current_cow_peak", on ? saving->save.copied : 0);
+    shoal_info__number(out, "current_cow_size", on ? saving->save.copied : 0);
+    shoal_info__number(out, "current_cow_size_age", 0);
+    shoal_text_appendf(out, "current_fork_perc:%llu.%02llu\r\n",
+                       (unsigned long long)(hundredths / 100),
+                       (unsigned long long)(hundredths % 100));
     shoal_info__number(out, "current_save_keys_processed", on ? saving->save.keys : 0);
     shoal_info__number(out, "current_save_keys_total", on ? saving->keys_total : 0);
 }
@@ -437,7 +446,7 @@ void shoal_node__saving_info(const shoal_node *node, shoal_buffer *out)
     shoal_text_appendf(out, "rdb_last_bgsave_time_sec:%lld\r\n", (long long)saving->took_s);
     shoal_text_appendf(out, "rdb_current_bgsave_time_sec:%lld\r\n", (long long)running_s);
     shoal_info__number(out, "rdb_saves", saving->done);
-    shoal_info__number(out, "rdb_last_cow_size", 0);
+    shoal_info__number(out, "rdb_last_cow_size", on ? 0 : saving->save.copied);
     shoal_info__number(out, "rdb_last_load_keys_expired", saving->keys_expired);
     shoal_info__number(out, "rdb_last_load_keys_loaded", saving->keys_loaded);
 }

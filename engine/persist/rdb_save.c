@@ -104,6 +104,7 @@ static bool write_on(shoal_rdb_save *save, shoal_thread *thread)
     uint32_t budget = allowance(save, thread);
     shoal_snapshot_state state = shoal_snapshot_step(save->writer, thread, budget);
     save->keys = shoal_snapshot_keys(save->writer);
+    save->copied = shoal_snapshot_copied(save->writer);
     if (state == SHOAL_SNAPSHOT_MORE) {
         if (budget > 0) nudge(save);
         return false;

@@ -48,6 +48,7 @@ typedef struct shoal_rdb_save {
     shoal_err error; /* of the present save, or the last one */
     uint64_t bytes;  /* of the file so far */
     uint64_t keys;   /* handed out so far */
+    uint64_t copied; /* bytes handed out for the sake of writers */
     /* Its own. */
     const shoal_host *host;
     shoal_snapshot_writer *writer;

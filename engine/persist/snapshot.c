@@ -44,6 +44,8 @@ struct shoal_snapshot_writer {
     _Atomic bool failed;      /* writer: any, readers: the steps, relaxed */
     _Atomic uint64_t pending; /* relaxed: bytes in chunks */
     _Atomic uint64_t keys;    /* relaxed */
+    _Atomic uint64_t copied;  /* relaxed: bytes that others than the steps had to hand out */
+    uint32_t steps;           /* number of the thread that began */
     chunk_word words[];
 };
 
@@ -144,6 +146,8 @@ static void take_part(void *context, shoal_thread *thread, shoal_snapshot_part *
     size_t grown = shoal_buffer_size(&mine->bytes) - before;
     (void)shoal_add_relaxed(&writer->pending, grown);
     (void)shoal_add_relaxed(&writer->keys, 1);
+    if (shoal_thread_index(thread) != writer->steps)
+        (void)shoal_add_relaxed(&writer->copied, grown);
     put_chunk(writer, thread, mine);
 }
 
@@ -237,6 +241,7 @@ shoal_err shoal_snapshot_begin(shoal_thread *thread, const shoal_snapshot_option
     writer->allocator = options->allocator;
     writer->options = *options;
     writer->threads = threads;
+    writer->steps = shoal_thread_index(thread);
     const shoal_cut_options cut = {.sink = {.take = take_part, .context = writer}};
     shoal_err error = shoal_cut_begin(thread, &cut, &writer->cut);
     if (error != SHOAL_ERR_OK) {
@@ -274,6 +279,11 @@ uint64_t shoal_snapshot_pending(const shoal_snapshot_writer *writer)
 uint64_t shoal_snapshot_keys(const shoal_snapshot_writer *writer)
 {
     return shoal_load_relaxed(&writer->keys);
+}
+
+uint64_t shoal_snapshot_copied(const shoal_snapshot_writer *writer)
+{
+    return shoal_load_relaxed(&writer->copied);
 }
 
 void shoal_snapshot_abort(shoal_snapshot_writer *writer)

@@ -13,6 +13,9 @@
 #include "command/pause.h"
 #include "command/worker.h"
 
+/* The level of what should be seen, as traces number them. */
+#define LOG_WARNING 3u
+
 /* Longest DEBUG SLEEP in seconds. Chosen: a day. */
 #define SLEEP_MAX_S 86400.0
 
@@ -24,6 +27,21 @@ static void reply_error(shoal_call *call)
     SHOAL_ASSERT(call->argc == 3);
     shoal_slice text = call->argv[2];
     shoal_reply_errorf(&call->reply, "%.*s", (int)text.size, text.data);
+}
+
+/* Writes a line to the log, where there is one. */
+static void write_log(shoal_call *call)
+{
+    SHOAL_ASSERT(call->argc == 3);
+    const shoal_host *host = call->env->host;
+    shoal_buffer text = shoal_buffer_make(&call->env->allocator);
+    shoal_text_appendf(&text, "DEBUG LOG: %.*s", (int)call->argv[2].size, call->argv[2].data);
+    const shoal_trace_record record = {.kind = SHOAL_TRACE_LOG,
+                                       .a = LOG_WARNING,
+                                       .text = shoal_buffer_slice(&text)};
+    if (host != NULL && host->trace != NULL) host->trace(host->context, &record);
+    shoal_buffer_free(&text);
+    shoal_reply_ok(&call->reply);
 }
 
 /* Numbers that begin with anything but zero switch it on. */
@@ -208,6 +226,7 @@ static const struct {
     {"error", 3, 3, reply_error, "<text>", "Answers with the text as an error"},
     {"htstats", 3, 3, table_stats, "<db>", "How the keys of a database are spread over the slots"},
     {"htstats-key", 3, 3, shoal_debug__table_of_key, "<key>", "How many elements a table has"},
+    {"log", 3, 3, write_log, "<text>", "Writes a line to the log"},
     {"mallctl", 3, 4, shoal_debug__mallctl, "<name> [<value>]",
      "A number of the allocator: arenas.page"},
     {"mallctl-str", 3, 4, shoal_debug__mallctl_text, "<name> [<value>]",

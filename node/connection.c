@@ -202,8 +202,8 @@ static void settle(shoal_connection *connection)
 
 /* ---- serving ---- */
 
-/* Puts what stands in the desk's buffer from byte `from` on into the tray. False when the connection
- * has ended by that. */
+/* Puts what stands in the desk's buffer from byte `from` on into the tray. False when the
+ * connection has ended by that. */
 static bool put_on_tray(shoal_connection *connection, size_t from)
 {
     shoal_desk *desk = connection->desk;

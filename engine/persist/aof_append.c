@@ -43,7 +43,7 @@ uint64_t shoal_appender_written(const shoal_appender *appender)
 
 /* ---- with the turn ---- */
 
-/* Replies may go as far as the policy lets them. With `always` that is the control actor's to say. */
+/* Replies may go as far as the policy lets them. With `always` the control actor says how far. */
 static void release(shoal_appender *appender)
 {
     SHOAL_DEBUG_ASSERT(appender->on);

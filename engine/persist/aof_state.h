@@ -114,6 +114,7 @@ typedef struct shoal_aof__sync {
     shoal_err why;
 } shoal_aof__sync;
 
+/* The whole. */
 struct shoal_aof {
     shoal_aof_options options;
     shoal_aof_settings settings;
@@ -179,7 +180,7 @@ shoal_slice shoal_aof__incr_name(const shoal_manifest *manifest);
 SHOAL_MUST_USE bool shoal_aof__go_on(shoal_aof *aof, uint64_t from, uint64_t size);
 /* Appending ends, for good. */
 void shoal_aof__stop(shoal_aof *aof);
-/* In a moment of the store: the appender goes over to `file`. False: not yet; to be called again. */
+/* In a moment of the store: the appender goes over to `file`. False: not yet; call it again. */
 bool shoal_aof__switch(shoal_aof *aof, shoal_file file);
 /* Does what is due. */
 void shoal_aof__sync_step(shoal_aof *aof);

@@ -5,8 +5,8 @@
  *
  * `safe` is the last place of which it is known that everything before it has arrived: behind a
  * sync, or with appendfsync no behind a mark. The log keeps what follows it. When an append or a
- * sync fails the appender stops, the file is cut at `safe`, and what follows is appended again, once
- * a second until it works.
+ * sync fails the appender stops, the file is cut at `safe`, and what follows is appended again,
+ * once a second until it works.
  */
 #include "persist/aof_state.h"
 

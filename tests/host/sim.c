@@ -27,6 +27,29 @@ static void start(void *context, const shoal_case_start *how)
     *how->host = *host;
 }
 
+/* The schedule's words start it. */
+static void serve(void *context, uint32_t node)
+{
+    shoal_world *world = ((virtual_world *)context)->world;
+    shoal_schedule_error error;
+    shoal_world_node seen = {0};
+    SHOAL_ASSERT(node == 1);
+    shoal_err bad = shoal_world_act(world, (shoal_slice){"restart n2", 10}, &error);
+    SHOAL_ASSERT(bad == SHOAL_ERR_OK);
+    while (!seen.ready) {
+        bool more = shoal_world_step(world);
+        SHOAL_ASSERT(more);
+        shoal_world_node_get(world, node, &seen);
+    }
+}
+
+static shoal_address clients(void *context, uint32_t node)
+{
+    shoal_address at = shoal_world_address(((virtual_world *)context)->world, node);
+    at.port = SHOAL_WORLD_PORT;
+    return at;
+}
+
 static void stop(void *context, uint32_t node)
 {
     shoal_world_kill(((virtual_world *)context)->world, node);
@@ -83,6 +106,8 @@ static shoal_case_world open_world(void)
     return (shoal_case_world){.context = all,
                               .start = start,
                               .stop = stop,
+                              .serve = serve,
+                              .clients = clients,
                               .address = address,
                               .nowhere = nowhere,
                               .run = run,

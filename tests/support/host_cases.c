@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "host_actor.h"
+#include "host_clients.h"
 #include "host_files.h"
 
 static shoal_case_actor *one(shoal_case_trial *trial)
@@ -467,6 +468,9 @@ int shoal_host_cases_run(const char *name, shoal_case_world (*open)(void))
         CASE(closing_ends_a_link_at_both_ends_and_for_good),
         CASE(names_of_links_are_never_used_again),
         CASE(a_node_that_dies_takes_its_links_down),
+        CASE(shoal_case_a_link_to_a_client_port_talks_resp_with_that_node),
+        CASE(shoal_case_a_session_that_ends_takes_its_link_down),
+        CASE(shoal_case_a_closed_link_ends_its_session),
         CASE(shoal_case_file_operations_end_in_the_order_they_were_asked_for),
         CASE(shoal_case_a_missing_file_is_not_found_and_removing_it_is_no_error),
         CASE(shoal_case_a_rename_replaces_the_other_file),

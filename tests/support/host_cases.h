@@ -32,6 +32,11 @@ typedef struct shoal_case_world {
     /* Ends a running node as a crash does: at once, and no step of it runs any more when the
      * call returns. What was not synced may be lost. */
     void (*stop)(void *context, uint32_t node);
+    /* Runs the engine's own node on `node`, which is not running, until clients may connect. It has
+     * no cluster slots to serve; what needs no key it answers. */
+    void (*serve)(void *context, uint32_t node);
+    /* Where it then takes clients. */
+    shoal_address (*clients)(void *context, uint32_t node);
     /* Where the bus of `node` listens, running or not. */
     shoal_address (*address)(void *context, uint32_t node);
     /* An address where nobody listens and connecting is refused. */

@@ -21,19 +21,20 @@ static shoal_aof_settings settings(shoal_node *node)
     int64_t size = shoal_config__number(config, SHOAL_DIRECTIVE_AUTO_AOF_REWRITE_MIN_SIZE);
     int64_t policy = shoal_config__number(config, SHOAL_DIRECTIVE_APPENDFSYNC);
     SHOAL_ASSERT(policy >= SHOAL_AOF_EVERYSEC && policy <= SHOAL_AOF_NO);
-    return (shoal_aof_settings){.on = is_on(node, SHOAL_DIRECTIVE_APPENDONLY),
-                                .policy = (shoal_aof_policy)policy,
-                                .rdb_base = is_on(node, SHOAL_DIRECTIVE_AOF_USE_RDB_PREAMBLE),
-                                .timestamps = is_on(node, SHOAL_DIRECTIVE_AOF_TIMESTAMP_ENABLED),
-                                .quiet_rewrite =
-                                    is_on(node, SHOAL_DIRECTIVE_NO_APPENDFSYNC_ON_REWRITE),
-                                .load_truncated = is_on(node, SHOAL_DIRECTIVE_AOF_LOAD_TRUNCATED),
-                                .keeps_history = is_on(node, SHOAL_DIRECTIVE_AOF_DISABLE_AUTO_GC),
-                                .compress = is_on(node, SHOAL_DIRECTIVE_RDBCOMPRESSION),
-                                .checksum = load.checksum,
-                                .growth_percent = (uint32_t)growth,
-                                .size_min = (uint64_t)size,
-                                .limits = load.limits};
+    return (shoal_aof_settings){
+        .on = is_on(node, SHOAL_DIRECTIVE_APPENDONLY),
+        .policy = (shoal_aof_policy)policy,
+        .rdb_base = is_on(node, SHOAL_DIRECTIVE_AOF_USE_RDB_PREAMBLE),
+        .timestamps = is_on(node, SHOAL_DIRECTIVE_AOF_TIMESTAMP_ENABLED),
+        .quiet_rewrite = is_on(node, SHOAL_DIRECTIVE_NO_APPENDFSYNC_ON_REWRITE),
+        .load_truncated = is_on(node, SHOAL_DIRECTIVE_AOF_LOAD_TRUNCATED),
+        .keeps_history = is_on(node, SHOAL_DIRECTIVE_AOF_DISABLE_AUTO_GC),
+        .compress = is_on(node, SHOAL_DIRECTIVE_RDBCOMPRESSION),
+        .checksum = load.checksum,
+        .growth_percent = (uint32_t)growth,
+        .size_min = (uint64_t)size,
+        .backlog = (uint64_t)shoal_config__number(config, SHOAL_DIRECTIVE_REPL_BACKLOG_SIZE),
+        .limits = load.limits};
 }
 
 /* ---- the commands of files ---- */

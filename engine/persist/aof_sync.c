@@ -125,6 +125,7 @@ static void become_safe(shoal_aof *aof, const shoal_appender_note *note)
         aof->now.mono_us + (patience_us < GATHER_US ? patience_us : GATHER_US);
     aof->sync.safe = *note;
     shoal_log_skip(&aof->keeper, note->at - shoal_log_at(&aof->keeper));
+    (void)shoal_log_trim(aof->log, aof->settings.backlog);
     if (policy(aof) == SHOAL_AOF_ALWAYS) shoal_hold_release(aof->env, note->at);
 }
 

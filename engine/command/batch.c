@@ -2,8 +2,9 @@
  *
  * command/batch.c - the requests of a pipeline, found together: each is parsed in place, its
  * command and its keys are looked up once, and the memory of each key is asked for some keys before
- * its command runs, so that the misses of a batch overlap with its work. Nothing here runs a command, and what
- * is computed here is a hint only where a command of the batch can change it (the database).
+ * its command runs, so that the misses of a batch overlap with its work. Nothing here runs a
+ * command, and what is computed here is a hint only where a command of the batch can change it (the
+ * database).
  */
 #include <string.h>
 

@@ -4,8 +4,8 @@
  * says where the next byte goes and for which database the stream stands there.
  *
  * Claims:
- *   L1  Places do not overlap. A piece's bytes are those between the value that its compare-and-swap
- *       on `tail` found and the one that it wrote.
+ *   L1  Places do not overlap. A piece's bytes are those between the value that its
+ *       compare-and-swap on `tail` found and the one that it wrote.
  *   L2  Order. Who reserves under a gate, reserves behind all pieces that were reserved under that
  *       gate before, for the gate's hand-over orders the two exchanges of `tail`.
  *   L3  Committed bytes are there. A writer says a place in `pending` that is not behind the one

@@ -29,6 +29,7 @@ typedef struct shoal_log_options {
     uint64_t start;            /* offset of the first byte */
 } shoal_log_options;
 
+/* Threads that append to one log, at most. */
 #define SHOAL_LOG_WRITERS_MAX 1024u
 /* Segments that may be kept: the log holds at most so many, and is torn beyond. */
 #define SHOAL_LOG_SEGMENTS_MAX 16384u
@@ -61,7 +62,8 @@ uint64_t shoal_log_append(shoal_log *log, uint32_t writer, uint32_t db, const sh
 /* Appends bytes as they are, without a SELECT: a replica's copy of its master's stream. Afterwards
  * the stream's database is unknown, and the next append writes a SELECT. */
 uint64_t shoal_log_append_raw(shoal_log *log, uint32_t writer, shoal_slice bytes);
-/* The next append writes a SELECT whatever stands before: for readers that begin here. Any thread. */
+/* The next append writes a SELECT whatever stands before: for readers that begin here. Any
+ * thread. */
 void shoal_log_forget_database(shoal_log *log);
 
 /* ---- how far it is ---- */
@@ -78,8 +80,8 @@ bool shoal_log_torn(const shoal_log *log);
 /* An effect could not be made, for want of memory: the log is torn. Any thread. */
 void shoal_log_tear(shoal_log *log);
 /* Begins again, empty, at `offset`, and whole. Only in a moment of the store or while nobody wants
- * it; readers stand at `offset` afterwards. The bytes before are gone, unless `keep` and `offset` is
- * where the log ends. */
+ * it; readers stand at `offset` afterwards. The bytes before are gone, unless `keep` and `offset`
+ * is where the log ends. */
 void shoal_log_restart(shoal_log *log, uint64_t offset, bool keep);
 
 /* ---- reading ---- */

@@ -26,10 +26,11 @@ void shoal_moment_prepare(shoal_thread *thread, int change);
 /* Asks for one. False when threads are not ready yet: they have not all begun a batch since
  * shoal_moment_prepare; ask again later. */
 SHOAL_MUST_USE bool shoal_moment_wish(shoal_thread *thread);
-/* Whether it is there. Ask until it is: each operation that is under way is over within its step. */
+/* Whether it is there. Ask until it is: each operation that is under way is over within its
+ * step. */
 bool shoal_moment_has_come(shoal_thread *thread);
-/* Ends it, or gives the wish up. What was parked is carried on by this thread, in this batch and the
- * next ones. */
+/* Ends it, or gives the wish up. What was parked is carried on by this thread, in this batch and
+ * the next ones. */
 void shoal_moment_end(shoal_thread *thread);
 /* Operations wait for the end of a moment. Any thread. */
 bool shoal_moment_wished(const shoal_store *store);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Three threads write to the log, one of them for two databases in turn, while another reads what
- * is committed and trims. Every writer's pieces arrive whole, in its order, behind the right SELECT.
+ * is committed and trims. Every writer's pieces arrive whole, in its order, behind the right
+ * SELECT.
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -577,7 +577,8 @@ static shoal_applied take_other(shoal_applier *applier, const shoal_command *row
     case SHOAL_COMMAND_MULTI:
     case SHOAL_COMMAND_EXEC:
     case SHOAL_COMMAND_DISCARD: return take_multi(applier, row->id);
-    case SHOAL_COMMAND_PING: return SHOAL_APPLY_DONE;
+    case SHOAL_COMMAND_PING:
+    case SHOAL_COMMAND_REPLCONF: return SHOAL_APPLY_DONE;
     case SHOAL_COMMAND_SWAPDB:
         if (are_databases(applier, given)) return run_or_queue(applier, &one);
         fail(applier, shoal_text(SHOAL_ERROR__NO_DATABASE));

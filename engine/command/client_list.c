@@ -9,6 +9,7 @@
 #include "command/client_line.h"
 #include "command/handlers.h"
 #include "command/multi.h"
+#include "command/replica.h"
 #include "command/watch.h"
 
 /* ---- lines ---- */
@@ -31,6 +32,7 @@ static void append_flags(const shoal_session *session, shoal_buffer *out)
     if (session->watches != NULL && shoal_watches__touched(session->watches)) flags[count++] = 'd';
     if (session->closing) flags[count++] = 'c';
     if (session->options.unix_socket) flags[count++] = 'U';
+    if (session->replica != NULL && session->replica->attached) flags[count++] = 'S';
     if (session->reads_replicas) flags[count++] = 'r';
     if (session->no_evict) flags[count++] = 'e';
     if (count == 0) flags[count++] = 'N';

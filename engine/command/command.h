@@ -226,6 +226,9 @@ typedef struct shoal_errand {
     struct shoal_watches *watches; /* WATCH: of the session, else NULL */
     shoal_op news;                 /* tells its worker that it waits */
     shoal_heap_node deadline;      /* until when; its worker's */
+    uint64_t after; /* offset of the log behind the session's last effect, for WAIT */
+    struct shoal_replica *replica; /* PSYNC: the connection's; else NULL */
+    bool attach;                   /* set by control: the connection is fed from now on */
     int64_t took_ns;               /* so far, wherever it ran */
     size_t memory;                 /* bytes of this allocation */
 } shoal_errand;
@@ -285,13 +288,14 @@ struct shoal_env {
                                                      acquire. pair: env.settings */
     struct shoal_worker **workers;
     uint32_t worker_count;
-    _Atomic uint64_t client_id_next;       /* relaxed: the id of the next session; starts at 1 */
-    _Atomic uint32_t clients;              /* relaxed: sessions open now */
-    _Atomic uint32_t blocked;              /* relaxed: commands that wait for a key now */
-    _Atomic uint32_t monitors;             /* relaxed: sessions that are told of every command */
-    _Atomic bool paused;                   /* relaxed: one of these times may be still to come, */
-    _Atomic int64_t pause_all_until_us;    /* relaxed: monotonic, of all commands, */
-    _Atomic int64_t pause_writes_until_us; /* relaxed: of writes; 0: never */
+    _Atomic uint64_t client_id_next;         /* relaxed: the id of the next session; starts at 1 */
+    _Atomic uint32_t clients;                /* relaxed: sessions open now */
+    _Atomic uint32_t blocked;                /* relaxed: commands that wait for a key now */
+    _Atomic uint32_t monitors;               /* relaxed: sessions that are told of every command */
+    _Atomic bool paused;                     /* relaxed: one of these times may be still to come, */
+    _Atomic int64_t pause_all_until_us;      /* relaxed: monotonic, of all commands, */
+    _Atomic int64_t pause_writes_until_us;   /* relaxed: of writes; 0: never */
+    _Atomic int64_t pause_failover_until_us; /* relaxed: of writes too, for a failover */
     _Atomic uint32_t expiry_off;   /* relaxed: why keys do not expire by themselves, see pause.c */
     _Atomic uint64_t slow_id_next; /* relaxed: of the next entry of the slow log */
     /* Up to which offset of the log replies may leave. writer: who writes to files, release.
@@ -311,9 +315,21 @@ struct shoal_env {
     struct shoal_log *log;      /* where effects go, with a writer for each thread of the store;
                                    NULL: nowhere */
     struct shoal_desks *desks;  /* effect.c's own; see shoal_effects_open */
-    _Atomic bool mirrors;       /* relaxed: the log is a copy of a master's, so that what happens
+    /* What clients may not do now: SHOAL_REFUSES_*. writer: control, relaxed; readers: workers. */
+    _Atomic uint32_t refuses;
+    _Atomic uint32_t acks_wanted; /* relaxed: control wants to hear of acknowledgements */
+    _Atomic bool mirrors;         /* relaxed: the log is a copy of a master's, so that what happens
                                    here by itself is not told. writer: control */
 };
+
+/* Bits of shoal_env.refuses. */
+enum {
+    SHOAL_REFUSES_WRITES_HERE = 1, /* a replica that is read only */
+    SHOAL_REFUSES_FEW_REPLICAS = 2,
+    SHOAL_REFUSES_STALE = 4 /* a replica without its master, which does not serve then */
+};
+/* Sets or clears such bits. Control. */
+void shoal_env_refuse(shoal_env *env, uint32_t bits, bool set);
 
 /* Makes worker `index`, which uses store thread `index`. 0 or SHOAL_ERR_NO_MEMORY. */
 SHOAL_MUST_USE shoal_err shoal_worker_make(shoal_env *env, uint32_t index,

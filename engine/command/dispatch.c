@@ -14,6 +14,7 @@
 #include "command/job.h"
 #include "command/monitor.h"
 #include "command/multi.h"
+#include "command/replica.h"
 #include "command/pause.h"
 
 /* Bytes of unknown names and arguments that an error repeats, as Redis. */
@@ -118,6 +119,27 @@ static void refuse_unsafe(uint32_t misconf, shoal_reply *reply)
     }
 }
 
+/* What the state of the node refuses. False after writing why. */
+static bool allowed(const shoal_session *session, const shoal_command *command, shoal_reply *reply)
+{
+    uint32_t refuses = shoal_load_relaxed(&session->worker->env->refuses);
+    SHOAL_DEBUG_ASSERT(command != NULL);
+    bool writes = (command->flags & SHOAL_FLAG_WRITE) != 0;
+    if (command->id == SHOAL_COMMAND_EXEC && session->multi != NULL)
+        writes = (session->multi->flags & SHOAL_FLAG_WRITE) != 0;
+    if (writes && (refuses & SHOAL_REFUSES_FEW_REPLICAS) != 0) {
+        shoal_reply_error(reply, "NOREPLICAS Not enough good replicas to write.");
+    } else if (writes && (refuses & SHOAL_REFUSES_WRITES_HERE) != 0) {
+        shoal_reply_error(reply, "READONLY You can't write against a read only replica.");
+    } else if ((command->flags & SHOAL_FLAG_STALE) == 0 && (refuses & SHOAL_REFUSES_STALE) != 0) {
+        shoal_reply_error(reply, "MASTERDOWN Link with MASTER is down and "
+                                 "replica-serve-stale-data is set to 'no'.");
+    } else {
+        return true;
+    }
+    return false;
+}
+
 /* May the request run? False after writing why not. */
 static bool admit(shoal_session *session, const shoal_entry *entry, const shoal_key *keys,
                   shoal_reply *reply)
@@ -151,6 +173,9 @@ static bool admit(shoal_session *session, const shoal_entry *entry, const shoal_
         shoal_reply_error(reply, "LOADING Redis is loading the dataset in memory");
         return false;
     }
+    if (__builtin_expect(shoal_load_relaxed(&worker->env->refuses) != 0, 0) &&
+        !allowed(session, command, reply))
+        return false;
     if (adds_data(session, command) && !shoal_store_admit(worker->thread)) {
         shoal_reply_error(reply, "OOM command not allowed when used memory > 'maxmemory'.");
         return false;
@@ -286,7 +311,10 @@ void shoal_session__run_gated(shoal_session *session, shoal_call *call)
 
 static void run_elsewhere(shoal_session *session, shoal_call *call)
 {
-    shoal_errand *errand = shoal_errand__make(session, call);
+    bool syncs =
+        call->command->id == SHOAL_COMMAND_PSYNC || call->command->id == SHOAL_COMMAND_SYNC;
+    bool ready = !syncs || shoal_replica__ready(session);
+    shoal_errand *errand = ready ? shoal_errand__make(session, call) : NULL;
     SHOAL_ASSERT(call->session == NULL && call->worker == NULL);
     if (errand == NULL) {
         shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);

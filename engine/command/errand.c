@@ -17,6 +17,7 @@
 #include "command/handlers.h"
 #include "command/job.h"
 #include "command/multi.h"
+#include "command/replica.h"
 #include "command/watch.h"
 
 /* ---- making ---- */
@@ -82,6 +83,8 @@ shoal_errand *shoal_errand__make(shoal_session *session, const shoal_call *call)
         .origin = session->worker,
         .tour = {.gathered = shoal_buffer_make(allocator), .asker = session->id},
         .client_id = session->id,
+        .replica = session->replica,
+        .after = session->logged,
         .watches = call->watches,
         .local = session->options.local,
         .memory = parts.total,
@@ -116,6 +119,7 @@ static void come_home(shoal_op *op, void *runner)
     if ((errand->command->flags & SHOAL_FLAG_WRITE) != 0 || errand->exec != NULL)
         shoal_worker__dirty(errand->origin);
     if (session->dead) {
+        if (errand->attach) shoal_replica__attach(session);
         shoal_errand__free(errand);
         shoal_watches__release(session);
         shoal_session__free(session);
@@ -223,6 +227,7 @@ void shoal_errand__deliver(shoal_session *session, shoal_buffer *out)
     record(session, errand);
     session->errand = NULL;
     session->answered = false;
+    if (errand->attach) shoal_replica__attach(session);
     shoal_errand__free(errand);
 }
 

@@ -6,6 +6,7 @@
 #include "command/hold.h"
 
 #include "base/assert.h"
+#include "command/replica.h"
 #include "command/worker.h"
 
 /* Workers share the bits of the set. */
@@ -87,6 +88,7 @@ void shoal_worker_commit(shoal_worker *worker)
     SHOAL_ASSERT(worker->inside);
     const shoal_env *env = worker->env;
     if (env->commit != NULL) env->commit(env->commit_context, worker->now);
+    shoal_replica__wake(worker);
 }
 
 bool shoal_session_hold(shoal_session *session, shoal_slice said)

@@ -12,10 +12,11 @@
 /* Why keys do not expire by themselves: bits of env->expiry_off. */
 #define OFF_BY_DEBUG 1u
 #define OFF_BY_PAUSE 2u
+#define OFF_BY_ROLE 4u
 
 static void set_expiry(shoal_env *env, uint32_t why, bool on)
 {
-    SHOAL_ASSERT(why == OFF_BY_DEBUG || why == OFF_BY_PAUSE);
+    SHOAL_ASSERT(why == OFF_BY_DEBUG || why == OFF_BY_PAUSE || why == OFF_BY_ROLE);
     if (on) {
         (void)shoal_and_relaxed(&env->expiry_off, ~why);
     } else {
@@ -32,11 +33,26 @@ void shoal_pause__set_expiry(shoal_env *env, bool on)
     set_expiry(env, OFF_BY_DEBUG, on);
 }
 
+void shoal_pause_role_expiry(shoal_env *env, bool on)
+{
+    SHOAL_ASSERT(env->store != NULL);
+    set_expiry(env, OFF_BY_ROLE, on);
+}
+
+/* Until when writes wait, whoever wants it. */
+static int64_t writes_until(const shoal_env *env)
+{
+    int64_t client = shoal_load_relaxed(&env->pause_writes_until_us);
+    int64_t failover = shoal_load_relaxed(&env->pause_failover_until_us);
+    SHOAL_DEBUG_ASSERT(client >= 0 && failover >= 0);
+    return client > failover ? client : failover;
+}
+
 /* Until when a pause lasts that ends first; SHOAL_NEVER without one. */
 static int64_t ends_at(const shoal_env *env)
 {
     int64_t all = shoal_load_relaxed(&env->pause_all_until_us);
-    int64_t writes = shoal_load_relaxed(&env->pause_writes_until_us);
+    int64_t writes = writes_until(env);
     SHOAL_DEBUG_ASSERT(all >= 0 && writes >= 0);
     if (all == 0 || (writes != 0 && writes < all)) all = writes;
     return all == 0 ? SHOAL_NEVER : all;
@@ -57,7 +73,7 @@ bool shoal_pause__holds(shoal_session *session, const shoal_command *command)
     if (__builtin_expect(!shoal_load_relaxed(&env->paused), 1)) return false;
     int64_t now = worker->now.mono_us;
     bool all = now < shoal_load_relaxed(&env->pause_all_until_us);
-    bool some = now < shoal_load_relaxed(&env->pause_writes_until_us);
+    bool some = now < writes_until(env);
     if (!all && !(some && writes(session, command))) return false;
     SHOAL_ASSERT(!session->paused && session->errand == NULL);
     session->paused = true;
@@ -79,10 +95,13 @@ void shoal_pause__leave(shoal_session *session)
 static void expire(shoal_env *env, int64_t now)
 {
     int64_t all = shoal_load_relaxed(&env->pause_all_until_us);
-    int64_t some = shoal_load_relaxed(&env->pause_writes_until_us);
+    int64_t some = writes_until(env);
     SHOAL_DEBUG_ASSERT(now >= 0);
     if (all != 0 && now >= all) shoal_store_relaxed(&env->pause_all_until_us, 0);
-    if (some != 0 && now >= some) shoal_store_relaxed(&env->pause_writes_until_us, 0);
+    if (some != 0 && now >= some) {
+        shoal_store_relaxed(&env->pause_writes_until_us, 0);
+        shoal_store_relaxed(&env->pause_failover_until_us, 0);
+    }
     if (now < all || now < some) return;
     shoal_store_relaxed(&env->paused, false);
     set_expiry(env, OFF_BY_PAUSE, true);
@@ -150,14 +169,31 @@ void shoal_command__client_pause(shoal_call *call)
     shoal_reply_ok(&call->reply);
 }
 
+void shoal_pause_failover(shoal_env *env, int64_t until_us)
+{
+    SHOAL_ASSERT(until_us >= 0);
+    if (shoal_load_relaxed(&env->pause_failover_until_us) == until_us) return;
+    shoal_store_relaxed(&env->pause_failover_until_us, until_us);
+    if (until_us != 0) {
+        set_expiry(env, OFF_BY_PAUSE, false);
+        shoal_store_relaxed(&env->paused, true);
+    } else if (ends_at(env) == SHOAL_NEVER) {
+        shoal_store_relaxed(&env->paused, false);
+        set_expiry(env, OFF_BY_PAUSE, true);
+    }
+    nudge_all(env);
+}
+
 void shoal_command__client_unpause(shoal_call *call)
 {
     shoal_env *env = call->env;
     SHOAL_ASSERT(call->argc == 2);
     shoal_store_relaxed(&env->pause_all_until_us, 0);
     shoal_store_relaxed(&env->pause_writes_until_us, 0);
-    shoal_store_relaxed(&env->paused, false);
-    set_expiry(env, OFF_BY_PAUSE, true);
+    if (ends_at(env) == SHOAL_NEVER) {
+        shoal_store_relaxed(&env->paused, false);
+        set_expiry(env, OFF_BY_PAUSE, true);
+    }
     nudge_all(env);
     shoal_reply_ok(&call->reply);
 }

@@ -21,6 +21,11 @@ void shoal_pause__leave(shoal_session *session);
 void shoal_pause__tick(shoal_worker *worker);
 /* When a worker wants a round because of a pause, or SHOAL_NEVER. */
 int64_t shoal_pause__deadline(const shoal_worker *worker);
+/* Says until when writes wait for a failover, monotonic; 0: no longer. Control. */
+void shoal_pause_failover(shoal_env *env, int64_t until_us);
+/* Says whether keys may go by themselves as far as the node's role is concerned: those of a replica
+ * go when its master says so. Control. */
+void shoal_pause_role_expiry(shoal_env *env, bool on);
 /* Says whether keys may expire by themselves, as far as DEBUG is concerned. */
 void shoal_pause__set_expiry(shoal_env *env, bool on);
 

@@ -31,15 +31,6 @@ void shoal_command__lolwut(shoal_call *call)
 }
 
 /* Without replication every node is a master that nobody follows, at offset 0. */
-void shoal_command__role(shoal_call *call)
-{
-    SHOAL_ASSERT(call->argc == 1);
-    shoal_reply_array(&call->reply, 3);
-    shoal_reply_text(&call->reply, "master");
-    shoal_reply_integer(&call->reply, 0);
-    shoal_reply_array(&call->reply, 0);
-}
-
 /* Writes `format` with the name of a row in capitals as one line. */
 static void reply_line(shoal_call *call, const char *name, const char *behind)
 {

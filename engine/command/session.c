@@ -19,6 +19,7 @@
 #include "command/hold.h"
 #include "command/monitor.h"
 #include "command/multi.h"
+#include "command/replica.h"
 #include "command/pause.h"
 #include "command/watch.h"
 
@@ -279,6 +280,9 @@ static shoal_feed outcome(const shoal_session *session, const shoal_buffer *out)
     if (session->closing || out->failed) return SHOAL_FEED_CLOSE;
     if (session->paused) return SHOAL_FEED_BLOCKED;
     if (session->errand != NULL && shoal_block__waits(session->errand)) return SHOAL_FEED_BLOCKED;
+    /* WAIT may take as long as a blocking command. */
+    if (session->errand != NULL && session->errand->command->id == SHOAL_COMMAND_WAIT)
+        return SHOAL_FEED_BLOCKED;
     return session->errand != NULL || session->yielded ? SHOAL_FEED_PARKED : SHOAL_FEED_MORE;
 }
 
@@ -334,6 +338,11 @@ shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buff
             run_input(session, in, out);
         }
     }
+    bool feeds = session->replica != NULL && session->replica->attached && !session->closing;
+    if (__builtin_expect(feeds, 0) && shoal_replica__pour(session, out)) {
+        session->yielded = true;
+        session->yielded_round = worker->rounds;
+    }
     size_t written = shoal_buffer_size(out) - before;
     shoal_batch *batch = &worker->batch;
     if (batch->key_count != 0) batch->output_a_key = written / batch->key_count;
@@ -352,6 +361,7 @@ bool shoal_session_backlog(shoal_session *session, size_t bytes)
 {
     SHOAL_ASSERT(!session->dead);
     session->backlog = bytes;
+    if (session->replica != NULL) shoal_store_relaxed(&session->replica->unsent, bytes);
     weigh(session, shoal_client__memory(session));
     resume_later(session);
     return session->authenticated || bytes <= STRANGER_BACKLOG_MAX;
@@ -422,6 +432,7 @@ void shoal_session__free(shoal_session *session)
     SHOAL_ASSERT(session->watches == NULL);
     const shoal_allocator *allocator = &session->worker->env->allocator;
     drop_parser(session);
+    shoal_replica__detach(session);
     if (session->multi != NULL) shoal_multi__free(session->multi, allocator);
     if (session->exec != NULL) shoal_multi__free(session->exec, allocator);
     shoal_buffer_free(&session->stash);

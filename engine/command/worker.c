@@ -140,7 +140,8 @@ static int64_t sweep_idle(shoal_worker *worker)
     shoal_session *session = worker->sweep_next;
     for (uint32_t seen = 0; seen < SWEEP_SESSIONS && seen < worker->session_count; seen++) {
         if (session == NULL) session = worker->sessions.first;
-        if (session->active_us < oldest && session->errand == NULL && !session->paused)
+        if (session->active_us < oldest && session->errand == NULL && !session->paused &&
+            session->replica == NULL)
             shoal_session__kill(session);
         session = session->all.next;
     }
@@ -236,6 +237,14 @@ void shoal_worker__post(shoal_worker *worker, shoal_op *op)
     const shoal_host *host = worker->env->host;
     uint32_t actor = 1 + worker->index;
     if (shoal_inbox_push(&worker->inbox, op)) host->nudge(host->context, actor);
+}
+
+void shoal_env_refuse(shoal_env *env, uint32_t bits, bool set)
+{
+    uint32_t before = shoal_load_relaxed(&env->refuses);
+    uint32_t after = set ? before | bits : before & ~bits;
+    SHOAL_ASSERT(bits != 0);
+    if (before != after) shoal_store_relaxed(&env->refuses, after);
 }
 
 void shoal_worker__dirty(shoal_worker *worker)

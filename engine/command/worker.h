@@ -98,13 +98,16 @@ struct shoal_worker {
     shoal_session *sweep_next;
     shoal_session_list sessions;
     uint32_t session_count;
-    shoal_session *monitors;  /* that are told of every command */
-    uint32_t paused_count;    /* sessions that CLIENT PAUSE holds */
-    shoal_session_list ready; /* something happened while they were parked or idle */
-    shoal_session_list held;  /* their replies wait for the log to be safe, see hold.h */
-    shoal_heap deadlines;     /* of commands that wait for a key */
-    shoal_op *sleepers;       /* errands of jobs that wait for a time, see job.h */
-    uint32_t *places;         /* scratch for the gates of several keys */
+    shoal_session *monitors;        /* that are told of every command */
+    uint32_t paused_count;          /* sessions that CLIENT PAUSE holds */
+    shoal_session_list ready;       /* something happened while they were parked or idle */
+    shoal_session_list held;        /* their replies wait for the log to be safe, see hold.h */
+    struct shoal_replica *replicas; /* that are fed; see replica.h */
+    _Atomic uint32_t replica_count; /* relaxed: of them */
+    uint64_t log_seen;              /* the log's end when others' replicas were told last */
+    shoal_heap deadlines;           /* of commands that wait for a key */
+    shoal_op *sleepers;             /* errands of jobs that wait for a time, see job.h */
+    uint32_t *places;               /* scratch for the gates of several keys */
     uint32_t place_capacity;
     shoal_batch batch;
     shoal_timing timing;
@@ -144,6 +147,7 @@ struct shoal_session {
     struct shoal_multi *multi;     /* between MULTI and EXEC, else NULL */
     struct shoal_multi *exec;      /* EXEC has begun and is not over, else NULL */
     struct shoal_watches *watches; /* what WATCH has named, or NULL */
+    struct shoal_replica *replica; /* of a connection that said REPLCONF or PSYNC, else NULL */
     bool answered;                 /* the errand has come home */
     shoal_buffer stash;            /* bytes of an incomplete request, or behind one that parked */
     uint64_t wanted;               /* bytes of stash without which another look finds nothing */

@@ -141,6 +141,7 @@ static verdict run(shoal_node *node, shoal_errand *errand, shoal_reply *reply)
         if (node != NULL) run_cluster(node, errand, reply);
         return FINISHED;
     }
+    if (shoal_node__replication_command(node, errand)) return KEPT;
     switch (command->id) {
     case SHOAL_COMMAND_INFO:
         if (node != NULL) shoal_node__info(node, errand, reply);
@@ -199,11 +200,16 @@ void shoal_node__run_errands(shoal_node *node)
     shoal_op *op = shoal_inbox_take(&node->control);
 
     while (op != NULL) {
-        /* The control inbox holds errands only, and an errand begins with its operation. */
+        /* An errand begins with its operation, which has nothing to run. */
         shoal_errand *errand = (shoal_errand *)op;
         shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
 
         op = op->next;
+        if (errand->gate.op.run != NULL) {
+            /* No errand: what a worker has to say. */
+            errand->gate.op.run(&errand->gate.op, node);
+            continue;
+        }
         SHOAL_ASSERT(errand->command->executor == SHOAL_RUN_CONTROL);
         int64_t started_ns = shoal_timing_clock(&node->env);
         verdict end = run(node, errand, &reply);

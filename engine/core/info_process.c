@@ -93,21 +93,8 @@ void shoal_info__persistence(const shoal_node *node, shoal_buffer *out)
 
 void shoal_info__replication(const shoal_node *node, shoal_buffer *out)
 {
-    SHOAL_ASSERT(node->replication_id[0] != '\0');
-    SHOAL_ASSERT(node->replication_id[SHOAL_NODE_NAME_LEN] == '\0');
-    int64_t backlog = shoal_config__number(&node->config, SHOAL_DIRECTIVE_REPL_BACKLOG_SIZE);
-
-    shoal_info__text(out, "role", "master");
-    shoal_info__number(out, "connected_slaves", 0);
-    shoal_info__text(out, "master_failover_state", "no-failover");
-    shoal_info__text(out, "master_replid", node->replication_id);
-    shoal_info__text(out, "master_replid2", "0000000000000000000000000000000000000000");
-    shoal_info__number(out, "master_repl_offset", 0);
-    shoal_info__text(out, "second_repl_offset", "-1");
-    shoal_info__number(out, "repl_backlog_active", 0);
-    shoal_info__number(out, "repl_backlog_size", (uint64_t)backlog);
-    shoal_info__number(out, "repl_backlog_first_byte_offset", 0);
-    shoal_info__number(out, "repl_backlog_histlen", 0);
+    SHOAL_ASSERT(node->replication.repl != NULL);
+    shoal_repl_info(node->replication.repl, out);
 }
 
 /* Microseconds as seconds with six decimals. */

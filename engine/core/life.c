@@ -152,6 +152,8 @@ shoal_err shoal_node__build(shoal_node *node)
     fill_env(node);
     if (node->log == NULL) error = build_log(node);
     if (error != SHOAL_ERR_OK) return error;
+    if (node->replication.repl == NULL) error = shoal_node__replication_open(node);
+    if (error != SHOAL_ERR_OK) return error;
     error = shoal_node__apply(node);
     for (uint32_t i = 0; i < node->worker_count && error == SHOAL_ERR_OK; i++) {
         if (node->workers[i] == NULL) error = shoal_worker_make(&node->env, i, &node->workers[i]);
@@ -197,6 +199,7 @@ static void become_ready(shoal_node *node)
     shoal_node__enter_phase(node, SHOAL_PHASE_READY);
     shoal_store_relaxed(&node->env.loading, false);
     shoal_store_release(&node->ready, true); /* pair: node.ready */
+    shoal_node__replication_start(node);
     record.text = shoal_text(shoal_node_name(node));
     node->host.trace(node->host.context, &record);
     shoal_node__log(node, SHOAL_LEVEL_NOTICE, "Ready to accept connections");

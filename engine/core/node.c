@@ -88,10 +88,15 @@ static void send_everything_home(shoal_node *node)
 
     shoal_node__config_abandon(node);
     shoal_node__saving_abandon(node);
+    shoal_repl_abandon(node->replication.repl);
     while (op != NULL) {
         shoal_errand *errand = (shoal_errand *)op;
         op = op->next;
-        shoal_errand_finish(errand);
+        if (errand->gate.op.run != NULL) {
+            errand->gate.op.run(&errand->gate.op, node);
+        } else {
+            shoal_errand_finish(errand);
+        }
     }
     for (uint32_t i = 0; i < node->worker_count; i++) {
         shoal_worker_begin(node->workers[i], node->now);
@@ -112,6 +117,7 @@ void shoal_node_destroy(shoal_node *node)
         if (node->workers[i] != NULL) shoal_worker_free(node->workers[i]);
     }
     shoal_memory_give(&allocator, node->workers, workers_size, SHOAL_ALIGN_PLAIN);
+    shoal_node__replication_close(node);
     if (node->cluster != NULL) shoal_cluster_destroy(node->cluster);
     shoal_node__appending_drop(node);
     shoal_effects_close(&node->env);
@@ -170,6 +176,7 @@ void shoal_node_set_vitals(shoal_node *node, const shoal_vitals *vitals)
 static void named_done(shoal_node *node, const shoal_event *event)
 {
     SHOAL_ASSERT(event->file >= SHOAL_FILE_NAMED);
+    if (shoal_node__replication_event(node, event)) return;
     if (shoal_aof_owns(event->file)) {
         shoal_node__appending_file_done(node, event);
     } else if (node->phase == SHOAL_PHASE_LOADING) {
@@ -208,6 +215,7 @@ static void dispatch(shoal_node *node, const shoal_event *event)
     switch (event->kind) {
     case SHOAL_EVENT_START: shoal_node__start(node); return;
     case SHOAL_EVENT_LINK_UP:
+        if (shoal_node__replication_event(node, event)) return;
         /* It loads yet, and has nothing to say to anybody. */
         if (node->cluster == NULL) node->host.link_close(node->host.context, event->link);
         /* fall through */
@@ -215,6 +223,7 @@ static void dispatch(shoal_node *node, const shoal_event *event)
     case SHOAL_EVENT_LINK_FULL:
     case SHOAL_EVENT_LINK_ROOM:
     case SHOAL_EVENT_LINK_DOWN:
+        if (shoal_node__replication_event(node, event)) return;
         if (node->cluster != NULL) shoal_cluster_event(node->cluster, event);
         return;
     case SHOAL_EVENT_FILE_DONE: file_done(node, event); return;
@@ -233,6 +242,7 @@ static void settle(shoal_node *node)
     if (node->cluster != NULL && node->phase >= SHOAL_PHASE_SAVING &&
         shoal_cluster_deadline(node->cluster) <= node->now.mono_us)
         shoal_cluster_tick(node->cluster, node->now);
+    if (node->phase >= SHOAL_PHASE_READY) shoal_node__replication_step(node);
     shoal_node__saving_step(node);
     shoal_node__appending_step(node);
     shoal_node__advance(node);
@@ -253,6 +263,10 @@ static int64_t deadline(const shoal_node *node)
     }
     int64_t appending = shoal_node__appending_deadline(node);
     if (appending < earliest) earliest = appending;
+    if (node->phase >= SHOAL_PHASE_READY) {
+        int64_t replication = shoal_node__replication_deadline(node);
+        if (replication < earliest) earliest = replication;
+    }
     return earliest;
 }
 

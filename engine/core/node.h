@@ -15,6 +15,7 @@
 #include "command/command.h"
 #include "core/appending.h"
 #include "core/config.h"
+#include "core/replication.h"
 #include "core/saving.h"
 #include "log/log.h"
 #include "store/store.h"
@@ -100,6 +101,7 @@ struct shoal_node {
     shoal_rewrite rewrite;
     shoal_saving saving;
     shoal_appending appending;
+    shoal_replication replication;
     shoal_rates rates;
     uint64_t memory_startup; /* bytes of the store when the node became ready */
 };

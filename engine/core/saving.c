@@ -40,22 +40,13 @@ static shoal_snapshot_heat heat(const shoal_node *node)
     return shoal_text_is(tail, "lfu") ? SHOAL_SNAPSHOT_HEAT_FREQUENCY : SHOAL_SNAPSHOT_HEAT_NONE;
 }
 
-/* Facts of the head, whose texts are in `text`, one behind the other. */
-#define FACTS_MAX 8
-typedef struct head_facts {
-    shoal_buffer text;
-    uint32_t count;
-    const char *names[FACTS_MAX];
-    size_t ends[FACTS_MAX];
-} head_facts;
-
-static void add_fact(head_facts *facts, const char *name, const char *format, ...)
+static void add_fact(shoal_snapshot_head *facts, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void add_fact(head_facts *facts, const char *name, const char *format, ...)
+static void add_fact(shoal_snapshot_head *facts, const char *name, const char *format, ...)
 {
     va_list arguments;
-    SHOAL_ASSERT(facts->count < FACTS_MAX);
+    SHOAL_ASSERT(facts->count < SHOAL_SNAPSHOT_FACTS_MAX);
     va_start(arguments, format);
     shoal_text_vappendf(&facts->text, format, arguments);
     va_end(arguments);
@@ -63,7 +54,7 @@ static void add_fact(head_facts *facts, const char *name, const char *format, ..
     facts->ends[facts->count++] = shoal_buffer_size(&facts->text);
 }
 
-static void collect_facts(const shoal_node *node, head_facts *facts)
+static void collect_facts(const shoal_node *node, shoal_snapshot_head *facts)
 {
     shoal_store_stats stats;
     shoal_store_stats_get(node->store, &stats);
@@ -72,8 +63,11 @@ static void collect_facts(const shoal_node *node, head_facts *facts)
     add_fact(facts, "redis-bits", "64");
     add_fact(facts, "ctime", "%lld", (long long)(node->now.wall_us / US_PER_S));
     add_fact(facts, "used-mem", "%llu", (unsigned long long)(stats.bytes + stats.bytes_queues));
-    add_fact(facts, "repl-id", "%s", node->replication_id);
-    add_fact(facts, "repl-offset", "0");
+    shoal_repl_facts repl;
+    shoal_repl_facts_get(node->replication.repl, &repl);
+    add_fact(facts, "repl-stream-db", "0");
+    add_fact(facts, "repl-id", "%s", repl.id);
+    add_fact(facts, "repl-offset", "%llu", (unsigned long long)repl.offset);
     add_fact(facts, "aof-base", "0");
 }
 
@@ -88,36 +82,46 @@ static shoal_rdb_style style(const shoal_node *node)
                              .now_ms = shoal_time_wall_ms(node->now)};
 }
 
+shoal_snapshot_options shoal_node__snapshot_open(const shoal_node *node, shoal_snapshot_head *head)
+{
+    const shoal_config *config = &node->config;
+    int64_t databases = shoal_config__number(config, SHOAL_DIRECTIVE_DATABASES);
+    bool cluster = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_ENABLED) != 0;
+    *head = (shoal_snapshot_head){.text = shoal_buffer_make(&node->allocator)};
+    collect_facts(node, head);
+    shoal_slice text = shoal_buffer_slice(&head->text);
+    bool whole = !head->text.failed;
+    SHOAL_ASSERT(head->count > 0);
+    for (uint32_t i = 0; i < head->count && whole; i++) {
+        size_t from = i == 0 ? 0 : head->ends[i - 1];
+        head->list[i].name = shoal_text(head->names[i]);
+        head->list[i].value = (shoal_slice){text.data + from, head->ends[i] - from};
+    }
+    return (shoal_snapshot_options){.allocator = node->allocator,
+                                    .databases = cluster ? 1 : (uint32_t)databases,
+                                    .threads = node->worker_count + 1,
+                                    .style = style(node),
+                                    .checksum =
+                                        shoal_config__number(config, SHOAL_DIRECTIVE_RDBCHECKSUM) !=
+                                        0,
+                                    .heat = heat(node),
+                                    .facts = head->list,
+                                    .fact_count = whole ? head->count : 0};
+}
+
 /* Begins a snapshot. */
 static void begin(shoal_node *node)
 {
     shoal_saving *saving = &node->saving;
     const shoal_config *config = &node->config;
-    head_facts facts = {.text = shoal_buffer_make(&node->allocator)};
-    shoal_snapshot_fact list[FACTS_MAX];
+    shoal_snapshot_head head;
+    shoal_snapshot_options snapshot = shoal_node__snapshot_open(node, &head);
     SHOAL_ASSERT(!shoal_node__is_saving(node));
-    collect_facts(node, &facts);
-    shoal_slice text = shoal_buffer_slice(&facts.text);
-    bool whole = !facts.text.failed;
-    for (uint32_t i = 0; i < facts.count && whole; i++) {
-        size_t from = i == 0 ? 0 : facts.ends[i - 1];
-        list[i].name = shoal_text(facts.names[i]);
-        list[i].value = (shoal_slice){text.data + from, facts.ends[i] - from};
-    }
     shoal_buffer path_new = shoal_buffer_make(&node->allocator);
     shoal_text_appendf(&path_new, "temp-%lld.rdb", (long long)node->env.process_id);
-    int64_t databases = shoal_config__number(config, SHOAL_DIRECTIVE_DATABASES);
-    bool cluster = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_ENABLED) != 0;
     shoal_rdb_save_options options = {
         .host = &node->host,
-        .snapshot = {.allocator = node->allocator,
-                     .databases = cluster ? 1 : (uint32_t)databases,
-                     .threads = node->worker_count + 1,
-                     .style = style(node),
-                     .checksum = shoal_config__number(config, SHOAL_DIRECTIVE_RDBCHECKSUM) != 0,
-                     .heat = heat(node),
-                     .facts = list,
-                     .fact_count = whole ? facts.count : 0},
+        .snapshot = snapshot,
         .path = shoal_config__text(config, SHOAL_DIRECTIVE_DBFILENAME),
         .sync_often = shoal_config__number(config, SHOAL_DIRECTIVE_RDB_SAVE_INCREMENTAL_FSYNC) != 0,
         .delay_us = shoal_config__number(config, SHOAL_DIRECTIVE_RDB_KEY_SAVE_DELAY)};
@@ -133,7 +137,7 @@ static void begin(shoal_node *node)
     saving->flushes_seen = shoal_load_relaxed(&node->env.flushes);
     shoal_rdb_save_begin(&saving->save, node->thread, &options);
     shoal_buffer_free(&path_new);
-    shoal_buffer_free(&facts.text);
+    shoal_buffer_free(&head.text);
 }
 
 /* ---- the end ---- */

@@ -22,6 +22,19 @@ typedef enum shoal_dump_state {
     SHOAL_DUMP_FAILED  /* the node has failed, and said why */
 } shoal_dump_state;
 
+/* What stands in the head of a snapshot; the slices are borrowed from `text`. */
+#define SHOAL_SNAPSHOT_FACTS_MAX 8
+typedef struct shoal_snapshot_head {
+    shoal_buffer text; /* to be freed */
+    uint32_t count;
+    const char *names[SHOAL_SNAPSHOT_FACTS_MAX];
+    size_t ends[SHOAL_SNAPSHOT_FACTS_MAX];
+    shoal_snapshot_fact list[SHOAL_SNAPSHOT_FACTS_MAX];
+} shoal_snapshot_head;
+
+/* The options of a snapshot of this moment, but for who takes it. */
+shoal_snapshot_options shoal_node__snapshot_open(const shoal_node *node, shoal_snapshot_head *head);
+
 /* Snapshots and what is known of them. Zero is a start. */
 typedef struct shoal_saving {
     shoal_rdb_save save;

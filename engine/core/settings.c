@@ -217,6 +217,7 @@ shoal_err shoal_node__apply(shoal_node *node)
     if (snapshot == NULL) return SHOAL_ERR_NO_MEMORY;
     shoal_store_release(&node->env.settings, &snapshot->settings); /* pair: env.settings */
     apply_defrag(node);
+    shoal_node__replication_set(node);
     shoal_node__apply_limits(node);
     if (node->cluster != NULL) {
         shoal_cluster_settings cluster = shoal_node__cluster_settings(node);

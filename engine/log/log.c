@@ -32,6 +32,8 @@
 /* In the tail word: the database, plus one; 0 when the stream's is not known. */
 #define DB_BITS 11u
 #define DB_MASK (((uint64_t)1 << DB_BITS) - 1)
+/* Of a piece that is about no database: the stream's stays what it is. */
+#define MARK_KEPT (DB_MASK + 1)
 /* Segments that are kept ready. */
 #define SPARES 4u
 /* Where a writer that is not filling in anything stands. */
@@ -228,7 +230,7 @@ static shoal_slice select_text(uint32_t db, char text[SELECT_SIZE])
 /* What is to be reserved. */
 typedef struct claim {
     uint64_t size;   /* without the SELECT */
-    uint64_t mark;   /* of the database, as in the tail word */
+    uint64_t mark;   /* of the database, as in the tail word, or MARK_KEPT */
     uint64_t select; /* bytes of a SELECT, if there must be one */
     uint64_t at;     /* out: where it begins */
     bool selects;    /* out: with a SELECT */
@@ -248,8 +250,9 @@ static bool reserve(shoal_log *log, log_writer *writer, claim *place)
         if (end >= SHOAL_LOG_OFFSET_END || end - first > room || !prepare(log, place->at, end))
             return false;
         shoal_store_relaxed(&writer->pending, place->at);
+        uint64_t mark = place->mark != MARK_KEPT ? place->mark : word & DB_MASK;
         /* pair: log.tail */
-        if (shoal_cas_acq_rel(&log->tail, &word, end << DB_BITS | place->mark)) return true;
+        if (shoal_cas_acq_rel(&log->tail, &word, end << DB_BITS | mark)) return true;
     }
 }
 
@@ -268,8 +271,9 @@ uint64_t shoal_log_append(shoal_log *log, uint32_t writer, uint32_t db, const sh
     SHOAL_ASSERT(writer < log->writer_count && count > 0);
     log_writer *me = &log->writers[writer];
     char text[SELECT_SIZE];
-    shoal_slice select = select_text(db, text);
-    claim place = {.mark = (uint64_t)db + 1, .select = select.size};
+    bool any = db == SHOAL_LOG_DB_ANY;
+    shoal_slice select = select_text(any ? 0 : db, text);
+    claim place = {.mark = any ? MARK_KEPT : (uint64_t)db + 1, .select = any ? 0 : select.size};
     for (uint32_t i = 0; i < count; i++) place.size += slices[i].size;
     SHOAL_ASSERT(place.size > 0);
     if (shoal_load_relaxed(&log->torn) || !reserve(log, me, &place)) return tear(log, me);

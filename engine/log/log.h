@@ -59,6 +59,8 @@ bool shoal_log_wanted(const shoal_log *log);
  * the log is torn. By the thread of the writer. */
 uint64_t shoal_log_append(shoal_log *log, uint32_t writer, uint32_t db, const shoal_slice *slices,
                           uint32_t count);
+/* In place of a database: what is told is about none of them (PING), and no SELECT is needed. */
+#define SHOAL_LOG_DB_ANY UINT32_MAX
 /* Appends bytes as they are, without a SELECT: a replica's copy of its master's stream. Afterwards
  * the stream's database is unknown, and the next append writes a SELECT. */
 uint64_t shoal_log_append_raw(shoal_log *log, uint32_t writer, shoal_slice bytes);

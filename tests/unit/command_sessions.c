@@ -425,8 +425,8 @@ static void counters_can_be_set_to_zero(void **state)
 static void small_server_commands_answer(void **state)
 {
     (void)state;
-    client_asks(&c, "TIME~ROLE~PING x~PING a b~ECHO x~",
-                "*2~$10~1700000000~$1~0~*3~$6~master~:0~*0~$1~x~"
+    client_asks(&c, "TIME~PING x~PING a b~ECHO x~",
+                "*2~$10~1700000000~$1~0~$1~x~"
                 "-ERR wrong number of arguments for 'ping' command~$1~x~");
     client_asks(&c, "READONLY~ASKING~CLUSTER KEYSLOT a~",
                 "-ERR This instance has cluster support disabled~"

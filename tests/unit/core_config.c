@@ -213,7 +213,6 @@ static void what_cannot_be_kept_is_not_promised(void **state)
     (void)state;
     refuses("tls-port 6380\n", "this version supports nothing but '0' here");
     refuses("aclfile users.acl\n", "this version supports nothing but '' here");
-    refuses("replicaof 10.0.0.1 6379\n", "wrong number of arguments");
     shows("tls-port 0\ntls-cluster no\n", "tls-port", "0");
 }
 
@@ -240,7 +239,7 @@ static void the_list_of_directives_tells_their_effect(void **state)
     shoal_node_directives(&list);
     shoal_buffer_append(&list, (shoal_slice){"", 1});
     assert_non_null(strstr(list.data, "port\t-\tactive\t\"6379\"\tTCP port for clients"));
-    assert_non_null(strstr(list.data, "replica-priority\tslave-priority\trecorded\t\"100\"\t"));
+    assert_non_null(strstr(list.data, "rdb-del-sync-files\t-\trecorded\t\"no\"\t"));
     shoal_buffer_free(&list);
     assert_int_equal(heap.blocks, 0);
 }

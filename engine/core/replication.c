@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core/replication.c - see core/replication.h: settings, roles, events and commands of replication.
+ */
+#include "core/node.h"
+
+#include "base/assert.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "command/pause.h"
+#include "store/moment.h"
+
+#define US_PER_S INT64_C(1000000)
+
+/* ---- settings ---- */
+
+static int64_t number(const shoal_node *node, shoal_directive_id id)
+{
+    SHOAL_DEBUG_ASSERT(id < SHOAL_DIRECTIVE_COUNT);
+    return shoal_config__number(&node->config, id);
+}
+
+/* The numbers of one class in client-output-buffer-limit: "slave 268435456 67108864 60". */
+static void read_limits(const shoal_node *node, shoal_repl_settings *out)
+{
+    shoal_slice text =
+        shoal_config__text(&node->config, SHOAL_DIRECTIVE_CLIENT_OUTPUT_BUFFER_LIMIT);
+    uint64_t numbers[3] = {0};
+    size_t at = shoal_text_find(text, shoal_text("slave "));
+    if (at == SHOAL_TEXT_NONE) return;
+    at += 6;
+    for (uint32_t i = 0; i < 3; i++) {
+        while (at < text.size && text.data[at] == ' ') at++;
+        for (; at < text.size && text.data[at] >= '0' && text.data[at] <= '9'; at++)
+            numbers[i] = numbers[i] * 10 + (uint64_t)(text.data[at] - '0');
+    }
+    SHOAL_DEBUG_ASSERT(at <= text.size);
+    out->output_hard = numbers[0];
+    out->output_soft = numbers[1];
+    out->output_soft_us = (int64_t)numbers[2] * US_PER_S;
+}
+
+void shoal_node__replication_set(shoal_node *node)
+{
+    const shoal_config *config = &node->config;
+    int64_t announced = number(node, SHOAL_DIRECTIVE_REPLICA_ANNOUNCE_PORT);
+    if (node->replication.repl == NULL) return;
+    shoal_repl_settings settings = {
+        .port = (uint16_t)(announced != 0 ? announced : number(node, SHOAL_DIRECTIVE_PORT)),
+        .announce_ip = shoal_config__text(config, SHOAL_DIRECTIVE_REPLICA_ANNOUNCE_IP),
+        .master_user = shoal_config__text(config, SHOAL_DIRECTIVE_MASTERUSER),
+        .master_auth = shoal_config__text(config, SHOAL_DIRECTIVE_MASTERAUTH),
+        .ping_period_us = number(node, SHOAL_DIRECTIVE_REPL_PING_REPLICA_PERIOD) * US_PER_S,
+        .timeout_us = number(node, SHOAL_DIRECTIVE_REPL_TIMEOUT) * US_PER_S,
+        .backlog_ttl_us = number(node, SHOAL_DIRECTIVE_REPL_BACKLOG_TTL) * US_PER_S,
+        .backlog_size = (uint64_t)number(node, SHOAL_DIRECTIVE_REPL_BACKLOG_SIZE),
+        .min_replicas = (uint32_t)number(node, SHOAL_DIRECTIVE_MIN_REPLICAS_TO_WRITE),
+        .min_lag_us = number(node, SHOAL_DIRECTIVE_MIN_REPLICAS_MAX_LAG) * US_PER_S,
+        .priority = number(node, SHOAL_DIRECTIVE_REPLICA_PRIORITY),
+        .read_only = number(node, SHOAL_DIRECTIVE_REPLICA_READ_ONLY) != 0,
+    };
+    if (number(node, SHOAL_DIRECTIVE_REPL_DISKLESS_SYNC) != 0)
+        settings.full_delay_us = number(node, SHOAL_DIRECTIVE_REPL_DISKLESS_SYNC_DELAY) * US_PER_S;
+    SHOAL_ASSERT(settings.ping_period_us > 0 && settings.timeout_us > 0);
+    read_limits(node, &settings);
+    shoal_repl_set(node->replication.repl, &settings);
+}
+
+/* What clients may do follows from the role and the link. */
+static void changed(void *context)
+{
+    shoal_node *node = context;
+    shoal_repl_facts facts;
+    shoal_repl_facts_get(node->replication.repl, &facts);
+    bool read_only = number(node, SHOAL_DIRECTIVE_REPLICA_READ_ONLY) != 0;
+    bool stale = number(node, SHOAL_DIRECTIVE_REPLICA_SERVE_STALE_DATA) == 0 && !facts.link_up;
+    shoal_env_refuse(&node->env, SHOAL_REFUSES_WRITES_HERE, facts.is_replica && read_only);
+    shoal_env_refuse(&node->env, SHOAL_REFUSES_STALE, facts.is_replica && stale);
+    SHOAL_DEBUG_ASSERT(node->store != NULL);
+    shoal_store_relaxed(&node->env.mirrors, facts.is_replica);
+    /* Keys of a replica go when its master says so. */
+    shoal_store_keep_expired(node->store, facts.is_replica);
+    shoal_pause_role_expiry(&node->env, !facts.is_replica);
+    shoal_node__apply_limits(node);
+}
+
+/* ---- life ---- */
+
+shoal_err shoal_node__replication_open(shoal_node *node)
+{
+    SHOAL_ASSERT(node->log != NULL && node->replication.repl == NULL);
+    shoal_repl_options options = {
+        .allocator = node->allocator,
+        .host = &node->host,
+        .env = &node->env,
+        .writer = node->worker_count,
+        .seed = {node->seed[0], node->seed[1]},
+        .snapshot_file = SHOAL_REPL_FILE_SEND,
+        .sync_file = SHOAL_REPL_FILE_SYNC,
+        .face = {.context = node,
+                 .snapshot_start = shoal_node__send_start,
+                 .snapshot_stop = shoal_node__send_stop,
+                 .load = shoal_node__receive_start,
+                 .apply = shoal_node__apply_bytes,
+                 .apply_reset = shoal_node__apply_reset,
+                 .changed = changed},
+        .now = node->now,
+    };
+    shoal_err error = shoal_repl_create(&options, &node->replication.repl);
+    if (error == SHOAL_ERR_OK) shoal_node__replication_set(node);
+    return error;
+}
+
+void shoal_node__replication_start(shoal_node *node)
+{
+    shoal_slice text = shoal_config__text(&node->config, SHOAL_DIRECTIVE_REPLICAOF);
+    shoal_slice path = shoal_text("temp-repl-sync.rdb");
+    node->host.file_name(node->host.context, SHOAL_REPL_FILE_SYNC, path);
+    size_t space = shoal_text_find(text, shoal_text(" "));
+    if (space == SHOAL_TEXT_NONE) return;
+    shoal_address master = {0};
+    shoal_slice host = {text.data, space};
+    shoal_slice port = {text.data + space + 1, text.size - space - 1};
+    int64_t value = 0;
+    if (shoal_text_is(host, "localhost")) host = shoal_text("127.0.0.1");
+    SHOAL_ASSERT(node->cluster == NULL);
+    if (host.size >= sizeof master.ip || !shoal_text_to_i64(port, &value)) return;
+    memcpy(master.ip, host.data, host.size);
+    master.port = (uint16_t)value;
+    shoal_repl_follow(node->replication.repl, &master);
+}
+
+void shoal_node__replication_close(shoal_node *node)
+{
+    shoal_replication *replication = &node->replication;
+    SHOAL_DEBUG_ASSERT(node->allocator.release != NULL);
+    if (replication->repl == NULL) return;
+    if (replication->load != NULL) {
+        shoal_rdb_load_close(replication->load);
+        shoal_memory_give(&node->allocator, replication->load, sizeof *replication->load,
+                          SHOAL_ALIGN_PLAIN);
+    }
+    if (replication->writer != NULL) shoal_snapshot_drop(replication->writer);
+    shoal_node__apply_close(node);
+    shoal_repl_destroy(replication->repl);
+    replication->repl = NULL;
+}
+
+/* ---- steps ---- */
+
+bool shoal_node__replication_event(shoal_node *node, const shoal_event *event)
+{
+    shoal_repl *repl = node->replication.repl;
+    SHOAL_ASSERT(repl != NULL);
+    if (event->kind == SHOAL_EVENT_FILE_DONE) {
+        if (event->file == SHOAL_REPL_FILE_SYNC) {
+            shoal_node__receive_file_done(node, event);
+        } else if (event->file != SHOAL_REPL_FILE_SEND) {
+            return false;
+        } else if (event->op == SHOAL_FILE_READ) {
+            (void)shoal_repl_event(repl, event);
+        } else {
+            shoal_node__send_file_done(node, event);
+        }
+        return true;
+    }
+    return shoal_repl_event(repl, event);
+}
+
+/* The cluster says whose replica this node is. */
+static void obey_cluster(shoal_node *node)
+{
+    if (node->cluster == NULL || node->phase < SHOAL_PHASE_READY) return;
+    shoal_cluster_role role;
+    uint64_t version = shoal_cluster_role_get(node->cluster, &role);
+    if (version == node->replication.role_version) return;
+    node->replication.role_version = version;
+    SHOAL_DEBUG_ASSERT(role.master.ip[sizeof role.master.ip - 1] == '\0');
+    if (!role.is_replica) {
+        shoal_repl_follow(node->replication.repl, NULL);
+    } else if (role.master.ip[0] != '\0') {
+        shoal_repl_follow(node->replication.repl, &role.master);
+    }
+}
+
+/* A failover that somebody asked for: writes wait, and the cluster learns when none is under way. */
+static void pause_step(shoal_node *node)
+{
+    shoal_replication *replication = &node->replication;
+    int64_t until = node->cluster != NULL ? shoal_cluster_pause(node->cluster) : 0;
+    SHOAL_DEBUG_ASSERT(until >= 0);
+    if (until == 0) {
+        if (replication->pause == SHOAL_PAUSE_NONE) return;
+        if (replication->pause == SHOAL_PAUSE_MOMENT) shoal_node__moment_end(node);
+        replication->pause = SHOAL_PAUSE_NONE;
+        shoal_pause_failover(&node->env, 0);
+        return;
+    }
+    shoal_pause_failover(&node->env, until);
+    bool free = replication->sending != SHOAL_SENDING_MOMENT &&
+                replication->receiving != SHOAL_RECEIVING_MOMENT;
+    if (replication->pause == SHOAL_PAUSE_NONE && free) replication->pause = SHOAL_PAUSE_MOMENT;
+    if (replication->pause != SHOAL_PAUSE_MOMENT || !shoal_node__moment_wish(node)) return;
+    /* What began before the pause is over, and what waited for the moment is carried out now. */
+    shoal_node__moment_end(node);
+    replication->pause = SHOAL_PAUSE_WHOLE;
+}
+
+/* And learns how far the data are. */
+static void tell_cluster(shoal_node *node)
+{
+    shoal_repl_facts facts;
+    if (node->cluster == NULL || node->phase < SHOAL_PHASE_READY) return;
+    shoal_repl_facts_get(node->replication.repl, &facts);
+    shoal_cluster_replication told = {
+        .offset = facts.offset,
+        .link_up = facts.link_up,
+        .heard_us = facts.heard_us,
+        .loading = facts.syncing && node->replication.receiving != SHOAL_RECEIVING_IDLE,
+        .paused = node->replication.pause == SHOAL_PAUSE_WHOLE,
+    };
+    SHOAL_DEBUG_ASSERT(told.heard_us >= 0);
+    shoal_cluster_set_replication(node->cluster, &told, node->now);
+}
+
+void shoal_node__replication_step(shoal_node *node)
+{
+    SHOAL_ASSERT(node->replication.repl != NULL);
+    obey_cluster(node);
+    pause_step(node);
+    shoal_repl_tick(node->replication.repl, node->now);
+    shoal_node__send_step(node);
+    shoal_node__receive_step(node);
+    shoal_node__apply_step(node);
+    tell_cluster(node);
+}
+
+int64_t shoal_node__replication_deadline(const shoal_node *node)
+{
+    SHOAL_DEBUG_ASSERT(node->replication.repl != NULL);
+    return shoal_repl_deadline(node->replication.repl);
+}
+
+bool shoal_node__replication_busy(const shoal_node *node)
+{
+    const shoal_replication *replication = &node->replication;
+    SHOAL_DEBUG_ASSERT(replication->sending <= SHOAL_SENDING_CLEARING);
+    return replication->sending == SHOAL_SENDING_MOMENT || replication->writer != NULL ||
+           replication->receiving != SHOAL_RECEIVING_IDLE;
+}
+
+/* ---- commands ---- */
+
+static void follow_by_command(shoal_node *node, shoal_errand *errand)
+{
+    shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
+    SHOAL_DEBUG_ASSERT(errand->argc == 3);
+    if (node->cluster == NULL) {
+        shoal_repl_replicaof(node->replication.repl, errand);
+        return;
+    }
+    shoal_reply_error(&reply, "ERR REPLICAOF not allowed in cluster mode.");
+    shoal_errand_finish(errand);
+}
+
+bool shoal_node__replication_command(shoal_node *node, shoal_errand *errand)
+{
+    SHOAL_DEBUG_ASSERT(errand->command != NULL);
+    shoal_repl *repl = node != NULL ? node->replication.repl : NULL;
+    shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
+    switch (errand->command->id) {
+    case SHOAL_COMMAND_PSYNC:
+    case SHOAL_COMMAND_SYNC:
+        if (node != NULL) shoal_repl_psync(repl, errand);
+        return true;
+    case SHOAL_COMMAND_WAIT:
+        if (node != NULL) shoal_repl_wait(repl, errand, errand->after);
+        return true;
+    case SHOAL_COMMAND_REPLICAOF:
+    case SHOAL_COMMAND_SLAVEOF:
+        if (node != NULL) follow_by_command(node, errand);
+        return true;
+    case SHOAL_COMMAND_ROLE:
+        if (node == NULL) return true;
+        shoal_repl_role(repl, &reply);
+        shoal_errand_finish(errand);
+        return true;
+    default: return false;
+    }
+}

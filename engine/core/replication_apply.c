@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core/replication_apply.c - the stream of a master is carried out, command by command, in its order,
+ * and put into this node's own log as it came: so the end of the log is how far this node is, and
+ * its replicas get the same bytes. What belongs to a transaction goes in when that is over.
+ */
+#include "core/node.h"
+
+#include "base/assert.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "command/apply.h"
+#include "command/replica.h"
+#include "wire/resp.h"
+
+/* Commands that are looked up together, and that a step carries out at most. */
+#define BATCH 32u
+#define STEP_COMMANDS 4096u
+
+/* One stream. */
+struct shoal_stream {
+    shoal_applier *applier;
+    shoal_buffer input; /* what has not gone into the log */
+    shoal_buffer late;  /* what came while commands of `input` were parsed */
+    bool void_rest;     /* what follows the command that is pending is void */
+    size_t done;        /* of input: carried out, but in a transaction that is not over */
+    bool pending;       /* a command is under way elsewhere */
+    bool asked;         /* the master wants an acknowledgement */
+    shoal_request requests[BATCH];
+    size_t ends[BATCH]; /* of input: behind each */
+    uint32_t count;     /* parsed */
+    uint32_t used;      /* given to the applier */
+};
+
+/* What was pending is over. Any thread. */
+static void over(void *context)
+{
+    const shoal_node *node = context;
+    SHOAL_DEBUG_ASSERT(node->host.nudge != NULL);
+    node->host.nudge(node->host.context, SHOAL_ACTOR_CONTROL);
+}
+
+static struct shoal_stream *make_stream(shoal_node *node)
+{
+    struct shoal_stream *stream =
+        shoal_memory_take_zeroed(&node->allocator, sizeof *stream, SHOAL_ALIGN_PLAIN);
+    if (stream == NULL) return NULL;
+    shoal_applier_options options = {.env = &node->env,
+                                     .thread = node->thread,
+                                     .over = over,
+                                     .context = node};
+    if (shoal_applier_open(&options, &stream->applier) != SHOAL_ERR_OK) {
+        shoal_memory_give(&node->allocator, stream, sizeof *stream, SHOAL_ALIGN_PLAIN);
+        return NULL;
+    }
+    stream->input = shoal_buffer_make(&node->allocator);
+    stream->late = shoal_buffer_make(&node->allocator);
+    for (uint32_t i = 0; i < BATCH; i++) {
+        stream->requests[i].allocator = &node->allocator;
+        stream->requests[i].limits = shoal_request_limits_default();
+    }
+    SHOAL_ASSERT(stream->count == 0);
+    return stream;
+}
+
+void shoal_node__apply_close(shoal_node *node)
+{
+    struct shoal_stream *stream = node->replication.stream;
+    if (stream == NULL) return;
+    SHOAL_ASSERT(stream->applier != NULL);
+    node->replication.stream = NULL;
+    for (uint32_t i = 0; i < BATCH; i++) shoal_request_free(&stream->requests[i]);
+    shoal_buffer_free(&stream->input);
+    shoal_buffer_free(&stream->late);
+    shoal_applier_close(stream->applier);
+    shoal_memory_give(&node->allocator, stream, sizeof *stream, SHOAL_ALIGN_PLAIN);
+}
+
+void shoal_node__apply_reset(void *context)
+{
+    shoal_node *node = context;
+    struct shoal_stream *stream = node->replication.stream;
+    SHOAL_DEBUG_ASSERT(node->replication.repl != NULL);
+    /* What is under way elsewhere is waited for; the rest is void then. */
+    if (stream == NULL) return;
+    if (stream->pending) {
+        stream->void_rest = true;
+        return;
+    }
+    uint32_t db = shoal_applier_db(stream->applier);
+    shoal_node__apply_close(node);
+    node->replication.stream = make_stream(node);
+    /* A stream that goes on where it was does not say again which database it is about. */
+    if (node->replication.stream != NULL)
+        shoal_applier_select(node->replication.stream->applier, db);
+}
+
+/* Parses up to BATCH commands behind `from`. False when the stream is damaged. */
+static bool parse(struct shoal_stream *stream, size_t from)
+{
+    shoal_slice input = shoal_buffer_slice(&stream->input);
+    stream->count = stream->used = 0;
+    SHOAL_DEBUG_ASSERT(from <= input.size);
+    while (stream->count < BATCH) {
+        shoal_request *request = &stream->requests[stream->count];
+        shoal_request_reset(request);
+        shoal_parse found =
+            shoal_request_parse(request, (shoal_slice){input.data + from, input.size - from});
+        if (found == SHOAL_PARSE_ERROR) return false;
+        if (found == SHOAL_PARSE_MORE) return true;
+        /* A batch lies in one transaction, or in none: what is carried out goes into the log. */
+        bool begins = request->argc > 0 && shoal_text_is(request->argv[0], "multi");
+        if (begins && stream->count > 0) return true;
+        from += request->size;
+        /* An empty line is no command, but a part of the stream. */
+        if (request->argc == 0 && stream->count > 0) {
+            stream->ends[stream->count - 1] = from;
+            continue;
+        }
+        stream->ends[stream->count++] = from;
+        if (request->argc > 0 && shoal_text_is(request->argv[0], "exec")) return true;
+    }
+    return true;
+}
+
+/* What has been carried out up to `end` of the input goes into the log. */
+static void enter(shoal_node *node, struct shoal_stream *stream, size_t end)
+{
+    SHOAL_ASSERT(end >= stream->done && end <= shoal_buffer_size(&stream->input));
+    stream->done = end;
+    if (end == 0 || shoal_applier_in_transaction(stream->applier)) return;
+    shoal_slice bytes = {shoal_buffer_slice(&stream->input).data, end};
+    (void)shoal_log_append_raw(node->log, node->worker_count, bytes);
+}
+
+static void say_failure(const shoal_node *node, const struct shoal_stream *stream)
+{
+    shoal_slice error = shoal_applier_error(stream->applier);
+    SHOAL_DEBUG_ASSERT(error.data != NULL || error.size == 0);
+    shoal_node__log(node, SHOAL_LEVEL_WARNING,
+                    "== CRITICAL == A command of the master's stream was answered with an error "
+                    "here: '%.*s'",
+                    (int)error.size, error.data);
+}
+
+static bool asks(const shoal_request *request)
+{
+    SHOAL_DEBUG_ASSERT(request->argv != NULL || request->argc == 0);
+    return request->argc == 3 && shoal_text_is(request->argv[0], "replconf") &&
+           shoal_text_is(request->argv[1], "getack");
+}
+
+/* Gives the parsed commands that are left to the applier. */
+static void run(shoal_node *node, struct shoal_stream *stream)
+{
+    while (stream->used < stream->count && !stream->pending) {
+        shoal_apply_command commands[BATCH];
+        uint32_t count = 0, used = 0;
+        for (uint32_t i = stream->used; i < stream->count; i++) {
+            const shoal_request *request = &stream->requests[i];
+            if (request->argc == 0) break;
+            stream->asked = stream->asked || asks(request);
+            commands[count++] = (shoal_apply_command){request->argv, request->argc};
+        }
+        if (count == 0) {
+            /* An empty line at the front. */
+            stream->used++;
+            continue;
+        }
+        shoal_applied applied = shoal_apply_batch(stream->applier, commands, count, &used);
+        SHOAL_ASSERT(used > 0 && used <= count);
+        stream->used += used;
+        stream->pending = applied == SHOAL_APPLY_PENDING;
+        if (applied == SHOAL_APPLY_FAILED) say_failure(node, stream);
+    }
+}
+
+/* The batch is over: its bytes go into the log. */
+static void settle(shoal_node *node, struct shoal_stream *stream)
+{
+    SHOAL_ASSERT(!stream->pending && stream->used == stream->count);
+    if (stream->count == 0) return;
+    enter(node, stream, stream->ends[stream->count - 1]);
+    stream->count = stream->used = 0;
+    if (shoal_buffer_size(&stream->late) > 0) {
+        shoal_buffer_append(&stream->input, shoal_buffer_slice(&stream->late));
+        shoal_buffer_consume(&stream->late, shoal_buffer_size(&stream->late));
+    }
+    if (shoal_applier_in_transaction(stream->applier)) return;
+    shoal_buffer_consume(&stream->input, stream->done);
+    stream->done = 0;
+    shoal_repl_applied(node->replication.repl, shoal_log_end(node->log));
+    if (stream->asked) shoal_repl_acknowledge(node->replication.repl);
+    stream->asked = false;
+}
+
+/* The command that was pending elsewhere. True when it is over. */
+static bool poll(shoal_node *node, struct shoal_stream *stream)
+{
+    if (!stream->pending) return true;
+    shoal_applied applied = shoal_apply_poll(stream->applier);
+    SHOAL_DEBUG_ASSERT(stream->used > 0);
+    if (applied == SHOAL_APPLY_PENDING) return false;
+    stream->pending = false;
+    if (applied == SHOAL_APPLY_FAILED) say_failure(node, stream);
+    if (!stream->void_rest) return true;
+    /* Its bytes are part of the stream that this node has; what follows is not. */
+    enter(node, stream, stream->ends[stream->used - 1]);
+    shoal_node__apply_reset(node);
+    return false;
+}
+
+void shoal_node__apply_step(shoal_node *node)
+{
+    struct shoal_stream *stream = node->replication.stream;
+    if (stream == NULL || !poll(node, stream)) return;
+    uint64_t before = shoal_log_end(node->log);
+    for (uint32_t i = 0; i < STEP_COMMANDS / BATCH && !stream->pending; i++) {
+        run(node, stream);
+        if (stream->pending) break;
+        settle(node, stream);
+        if (node->replication.stream != stream) return;
+        if (!parse(stream, stream->done)) {
+            shoal_node__log(node, SHOAL_LEVEL_WARNING,
+                            "The master's stream is damaged: all is copied anew.");
+            shoal_repl_spoiled(node->replication.repl);
+            return;
+        }
+        if (stream->count == 0) break;
+    }
+    SHOAL_DEBUG_ASSERT(stream->done <= shoal_buffer_size(&stream->input));
+    if (stream->count > 0 && !stream->pending) over(node);
+    if (shoal_log_end(node->log) != before) shoal_replica_rouse(&node->env, NULL);
+}
+
+void shoal_node__apply_bytes(void *context, shoal_slice bytes)
+{
+    shoal_node *node = context;
+    if (node->replication.stream == NULL) node->replication.stream = make_stream(node);
+    struct shoal_stream *stream = node->replication.stream;
+    SHOAL_DEBUG_ASSERT(bytes.data != NULL || bytes.size == 0);
+    /* Bytes that are parsed stay where they are until they are carried out. */
+    if (stream != NULL && stream->count == 0) {
+        shoal_buffer_append(&stream->input, bytes);
+    } else if (stream != NULL) {
+        shoal_buffer_append(&stream->late, bytes);
+    }
+    if (stream == NULL || stream->input.failed || stream->late.failed) {
+        shoal_repl_spoiled(node->replication.repl);
+        return;
+    }
+    shoal_node__apply_step(node);
+}

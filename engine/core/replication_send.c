@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core/replication_send.c - snapshots for replicas: taken in a moment of the store, so that the
+ * place in the log where the stream goes on is exact, and written to a file that replicas are read
+ * from while it grows.
+ *
+ *   IDLE -> MOMENT -> WRITING -> KEPT -> CLEARING -> IDLE
+ *           WRITING -> CLEARING                              nobody needs it any more, or it failed
+ */
+#include "core/node.h"
+
+#include "base/assert.h"
+#include "base/text.h"
+#include "store/moment.h"
+
+/* Bytes that the host may have to write before more keys are handed out. */
+#define WINDOW ((uint64_t)4 << 20)
+/* Keys that a step hands out: some hundred microseconds. */
+#define STEP_KEYS 512u
+
+static void nudge(const shoal_node *node)
+{
+    SHOAL_DEBUG_ASSERT(node->host.nudge != NULL);
+    node->host.nudge(node->host.context, SHOAL_ACTOR_CONTROL);
+}
+
+/* ---- the moment ---- */
+
+bool shoal_node__moment_wish(shoal_node *node)
+{
+    shoal_replication *replication = &node->replication;
+    SHOAL_DEBUG_ASSERT(node->thread != NULL);
+    if (!replication->prepared) shoal_moment_prepare(node->thread, 1);
+    replication->prepared = true;
+    if (!replication->wished) replication->wished = shoal_moment_wish(node->thread);
+    bool come = replication->wished && shoal_moment_has_come(node->thread);
+    /* Threads that are under way, or have not begun a batch, are waited for. */
+    if (!come) nudge(node);
+    return come;
+}
+
+void shoal_node__moment_end(shoal_node *node)
+{
+    shoal_replication *replication = &node->replication;
+    SHOAL_DEBUG_ASSERT(node->thread != NULL);
+    if (replication->wished) shoal_moment_end(node->thread);
+    if (replication->prepared) shoal_moment_prepare(node->thread, -1);
+    replication->wished = replication->prepared = false;
+}
+
+/* ---- writing ---- */
+
+/* The snapshot's taker. */
+static void take(void *context, shoal_slice bytes)
+{
+    shoal_node *node = context;
+    shoal_replication *replication = &node->replication;
+    if (replication->sending != SHOAL_SENDING_WRITING || replication->error != SHOAL_ERR_OK) return;
+    SHOAL_DEBUG_ASSERT(bytes.size > 0);
+    replication->submitted += bytes.size;
+    replication->operations++;
+    /* The tag is how much the file has behind it. */
+    node->host.file_append(node->host.context, SHOAL_REPL_FILE_SEND, bytes, replication->submitted);
+}
+
+static void begin(shoal_node *node)
+{
+    shoal_replication *replication = &node->replication;
+    shoal_snapshot_head head;
+    shoal_snapshot_options options = shoal_node__snapshot_open(node, &head);
+    SHOAL_ASSERT(replication->writer == NULL && replication->operations == 0);
+    options.heat = SHOAL_SNAPSHOT_HEAT_NONE;
+    options.taker.take = take;
+    options.taker.context = node;
+    replication->submitted = replication->written = 0;
+    replication->writer_done = false;
+    replication->error = SHOAL_ERR_OK;
+    replication->sending = SHOAL_SENDING_WRITING;
+    replication->operations++;
+    node->host.file_remove(node->host.context, SHOAL_REPL_FILE_SEND, 0);
+    shoal_err error = shoal_snapshot_begin(node->thread, &options, &replication->writer);
+    shoal_buffer_free(&head.text);
+    if (error == SHOAL_ERR_OK)
+        shoal_repl_snapshot_begun(replication->repl, shoal_log_end(node->log));
+    shoal_node__moment_end(node);
+    if (error == SHOAL_ERR_OK) return;
+    replication->writer = NULL;
+    replication->sending = SHOAL_SENDING_CLEARING;
+    shoal_repl_snapshot_ended(replication->repl, error);
+}
+
+/* Nothing of it is needed any more. */
+static void clear(shoal_node *node)
+{
+    shoal_replication *replication = &node->replication;
+    SHOAL_ASSERT(replication->sending == SHOAL_SENDING_WRITING ||
+                 replication->sending == SHOAL_SENDING_KEPT);
+    if (replication->writer != NULL) shoal_snapshot_abort(replication->writer);
+    replication->sending = SHOAL_SENDING_CLEARING;
+    replication->operations++;
+    node->host.file_remove(node->host.context, SHOAL_REPL_FILE_SEND, 0);
+    nudge(node);
+}
+
+static void fail(shoal_node *node, shoal_err error)
+{
+    SHOAL_ASSERT(error != SHOAL_ERR_OK);
+    clear(node);
+    shoal_repl_snapshot_ended(node->replication.repl, error);
+}
+
+/* Hands out some keys. */
+static void write_on(shoal_node *node)
+{
+    shoal_replication *replication = &node->replication;
+    if (replication->writer == NULL) return;
+    bool clearing = replication->sending == SHOAL_SENDING_CLEARING;
+    uint64_t waits = replication->submitted - replication->written;
+    uint32_t budget = waits < WINDOW || clearing ? STEP_KEYS : 0;
+    if (!replication->writer_done) {
+        shoal_snapshot_state state = shoal_snapshot_step(replication->writer, node->thread, budget);
+        if (state == SHOAL_SNAPSHOT_FAILED && !clearing) fail(node, SHOAL_ERR_NO_MEMORY);
+        replication->writer_done = state != SHOAL_SNAPSHOT_MORE;
+        if (budget > 0) nudge(node);
+    }
+    if (!replication->writer_done) return;
+    if (!shoal_snapshot_end(replication->writer, node->thread)) {
+        nudge(node);
+        return;
+    }
+    replication->writer = NULL;
+    SHOAL_DEBUG_ASSERT(replication->written <= replication->submitted);
+}
+
+void shoal_node__send_step(shoal_node *node)
+{
+    shoal_replication *replication = &node->replication;
+    if (replication->sending == SHOAL_SENDING_MOMENT && replication->pause != SHOAL_PAUSE_MOMENT &&
+        shoal_node__moment_wish(node))
+        begin(node);
+    write_on(node);
+    if (replication->sending == SHOAL_SENDING_WRITING && replication->writer == NULL &&
+        replication->written == replication->submitted) {
+        SHOAL_ASSERT(replication->error == SHOAL_ERR_OK);
+        replication->sending = SHOAL_SENDING_KEPT;
+        shoal_repl_snapshot_ended(replication->repl, SHOAL_ERR_OK);
+    }
+    if (replication->sending == SHOAL_SENDING_CLEARING && replication->writer == NULL &&
+        replication->operations == 0)
+        replication->sending = SHOAL_SENDING_IDLE;
+}
+
+void shoal_node__send_file_done(shoal_node *node, const shoal_event *event)
+{
+    shoal_replication *replication = &node->replication;
+    SHOAL_ASSERT(event->file == SHOAL_REPL_FILE_SEND && replication->operations > 0);
+    replication->operations--;
+    if (event->op != SHOAL_FILE_APPEND || replication->sending != SHOAL_SENDING_WRITING) return;
+    if (event->error != SHOAL_ERR_OK) {
+        fail(node, event->error);
+        return;
+    }
+    replication->written = event->tag;
+    shoal_repl_snapshot_grown(replication->repl, replication->written);
+}
+
+/* ---- what replication asks for ---- */
+
+bool shoal_node__send_start(void *context)
+{
+    shoal_node *node = context;
+    shoal_replication *replication = &node->replication;
+    if (replication->sending != SHOAL_SENDING_IDLE || shoal_node__is_saving(node) ||
+        shoal_node__replication_busy(node))
+        return false;
+    SHOAL_ASSERT(!replication->wished);
+    shoal_slice path = shoal_text("temp-repl-send.rdb");
+    node->host.file_name(node->host.context, SHOAL_REPL_FILE_SEND, path);
+    replication->sending = SHOAL_SENDING_MOMENT;
+    nudge(node);
+    return true;
+}
+
+void shoal_node__send_stop(void *context)
+{
+    shoal_node *node = context;
+    shoal_replication *replication = &node->replication;
+    SHOAL_ASSERT(replication->sending != SHOAL_SENDING_IDLE);
+    if (replication->sending == SHOAL_SENDING_WRITING || replication->sending == SHOAL_SENDING_KEPT)
+        clear(node);
+}

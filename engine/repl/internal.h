@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * repl/internal.h - the inside of replication, shared by this room's files only. Control actor.
+ *
+ * Files: repl.c (life, history, facts), master.c (who gets what), snapshot.c (full
+ * synchronisations), wait.c (WAIT and acknowledgements), replica.c (the link to a master),
+ * handshake.c (what is said on it first), tell.c (INFO and ROLE).
+ */
+#ifndef SHOAL_REPL_INTERNAL_H
+#define SHOAL_REPL_INTERNAL_H
+
+#include "base/prng.h"
+#include "command/replica.h"
+#include "repl/repl.h"
+
+/* Purposes of random streams. */
+enum { REPL_RANDOM_ID = 0x201, REPL_RANDOM_MARK };
+
+/* How often timers are looked at. */
+#define REPL_CRON_US 100000
+/* A replica that lost its master tries again after this. */
+#define REPL_RETRY_US 1000000
+/* Bytes of a snapshot that are read and posted at once, and parts under way for one replica. */
+#define REPL_PART_SIZE ((size_t)128 << 10)
+#define REPL_PARTS_MAX 8u
+/* Characters of the mark that ends a snapshot whose size is not known before. */
+#define REPL_MARK_LEN 40u
+/* Levels of LOG records. */
+enum { REPL_DEBUG = 0, REPL_VERBOSE = 1, REPL_NOTICE = 2, REPL_WARNING = 3 };
+
+/* ---- a snapshot for replicas ---- */
+
+/* Where the present one is. */
+typedef enum repl_sync_stage {
+    REPL_SYNC_NONE,
+    REPL_SYNC_DELAYED, /* replicas ask; more may come until `due_us` */
+    REPL_SYNC_ASKED,   /* core has been asked: the moment has not come */
+    REPL_SYNC_RUNNING, /* the file grows */
+    REPL_SYNC_WHOLE
+} repl_sync_stage;
+
+typedef struct repl_sync {
+    repl_sync_stage stage;
+    int64_t due_us;
+    uint64_t offset; /* of the log, at its moment */
+    uint64_t size;   /* of the file so far */
+    uint64_t number; /* of syncs so far */
+    char mark[REPL_MARK_LEN];
+} repl_sync;
+
+/* One who waits for acknowledgements. */
+typedef struct repl_wait {
+    struct repl_wait *next;
+    shoal_errand *errand;
+    uint64_t offset;
+    uint32_t replicas;
+    int64_t until_us; /* SHOAL_NEVER: for ever */
+} repl_wait;
+
+/* ---- the link to a master ---- */
+
+typedef enum repl_link_state {
+    REPL_LINK_NONE, /* a master */
+    REPL_LINK_RETRY,
+    REPL_LINK_CONNECTING,
+    REPL_LINK_PING,
+    REPL_LINK_AUTH,
+    REPL_LINK_PORT,
+    REPL_LINK_IP,
+    REPL_LINK_CAPA,
+    REPL_LINK_PSYNC,
+    REPL_LINK_TRANSFER, /* the snapshot comes */
+    REPL_LINK_LOADING,  /* it has come, and is loaded */
+    REPL_LINK_ONLINE
+} repl_link_state;
+
+typedef struct repl_master {
+    repl_link_state state;
+    shoal_address address;
+    shoal_link link; /* 0: none */
+    int64_t since_us, heard_us, ack_us, down_us;
+    shoal_buffer input; /* what has come and is not used yet */
+    /* The transfer. */
+    bool announced;    /* its first line has come */
+    bool marked;       /* it ends with a mark, its size is not known */
+    uint64_t size;     /* of it, where known */
+    uint64_t received; /* bytes that are in the file, or on their way there */
+    uint64_t offset;   /* of the log behind it */
+    char id[SHOAL_REPL_ID_LEN + 1];
+    char mark[REPL_MARK_LEN];
+    uint32_t writing; /* operations on the file under way */
+    bool whole;       /* all has come */
+    shoal_err error;
+    uint64_t tag; /* of the transfer's operations: its number */
+} repl_master;
+
+struct shoal_repl {
+    shoal_allocator allocator;
+    const shoal_host *host;
+    shoal_env *env;
+    shoal_log *log;
+    uint32_t writer;
+    shoal_file snapshot_file, sync_file;
+    shoal_repl_face face;
+    shoal_repl_settings settings;
+    shoal_buffer announce_ip, master_user, master_auth; /* the settings' texts */
+    shoal_prng ids, marks;
+    shoal_time now;
+    int64_t cron_us, pinged_us;
+
+    char id[SHOAL_REPL_ID_LEN + 1], id2[SHOAL_REPL_ID_LEN + 1];
+    uint64_t second_offset; /* id2 is good for byte numbers up to this; 0: there is no id2 */
+    bool synced;            /* the data are of the history `id`, up to the end of the log */
+    bool wants_log;         /* counted in the log */
+    int64_t lonely_us;      /* without replicas since; 0: not so */
+
+    shoal_replica *replicas; /* in the order in which they came */
+    uint32_t serial;
+    repl_sync sync;
+    repl_wait *waits;
+    repl_master master;
+    uint64_t full_syncs, partial_syncs, partial_refused;
+};
+
+/* ---- repl.c ---- */
+
+/* Writes a LOG record. */
+void shoal_repl__log(const shoal_repl *repl, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Whether this node follows a master. */
+bool shoal_repl__is_replica(const shoal_repl *repl);
+/* Sees to it that effects are kept from now on. */
+void shoal_repl__want_log(shoal_repl *repl);
+/* A new history, which goes on where the present one ends; `remember` that one as the second. */
+void shoal_repl__new_history(shoal_repl *repl, bool remember);
+
+/* ---- master.c ---- */
+
+/* The address of a replica as people know it: ip:port. */
+void shoal_repl__name(const shoal_replica *replica, shoal_buffer *out);
+/* Takes a replica out of the list. */
+void shoal_repl__forget(shoal_repl *repl, shoal_replica *replica);
+/* Frees a replica that is gone when nothing of it is under way any more. */
+void shoal_repl__free_if_over(shoal_repl *repl, shoal_replica *replica);
+/* All are sent away: they must come again. */
+void shoal_repl__dismiss_all(shoal_repl *repl, const char *why);
+/* How many are online, and heard of within `lag_us` (0: whenever). */
+uint32_t shoal_repl__count(const shoal_repl *repl, int64_t lag_us);
+/* Pings, limits and time-outs of replicas. */
+void shoal_repl__master_cron(shoal_repl *repl);
+/* Gives a replica a place in the log. False when the log has not got it. */
+SHOAL_MUST_USE bool shoal_repl__open_reader(shoal_repl *repl, shoal_replica *replica,
+                                            uint64_t from);
+/* Answers a PSYNC: the connection is fed from now on. */
+void shoal_repl__accept(shoal_repl *repl, shoal_replica *replica, shoal_replica_state state);
+
+/* ---- snapshot.c ---- */
+
+/* The replica needs a snapshot. */
+void shoal_repl__ask_snapshot(shoal_repl *repl, shoal_replica *replica);
+/* Begins a snapshot when it is time. */
+void shoal_repl__sync_step(shoal_repl *repl);
+/* Reads on for a replica that is loading. */
+void shoal_repl__send_parts(shoal_repl *repl, shoal_replica *replica);
+/* A part of the file has been read. */
+void shoal_repl__part_read(shoal_repl *repl, const shoal_event *event);
+/* A replica is gone, or online: the snapshot may have become useless. */
+void shoal_repl__sync_release(shoal_repl *repl);
+/* The worker has sent a part. */
+void shoal_repl__part_back(shoal_replica *replica, shoal_replica_part *part);
+
+/* ---- wait.c ---- */
+
+/* Answers those who need not wait any longer. */
+void shoal_repl__waits_step(shoal_repl *repl);
+/* Answers all of them: this node is no master any more, or ends. */
+void shoal_repl__waits_end(shoal_repl *repl, const char *error);
+
+/* ---- replica.c ---- */
+
+/* Leaves the master, if there is one. */
+void shoal_repl__unlink(shoal_repl *repl);
+/* The link is of no use: closes it, and tries again. */
+void shoal_repl__retry(shoal_repl *repl, const char *why);
+/* Timers. */
+void shoal_repl__link_cron(shoal_repl *repl);
+/* Events of the link. */
+void shoal_repl__link_event(shoal_repl *repl, const shoal_event *event);
+/* An operation on the file of the transfer has ended. */
+void shoal_repl__sync_file_done(shoal_repl *repl, const shoal_event *event);
+/* Tells the master how far this node is. */
+void shoal_repl__send_ack(shoal_repl *repl);
+/* Goes to another state of the link. */
+void shoal_repl__link_enter(shoal_repl *repl, repl_link_state state);
+
+/* ---- handshake.c ---- */
+
+/* Says the first word of the present state. */
+void shoal_repl__say(shoal_repl *repl);
+/* A line has come in answer. */
+void shoal_repl__hear(shoal_repl *repl, shoal_slice line);
+
+#endif

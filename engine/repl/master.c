@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * repl/master.c - replicas of this node: who may go on where it stopped, who needs a snapshot, who
+ * must go. What they are sent, their workers send (command/replica.h).
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "command/handlers.h"
+#include "repl/internal.h"
+
+void shoal_repl__name(const shoal_replica *replica, shoal_buffer *out)
+{
+    SHOAL_DEBUG_ASSERT(replica->address.ip[sizeof replica->address.ip - 1] == '\0');
+    uint16_t port = replica->listening_port != 0 ? replica->listening_port : replica->address.port;
+    shoal_text_appendf(out, "%s:%u", replica->address.ip, (unsigned)port);
+    shoal_buffer_append(out, (shoal_slice){"", 1});
+}
+
+/* Logs a line with the replica's name where the format has its one %s. */
+static void log_about(const shoal_repl *repl, const shoal_replica *replica, const char *before,
+                      const char *behind)
+{
+    SHOAL_DEBUG_ASSERT(before != NULL && behind != NULL);
+    shoal_buffer name = shoal_buffer_make(&repl->allocator);
+    shoal_repl__name(replica, &name);
+    shoal_repl__log(repl, REPL_NOTICE, "%s%s%s", before, name.failed ? "?" : name.data, behind);
+    shoal_buffer_free(&name);
+}
+
+/* ---- the list ---- */
+
+void shoal_repl__forget(shoal_repl *repl, shoal_replica *replica)
+{
+    SHOAL_ASSERT(replica->previous != NULL || repl->replicas == replica);
+    *(replica->previous != NULL ? &replica->previous->next : &repl->replicas) = replica->next;
+    if (replica->next != NULL) replica->next->previous = replica->previous;
+    replica->next = replica->previous = NULL;
+    if (replica->reads) shoal_log_reader_close(repl->log, &replica->reader);
+    replica->reads = false;
+}
+
+void shoal_repl__free_if_over(shoal_repl *repl, shoal_replica *replica)
+{
+    if (replica->state != SHOAL_REPLICA_GONE) return;
+    if (replica->parts > 0 || replica->reads_under_way > 0) return;
+    SHOAL_ASSERT(replica->session == NULL);
+    shoal_repl__forget(repl, replica);
+    shoal_replica_free(repl->env, replica);
+    shoal_repl__sync_release(repl);
+}
+
+/* Its connection has been closed. */
+static void is_gone(shoal_replica *replica)
+{
+    shoal_repl *repl = replica->owner;
+    SHOAL_ASSERT(replica->state != SHOAL_REPLICA_GONE);
+    log_about(repl, replica, "Connection with replica ", " lost.");
+    replica->state = SHOAL_REPLICA_GONE;
+    shoal_repl__free_if_over(repl, replica);
+}
+
+void shoal_repl__part_back(shoal_replica *replica, shoal_replica_part *part)
+{
+    shoal_repl *repl = replica->owner;
+    SHOAL_ASSERT(part->replica == replica);
+    shoal_memory_give(&repl->allocator, part, part->memory, SHOAL_ALIGN_PLAIN);
+    if (replica->state == SHOAL_REPLICA_LOADING) shoal_repl__send_parts(repl, replica);
+    shoal_repl__free_if_over(repl, replica);
+}
+
+static void remember(shoal_repl *repl, shoal_replica *replica)
+{
+    SHOAL_ASSERT(replica->state == SHOAL_REPLICA_NEW);
+    replica->owner = repl;
+    replica->serial = ++repl->serial;
+    replica->gone = is_gone;
+    replica->part_back = shoal_repl__part_back;
+    replica->next = replica->previous = NULL;
+    shoal_replica *last = repl->replicas;
+    while (last != NULL && last->next != NULL) last = last->next;
+    replica->previous = last;
+    *(last != NULL ? &last->next : &repl->replicas) = replica;
+}
+
+bool shoal_repl__open_reader(shoal_repl *repl, shoal_replica *replica, uint64_t from)
+{
+    SHOAL_ASSERT(!replica->reads);
+    if (shoal_log_torn(repl->log)) return false;
+    replica->reads = shoal_log_reader_open(repl->log, &replica->reader, from);
+    if (replica->reads) shoal_store_relaxed(&replica->sent, from);
+    return replica->reads;
+}
+
+void shoal_repl__accept(shoal_repl *repl, shoal_replica *replica, shoal_replica_state state)
+{
+    shoal_errand *errand = replica->errand;
+    SHOAL_ASSERT(errand != NULL && errand->replica == replica && replica->reads);
+    replica->state = state;
+    replica->since_us = repl->now.mono_us;
+    replica->errand = NULL;
+    /* Its worker touches it only when the errand is home. */
+    replica->streams = state == SHOAL_REPLICA_ONLINE;
+    errand->attach = true;
+    shoal_errand_finish(errand);
+}
+
+/* ---- PSYNC ---- */
+
+/* Why the log has not what the replica lacks; NULL when it has. */
+static const char *partial_refusal(const shoal_repl *repl, shoal_slice id, uint64_t number)
+{
+    SHOAL_DEBUG_ASSERT(repl->id[0] != '\0');
+    bool present = shoal_text_equal_nocase(id, shoal_text(repl->id));
+    bool former = repl->second_offset != 0 && shoal_text_equal_nocase(id, shoal_text(repl->id2));
+    if (!present && !former) {
+        return id.size == 1 && id.data[0] == '?' ? "it has no history"
+                                                 : "its history is another one than ours";
+    }
+    if (!present && number > repl->second_offset)
+        return "it has gone on with a history that ended here before";
+    if (!repl->wants_log) return "no backlog was kept";
+    if (number < shoal_log_first(repl->log) + 1) return "the backlog does not reach back so far";
+    if (number > shoal_log_end(repl->log) + 1) return "it is ahead of us";
+    return NULL;
+}
+
+/* True when it goes on where it stopped. */
+static bool try_partial(shoal_repl *repl, shoal_replica *replica, shoal_errand *errand)
+{
+    SHOAL_ASSERT(errand->argc >= 3);
+    shoal_slice id = errand->argv[1];
+    uint64_t number = 0;
+    bool numbered = shoal_text_to_u64(errand->argv[2], &number) && number > 0;
+    const char *why = numbered ? partial_refusal(repl, id, number) : "it has no history";
+    if (why == NULL && !shoal_repl__open_reader(repl, replica, number - 1))
+        why = "the backlog has lost effects";
+    if (why != NULL) {
+        if (id.size != 1 || id.data[0] != '?') repl->partial_refused++;
+        shoal_buffer name = shoal_buffer_make(&repl->allocator);
+        shoal_repl__name(replica, &name);
+        shoal_repl__log(repl, REPL_NOTICE, "Full resync of replica %s: %s (it asked for %.*s %.*s)",
+                        name.failed ? "?" : name.data, why, (int)id.size, id.data,
+                        (int)errand->argv[2].size, errand->argv[2].data);
+        shoal_buffer_free(&name);
+        return false;
+    }
+    bool two = (replica->capabilities & SHOAL_CAPA_PSYNC2) != 0;
+    shoal_text_appendf(&errand->reply, two ? "+CONTINUE %s\r\n" : "+CONTINUE\r\n", repl->id);
+    repl->partial_syncs++;
+    repl->lonely_us = 0;
+    log_about(repl, replica, "Partial resynchronization request from ", " accepted.");
+    shoal_repl__accept(repl, replica, SHOAL_REPLICA_ONLINE);
+    return true;
+}
+
+void shoal_repl_psync(shoal_repl *repl, shoal_errand *errand)
+{
+    shoal_replica *replica = errand->replica;
+    shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
+    if (replica == NULL || replica->state != SHOAL_REPLICA_NEW) {
+        shoal_reply_error(&reply, replica == NULL ? SHOAL_ERROR__MEMORY
+                                                  : "ERR this connection is a replica's already");
+        shoal_errand_finish(errand);
+        return;
+    }
+    if (shoal_repl__is_replica(repl) && repl->master.state != REPL_LINK_ONLINE) {
+        shoal_reply_error(&reply, "NOMASTERLINK Can't SYNC while not connected with my master");
+        shoal_errand_finish(errand);
+        return;
+    }
+    remember(repl, replica);
+    replica->errand = errand;
+    log_about(repl, replica, "Replica ", " asks for synchronization");
+    replica->plain = errand->argc < 3;
+    if (!replica->plain && try_partial(repl, replica, errand)) return;
+    replica->state = SHOAL_REPLICA_ASKING;
+    replica->since_us = repl->now.mono_us;
+    shoal_repl__ask_snapshot(repl, replica);
+}
+
+/* ---- timers ---- */
+
+void shoal_repl__dismiss_all(shoal_repl *repl, const char *why)
+{
+    SHOAL_ASSERT(why != NULL);
+    for (shoal_replica *each = repl->replicas; each != NULL; each = each->next) {
+        if (each->ordered || each->state == SHOAL_REPLICA_GONE) continue;
+        if (each->state == SHOAL_REPLICA_ASKING) continue;
+        log_about(repl, each, "Sending away replica ", "");
+        shoal_repl__log(repl, REPL_NOTICE, "because %s", why);
+        shoal_replica_dismiss(repl->env, each);
+    }
+}
+
+uint32_t shoal_repl__count(const shoal_repl *repl, int64_t lag_us)
+{
+    uint32_t count = 0;
+    SHOAL_DEBUG_ASSERT(lag_us >= 0);
+    for (const shoal_replica *each = repl->replicas; each != NULL; each = each->next) {
+        if (each->state != SHOAL_REPLICA_ONLINE) continue;
+        int64_t silent = repl->now.mono_us - shoal_load_relaxed(&each->heard_us);
+        if (lag_us == 0 || silent <= lag_us) count++;
+    }
+    return count;
+}
+
+static void ping(shoal_repl *repl)
+{
+    static const shoal_slice words = {"*1\r\n$4\r\nPING\r\n", 14};
+    SHOAL_DEBUG_ASSERT(!shoal_repl__is_replica(repl));
+    if (repl->now.mono_us - repl->pinged_us < repl->settings.ping_period_us) return;
+    repl->pinged_us = repl->now.mono_us;
+    if (shoal_repl__count(repl, 0) == 0) return;
+    (void)shoal_log_append(repl->log, repl->writer, SHOAL_LOG_DB_ANY, &words, 1);
+    shoal_replica_rouse(repl->env, NULL);
+}
+
+/* Sends it away when it is silent, or takes too little. */
+static void check(shoal_repl *repl, shoal_replica *replica)
+{
+    SHOAL_DEBUG_ASSERT(replica->owner == repl);
+    if (replica->ordered || replica->state < SHOAL_REPLICA_LOADING ||
+        replica->state == SHOAL_REPLICA_GONE)
+        return;
+    const shoal_repl_settings *settings = &repl->settings;
+    int64_t now = repl->now.mono_us;
+    if (replica->state == SHOAL_REPLICA_ONLINE &&
+        now - shoal_load_relaxed(&replica->heard_us) > settings->timeout_us) {
+        log_about(repl, replica, "Disconnecting timedout replica (streaming sync): ", "");
+        shoal_replica_dismiss(repl->env, replica);
+        return;
+    }
+    uint64_t waits = shoal_log_end(repl->log) - shoal_load_relaxed(&replica->sent) +
+                     shoal_load_relaxed(&replica->unsent);
+    if (settings->output_soft == 0 || waits <= settings->output_soft) {
+        replica->over_us = 0;
+    } else if (replica->over_us == 0) {
+        replica->over_us = now;
+    }
+    bool hard = settings->output_hard != 0 && waits > settings->output_hard;
+    bool soft = replica->over_us != 0 && now - replica->over_us > settings->output_soft_us;
+    if (!hard && !soft) return;
+    log_about(repl, replica, "Replica ",
+              " scheduled to be closed ASAP for overcoming of output buffer limits.");
+    shoal_replica_dismiss(repl->env, replica);
+}
+
+void shoal_repl__master_cron(shoal_repl *repl)
+{
+    SHOAL_DEBUG_ASSERT(repl->settings.backlog_size > 0);
+    if (!shoal_repl__is_replica(repl)) ping(repl);
+    for (shoal_replica *each = repl->replicas; each != NULL; each = each->next) check(repl, each);
+    uint64_t backlog = repl->wants_log ? repl->settings.backlog_size : 0;
+    (void)shoal_log_trim(repl->log, backlog);
+    bool enough = repl->settings.min_replicas == 0 || shoal_repl__is_replica(repl) ||
+                  shoal_repl__count(repl, repl->settings.min_lag_us) >= repl->settings.min_replicas;
+    shoal_env_refuse(repl->env, SHOAL_REFUSES_FEW_REPLICAS, !enough);
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * repl/repl.c - the life of replication: settings, histories and their ids, who follows whom, and
+ * the order of things in a step.
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "repl/internal.h"
+
+void shoal_repl__log(const shoal_repl *repl, int level, const char *format, ...)
+{
+    SHOAL_ASSERT(level >= REPL_DEBUG && level <= REPL_WARNING);
+    shoal_buffer text = shoal_buffer_make(&repl->allocator);
+    va_list arguments;
+    va_start(arguments, format);
+    shoal_text_vappendf(&text, format, arguments);
+    va_end(arguments);
+    shoal_trace_record record = {.kind = SHOAL_TRACE_LOG,
+                                 .a = (uint64_t)level,
+                                 .text = shoal_buffer_slice(&text)};
+    repl->host->trace(repl->host->context, &record);
+    shoal_buffer_free(&text);
+}
+
+/* ---- histories ---- */
+
+static void draw_id(shoal_repl *repl, char id[SHOAL_REPL_ID_LEN + 1])
+{
+    SHOAL_ASSERT(SHOAL_REPL_ID_LEN % 2 == 0);
+    unsigned char bytes[SHOAL_REPL_ID_LEN / 2];
+    shoal_prng_fill(&repl->ids, bytes, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        id[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
+        id[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
+    }
+    id[SHOAL_REPL_ID_LEN] = '\0';
+}
+
+void shoal_repl__new_history(shoal_repl *repl, bool remember)
+{
+    SHOAL_ASSERT(!remember || repl->id[0] != '\0');
+    memset(repl->id2, '0', SHOAL_REPL_ID_LEN);
+    repl->id2[SHOAL_REPL_ID_LEN] = '\0';
+    repl->second_offset = 0;
+    if (remember) {
+        memcpy(repl->id2, repl->id, sizeof repl->id2);
+        repl->second_offset = shoal_log_end(repl->log) + 1;
+    }
+    draw_id(repl, repl->id);
+    if (!remember) return;
+    shoal_repl__log(repl, REPL_NOTICE,
+                    "Setting secondary replication ID to %s, valid up to offset: %llu. New "
+                    "replication ID is %s",
+                    repl->id2, (unsigned long long)repl->second_offset, repl->id);
+}
+
+void shoal_repl_restore(shoal_repl *repl, shoal_slice id, shoal_slice id2, uint64_t second_offset)
+{
+    SHOAL_ASSERT(repl->replicas == NULL && repl->master.state == REPL_LINK_NONE);
+    if (id.size != SHOAL_REPL_ID_LEN) return;
+    memcpy(repl->id, id.data, SHOAL_REPL_ID_LEN);
+    if (id2.size != SHOAL_REPL_ID_LEN) return;
+    memcpy(repl->id2, id2.data, SHOAL_REPL_ID_LEN);
+    repl->second_offset = second_offset;
+}
+
+void shoal_repl__want_log(shoal_repl *repl)
+{
+    SHOAL_ASSERT(repl->log != NULL);
+    repl->lonely_us = 0;
+    if (repl->wants_log) return;
+    repl->wants_log = true;
+    shoal_log_want(repl->log, 1);
+}
+
+/* ---- making ---- */
+
+shoal_err shoal_repl_create(const shoal_repl_options *options, shoal_repl **out)
+{
+    SHOAL_ASSERT(options->env->log != NULL && options->face.snapshot_start != NULL);
+    shoal_repl *repl =
+        shoal_memory_take_zeroed(&options->allocator, sizeof *repl, SHOAL_ALIGN_PLAIN);
+    if (repl == NULL) return SHOAL_ERR_NO_MEMORY;
+    repl->allocator = options->allocator;
+    repl->host = options->host;
+    repl->env = options->env;
+    repl->log = options->env->log;
+    repl->writer = options->writer;
+    repl->snapshot_file = options->snapshot_file;
+    repl->sync_file = options->sync_file;
+    repl->face = options->face;
+    repl->now = options->now;
+    repl->cron_us = options->now.mono_us + REPL_CRON_US;
+    repl->announce_ip = shoal_buffer_make(&repl->allocator);
+    repl->master_user = shoal_buffer_make(&repl->allocator);
+    repl->master_auth = shoal_buffer_make(&repl->allocator);
+    repl->master.input = shoal_buffer_make(&repl->allocator);
+    repl->ids = shoal_prng_make(options->seed, 0, REPL_RANDOM_ID);
+    repl->marks = shoal_prng_make(options->seed, 0, REPL_RANDOM_MARK);
+    shoal_repl__new_history(repl, false);
+    *out = repl;
+    return SHOAL_ERR_OK;
+}
+
+void shoal_repl_destroy(shoal_repl *repl)
+{
+    const shoal_allocator allocator = repl->allocator;
+    SHOAL_ASSERT(repl->waits == NULL);
+    while (repl->replicas != NULL) {
+        shoal_replica *replica = repl->replicas;
+        repl->replicas = replica->next;
+        if (replica->reads) shoal_log_reader_close(repl->log, &replica->reader);
+        replica->reads = false;
+        SHOAL_ASSERT(replica->session == NULL);
+        shoal_replica_free(repl->env, replica);
+    }
+    shoal_buffer_free(&repl->announce_ip);
+    shoal_buffer_free(&repl->master_user);
+    shoal_buffer_free(&repl->master_auth);
+    shoal_buffer_free(&repl->master.input);
+    shoal_memory_give(&allocator, repl, sizeof *repl, SHOAL_ALIGN_PLAIN);
+}
+
+static void keep_text(shoal_buffer *kept, shoal_slice text)
+{
+    SHOAL_DEBUG_ASSERT(kept->allocator != NULL);
+    shoal_buffer_consume(kept, shoal_buffer_size(kept));
+    shoal_buffer_append(kept, text);
+}
+
+void shoal_repl_set(shoal_repl *repl, const shoal_repl_settings *settings)
+{
+    SHOAL_ASSERT(settings->ping_period_us > 0 && settings->timeout_us > 0);
+    repl->settings = *settings;
+    keep_text(&repl->announce_ip, settings->announce_ip);
+    keep_text(&repl->master_user, settings->master_user);
+    keep_text(&repl->master_auth, settings->master_auth);
+    repl->settings.announce_ip = shoal_buffer_slice(&repl->announce_ip);
+    repl->settings.master_user = shoal_buffer_slice(&repl->master_user);
+    repl->settings.master_auth = shoal_buffer_slice(&repl->master_auth);
+}
+
+/* ---- roles ---- */
+
+bool shoal_repl__is_replica(const shoal_repl *repl)
+{
+    SHOAL_DEBUG_ASSERT(repl->master.state <= REPL_LINK_ONLINE);
+    return repl->master.state != REPL_LINK_NONE;
+}
+
+static bool same_address(const shoal_address *a, const shoal_address *b)
+{
+    SHOAL_DEBUG_ASSERT(a->ip[sizeof a->ip - 1] == '\0');
+    return a->port == b->port && shoal_text_equal(shoal_text(a->ip), shoal_text(b->ip));
+}
+
+void shoal_repl_follow(shoal_repl *repl, const shoal_address *master)
+{
+    bool was_replica = shoal_repl__is_replica(repl);
+    if (master == NULL) {
+        if (!was_replica) return;
+        shoal_repl__unlink(repl);
+        SHOAL_ASSERT(!shoal_repl__is_replica(repl));
+        /* Its replicas, and those of its master, share the history that ends here. */
+        shoal_repl__new_history(repl, repl->synced);
+        shoal_log_forget_database(repl->log);
+        repl->face.changed(repl->face.context);
+        return;
+    }
+    if (was_replica && same_address(&repl->master.address, master)) return;
+    if (was_replica) shoal_repl__unlink(repl);
+    /* What a master wrote is a history that another may know, if it was kept. */
+    if (!was_replica) repl->synced = repl->wants_log && !shoal_log_torn(repl->log);
+    shoal_repl__waits_end(repl, "UNBLOCKED force unblock from blocking operation, instance state "
+                                "changed (master -> replica?)");
+    repl->master.address = *master;
+    repl->master.down_us = repl->now.mono_us;
+    shoal_repl__want_log(repl);
+    shoal_repl__link_enter(repl, REPL_LINK_RETRY);
+    repl->master.since_us = 0; /* at once */
+    repl->face.changed(repl->face.context);
+}
+
+/* ---- steps ---- */
+
+bool shoal_repl_event(shoal_repl *repl, const shoal_event *event)
+{
+    repl->now = event->now;
+    switch (event->kind) {
+    case SHOAL_EVENT_LINK_UP:
+    case SHOAL_EVENT_LINK_DATA:
+    case SHOAL_EVENT_LINK_FULL:
+    case SHOAL_EVENT_LINK_ROOM:
+    case SHOAL_EVENT_LINK_DOWN:
+        if (repl->master.link == 0 || event->link != repl->master.link) return false;
+        shoal_repl__link_event(repl, event);
+        return true;
+    case SHOAL_EVENT_FILE_DONE:
+        if (event->file == repl->sync_file) {
+            shoal_repl__sync_file_done(repl, event);
+        } else if (event->file == repl->snapshot_file && event->op == SHOAL_FILE_READ) {
+            shoal_repl__part_read(repl, event);
+        } else {
+            return false;
+        }
+        return true;
+    case SHOAL_EVENT_START:
+    case SHOAL_EVENT_TICK:
+    case SHOAL_EVENT_NUDGED: return false;
+    }
+    SHOAL_UNREACHABLE();
+}
+
+/* Nobody has read the log for long. */
+static void forget_backlog(shoal_repl *repl)
+{
+    bool needed = repl->replicas != NULL || shoal_repl__is_replica(repl);
+    SHOAL_DEBUG_ASSERT(repl->settings.backlog_ttl_us >= 0);
+    if (needed || !repl->wants_log || repl->settings.backlog_ttl_us == 0) {
+        repl->lonely_us = 0;
+        return;
+    }
+    if (repl->lonely_us == 0) repl->lonely_us = repl->now.mono_us;
+    if (repl->now.mono_us - repl->lonely_us < repl->settings.backlog_ttl_us) return;
+    repl->wants_log = false;
+    repl->lonely_us = 0;
+    shoal_log_want(repl->log, -1);
+    /* Effects are not kept from now on: what comes later is another history. */
+    shoal_repl__new_history(repl, false);
+    shoal_repl__log(repl, REPL_NOTICE,
+                    "Replication backlog freed after %lld seconds without connected replicas.",
+                    (long long)(repl->settings.backlog_ttl_us / 1000000));
+}
+
+void shoal_repl_tick(shoal_repl *repl, shoal_time now)
+{
+    repl->now = now;
+    SHOAL_ASSERT(repl->settings.timeout_us > 0);
+    if (shoal_log_torn(repl->log) && repl->wants_log && !shoal_repl__is_replica(repl))
+        shoal_repl__dismiss_all(repl, "the log of effects has lost some for want of memory");
+    shoal_repl__waits_step(repl);
+    shoal_repl__sync_step(repl);
+    if (now.mono_us < repl->cron_us) return;
+    repl->cron_us = now.mono_us + REPL_CRON_US;
+    shoal_repl__master_cron(repl);
+    if (shoal_repl__is_replica(repl)) shoal_repl__link_cron(repl);
+    forget_backlog(repl);
+}
+
+int64_t shoal_repl_deadline(const shoal_repl *repl)
+{
+    int64_t deadline = SHOAL_NEVER;
+    bool busy = repl->replicas != NULL || shoal_repl__is_replica(repl) || repl->wants_log;
+    if (busy) deadline = repl->cron_us;
+    for (const repl_wait *wait = repl->waits; wait != NULL; wait = wait->next)
+        if (wait->until_us < deadline) deadline = wait->until_us;
+    if (repl->sync.stage == REPL_SYNC_DELAYED && repl->sync.due_us < deadline)
+        deadline = repl->sync.due_us;
+    if (repl->master.state == REPL_LINK_RETRY && repl->master.since_us == 0) deadline = 0;
+    SHOAL_DEBUG_ASSERT(deadline >= 0);
+    return deadline;
+}
+
+void shoal_repl_facts_get(const shoal_repl *repl, shoal_repl_facts *facts)
+{
+    SHOAL_ASSERT(facts != NULL);
+    *facts = (shoal_repl_facts){
+        .is_replica = shoal_repl__is_replica(repl),
+        .link_up = repl->master.state == REPL_LINK_ONLINE,
+        .syncing =
+            repl->master.state == REPL_LINK_TRANSFER || repl->master.state == REPL_LINK_LOADING,
+        .offset = shoal_log_end(repl->log),
+        .heard_us =
+            repl->master.state == REPL_LINK_ONLINE ? repl->master.heard_us : repl->master.down_us,
+        .replicas = shoal_repl__count(repl, 0),
+        .second_offset = repl->second_offset,
+        .has_second = repl->second_offset != 0,
+    };
+    memcpy(facts->id, repl->id, sizeof facts->id);
+    memcpy(facts->id2, repl->id2, sizeof facts->id2);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * repl/repl.h - copies of a node's data at other nodes. As a master: who gets which bytes of the log
+ * (log/log.h), from a snapshot on or from where it stopped. As a replica: a link to the master, its
+ * snapshot, its stream, carried out in its order. One node is one of both, and a replica has
+ * replicas of its own: the log of a replica is its master's, byte for byte.
+ *
+ * Offsets count bytes of the stream, as Redis counts them: master_repl_offset is the end of the log.
+ * A history has an id; who takes over begins a new one and remembers the one before, up to where
+ * it took over.
+ *
+ * A state machine of the control actor: it is told of links, files and the time. What it needs of
+ * rooms beside it (snapshots, loading) core does for it: shoal_repl_face.
+ *
+ * Facts of protocol: the documentation of PSYNC and REPLCONF, and what redis-server 7.0 says.
+ */
+#ifndef SHOAL_REPL_REPL_H
+#define SHOAL_REPL_REPL_H
+
+#include <shoal/host.h>
+#include <shoal/types.h>
+
+#include "command/command.h"
+#include "log/log.h"
+
+typedef struct shoal_repl shoal_repl;
+
+/* Characters of the id of a history. */
+#define SHOAL_REPL_ID_LEN 40u
+
+/* Settings, from config.def; texts are borrowed for the call that passes them. */
+typedef struct shoal_repl_settings {
+    uint16_t port;           /* of clients, as told to the master */
+    shoal_slice announce_ip; /* empty: as connected */
+    shoal_slice master_user, master_auth;
+    int64_t ping_period_us, timeout_us;
+    int64_t backlog_ttl_us; /* 0: for ever */
+    uint64_t backlog_size;
+    int64_t full_delay_us;             /* a snapshot waits so long for more replicas */
+    uint64_t output_hard, output_soft; /* bytes that may wait for a replica; 0: any */
+    int64_t output_soft_us;
+    uint32_t min_replicas; /* 0: any */
+    int64_t min_lag_us;
+    int64_t priority;
+    bool read_only;
+} shoal_repl_settings;
+
+/* What core does for replication. */
+typedef struct shoal_repl_face {
+    void *context;
+    /* Master: write a snapshot to a file of the node's, from a moment between operations on. The
+     * moment calls shoal_repl_snapshot_begun. False when that cannot begin now: it is asked again. */
+    bool (*snapshot_start)(void *context);
+    /* Nobody needs the snapshot any more, finished or not. */
+    void (*snapshot_stop)(void *context);
+    /* Replica: all data are to be replaced by what is in the file. shoal_repl_loaded follows. */
+    void (*load)(void *context, shoal_file file, uint64_t size);
+    /* Replica: the master sent these bytes, which are whole commands or parts of them; borrowed for
+     * the call. shoal_repl_applied says how far they have been carried out. */
+    void (*apply)(void *context, shoal_slice bytes);
+    /* Replica: what was given to `apply` and is not whole yet is forgotten: another stream follows. */
+    void (*apply_reset)(void *context);
+    /* This node is a master, or a replica, from now on; or the link to the master is up or down. */
+    void (*changed)(void *context);
+} shoal_repl_face;
+
+/* What it is made with. */
+typedef struct shoal_repl_options {
+    shoal_allocator allocator;
+    const shoal_host *host;   /* borrowed */
+    shoal_env *env;           /* borrowed; has the log */
+    uint32_t writer;          /* of the log: control's */
+    uint64_t seed[2];         /* of ids and marks */
+    shoal_file snapshot_file; /* where core writes snapshots: bound to a name */
+    shoal_file sync_file;     /* where a replica keeps its master's: bound to a name */
+    shoal_repl_face face;
+    shoal_time now;
+} shoal_repl_options;
+
+/* Makes a master with a new history. 0 or SHOAL_ERR_NO_MEMORY. */
+SHOAL_MUST_USE shoal_err shoal_repl_create(const shoal_repl_options *options, shoal_repl **out);
+/* Frees it, and what its replicas still have here; no worker runs any more. */
+void shoal_repl_destroy(shoal_repl *repl);
+/* The node ends: errands that wait are answered. */
+void shoal_repl_abandon(shoal_repl *repl);
+/* Takes other settings. */
+void shoal_repl_set(shoal_repl *repl, const shoal_repl_settings *settings);
+/* Goes on with a history that a file has kept: the log has been restarted at its offset. */
+void shoal_repl_restore(shoal_repl *repl, shoal_slice id, shoal_slice id2, uint64_t second_offset);
+
+/* ---- roles ---- */
+
+/* Follows a master from now on, with the data that it has if the master can go on from there; or
+ * (NULL) nobody: then this node goes on as a master, with a new history behind the one it had. */
+void shoal_repl_follow(shoal_repl *repl, const shoal_address *master);
+
+/* ---- what happens ---- */
+
+/* LINK_ and FILE_DONE events: true when it was this room's. */
+bool shoal_repl_event(shoal_repl *repl, const shoal_event *event);
+/* What is due at `now`, and what workers have said since the last step. */
+void shoal_repl_tick(shoal_repl *repl, shoal_time now);
+/* The earliest stored deadline, monotonic microseconds. */
+int64_t shoal_repl_deadline(const shoal_repl *repl);
+
+/* Master: the snapshot that was asked for shows the moment at which the log ended at `offset`.
+ * Called in that moment. */
+void shoal_repl_snapshot_begun(shoal_repl *repl, uint64_t offset);
+/* So many bytes of it are in the file, in all. */
+void shoal_repl_snapshot_grown(shoal_repl *repl, uint64_t size);
+/* It is whole, or has failed. */
+void shoal_repl_snapshot_ended(shoal_repl *repl, shoal_err error);
+
+/* Replica: the data are those of the file, or they could not be loaded. */
+void shoal_repl_loaded(shoal_repl *repl, shoal_err error);
+/* Replica: everything that was given to `apply` has been carried out up to this offset. */
+void shoal_repl_applied(shoal_repl *repl, uint64_t offset);
+/* Replica: the stream makes no sense, or there is no memory for it: all is copied anew. */
+void shoal_repl_spoiled(shoal_repl *repl);
+/* Replica: a command of the stream asks for an acknowledgement (REPLCONF GETACK). */
+void shoal_repl_acknowledge(shoal_repl *repl);
+
+/* ---- commands; errands are answered, or kept until they are ---- */
+
+/* PSYNC and SYNC. */
+void shoal_repl_psync(shoal_repl *repl, shoal_errand *errand);
+/* WAIT. `logged`: the offset behind the asking session's last effect. */
+void shoal_repl_wait(shoal_repl *repl, shoal_errand *errand, uint64_t logged);
+/* REPLICAOF and SLAVEOF of a node that is not in a cluster. */
+void shoal_repl_replicaof(shoal_repl *repl, shoal_errand *errand);
+/* ROLE. */
+void shoal_repl_role(const shoal_repl *repl, shoal_reply *reply);
+/* INFO replication: its lines. */
+void shoal_repl_info(const shoal_repl *repl, shoal_buffer *out);
+
+/* ---- facts ---- */
+
+/* What others want to know. */
+typedef struct shoal_repl_facts {
+    bool is_replica;
+    bool link_up;      /* replica: in sync with its master's stream */
+    bool syncing;      /* replica: a snapshot is being received or loaded */
+    uint64_t offset;   /* the end of the stream as far as this node has it */
+    int64_t heard_us;  /* replica: of its master, monotonic; 0 never */
+    uint32_t replicas; /* that are online */
+    char id[SHOAL_REPL_ID_LEN + 1], id2[SHOAL_REPL_ID_LEN + 1];
+    uint64_t second_offset; /* id2 is good for offsets below */
+    bool has_second;
+} shoal_repl_facts;
+void shoal_repl_facts_get(const shoal_repl *repl, shoal_repl_facts *facts);
+
+#endif

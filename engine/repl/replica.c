@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * repl/replica.c - the link to a master. A snapshot is kept in a file until all of it is there, so
+ * that the data that this node has stay as they are until then; behind it comes the stream.
+ *
+ *   RETRY -> CONNECTING -> PING ... PSYNC -> TRANSFER -> LOADING -> ONLINE
+ *                                   PSYNC -----------------------> ONLINE
+ *   any -> RETRY (the link is lost), NONE (nobody is followed)
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/text.h"
+#include "repl/internal.h"
+
+/* Bytes of an answer without a line's end that are looked at. */
+#define LINE_MAX_SIZE 4096u
+
+/* ---- states ---- */
+
+void shoal_repl__link_enter(shoal_repl *repl, repl_link_state state)
+{
+    repl_master *master = &repl->master;
+    bool was_online = master->state == REPL_LINK_ONLINE;
+    SHOAL_ASSERT(state <= REPL_LINK_ONLINE);
+    master->state = state;
+    master->since_us = repl->now.mono_us;
+    if (state == REPL_LINK_ONLINE) {
+        master->down_us = 0;
+        master->heard_us = repl->now.mono_us;
+        shoal_repl__send_ack(repl);
+    }
+    if (state == REPL_LINK_TRANSFER) {
+        master->announced = master->marked = master->whole = false;
+        master->size = master->received = 0;
+        master->error = SHOAL_ERR_OK;
+        master->tag++;
+        master->writing = 1;
+        repl->host->file_remove(repl->host->context, repl->sync_file, master->tag);
+    }
+    if (was_online != (state == REPL_LINK_ONLINE)) repl->face.changed(repl->face.context);
+}
+
+/* Closes the link; what it was in the middle of is void. */
+static void drop_link(shoal_repl *repl)
+{
+    repl_master *master = &repl->master;
+    if (master->link != 0) repl->host->link_close(repl->host->context, master->link);
+    master->link = 0;
+    shoal_buffer_free(&master->input);
+    master->input = shoal_buffer_make(&repl->allocator);
+    if (master->state == REPL_LINK_ONLINE) master->down_us = repl->now.mono_us;
+    SHOAL_ASSERT(shoal_buffer_size(&master->input) == 0);
+}
+
+void shoal_repl__unlink(shoal_repl *repl)
+{
+    SHOAL_ASSERT(shoal_repl__is_replica(repl));
+    drop_link(repl);
+    shoal_repl__link_enter(repl, REPL_LINK_NONE);
+    repl->face.apply_reset(repl->face.context);
+}
+
+void shoal_repl__retry(shoal_repl *repl, const char *why)
+{
+    SHOAL_ASSERT(repl->master.state != REPL_LINK_NONE);
+    if (repl->master.state == REPL_LINK_LOADING) return;
+    shoal_repl__log(repl, REPL_NOTICE, "Link to the master given up: %s", why);
+    drop_link(repl);
+    shoal_repl__link_enter(repl, REPL_LINK_RETRY);
+}
+
+/* ---- timers ---- */
+
+static void send_text(shoal_repl *repl, shoal_slice text)
+{
+    SHOAL_DEBUG_ASSERT(text.size > 0);
+    if (repl->master.link == 0) return;
+    repl->host->link_send(repl->host->context, repl->master.link, text);
+}
+
+void shoal_repl__send_ack(shoal_repl *repl)
+{
+    char digits[SHOAL_TEXT_INTEGER_SIZE], text[96];
+    uint64_t offset = shoal_log_end(repl->log);
+    SHOAL_DEBUG_ASSERT(repl->master.state == REPL_LINK_ONLINE);
+    size_t count = shoal_text_from_u64(digits, offset);
+    static const char head[] = "*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$";
+    size_t size = sizeof head - 1;
+    memcpy(text, head, size);
+    size += shoal_text_from_u64(text + size, count);
+    memcpy(text + size, "\r\n", 2);
+    memcpy(text + size + 2, digits, count);
+    memcpy(text + size + 2 + count, "\r\n", 2);
+    send_text(repl, (shoal_slice){text, size + count + 4});
+    repl->master.ack_us = repl->now.mono_us;
+}
+
+static void connect(shoal_repl *repl)
+{
+    repl_master *master = &repl->master;
+    SHOAL_ASSERT(master->link == 0 && master->state == REPL_LINK_RETRY);
+    shoal_repl__log(repl, REPL_NOTICE, "Connecting to MASTER %s:%u", master->address.ip,
+                    (unsigned)master->address.port);
+    shoal_repl__link_enter(repl, REPL_LINK_CONNECTING);
+    master->link = repl->host->link_open(repl->host->context, &master->address);
+}
+
+void shoal_repl__link_cron(shoal_repl *repl)
+{
+    repl_master *master = &repl->master;
+    int64_t now = repl->now.mono_us;
+    SHOAL_ASSERT(master->state != REPL_LINK_NONE);
+    switch (master->state) {
+    case REPL_LINK_RETRY:
+        /* A new transfer waits for the one before, whose file may still be written or read. */
+        if (master->writing > 0 || shoal_load_relaxed(&repl->env->loading)) return;
+        if (master->since_us == 0 || now - master->since_us >= REPL_RETRY_US) connect(repl);
+        return;
+    case REPL_LINK_ONLINE:
+        if (now - master->heard_us > repl->settings.timeout_us) {
+            shoal_repl__retry(repl, "MASTER timeout: no data nor PING received...");
+        } else if (now - master->ack_us >= 1000000) {
+            shoal_repl__send_ack(repl);
+        }
+        return;
+    case REPL_LINK_TRANSFER:
+    case REPL_LINK_LOADING:
+        if (now - master->ack_us >= 1000000) {
+            send_text(repl, (shoal_slice){"\n", 1});
+            master->ack_us = now;
+        }
+        if (master->state == REPL_LINK_TRANSFER &&
+            now - master->heard_us > repl->settings.timeout_us)
+            shoal_repl__retry(repl, "Timeout receiving bulk data from MASTER...");
+        return;
+    default:
+        if (now - master->since_us > repl->settings.timeout_us)
+            shoal_repl__retry(repl, "Timeout connecting to the MASTER...");
+        return;
+    }
+}
+
+/* ---- the transfer ---- */
+
+/* Adds bytes to the file. */
+static void keep(shoal_repl *repl, shoal_slice bytes)
+{
+    repl_master *master = &repl->master;
+    SHOAL_ASSERT(master->state == REPL_LINK_TRANSFER);
+    if (bytes.size == 0) return;
+    master->received += bytes.size;
+    master->writing++;
+    repl->host->file_append(repl->host->context, repl->sync_file, bytes, master->tag);
+}
+
+/* "$EOF:<mark>" or "$<size>". False when it is neither. */
+static bool hear_announcement(shoal_repl *repl, shoal_slice line)
+{
+    repl_master *master = &repl->master;
+    SHOAL_DEBUG_ASSERT(!master->announced);
+    if (line.size == 5 + REPL_MARK_LEN && memcmp(line.data, "$EOF:", 5) == 0) {
+        memcpy(master->mark, line.data + 5, REPL_MARK_LEN);
+        master->marked = true;
+    } else if (line.size < 2 || line.data[0] != '$' ||
+               !shoal_text_to_u64((shoal_slice){line.data + 1, line.size - 1}, &master->size)) {
+        return false;
+    }
+    master->announced = true;
+    shoal_repl__log(repl, REPL_NOTICE, "MASTER <-> REPLICA sync: receiving %s from master",
+                    master->marked ? "streamed RDB with EOF" : "bytes");
+    return true;
+}
+
+/* Takes what has come of the snapshot. */
+static void take_snapshot(shoal_repl *repl)
+{
+    repl_master *master = &repl->master;
+    shoal_slice input = shoal_buffer_slice(&master->input);
+    SHOAL_ASSERT(master->announced && !master->whole);
+    size_t used;
+    if (!master->marked) {
+        uint64_t left = master->size - master->received;
+        used = left < input.size ? (size_t)left : input.size;
+        keep(repl, (shoal_slice){input.data, used});
+        master->whole = master->received == master->size;
+    } else {
+        /* The mark is the last that comes before this side says something again. */
+        if (input.size < REPL_MARK_LEN) return;
+        used = input.size - REPL_MARK_LEN;
+        master->whole = memcmp(input.data + used, master->mark, REPL_MARK_LEN) == 0;
+        keep(repl, (shoal_slice){input.data, used});
+        if (master->whole) used += REPL_MARK_LEN;
+    }
+    shoal_buffer_consume(&master->input, used);
+    if (!master->whole) return;
+    master->size = master->received;
+    master->writing++;
+    repl->host->file_sync(repl->host->context, repl->sync_file, master->tag);
+}
+
+void shoal_repl__sync_file_done(shoal_repl *repl, const shoal_event *event)
+{
+    repl_master *master = &repl->master;
+    if (event->op == SHOAL_FILE_READ) return;
+    SHOAL_ASSERT(master->writing > 0);
+    master->writing--;
+    bool missing = event->op == SHOAL_FILE_REMOVE && event->error == SHOAL_ERR_NOT_FOUND;
+    if (event->error != SHOAL_ERR_OK && !missing && master->error == SHOAL_ERR_OK)
+        master->error = event->error;
+    if (master->state != REPL_LINK_TRANSFER || event->tag != master->tag) return;
+    if (master->error != SHOAL_ERR_OK) {
+        shoal_repl__log(repl, REPL_WARNING,
+                        "Write error or short write writing to the DB dump file needed for "
+                        "MASTER <-> REPLICA synchronization: %s",
+                        shoal_err_text(master->error));
+        shoal_repl__retry(repl, "the snapshot cannot be kept");
+        return;
+    }
+    if (!master->whole || master->writing > 0) return;
+    /* Sub-replicas have the data that go away now. */
+    shoal_repl__dismiss_all(repl, "all data are replaced");
+    shoal_repl__link_enter(repl, REPL_LINK_LOADING);
+    repl->face.load(repl->face.context, repl->sync_file, master->size);
+}
+
+void shoal_repl_loaded(shoal_repl *repl, shoal_err error)
+{
+    repl_master *master = &repl->master;
+    if (master->state != REPL_LINK_LOADING) return;
+    master->state = REPL_LINK_TRANSFER; /* from where a retry is possible */
+    if (error != SHOAL_ERR_OK) {
+        repl->synced = false;
+        shoal_repl__retry(repl, "the master's snapshot could not be loaded");
+        return;
+    }
+    memcpy(repl->id, master->id, sizeof repl->id);
+    memset(repl->id2, '0', SHOAL_REPL_ID_LEN);
+    repl->second_offset = 0;
+    repl->synced = true;
+    shoal_log_restart(repl->log, master->offset, false);
+    repl->face.apply_reset(repl->face.context);
+    shoal_repl__log(repl, REPL_NOTICE, "MASTER <-> REPLICA sync: Finished with success");
+    if (master->link == 0) {
+        shoal_repl__link_enter(repl, REPL_LINK_RETRY);
+        return;
+    }
+    shoal_repl__link_enter(repl, REPL_LINK_ONLINE);
+    if (shoal_buffer_size(&master->input) == 0) return;
+    /* The stream that came meanwhile. */
+    shoal_buffer waited = master->input;
+    master->input = shoal_buffer_make(&repl->allocator);
+    repl->face.apply(repl->face.context, shoal_buffer_slice(&waited));
+    shoal_buffer_free(&waited);
+}
+
+void shoal_repl_applied(shoal_repl *repl, uint64_t offset)
+{
+    SHOAL_DEBUG_ASSERT(offset <= shoal_log_end(repl->log));
+    if (shoal_log_torn(repl->log) && repl->master.state == REPL_LINK_ONLINE) {
+        repl->synced = false;
+        shoal_repl__retry(repl, "the log has lost effects for want of memory");
+    }
+}
+
+void shoal_repl_spoiled(shoal_repl *repl)
+{
+    SHOAL_DEBUG_ASSERT(repl->master.state <= REPL_LINK_ONLINE);
+    if (repl->master.state != REPL_LINK_ONLINE) return;
+    repl->synced = false;
+    shoal_repl__retry(repl, "its stream cannot be carried out");
+}
+
+void shoal_repl_acknowledge(shoal_repl *repl)
+{
+    SHOAL_DEBUG_ASSERT(repl->log != NULL);
+    if (repl->master.state == REPL_LINK_ONLINE) shoal_repl__send_ack(repl);
+}
+
+/* ---- bytes ---- */
+
+/* Takes one line off the input. False when none is whole. */
+static bool take_line(repl_master *master, shoal_slice *line, size_t *used)
+{
+    shoal_slice input = shoal_buffer_slice(&master->input);
+    size_t size = shoal_text_find(input, (shoal_slice){"\n", 1});
+    if (size == SHOAL_TEXT_NONE) return false;
+    *used = size + 1;
+    if (size > 0 && input.data[size - 1] == '\r') size--;
+    *line = (shoal_slice){input.data, size};
+    SHOAL_DEBUG_ASSERT(line->size < *used);
+    return true;
+}
+
+/* Lines of the handshake and the one before the snapshot. */
+static void take_lines(shoal_repl *repl)
+{
+    repl_master *master = &repl->master;
+    for (;;) {
+        bool handshake = master->state >= REPL_LINK_PING && master->state <= REPL_LINK_PSYNC;
+        bool transfer = master->state == REPL_LINK_TRANSFER && !master->announced;
+        shoal_slice line;
+        size_t used;
+        if (!handshake && !transfer) return;
+        if (!take_line(master, &line, &used)) break;
+        /* An empty line says that the master is still there. */
+        if (line.size != 0 && transfer && !hear_announcement(repl, line)) {
+            shoal_repl__retry(repl, "the master's announcement of a snapshot makes no sense");
+            return;
+        }
+        if (line.size != 0 && handshake) shoal_repl__hear(repl, line);
+        if (master->link == 0) return;
+        shoal_buffer_consume(&master->input, used);
+    }
+    if (shoal_buffer_size(&master->input) > LINE_MAX_SIZE)
+        shoal_repl__retry(repl, "the master's answer has no end");
+    SHOAL_DEBUG_ASSERT(master->state != REPL_LINK_NONE);
+}
+
+static void take_bytes(shoal_repl *repl, shoal_slice bytes)
+{
+    repl_master *master = &repl->master;
+    SHOAL_ASSERT(master->link != 0);
+    master->heard_us = repl->now.mono_us;
+    if (master->state == REPL_LINK_ONLINE) {
+        repl->face.apply(repl->face.context, bytes);
+        return;
+    }
+    shoal_buffer_append(&master->input, bytes);
+    if (master->input.failed) {
+        shoal_repl__retry(repl, "no memory for what the master sends");
+        return;
+    }
+    take_lines(repl);
+    if (master->state == REPL_LINK_TRANSFER && master->announced && !master->whole)
+        take_snapshot(repl);
+    if (master->state != REPL_LINK_ONLINE || shoal_buffer_size(&master->input) == 0) return;
+    shoal_buffer rest = master->input;
+    master->input = shoal_buffer_make(&repl->allocator);
+    repl->face.apply(repl->face.context, shoal_buffer_slice(&rest));
+    shoal_buffer_free(&rest);
+}
+
+void shoal_repl__link_event(shoal_repl *repl, const shoal_event *event)
+{
+    repl_master *master = &repl->master;
+    SHOAL_ASSERT(event->link == master->link);
+    switch (event->kind) {
+    case SHOAL_EVENT_LINK_UP:
+        master->heard_us = repl->now.mono_us;
+        shoal_repl__log(repl, REPL_NOTICE, "Non blocking connect for SYNC fired the event.");
+        shoal_repl__link_enter(repl, REPL_LINK_PING);
+        shoal_repl__say(repl);
+        return;
+    case SHOAL_EVENT_LINK_DATA: take_bytes(repl, event->data); return;
+    case SHOAL_EVENT_LINK_DOWN:
+        master->link = 0;
+        if (master->state == REPL_LINK_LOADING) return;
+        shoal_repl__retry(repl, master->state == REPL_LINK_CONNECTING
+                                    ? "no connection"
+                                    : "Connection with master lost.");
+        return;
+    case SHOAL_EVENT_LINK_FULL:
+    case SHOAL_EVENT_LINK_ROOM: return;
+    case SHOAL_EVENT_START:
+    case SHOAL_EVENT_TICK:
+    case SHOAL_EVENT_NUDGED:
+    case SHOAL_EVENT_FILE_DONE: break;
+    }
+    SHOAL_UNREACHABLE();
+}

@@ -181,6 +181,7 @@ void shoal_repl_follow(shoal_repl *repl, const shoal_address *master)
     shoal_repl__want_log(repl);
     shoal_repl__link_enter(repl, REPL_LINK_RETRY);
     repl->master.since_us = 0; /* at once */
+    repl->cron_us = repl->now.mono_us;
     repl->face.changed(repl->face.context);
 }
 
@@ -259,7 +260,6 @@ int64_t shoal_repl_deadline(const shoal_repl *repl)
         if (wait->until_us < deadline) deadline = wait->until_us;
     if (repl->sync.stage == REPL_SYNC_DELAYED && repl->sync.due_us < deadline)
         deadline = repl->sync.due_us;
-    if (repl->master.state == REPL_LINK_RETRY && repl->master.since_us == 0) deadline = 0;
     SHOAL_DEBUG_ASSERT(deadline >= 0);
     return deadline;
 }

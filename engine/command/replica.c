@@ -41,7 +41,7 @@ bool shoal_replica__ready(shoal_session *session)
 
 void shoal_replica_free(const shoal_env *env, shoal_replica *replica)
 {
-    SHOAL_ASSERT(replica->parts == 0 && replica->first == NULL);
+    SHOAL_ASSERT(replica->parts == 0 && replica->first == NULL && !replica->order_out);
     SHOAL_ASSERT(replica->session == NULL && !replica->reads);
     shoal_memory_give(&env->allocator, replica, sizeof *replica, SHOAL_ALIGN_PLAIN);
 }
@@ -115,12 +115,12 @@ void shoal_replica_dismiss(shoal_env *env, shoal_replica *replica)
 {
     SHOAL_ASSERT(replica->worker < env->worker_count);
     if (replica->ordered) return;
-    replica->ordered = true;
+    replica->ordered = replica->order_out = true;
     replica->order.run = leave;
     shoal_worker__post(env->workers[replica->worker], &replica->order);
 }
 
-/* On the control actor: behind all parts, and behind the order to leave, if there was one. */
+/* On the control actor. */
 static void is_gone(shoal_op *op, void *runner)
 {
     shoal_replica *replica =
@@ -170,7 +170,8 @@ void shoal_replica__attach(shoal_session *session)
     shoal_bump_relaxed(&worker->replica_count, 1u);
     session->no_evict = true;
     shoal_store_relaxed(&replica->heard_us, worker->now.mono_us);
-    shoal_worker__wake(session);
+    /* A connection that was closed meanwhile is detached at once. */
+    if (!session->dead) shoal_worker__wake(session);
 }
 
 /* ---- sending ---- */

@@ -83,10 +83,13 @@ typedef struct shoal_replica {
     shoal_errand *errand;     /* of its PSYNC, while that waits */
     /* The worker's word that it is gone, and control's that it must go. */
     shoal_op farewell, order;
-    bool ordered;
-    /* Called on the control actor, with the part or the replica. */
+    bool ordered;   /* control has sent the order, once */
+    bool order_out; /* and it has not come back */
+    /* Called on the control actor: a part has come back, the connection is closed, the order to leave
+     * has been heard. */
     void (*part_back)(struct shoal_replica *replica, shoal_replica_part *part);
     void (*gone)(struct shoal_replica *replica);
+    void (*order_back)(struct shoal_replica *replica);
 } shoal_replica;
 
 /* ---- for control ---- */

@@ -142,6 +142,8 @@ void shoal_node__receive_step(shoal_node *node)
 {
     shoal_replication *replication = &node->replication;
     if (replication->receiving == SHOAL_RECEIVING_MOMENT) {
+        /* Its own replicas have been sent away; they read the log that begins again. */
+        if (!shoal_repl_is_alone(replication->repl)) return;
         /* Another snapshot of this node's has its moment first. */
         if (replication->sending == SHOAL_SENDING_MOMENT ||
             replication->pause == SHOAL_PAUSE_MOMENT || !shoal_node__moment_wish(node))

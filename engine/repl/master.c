@@ -45,11 +45,17 @@ void shoal_repl__forget(shoal_repl *repl, shoal_replica *replica)
 void shoal_repl__free_if_over(shoal_repl *repl, shoal_replica *replica)
 {
     if (replica->state != SHOAL_REPLICA_GONE) return;
-    if (replica->parts > 0 || replica->reads_under_way > 0) return;
+    if (replica->parts > 0 || replica->reads_under_way > 0 || replica->order_out) return;
     SHOAL_ASSERT(replica->session == NULL);
     shoal_repl__forget(repl, replica);
     shoal_replica_free(repl->env, replica);
     shoal_repl__sync_release(repl);
+}
+
+static void order_back(shoal_replica *replica)
+{
+    SHOAL_DEBUG_ASSERT(replica->owner != NULL);
+    shoal_repl__free_if_over(replica->owner, replica);
 }
 
 /* Its connection has been closed. */
@@ -59,6 +65,8 @@ static void is_gone(shoal_replica *replica)
     SHOAL_ASSERT(replica->state != SHOAL_REPLICA_GONE);
     log_about(repl, replica, "Connection with replica ", " lost.");
     replica->state = SHOAL_REPLICA_GONE;
+    if (replica->reads) shoal_log_reader_close(repl->log, &replica->reader);
+    replica->reads = false;
     shoal_repl__free_if_over(repl, replica);
 }
 
@@ -77,6 +85,7 @@ static void remember(shoal_repl *repl, shoal_replica *replica)
     replica->owner = repl;
     replica->serial = ++repl->serial;
     replica->gone = is_gone;
+    replica->order_back = order_back;
     replica->part_back = shoal_repl__part_back;
     replica->next = replica->previous = NULL;
     shoal_replica *last = repl->replicas;
@@ -205,6 +214,14 @@ uint32_t shoal_repl__count(const shoal_repl *repl, int64_t lag_us)
         if (lag_us == 0 || silent <= lag_us) count++;
     }
     return count;
+}
+
+bool shoal_repl_is_alone(const shoal_repl *repl)
+{
+    SHOAL_DEBUG_ASSERT(repl->log != NULL);
+    for (const shoal_replica *each = repl->replicas; each != NULL; each = each->next)
+        if (each->reads) return false;
+    return true;
 }
 
 static void ping(shoal_repl *repl)

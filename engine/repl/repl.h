@@ -111,6 +111,8 @@ void shoal_repl_snapshot_grown(shoal_repl *repl, uint64_t size);
 /* It is whole, or has failed. */
 void shoal_repl_snapshot_ended(shoal_repl *repl, shoal_err error);
 
+/* No replica of this node's reads the log any more: it may be begun again. */
+bool shoal_repl_is_alone(const shoal_repl *repl);
 /* Replica: the data are those of the file, or they could not be loaded. */
 void shoal_repl_loaded(shoal_repl *repl, shoal_err error);
 /* Replica: everything that was given to `apply` has been carried out up to this offset. */

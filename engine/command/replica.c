@@ -102,13 +102,31 @@ void shoal_replica_post(shoal_env *env, shoal_replica_part *part)
     shoal_worker__post(env->workers[replica->worker], &part->op);
 }
 
+static shoal_replica *replica_of_order(shoal_op *op)
+{
+    SHOAL_DEBUG_ASSERT(op->run != NULL);
+    return (shoal_replica *)(void *)((char *)op - offsetof(shoal_replica, order));
+}
+
+/* On the control actor: now the replica may be freed, if its connection is closed. */
+static void order_is_back(shoal_op *op, void *runner)
+{
+    shoal_replica *replica = replica_of_order(op);
+    SHOAL_ASSERT(replica->order_out && replica->order_back != NULL);
+    (void)runner;
+    replica->order_out = false;
+    replica->order_back(replica);
+}
+
 /* On the replica's worker. */
 static void leave(shoal_op *op, void *runner)
 {
-    shoal_replica *replica = (shoal_replica *)(void *)((char *)op - offsetof(shoal_replica, order));
-    SHOAL_ASSERT(((const shoal_worker *)runner)->index == replica->worker);
-    (void)runner;
+    const shoal_replica *replica = replica_of_order(op);
+    const shoal_worker *worker = runner;
+    SHOAL_ASSERT(worker->index == replica->worker);
     if (replica->session != NULL) shoal_session__kill(replica->session);
+    op->run = order_is_back;
+    to_control(worker->env, op);
 }
 
 void shoal_replica_dismiss(shoal_env *env, shoal_replica *replica)

@@ -234,6 +234,10 @@ static bool feed(shoal_connection *connection, shoal_slice bytes)
     shoal_feed verdict = shoal_session_feed(connection->session, bytes, output);
     connection->parked = verdict == SHOAL_FEED_PARKED;
     if (verdict == SHOAL_FEED_CLOSE) connection->deaf = true;
+    if (verdict == SHOAL_FEED_DROP) {
+        end(connection);
+        return false;
+    }
     if (bytes.size == 0 && verdict == SHOAL_FEED_CLOSE && shoal_buffer_size(output) == before) {
         /* Woken only to be closed: it was killed, perhaps because it does not read. */
         end(connection);

@@ -67,7 +67,7 @@ static void feed(shoal_world *world, shoal_vnode *vnode, shoal_port port, shoal_
         next = SHOAL_FEED_PARKED;
     }
     flush(world, vnode, port);
-    if (next == SHOAL_FEED_CLOSE) {
+    if (next == SHOAL_FEED_CLOSE || next == SHOAL_FEED_DROP) {
         end_session(world, port);
         return;
     }

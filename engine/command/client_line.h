@@ -8,7 +8,7 @@
 #include "command/command.h"
 
 /* Appends the line of `session`, with its newline. The client that asks by `call` is shown with its
- * request as input. Its own worker only. */
+ * request as input; NULL when nobody asks. Its own worker only. */
 void shoal_client__line(const shoal_call *call, const shoal_session *session, shoal_buffer *out);
 
 /* What a connection takes, with its buffers: tot-mem. Its own worker only. */

@@ -57,12 +57,19 @@ static size_t request_size(const shoal_call *call)
     return size;
 }
 
+static uint64_t asker(const shoal_call *call)
+{
+    SHOAL_ASSERT(call->tour != NULL || call->session != NULL);
+    return call->tour != NULL ? call->tour->asker : call->session->id;
+}
+
 size_t shoal_client__memory(const shoal_session *session)
 {
     const shoal_multi *multi = session->multi;
     SHOAL_DEBUG_ASSERT(session->worker != NULL);
     size_t queued = multi != NULL ? sizeof(*multi) + multi->memory : 0;
-    return sizeof(*session) + session->stash.capacity + session->backlog + queued +
+    size_t watched = session->watches != NULL ? shoal_watches__memory(session->watches) : 0;
+    return sizeof(*session) + session->stash.capacity + session->backlog + queued + watched +
            session->pushed.capacity;
 }
 
@@ -83,8 +90,7 @@ void shoal_client__line(const shoal_call *call, const shoal_session *session, sh
                        (long long)((now - session->active_us) / 1000000));
     append_flags(session, out);
     size_t stash = shoal_buffer_size(&session->stash);
-    uint64_t asker = call->tour != NULL ? call->tour->asker : call->session->id;
-    size_t input = stash + (session->id == asker ? request_size(call) : 0);
+    size_t input = stash + (call != NULL && session->id == asker(call) ? request_size(call) : 0);
     const shoal_multi *multi = session->multi;
     shoal_text_appendf(out, " db=%u sub=0 psub=0 ssub=0 multi=%lld qbuf=%zu qbuf-free=%zu",
                        session->db, multi != NULL ? (long long)multi->count : -1, input,

@@ -250,7 +250,9 @@ typedef struct shoal_settings {
     int64_t list_node_max;         /* list-max-listpack-size */
     uint32_t clients_max;          /* maxclients */
     uint32_t databases;
-    uint32_t timeout_s; /* 0: never */
+    uint32_t timeout_s;     /* 0: never */
+    uint32_t output_soft_s; /* client-output-buffer-limit of normal clients: seconds above */
+    uint64_t output_soft_max, output_hard_max; /* soft, and hard limit, in bytes; 0: none */
     bool protected_mode;
     bool protected_bound;       /* true when an explicit bind lifts protected mode */
     bool cluster;               /* cluster-enabled */

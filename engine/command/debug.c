@@ -94,6 +94,18 @@ static void packed_threshold(shoal_call *call)
     }
 }
 
+/* When the buffers of replies shrink; here no connection keeps one, so nothing depends on it. */
+static void reply_buffer(shoal_call *call)
+{
+    SHOAL_ASSERT(call->argc == 4);
+    if (shoal_text_is(call->argv[2], "peak-reset-time") ||
+        shoal_text_is(call->argv[2], "resizing")) {
+        shoal_reply_ok(&call->reply);
+    } else {
+        shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
+    }
+}
+
 /* What a database holds, slot by slot: there is no single table. */
 static void table_stats(shoal_call *call)
 {
@@ -241,6 +253,8 @@ static const struct {
      "Takes a size, for tests that set one; it has no effect"},
     {"reload", 2, UINT32_MAX, shoal_debug__reload, "[MERGE] [NOFLUSH] [NOSAVE]",
      "Writes all data as an RDB file, in memory, and reads it again"},
+    {"replybuffer", 4, 4, reply_buffer, "<PEAK-RESET-TIME|RESIZING> <value>",
+     "Takes a value, for tests that set one; it has no effect"},
     {"set-active-expire", 3, 3, set_active_expire, "<0|1>",
      "Whether keys are removed in the background when their time has come"},
     {"set-skip-checksum-validation", 3, 3, set_skip_checksum, "<0|1>",

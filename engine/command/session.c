@@ -277,6 +277,7 @@ static void run_input(shoal_session *session, shoal_slice in, shoal_buffer *out)
 static shoal_feed outcome(const shoal_session *session, const shoal_buffer *out)
 {
     SHOAL_DEBUG_ASSERT(!session->dead);
+    if (session->overflowed) return SHOAL_FEED_DROP;
     if (session->closing || out->failed) return SHOAL_FEED_CLOSE;
     if (session->paused) return SHOAL_FEED_BLOCKED;
     if (session->errand != NULL && shoal_block__waits(session->errand)) return SHOAL_FEED_BLOCKED;
@@ -317,7 +318,8 @@ shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buff
     shoal_worker *worker = session->worker;
     SHOAL_ASSERT(worker->inside && !session->dead);
     size_t before = shoal_buffer_size(out);
-    session->output_end = before + OUTPUT_STEP;
+    size_t room = shoal_session__output_room(session);
+    session->output_end = before + (room < OUTPUT_STEP ? room : OUTPUT_STEP);
     session->yielded = false;
     session->active_us = worker->now.mono_us;
     shoal_pause__leave(session);
@@ -344,6 +346,10 @@ shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buff
         session->yielded_round = worker->rounds;
     }
     size_t written = shoal_buffer_size(out) - before;
+    if (written >= room && !shoal_session__output_fits(session, written)) {
+        out->end = out->start + before;
+        written = 0;
+    }
     shoal_batch *batch = &worker->batch;
     if (batch->key_count != 0) batch->output_a_key = written / batch->key_count;
     if (written != 0) {
@@ -363,6 +369,7 @@ bool shoal_session_backlog(shoal_session *session, size_t bytes)
     session->backlog = bytes;
     if (session->replica != NULL) shoal_store_relaxed(&session->replica->unsent, bytes);
     weigh(session, shoal_client__memory(session));
+    if (!shoal_session__output_fits(session, 0)) return false;
     resume_later(session);
     return session->authenticated || bytes <= STRANGER_BACKLOG_MAX;
 }

@@ -33,6 +33,7 @@ struct shoal_watches {
     uint32_t count;
     uint32_t *places; /* room for `capacity` of them */
     uint32_t capacity;
+    size_t bytes; /* of the watches with their names */
     const shoal_allocator *allocator;
 };
 
@@ -46,6 +47,12 @@ uint32_t shoal_watches__count(const shoal_watches *watches)
 {
     SHOAL_DEBUG_ASSERT(watches != NULL);
     return watches->count;
+}
+
+size_t shoal_watches__memory(const shoal_watches *watches)
+{
+    SHOAL_DEBUG_ASSERT(watches->count <= watches->capacity);
+    return sizeof(*watches) + watches->capacity * sizeof(*watches->places) + watches->bytes;
 }
 
 void shoal_watches__places(const shoal_watches *watches, uint32_t *out)
@@ -202,6 +209,7 @@ static bool add_keys(shoal_watches *watches, const shoal_call *call)
         new->next = watches->first;
         watches->first = new;
         watches->count++;
+        watches->bytes += sizeof(*new) + key->name.size;
     }
     SHOAL_ASSERT(watches->count <= watches->capacity);
     return true;

@@ -24,6 +24,8 @@ typedef struct shoal_watches shoal_watches;
 bool shoal_watches__touched(const shoal_watches *watches);
 /* Watched keys. */
 uint32_t shoal_watches__count(const shoal_watches *watches);
+/* Bytes that they take. */
+size_t shoal_watches__memory(const shoal_watches *watches);
 /* The places of the keys, in any order, `shoal_watches__count` of them, to `out`. */
 void shoal_watches__places(const shoal_watches *watches, uint32_t *out);
 

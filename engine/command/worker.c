@@ -128,11 +128,13 @@ shoal_session *shoal_worker_ready(shoal_worker *worker)
 }
 
 /* Kills sessions that have been idle for too long, also those that only wait for their client to
- * read its last replies; parked ones are not idle. Returns when it wants to look again. */
+ * read its last replies; parked ones are not idle. And those above the soft limit of output.
+ * Returns when it wants to look again. */
 static int64_t sweep_idle(shoal_worker *worker)
 {
     SHOAL_DEBUG_ASSERT(worker->inside);
-    if (worker->settings->timeout_s == 0 || worker->session_count == 0) return SHOAL_NEVER;
+    bool idle = worker->settings->timeout_s != 0, soft = worker->settings->output_soft_max != 0;
+    if ((!idle && !soft) || worker->session_count == 0) return SHOAL_NEVER;
     int64_t now = worker->now.mono_us;
     if (now < worker->sweep_at) return worker->sweep_at;
 
@@ -140,8 +142,10 @@ static int64_t sweep_idle(shoal_worker *worker)
     shoal_session *session = worker->sweep_next;
     for (uint32_t seen = 0; seen < SWEEP_SESSIONS && seen < worker->session_count; seen++) {
         if (session == NULL) session = worker->sessions.first;
-        if (session->active_us < oldest && session->errand == NULL && !session->paused &&
+        if (idle && session->active_us < oldest && session->errand == NULL && !session->paused &&
             session->replica == NULL)
+            shoal_session__kill(session);
+        if (session->output_soft_us != 0 && !shoal_session__output_fits(session, 0))
             shoal_session__kill(session);
         session = session->all.next;
     }

@@ -139,9 +139,10 @@ struct shoal_session {
     bool reads_replicas; /* READONLY */
     bool asking;         /* ASKING: the next command, or transaction, may use slots that come in */
     bool no_evict;
-    bool paused;   /* its next command waits for the end of a pause */
-    bool monitors; /* it is told of every command */
-    bool evicted;  /* it counts no longer, and is about to go */
+    bool paused;     /* its next command waits for the end of a pause */
+    bool monitors;   /* it is told of every command */
+    bool evicted;    /* it counts no longer, and is about to go */
+    bool overflowed; /* more replies wait than may: it goes at once, without them */
     shoal_reply_mode reply_mode;
     shoal_errand *errand;          /* parked: what it waits for */
     struct shoal_multi *multi;     /* between MULTI and EXEC, else NULL */
@@ -156,6 +157,7 @@ struct shoal_session {
     uint64_t id;
     int64_t opened_us, active_us; /* monotonic */
     size_t backlog;               /* reply bytes that the host still holds */
+    int64_t output_soft_us;       /* since when they are above the soft limit; 0: they are not */
     size_t weight;                /* its part of worker->session_bytes */
     size_t output_end;            /* of the host's buffer, where this feed stops */
     bool yielded;                 /* it stopped there; the rest of the input is in the stash */
@@ -202,6 +204,14 @@ void shoal_session__evict(shoal_session *session);
 void shoal_session__kill(shoal_session *session);
 /* Frees a session that is in no list any more. */
 void shoal_session__free(shoal_session *session);
+
+/* ---- client_output.c ---- */
+
+/* Reply bytes that may be added to those that wait before client-output-buffer-limit is reached. */
+size_t shoal_session__output_room(const shoal_session *session);
+/* False when the replies that wait, with `said` further bytes, are more than this client may have:
+ * then it has been logged and counted, and the session closes. */
+bool shoal_session__output_fits(shoal_session *session, size_t said);
 
 /* ---- batch.c ---- */
 

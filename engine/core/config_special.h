@@ -21,6 +21,14 @@ void shoal_config__expect_special(const shoal_directive *row, shoal_buffer *out)
  * become the greatest number. */
 bool shoal_config__memory(shoal_slice text, uint64_t *out);
 
+/* Limits of one class of clients. */
+typedef struct shoal_config__limits {
+    uint64_t hard, soft, seconds; /* bytes that never wait, bytes that wait so long; 0: no limit */
+} shoal_config__limits;
+
+/* The limits of normal clients in a canonical value of client-output-buffer-limit. */
+shoal_config__limits shoal_config__limits_normal(shoal_slice text);
+
 /* Takes the next word off the front of `*text`; words are separated by blanks. False at the
  * end. */
 bool shoal_config__next_word(shoal_slice *text, shoal_slice *word);

@@ -131,6 +131,7 @@ void shoal_info__stats(const shoal_node *node, shoal_buffer *out)
     shoal_info__number(out, "reply_buffer_shrinks", 0);
     shoal_info__number(out, "reply_buffer_expands", 0);
     counter(node, out, "client_query_buffer_limit_disconnections", SHOAL_STAT_QUERY_LIMIT);
+    counter(node, out, "client_output_buffer_limit_disconnections", SHOAL_STAT_OUTPUT_LIMIT);
     counter(node, out, "shoal_parked_commands", SHOAL_STAT_PARKED);
     counter(node, out, "shoal_request_batches", SHOAL_STAT_BATCHES);
 }

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "core/config_special.h"
 
 static shoal_settings read_settings(const shoal_config *config)
 {
@@ -59,6 +60,17 @@ static shoal_settings read_settings(const shoal_config *config)
         .debug_local = debug == SHOAL_PERMIT_LOCAL};
 }
 
+/* How many replies may wait for a client that does not read. */
+static void apply_output_limits(const shoal_config *config, shoal_settings *settings)
+{
+    SHOAL_ASSERT(settings->output_hard_max == 0);
+    shoal_slice text = shoal_config__text(config, SHOAL_DIRECTIVE_CLIENT_OUTPUT_BUFFER_LIMIT);
+    shoal_config__limits limits = shoal_config__limits_normal(text);
+    settings->output_hard_max = limits.hard;
+    settings->output_soft_max = limits.soft;
+    settings->output_soft_s = limits.seconds < UINT32_MAX ? (uint32_t)limits.seconds : UINT32_MAX;
+}
+
 static bool same_settings(const shoal_settings *a, const shoal_settings *b)
 {
     SHOAL_ASSERT(a != NULL);
@@ -69,8 +81,9 @@ static bool same_settings(const shoal_settings *a, const shoal_settings *b)
            a->timeout_s == b->timeout_s && a->protected_mode == b->protected_mode &&
            a->lazy_expire == b->lazy_expire && a->lazy_eviction == b->lazy_eviction &&
            a->lazy_user_del == b->lazy_user_del && a->lazy_user_flush == b->lazy_user_flush &&
-           a->protected_bound == b->protected_bound && a->cluster == b->cluster &&
-           a->hash_entries_max == b->hash_entries_max &&
+           a->output_soft_s == b->output_soft_s && a->output_soft_max == b->output_soft_max &&
+           a->output_hard_max == b->output_hard_max && a->protected_bound == b->protected_bound &&
+           a->cluster == b->cluster && a->hash_entries_max == b->hash_entries_max &&
            a->hash_value_size_max == b->hash_value_size_max &&
            a->set_entries_max == b->set_entries_max && a->zset_entries_max == b->zset_entries_max &&
            a->zset_member_size_max == b->zset_member_size_max &&
@@ -212,6 +225,7 @@ shoal_err shoal_node__apply(shoal_node *node)
 
     settings.integers_shared = shoal_node__shares_integers(node);
     settings.clients_bytes_max = shoal_node__maxmemory_clients(node);
+    apply_output_limits(&node->config, &settings);
     if (node->snapshots != NULL && node->config_seen == node->config.version) return SHOAL_ERR_OK;
     snapshot = snapshot_of(node, &settings);
     if (snapshot == NULL) return SHOAL_ERR_NO_MEMORY;

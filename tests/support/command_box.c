@@ -165,7 +165,7 @@ static void feed(command_client *client, shoal_slice bytes)
     client->feed =
         shoal_session_feed(client->session, (shoal_slice){copy, bytes.size}, &client->out);
     free(copy);
-    if (client->feed == SHOAL_FEED_CLOSE) {
+    if (client->feed == SHOAL_FEED_CLOSE || client->feed == SHOAL_FEED_DROP) {
         shoal_session_close(client->session);
         client->session = NULL;
     }

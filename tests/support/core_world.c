@@ -246,7 +246,7 @@ static void feed(core_world *world, uint32_t index, const char *bytes)
     shoal_slice in = {bytes, strlen(bytes)};
     shoal_feed feed = shoal_session_feed(world->sessions[index], in, &world->replies[index]);
 
-    if (feed == SHOAL_FEED_CLOSE) world->closed[index] = true;
+    if (feed == SHOAL_FEED_CLOSE || feed == SHOAL_FEED_DROP) world->closed[index] = true;
 }
 
 static void run_worker(core_world *world, uint32_t index)

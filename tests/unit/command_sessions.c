@@ -325,6 +325,57 @@ static void a_stranger_may_leave_little_unread(void **state)
     client_close(&d);
 }
 
+static void replies_beyond_the_hard_limit_are_not_sent_at_all(void **state)
+{
+    (void)state;
+    enum { LIMIT = 100000, FREE = 16 << 10 };
+    box.settings.output_hard_max = LIMIT;
+    char text[LIMIT + 64];
+    size_t head = (size_t)snprintf(text, sizeof text, "*2\r\n$4\r\nECHO\r\n$%d\r\n", LIMIT);
+    memset(text + head, 'x', LIMIT);
+    memcpy(text + head + LIMIT, "\r\n", 2);
+    client_send(&c, (shoal_slice){text, head + LIMIT + 2});
+    assert_int_equal(c.feed, SHOAL_FEED_MORE);
+    assert_int_equal(shoal_buffer_size(&c.out), LIMIT + 11);
+    shoal_buffer_consume(&c.out, shoal_buffer_size(&c.out));
+    /* What the host still holds counts too, but for the bytes that everyone may have waiting. */
+    assert_true(holds(&c, FREE));
+    client_send(&c, (shoal_slice){text, head + LIMIT + 2});
+    assert_int_equal(c.feed, SHOAL_FEED_DROP);
+    assert_int_equal(shoal_buffer_size(&c.out), 0);
+    assert_null(c.session);
+    assert_int_equal(shoal_stat_sum(&box.env, SHOAL_STAT_OUTPUT_LIMIT), 1);
+}
+
+static void replies_may_be_above_the_soft_limit_for_some_seconds(void **state)
+{
+    (void)state;
+    box.settings.output_soft_max = 100000;
+    box.settings.output_soft_s = 2;
+    assert_true(holds(&c, 200000));
+    command_box_sleep(&box, 1500);
+    assert_true(holds(&c, 1000));
+    assert_true(holds(&c, 200000));
+    command_box_sleep(&box, 2900);
+    assert_true(holds(&c, 200000));
+    command_box_sleep(&box, 200);
+    assert_false(holds(&c, 200000));
+}
+
+static void a_client_that_rests_above_the_soft_limit_is_found(void **state)
+{
+    (void)state;
+    box.settings.output_soft_max = 1;
+    box.settings.output_soft_s = 1;
+    assert_true(holds(&c, 200000));
+    for (int i = 0; i < 40 && c.session != NULL; i++) {
+        command_box_sleep(&box, 100);
+        command_box_round(&box, 0);
+    }
+    assert_null(c.session);
+    assert_int_equal(c.feed, SHOAL_FEED_DROP);
+}
+
 static void few_bytes_of_input_do_not_make_endless_output(void **state)
 {
     (void)state;
@@ -456,6 +507,9 @@ int main(void)
         FACT(client_info_is_one_line_of_fields),
         FACT(a_list_shows_the_askers_request_as_input),
         FACT(a_stranger_may_leave_little_unread),
+        FACT(replies_beyond_the_hard_limit_are_not_sent_at_all),
+        FACT(replies_may_be_above_the_soft_limit_for_some_seconds),
+        FACT(a_client_that_rests_above_the_soft_limit_is_found),
         FACT(few_bytes_of_input_do_not_make_endless_output),
         FACT(quit_answers_and_closes),
         FACT(idle_connections_are_closed),

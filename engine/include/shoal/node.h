@@ -180,11 +180,13 @@ SHOAL_API SHOAL_MUST_USE shoal_err shoal_session_open(shoal_worker *worker,
 
 /* What the host does after a feed. */
 typedef enum shoal_feed {
-    SHOAL_FEED_MORE = 0,   /* send the output, read on */
-    SHOAL_FEED_PARKED = 1, /* send the output, do not read until shoal_worker_ready returns it */
-    SHOAL_FEED_CLOSE = 2,  /* send the output, then close the connection and the session */
-    SHOAL_FEED_BLOCKED = 3 /* send the output; as PARKED, but for so long that the host reads on:
-                              bytes are kept inside, the end of the connection is heard */
+    SHOAL_FEED_MORE = 0,    /* send the output, read on */
+    SHOAL_FEED_PARKED = 1,  /* send the output, do not read until shoal_worker_ready returns it */
+    SHOAL_FEED_CLOSE = 2,   /* send the output, then close the connection and the session */
+    SHOAL_FEED_BLOCKED = 3, /* send the output; as PARKED, but for so long that the host reads on:
+                               bytes are kept inside, the end of the connection is heard */
+    SHOAL_FEED_DROP = 4     /* close the connection and the session, without sending anything more:
+                               too much waits for a client that does not read */
 } shoal_feed;
 
 /* Gives the bytes that arrived to the session, which executes every complete command in them

@@ -15,7 +15,7 @@ void shoal_debug__mallctl(shoal_call *call);
 void shoal_debug__mallctl_text(shoal_call *call);
 /* DEBUG OBJECT key: how its value is kept. */
 void shoal_debug__object(shoal_call *call);
-/* DEBUG DIGEST: a digest of everything, the same wherever the same data is. */
+/* DEBUG DIGEST: a digest of everything, the same wherever the same data is, in Redis too. */
 void shoal_debug__digest(shoal_call *call);
 /* DEBUG DIGEST-VALUE key ...: a digest of each value, whatever its name. */
 void shoal_debug__digest_value(shoal_call *call);
@@ -29,5 +29,21 @@ void shoal_debug__reload(shoal_call *call);
 /* DEBUG SLEEP seconds: the reply comes so much later. No thread sleeps: unlike in Redis, other
  * clients are served meanwhile. */
 void shoal_debug__sleep(shoal_call *call);
+
+/* ---- debug_digest.c ---- */
+
+/* Bytes of a digest. */
+#define SHOAL_DEBUG__DIGEST_SIZE 20u
+/* A digest of data, place by place. Zero is a start. */
+typedef struct shoal_debug__data {
+    unsigned char digest[SHOAL_DEBUG__DIGEST_SIZE];
+    uint32_t databases; /* so far: behind the last that is not empty */
+} shoal_debug__data;
+/* Adds the keys of a place, under its gate. Places come in ascending order. */
+void shoal_debug__digest_add(shoal_debug__data *data, shoal_call *call, uint32_t place);
+/* Answers with it. */
+void shoal_debug__digest_tell(const shoal_debug__data *data, shoal_call *call);
+/* Answers with the digest of a value, all zero for none; under its gate. */
+void shoal_debug__digest_tell_value(shoal_call *call, const shoal_item *item);
 
 #endif

@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
  * command/debug_data.c - subcommands of DEBUG that look at data: OBJECT, DIGEST, DIGEST-VALUE and
- * HTSTATS-KEY. Each goes from place to place under their gates, one at a time (places.h).
+ * HTSTATS-KEY. Each goes from place to place under their gates, one at a time (places.h); what
+ * digests are made of stands in debug_digest.c.
  */
 #include "base/assert.h"
 #include "base/memory.h"
-#include "base/prng.h"
 #include "command/debug.h"
 #include "command/places.h"
 #include "command/worker.h"
-#include "store/places.h"
-
-/* Digits of a digest, as many as clients of Redis expect. */
-#define DIGEST_DIGITS 40u
 
 /* A job that visits all places of the store, or those of the keys among the arguments. */
 typedef struct look {
     shoal_places places; /* first */
     void (*visit)(struct look *look, shoal_call *call, const shoal_item *item);
-    uint64_t digest; /* DIGEST */
+    shoal_debug__data data; /* DIGEST */
 } look;
 
 /* ---- jobs ---- */
@@ -81,31 +77,16 @@ static void start_keys(shoal_call *call,
 
 /* ---- DIGEST ---- */
 
-/* 40 digits made of a 64-bit digest; all zero for none. */
-static void reply_digest(shoal_call *call, uint64_t digest)
-{
-    char text[DIGEST_DIGITS + 1];
-    uint64_t word = digest;
-    static const char digits[] = "0123456789abcdef";
-    for (uint32_t i = 0; i < DIGEST_DIGITS; i++) {
-        if (i % 16 == 0 && i > 0 && digest != 0) word = shoal_prng_mix(digest + i);
-        SHOAL_DEBUG_ASSERT(digest != 0 || word == 0);
-        text[i] = digits[word >> (60 - i % 16 * 4) & 15];
-    }
-    text[DIGEST_DIGITS] = '\0';
-    shoal_reply_status(&call->reply, text);
-}
-
 static void add_place(shoal_places *places, shoal_call *call)
 {
     SHOAL_ASSERT(call->gated);
-    ((look *)places)->digest += shoal_store_digest_place_locked(call->thread, places->place);
+    shoal_debug__digest_add(&((look *)places)->data, call, places->place);
 }
 
 static shoal_job_turn tell_digest(shoal_places *places, shoal_call *call)
 {
     SHOAL_ASSERT(places->next == places->end);
-    reply_digest(call, ((look *)places)->digest);
+    shoal_debug__digest_tell(&((look *)places)->data, call);
     return SHOAL_JOB_DONE;
 }
 
@@ -114,7 +95,7 @@ static shoal_job_turn tell_digest(shoal_places *places, shoal_call *call)
 void shoal_debug__digest(shoal_call *call)
 {
     SHOAL_ASSERT(call->argc == 2);
-    look work = {.digest = 0};
+    look work = {.visit = NULL};
     work.places.end = (uint64_t)shoal_call__settings(call)->databases * SHOAL_SLOTS;
     work.places.visit = add_place;
     work.places.finish = tell_digest;
@@ -124,7 +105,7 @@ void shoal_debug__digest(shoal_call *call)
 static void tell_value_digest(look *work, shoal_call *call, const shoal_item *item)
 {
     SHOAL_ASSERT(work->visit == tell_value_digest);
-    reply_digest(call, item == NULL ? 0 : shoal_item_digest(item));
+    shoal_debug__digest_tell_value(call, item);
 }
 
 void shoal_debug__digest_value(shoal_call *call)

@@ -37,8 +37,6 @@ void shoal_store_swap_locked(shoal_thread *thread, uint32_t place, uint32_t othe
 
 /* Digest of what a key holds, type and content: that of an object under its gate only. */
 uint64_t shoal_item_digest(const shoal_item *item);
-/* Digest of the data of one place: their sum over all places is that of the store. */
-uint64_t shoal_store_digest_place_locked(const shoal_thread *thread, uint32_t place);
 
 /* ---- the freeing of memory ---- */
 

@@ -342,13 +342,6 @@ static uint64_t slot_digest(const shoal_store *store, uint32_t place)
     return sum;
 }
 
-uint64_t shoal_store_digest_place_locked(const shoal_thread *thread, uint32_t place)
-{
-    SHOAL_ASSERT(thread->stamp != 0);
-    SHOAL_ASSERT(shoal_load_relaxed(&shoal_store__hot(thread->store, place)->gate) != 0);
-    return slot_digest(thread->store, place);
-}
-
 uint64_t shoal_store_digest(const shoal_store *store)
 {
     SHOAL_ASSERT(store->database_count > 0);

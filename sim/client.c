@@ -32,6 +32,7 @@ void shoal_client__make(shoal_world *world, uint32_t index)
     client->gaps = shoal_prng_make(world->seed, who, SHOAL_PURPOSE_CLIENT_GAP);
     client->ways = shoal_prng_make(world->seed, who, SHOAL_PURPOSE_CLIENT_WAY);
     client->map = shoal_sim__allocate(SHOAL_SLOTS * sizeof(*client->map));
+    client->readers = shoal_sim__allocate(SHOAL_SLOTS * sizeof(*client->readers));
     client->links = shoal_sim__allocate(world->node_count * sizeof(*client->links));
     for (uint32_t i = 0; i < world->node_count; i++) {
         client->links[i].in = shoal_buffer_make(&world->allocator);
@@ -50,6 +51,7 @@ void shoal_client__free(shoal_world *world, uint32_t index)
     }
     shoal_zipf__free(&client->zipf);
     shoal_sim__free(client->map);
+    shoal_sim__free(client->readers);
     shoal_sim__free(client->links);
     shoal_sim__free(client->operations);
 }

@@ -74,7 +74,8 @@ typedef struct shoal_client {
     shoal_load load;
     shoal_zipf zipf;
     shoal_prng keys, mix, gaps, ways;
-    uint16_t *map; /* slot -> node + 1 */
+    uint16_t *map;     /* slot -> node + 1 */
+    uint16_t *readers; /* slot -> node + 1 of the replica that this client reads; 0: none */
     bool map_wanted, map_asked;
     shoal_client_link *links; /* per node */
     shoal_operation *operations;
@@ -99,6 +100,8 @@ void shoal_client__audit(shoal_world *world);
 
 /* ---- operations; sim/operation.c ---- */
 
+/* The slot of a key. */
+uint32_t shoal_operation__slot(uint32_t key);
 /* Makes and sends a new operation. */
 void shoal_operation__begin(shoal_world *world, shoal_client *client, uint32_t key, bool write);
 /* Sends it (again) to where the map says, or to `node` when that is not UINT32_MAX. */

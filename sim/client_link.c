@@ -13,6 +13,8 @@
 
 static const char SLOTS_REQUEST[] = "*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r\n";
 
+static const char READONLY[] = "*1\r\n$8\r\nREADONLY\r\n";
+
 /* ---- what waits for a reply ---- */
 
 static void push_pending(shoal_client_link *link, shoal_pending pending)
@@ -47,6 +49,10 @@ void shoal_client__request(shoal_world *world, shoal_client *client, uint32_t no
 {
     shoal_client_link *link = &client->links[node];
     shoal_port port;
+    if (link->handle == 0 && client->load.reads_replicas) {
+        push_pending(link, (shoal_pending){SHOAL_PENDING_IGNORED, 0, 0});
+        shoal_buffer_append(&link->out, (shoal_slice){READONLY, sizeof(READONLY) - 1});
+    }
     push_pending(link, pending);
     if (link->handle == 0) {
         port = shoal_net__open(world, client->host, node, SHOAL_WORLD_PORT);
@@ -138,29 +144,44 @@ static bool skip(shoal_slice *rest)
     return true;
 }
 
-/* One entry: first slot, last slot, the master as [ip, port, ...], replicas. */
-static bool take_range(const shoal_world *world, shoal_client *client, shoal_slice *rest)
+/* A node of an entry, as [ip, port, ...]: its index, or UINT32_MAX where nobody has that address. */
+static bool take_node(const shoal_world *world, shoal_slice *rest, uint32_t *node)
 {
-    shoal_answer entry, first, last, master, ip;
+    shoal_answer whole, ip;
     char text[46];
-    if (!element(rest, &entry) || entry.integer < 3) return false;
-    if (!element(rest, &first) || !element(rest, &last)) return false;
-    if (!element(rest, &master) || master.integer < 2 || !element(rest, &ip)) return false;
-    for (int64_t i = 1; i < master.integer; i++) {
+    if (!element(rest, &whole) || whole.integer < 2 || !element(rest, &ip)) return false;
+    for (int64_t i = 1; i < whole.integer; i++) {
         if (!skip(rest)) return false;
     }
-    for (int64_t i = 3; i < entry.integer; i++) {
-        if (!skip(rest)) return false;
-    }
-    if (first.integer < 0 || last.integer >= SHOAL_SLOTS || ip.text.size >= sizeof(text))
-        return false;
+    *node = UINT32_MAX;
+    if (ip.text.size >= sizeof(text)) return false;
     if (ip.text.size == 0) return true;
     memcpy(text, ip.text.data, ip.text.size);
     text[ip.text.size] = 0;
     uint32_t host = shoal_world__host_of(world, text);
-    if (host >= world->node_count) return true;
+    if (host < world->node_count) *node = host;
+    return true;
+}
+
+/* One entry: first slot, last slot, the master, replicas. Each client reads one of these. */
+static bool take_range(const shoal_world *world, shoal_client *client, shoal_slice *rest)
+{
+    shoal_answer entry, first, last;
+    uint32_t master, reader = UINT32_MAX;
+    if (!element(rest, &entry) || entry.integer < 3) return false;
+    if (!element(rest, &first) || !element(rest, &last)) return false;
+    if (!take_node(world, rest, &master)) return false;
+    int64_t replicas = entry.integer - 3;
+    for (int64_t i = 0; i < replicas; i++) {
+        uint32_t replica;
+        if (!take_node(world, rest, &replica)) return false;
+        if (i == client->index % replicas) reader = replica;
+    }
+    if (first.integer < 0 || last.integer >= SHOAL_SLOTS) return false;
+    if (master == UINT32_MAX) return true;
     for (int64_t slot = first.integer; slot <= last.integer; slot++) {
-        client->map[slot] = (uint16_t)(host + 1);
+        client->map[slot] = (uint16_t)(master + 1);
+        client->readers[slot] = reader == UINT32_MAX ? 0 : (uint16_t)(reader + 1);
     }
     return true;
 }

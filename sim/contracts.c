@@ -12,7 +12,14 @@ static const char *const contract_words[SHOAL_CONTRACT_COUNT] = {
 #undef SHOAL_CONTRACT_ROW
 };
 static const char *const compare_words[] = {"<=", ">=", "=="};
-static const char *const cause_words[] = {"any", "crash", "alive"};
+static const char *const cause_words[SHOAL_CAUSE_COUNT] = {"any",       "crash",   "failover",
+                                                           "partition", "replica", "alive"};
+static const char *const equal_words[] = {"equal"};
+
+const char *shoal_cause_name(uint32_t cause)
+{
+    return cause < SHOAL_CAUSE_COUNT ? cause_words[cause] : "?";
+}
 static const char *const state_words[] = {"fail", "ok"};
 static const char *const role_words[] = {"replica", "master"};
 
@@ -65,6 +72,14 @@ static bool parse_caused(shoal_words *words, shoal_expectation *expect)
     return true;
 }
 
+/* Perhaps `window D` behind that. */
+static bool parse_lost(shoal_words *words, shoal_expectation *expect)
+{
+    if (!parse_caused(words, expect)) return false;
+    if (!shoal_words__skip(words, "window")) return !words->failed;
+    return shoal_words__duration(words, &expect->window_us);
+}
+
 /* A limit and perhaps `since T`. */
 static bool parse_since(shoal_words *words, shoal_expectation *expect)
 {
@@ -86,7 +101,10 @@ static bool parse_body(shoal_parser *parser, shoal_line *line)
     case SHOAL_CONTRACT_FAIL:
     case SHOAL_CONTRACT_CLEAR: return parse_by(parser, line);
     case SHOAL_CONTRACT_KNOWN: return parse_limit(words, &line->expect) && parse_on(parser, line);
-    case SHOAL_CONTRACT_LOST_ACKS:
+    case SHOAL_CONTRACT_COPIES:
+        return shoal_words__choose(words, SHOAL_FITTING(equal_words)) == 0 &&
+               parse_on(parser, line);
+    case SHOAL_CONTRACT_LOST_ACKS: return parse_lost(words, &line->expect);
     case SHOAL_CONTRACT_STALE_READS: return parse_caused(words, &line->expect);
     default: return parse_since(words, &line->expect);
     }
@@ -128,6 +146,7 @@ static void format_body(const shoal_line *line, shoal_buffer *out)
     switch (expect->contract) {
     case SHOAL_CONTRACT_CONVERGE: return;
     case SHOAL_CONTRACT_SLOTS: shoal_text_appendf(out, " covered"); return;
+    case SHOAL_CONTRACT_COPIES: shoal_text_appendf(out, " equal on "); break;
     case SHOAL_CONTRACT_STATE: shoal_text_appendf(out, " %s on ", state_words[expect->up]); break;
     case SHOAL_CONTRACT_ROLE: shoal_text_appendf(out, " %s on ", role_words[expect->up]); break;
     case SHOAL_CONTRACT_PFAIL:
@@ -140,6 +159,10 @@ static void format_body(const shoal_line *line, shoal_buffer *out)
     default:
         format_limit(expect, out);
         if (expect->cause) shoal_text_appendf(out, " cause %s", cause_words[expect->cause]);
+        if (expect->window_us > 0) {
+            shoal_text_appendf(out, " window ");
+            shoal_line__format_duration(expect->window_us, out);
+        }
         if (expect->has_since) {
             shoal_text_appendf(out, " since ");
             shoal_line__format_duration(expect->since_us, out);

@@ -135,6 +135,22 @@ static void start_heads(shoal_world *world, uint32_t node)
     }
 }
 
+/* A point has been reached. True: here, or before, the disk has stopped. */
+static bool reach(shoal_disk *disk)
+{
+    if (!disk->stopped) disk->stopped = ++disk->points == disk->stop_at;
+    return disk->stopped;
+}
+
+/* Appends to a healthy disk; it may stop before, in the middle, or behind. */
+static void append_in_halves(shoal_disk *disk, shoal_disk_file *file, shoal_slice bytes)
+{
+    size_t half = bytes.size / 2;
+    append(file, (shoal_slice){bytes.data, half});
+    if (half > 0 && reach(disk)) return;
+    append(file, (shoal_slice){bytes.data + half, bytes.size - half});
+}
+
 static shoal_err append_now(shoal_disk *disk, shoal_disk_file *file, shoal_slice bytes)
 {
     bool healthy = disk->mode != SHOAL_DISK_FULL && disk->mode != SHOAL_DISK_FAILING;
@@ -144,7 +160,7 @@ static shoal_err append_now(shoal_disk *disk, shoal_disk_file *file, shoal_slice
         append(file, bytes);
     }
     if (!healthy) return disk->mode == SHOAL_DISK_FULL ? SHOAL_ERR_NO_SPACE : SHOAL_ERR_IO;
-    append(file, bytes);
+    append_in_halves(disk, file, bytes);
     return SHOAL_ERR_OK;
 }
 
@@ -161,7 +177,9 @@ static bool append_directly(shoal_world *world, uint32_t node, const shoal_disk_
     for (const shoal_disk_op *op = file->head; op; op = op->next) {
         if (op->op != SHOAL_FILE_SYNC) return false;
     }
+    if (reach(disk)) return true;
     *failed = append_now(disk, file, request->bytes);
+    if (reach(disk)) *failed = SHOAL_ERR_OK;
     shoal_world__trace(world, node, SHOAL_TRACE_DISK,
                        (shoal_numbers){(uint64_t)request->file, SHOAL_FILE_APPEND,
                                        request->bytes.size});
@@ -183,6 +201,7 @@ void shoal_disk__submit(shoal_world *world, uint32_t node, const shoal_disk_requ
 {
     shoal_disk *disk = &world->nodes[node].disk;
     shoal_err failed = SHOAL_ERR_OK;
+    if (disk->stopped) return;
     bool done = append_directly(world, node, request, &failed);
     if (done && failed == SHOAL_ERR_OK) return;
     size_t size = done ? 0 : request->bytes.size;
@@ -288,9 +307,15 @@ void shoal_disk__occur(shoal_world *world, const shoal_occurrence *occurrence)
     shoal_disk_file *file = file_at(disk, position);
     shoal_disk_op *op = file->head;
     SHOAL_ASSERT(op != NULL);
+    bool changes = op->op != SHOAL_FILE_READ;
+    if (disk->stopped || (changes && reach(disk))) return;
     shoal_err error = apply(disk, position, op);
     file->head = op->next;
     if (file->head == NULL) file->tail = NULL;
+    if (disk->stopped || (changes && reach(disk))) {
+        shoal_sim__free(op);
+        return;
+    }
     start_heads(world, node);
     shoal_event event = {.kind = SHOAL_EVENT_FILE_DONE,
                          .error = error,
@@ -309,6 +334,7 @@ void shoal_disk__occur(shoal_world *world, const shoal_occurrence *occurrence)
                 error != SHOAL_ERR_OK;
     shoal_sim__free(op);
     if (told) shoal_vnode__step(world, node, &event);
+    if (told && event.op == SHOAL_FILE_READ) shoal_copies__loaded(world, node);
     shoal_sim__free(content);
 }
 
@@ -421,6 +447,7 @@ static void lose(shoal_disk *disk, shoal_disk_file *file, shoal_disk_fate fate)
 void shoal_disk__crash(shoal_disk *disk, shoal_disk_fate fate)
 {
     memset(disk->bound, 0, sizeof(disk->bound));
+    disk->stopped = false;
     for (uint32_t i = 0; i < count_files(disk); i++) {
         shoal_disk_file *file = file_at(disk, i);
         if (i == 0) {

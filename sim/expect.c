@@ -153,11 +153,21 @@ static bool compare(const shoal_expectation *expect, uint64_t value)
     return found == expect->limit;
 }
 
-/* One selected node of a STATE, ROLE or KNOWN line. */
+static finding judge_copy(const shoal_world *world, uint32_t node)
+{
+    const char *why = NULL;
+    shoal_likeness likeness = shoal_copies__compare(world, node, &why);
+    if (likeness == SHOAL_LIKENESS_EQUAL) return holds();
+    return broken("%s %s", label(world, node),
+                  likeness == SHOAL_LIKENESS_UNKNOWN ? why : "has other data than its master");
+}
+
+/* One selected node of a STATE, ROLE, COPIES or KNOWN line. */
 static finding judge_node(const shoal_world *world, const shoal_expectation *expect, uint32_t node)
 {
     const shoal_view *view = &world->judge.views[node];
     if (!world->nodes[node].running) return broken("%s does not run", label(world, node));
+    if (expect->contract == SHOAL_CONTRACT_COPIES) return judge_copy(world, node);
     if (expect->contract == SHOAL_CONTRACT_STATE) {
         if (view->up == expect->up) return holds();
         return broken("%s says %s", label(world, node), view->up ? "ok" : "fail");
@@ -195,6 +205,7 @@ static finding judge_opinions(shoal_world *world, const shoal_line *line)
     uint32_t by_count = shoal_fault__select(world, &line->right, false, by);
     bool pairs = line->expect.contract != SHOAL_CONTRACT_STATE &&
                  line->expect.contract != SHOAL_CONTRACT_ROLE &&
+                 line->expect.contract != SHOAL_CONTRACT_COPIES &&
                  line->expect.contract != SHOAL_CONTRACT_KNOWN;
     finding found = about_count > 0 ? holds() : broken("the selector names nobody");
     for (uint32_t i = 0; i < about_count && found.holds; i++) {
@@ -220,25 +231,54 @@ static uint64_t total(const shoal_world *world, shoal_contract contract)
     return sum;
 }
 
-static uint64_t caused(shoal_cause cause, uint64_t crash, uint64_t alive)
+/* Those that an expectation is about: of its cause, or of any. */
+static bool counts(const shoal_expectation *expect, uint32_t cause)
 {
-    if (cause == SHOAL_CAUSE_CRASH) return crash;
-    return cause == SHOAL_CAUSE_ALIVE ? alive : crash + alive;
+    return expect->cause == SHOAL_CAUSE_ANY || (uint32_t)expect->cause == cause;
+}
+
+static uint64_t stale_reads(const shoal_world *world, const shoal_expectation *expect)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < SHOAL_CAUSE_COUNT; i++) {
+        if (counts(expect, i)) sum += world->judge.totals.reads_stale[i];
+    }
+    return sum;
+}
+
+static shoal_losses losses(const shoal_world *world, const shoal_expectation *expect)
+{
+    shoal_losses sum = {0};
+    for (uint32_t i = 0; i < SHOAL_CAUSE_COUNT; i++) {
+        const shoal_losses *some = &world->judge.totals.lost[i];
+        if (!counts(expect, i) || some->count == 0) continue;
+        if (sum.count == 0 || some->from_us < sum.from_us) sum.from_us = some->from_us;
+        if (sum.count == 0 || some->until_us > sum.until_us) sum.until_us = some->until_us;
+        sum.count += some->count;
+    }
+    return sum;
+}
+
+static finding judge_losses(const shoal_world *world, const shoal_expectation *expect)
+{
+    if (world->judge.totals.audited == 0) return broken("the audit could read no key");
+    shoal_losses lost = losses(world, expect);
+    long long span_us = (long long)(lost.until_us - lost.from_us);
+    if (!compare(expect, lost.count)) {
+        return broken("found %llu, acknowledged within %lld us", (unsigned long long)lost.count,
+                      span_us);
+    }
+    if (expect->window_us == 0 || span_us <= expect->window_us) return holds();
+    return broken("they were acknowledged within %lld us", span_us);
 }
 
 static finding judge_count(const shoal_world *world, uint32_t index)
 {
     const shoal_expectation *expect = &world->expect.lines[index]->expect;
-    const shoal_client_totals *totals = &world->judge.totals;
-    uint64_t value;
-    if (expect->contract == SHOAL_CONTRACT_STALE_READS) {
-        value = caused(expect->cause, totals->reads_stale_crash, totals->reads_stale_alive);
-    } else if (expect->contract == SHOAL_CONTRACT_LOST_ACKS) {
-        if (totals->audited == 0) return broken("the audit could read no key");
-        value = caused(expect->cause, totals->lost_crash, totals->lost_alive);
-    } else {
-        value = total(world, expect->contract) - world->expect.counts_since[index];
-    }
+    if (expect->contract == SHOAL_CONTRACT_LOST_ACKS) return judge_losses(world, expect);
+    uint64_t value = expect->contract == SHOAL_CONTRACT_STALE_READS
+                         ? stale_reads(world, expect)
+                         : total(world, expect->contract) - world->expect.counts_since[index];
     return compare(expect, value) ? holds() : broken("found %llu", (unsigned long long)value);
 }
 
@@ -253,6 +293,7 @@ static finding judge_line(shoal_world *world, uint32_t index)
     case SHOAL_CONTRACT_PFAIL:
     case SHOAL_CONTRACT_FAIL:
     case SHOAL_CONTRACT_CLEAR:
+    case SHOAL_CONTRACT_COPIES:
     case SHOAL_CONTRACT_KNOWN: return judge_opinions(world, line);
     default: return judge_count(world, index);
     }

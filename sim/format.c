@@ -201,6 +201,7 @@ void shoal_line__format_client(const shoal_line *line, shoal_buffer *out)
     if (load->get_weight > 0) shoal_text_appendf(out, "get:%u", load->get_weight);
     shoal_text_appendf(out, " size %u timeout ", load->value_size);
     shoal_line__format_duration(load->timeout_us, out);
+    if (load->reads_replicas) shoal_text_appendf(out, " reads replica");
 }
 
 void shoal_line__format_stop(const shoal_line *line, shoal_buffer *out)

@@ -49,12 +49,6 @@ void shoal_history__end(shoal_world *world, uint64_t serial, shoal_write_state s
         vnode->incarnation - (vnode->incarnation > 0 && served_us <= vnode->died_us);
 }
 
-/* Did the process that acknowledged die since? */
-static bool died(const shoal_world *world, const shoal_write *write)
-{
-    return world->nodes[write->node].incarnation != write->incarnation;
-}
-
 /* When the write that a read found ended: before everything for "nothing there". */
 static int64_t end_of(const shoal_history *history, uint64_t serial)
 {
@@ -62,7 +56,7 @@ static int64_t end_of(const shoal_history *history, uint64_t serial)
 }
 
 shoal_read_verdict shoal_history__read(const shoal_world *world, uint32_t key, uint64_t serial,
-                                       int64_t began_us)
+                                       int64_t began_us, shoal_cause *cause)
 {
     const shoal_history *history = &world->history;
     if (serial > history->write_count) return SHOAL_READ_PHANTOM;
@@ -75,9 +69,21 @@ shoal_read_verdict shoal_history__read(const shoal_world *world, uint32_t key, u
         const shoal_write *write = &history->writes[at - 1];
         if (write->began_us <= end) break;
         if (write->ended_us >= began_us) continue;
-        return died(world, write) ? SHOAL_READ_STALE_CRASH : SHOAL_READ_STALE_ALIVE;
+        *cause = shoal_copies__cause(world, at);
+        return SHOAL_READ_STALE;
     }
     return SHOAL_READ_FRESH;
+}
+
+/* Counts a write by why it is gone, and widens the time in which such writes were acknowledged. */
+static void count_lost(shoal_world *world, uint64_t serial)
+{
+    shoal_losses *losses = &world->judge.totals.lost[shoal_copies__cause(world, serial)];
+    int64_t ended_us = world->history.writes[serial - 1].ended_us;
+    SHOAL_ASSERT(ended_us >= 0 && ended_us < INT64_MAX);
+    if (losses->count == 0 || ended_us < losses->from_us) losses->from_us = ended_us;
+    if (losses->count == 0 || ended_us > losses->until_us) losses->until_us = ended_us;
+    losses->count++;
 }
 
 void shoal_history__audit(shoal_world *world, uint32_t key, uint64_t serial, int64_t began_us)
@@ -89,9 +95,6 @@ void shoal_history__audit(shoal_world *world, uint32_t key, uint64_t serial, int
         if (write->began_us <= end) break;
         if (write->ended_us >= began_us || write->lost) continue;
         write->lost = true;
-        if (died(world, write))
-            world->judge.totals.lost_crash++;
-        else
-            world->judge.totals.lost_alive++;
+        count_lost(world, at);
     }
 }

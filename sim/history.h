@@ -12,6 +12,8 @@
 
 #include <shoal/types.h>
 
+#include "sim/schedule.h"
+
 typedef struct shoal_world shoal_world;
 
 /* What the client knows of its write. */
@@ -55,12 +57,12 @@ void shoal_history__end(shoal_world *world, uint64_t serial, shoal_write_state s
 /* What a read that began at `began_us` and found the value `serial` (0: none) means. */
 typedef enum shoal_read_verdict {
     SHOAL_READ_FRESH = 0,
-    SHOAL_READ_STALE_CRASH, /* what it missed was acknowledged by a process that has died */
-    SHOAL_READ_STALE_ALIVE, /* ... by one that has lived ever since */
-    SHOAL_READ_PHANTOM      /* nobody wrote that */
+    SHOAL_READ_STALE,  /* it missed a write that was acknowledged before it began */
+    SHOAL_READ_PHANTOM /* nobody wrote that */
 } shoal_read_verdict;
+/* `*cause` is filled where it is STALE. */
 shoal_read_verdict shoal_history__read(const shoal_world *world, uint32_t key, uint64_t serial,
-                                       int64_t began_us);
+                                       int64_t began_us, shoal_cause *cause);
 
 /* Counts the acknowledged writes that such a read proves lost, each once in a run. */
 void shoal_history__audit(shoal_world *world, uint32_t key, uint64_t serial, int64_t began_us);

@@ -10,6 +10,7 @@
 
 #include "sim/client.h"
 #include "sim/clock.h"
+#include "sim/copies.h"
 #include "sim/disk.h"
 #include "sim/expect.h"
 #include "sim/heap.h"
@@ -73,6 +74,7 @@ struct shoal_world {
     shoal_operator operator_;
     shoal_history history;
     shoal_judge judge;
+    shoal_copies copies;
     shoal_expect expect;
     shoal_buffer scratch; /* for texts that live for a call */
 };

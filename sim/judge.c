@@ -206,6 +206,7 @@ static void hear_slots(shoal_world *world, uint32_t node, const shoal_trace_reco
     view->own_count = (uint32_t)record->a;
     view->own_changed_us = world->now_us;
     view->epoch_config = record->b;
+    shoal_copies__claimed(world, node, &view->own, record->b);
 }
 
 static void hear_epoch(shoal_world *world, uint32_t node, const shoal_trace_record *record)
@@ -281,6 +282,12 @@ static void hear_role(shoal_world *world, uint32_t node, const shoal_trace_recor
     shoal_view *view = &world->judge.views[node];
     if (find_name(&world->judge, record->text) != view->self) return;
     view->replica = record->a != 0;
+    view->master = UINT32_MAX;
+    if (view->replica && record->text.size > SHOAL_NODE_NAME_LEN) {
+        size_t from = SHOAL_NODE_NAME_LEN + 1;
+        view->master = find_name(&world->judge,
+                                 (shoal_slice){record->text.data + from, record->text.size - from});
+    }
     world->judge.version++;
 }
 
@@ -465,7 +472,8 @@ void shoal_judge__served(shoal_world *world, const shoal_service *service)
     const shoal_vnode *vnode = &world->nodes[service->node];
     if (vnode->starts == 0 || !vnode->running || service->served_us < vnode->ready_at_us) return;
     shoal_judge__made(world, SHOAL_CHECK_OWNER_SERVES);
-    if (!shoal_slotmap_has(&view->own, service->slot) &&
+    bool copy = view->replica && service->readonly && !service->write;
+    if (!copy && !shoal_slotmap_has(&view->own, service->slot) &&
         view->own_changed_us < service->served_us) {
         fault_of(world, SHOAL_CHECK_OWNER_SERVES, service->node,
                  "served a slot that it does not claim");

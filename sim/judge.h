@@ -33,6 +33,7 @@ typedef struct shoal_view {
     uint64_t map; /* hash of the whole map: equal maps, equal hashes */
     bool up;
     bool replica;
+    uint32_t master; /* replica: the subject that it follows, UINT32_MAX: unknown */
     uint64_t epoch_current, epoch_config;
     shoal_slotmap own; /* slots that it claims */
     uint32_t own_count;
@@ -99,6 +100,7 @@ typedef struct shoal_service {
     uint32_t node;
     uint32_t slot;
     bool write;
+    bool readonly; /* the connection may read at replicas */
     int64_t began_us;
     int64_t served_us;
 } shoal_service;

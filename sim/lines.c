@@ -361,6 +361,7 @@ static bool mix(shoal_words *words, shoal_load *load)
 
 static bool client_option(shoal_words *words, int option, shoal_load *load)
 {
+    static const char *const places[] = {"master", "replica"};
     uint64_t number = 0;
     switch (option) {
     case 0: return shoal_words__rate(words, &load->rate_milli);
@@ -370,13 +371,17 @@ static bool client_option(shoal_words *words, int option, shoal_load *load)
         if (!shoal_words__number(words, 1u << 20, &number)) return false;
         load->value_size = (uint32_t)number;
         return true;
-    default: return shoal_words__duration(words, &load->timeout_us);
+    case 4: return shoal_words__duration(words, &load->timeout_us);
+    default:
+        option = shoal_words__choose(words, SHOAL_FITTING(places));
+        load->reads_replicas = option == 1;
+        return option >= 0;
     }
 }
 
 bool shoal_line__parse_client(shoal_parser *parser, shoal_line *line)
 {
-    static const char *const options[] = {"rate", "keys", "mix", "size", "timeout"};
+    static const char *const options[] = {"rate", "keys", "mix", "size", "timeout", "reads"};
     shoal_words *words = &parser->words;
     shoal_word word;
     if (!shoal_words__peek(words, &word))

@@ -24,7 +24,7 @@ static size_t key_name(uint32_t key, char out[KEY_NAME_SIZE])
     return (size_t)snprintf(out, KEY_NAME_SIZE, "key:%u", key);
 }
 
-static uint32_t key_slot(uint32_t key)
+uint32_t shoal_operation__slot(uint32_t key)
 {
     char name[KEY_NAME_SIZE];
     size_t size = key_name(key, name);
@@ -116,7 +116,10 @@ void shoal_operation__send(shoal_world *world, shoal_client *client, uint32_t in
 {
     shoal_operation *operation = &client->operations[index];
     if (node == UINT32_MAX) {
-        uint32_t owner = client->map[key_slot(operation->key)];
+        uint32_t slot = shoal_operation__slot(operation->key);
+        uint32_t owner = client->map[slot];
+        bool elsewhere = client->load.reads_replicas && !operation->write;
+        if (elsewhere && client->readers[slot] != 0) owner = client->readers[slot];
         node = owner ? owner - 1 : (uint32_t)shoal_prng_below(&client->ways, world->node_count);
     }
     operation->node = node;
@@ -150,7 +153,7 @@ static void trace_operation(shoal_world *world, const shoal_client *client,
     int size =
         snprintf(text, sizeof(text), "%s %s", client->label, operation->write ? "set" : "get");
     shoal_trace_record record = {.kind = SHOAL_TRACE_CLIENT_OP,
-                                 .a = key_slot(operation->key),
+                                 .a = shoal_operation__slot(operation->key),
                                  .b = outcome,
                                  .c = (uint64_t)(world->now_us - operation->began_us),
                                  .text = {text, (size_t)size}};
@@ -226,7 +229,8 @@ static void redirected(shoal_world *world, shoal_client *client, uint32_t index,
     client->redirections++;
     client->tick_redirections++;
     if (!ask) {
-        if (node != UINT32_MAX) client->map[key_slot(operation->key)] = (uint16_t)(node + 1);
+        if (node != UINT32_MAX)
+            client->map[shoal_operation__slot(operation->key)] = (uint16_t)(node + 1);
         client->map_wanted = true;
         shoal_client__refresh(world, client);
     }
@@ -268,16 +272,24 @@ static uint64_t value_serial(shoal_slice value)
 static void judge_read(shoal_world *world, const shoal_client *client,
                        const shoal_operation *operation, uint64_t serial)
 {
+    shoal_cause cause = SHOAL_CAUSE_ANY;
     shoal_read_verdict verdict =
-        shoal_history__read(world, operation->key, serial, operation->began_us);
+        shoal_history__read(world, operation->key, serial, operation->began_us, &cause);
     shoal_judge__read(world, operation->key, verdict == SHOAL_READ_PHANTOM);
     if (verdict == SHOAL_READ_PHANTOM) return;
+    shoal_copies__found(world,
+                        &(shoal_finding){.node = operation->node,
+                                         .key = operation->key,
+                                         .serial = serial,
+                                         .began_us = operation->began_us,
+                                         .served_us = client->links[operation->node].served_us});
     if (client->auditor) {
         shoal_history__audit(world, operation->key, serial, operation->began_us);
         return;
     }
-    if (verdict == SHOAL_READ_STALE_CRASH) world->judge.totals.reads_stale_crash++;
-    if (verdict == SHOAL_READ_STALE_ALIVE) world->judge.totals.reads_stale_alive++;
+    if (verdict == SHOAL_READ_FRESH) return;
+    if (world->judge.views[operation->node].replica) cause = SHOAL_CAUSE_REPLICA;
+    world->judge.totals.reads_stale[cause]++;
 }
 
 void shoal_operation__answered(shoal_world *world, shoal_client *client, uint32_t index,
@@ -293,8 +305,9 @@ void shoal_operation__answered(shoal_world *world, shoal_client *client, uint32_
     }
     shoal_judge__served(world,
                         &(shoal_service){.node = operation->node,
-                                         .slot = key_slot(operation->key),
+                                         .slot = shoal_operation__slot(operation->key),
                                          .write = operation->write,
+                                         .readonly = client->load.reads_replicas,
                                          .began_us = operation->began_us,
                                          .served_us = client->links[operation->node].served_us});
     bool missing =

@@ -20,6 +20,34 @@ static void seconds(FILE *out, const char *name, int64_t us)
     fprintf(out, "%-14s%" PRId64 ".%03" PRId64 " s\n", name, us / 1000000, us / 1000 % 1000);
 }
 
+static uint64_t stale_reads(const shoal_client_totals *t)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < SHOAL_CAUSE_COUNT; i++) sum += t->reads_stale[i];
+    return sum;
+}
+
+static uint64_t lost_writes(const shoal_client_totals *t)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < SHOAL_CAUSE_COUNT; i++) sum += t->lost[i].count;
+    return sum;
+}
+
+/* For each cause, how many and when the first and the last of them were acknowledged. */
+static void losses_text(const shoal_client_totals *t, FILE *out)
+{
+    for (uint32_t i = 0; i < SHOAL_CAUSE_COUNT; i++) {
+        const shoal_losses *lost = &t->lost[i];
+        if (lost->count == 0) continue;
+        fprintf(out,
+                "lost          %" PRIu64 " by %s, acknowledged from %" PRId64 ".%06" PRId64
+                " s to %" PRId64 ".%06" PRId64 " s\n",
+                lost->count, shoal_cause_name(i), lost->from_us / 1000000, lost->from_us % 1000000,
+                lost->until_us / 1000000, lost->until_us % 1000000);
+    }
+}
+
 static void clients_text(const shoal_world_result *result, FILE *out)
 {
     const shoal_client_totals *t = &result->totals;
@@ -28,15 +56,21 @@ static void clients_text(const shoal_world_result *result, FILE *out)
             "operations    %" PRIu64 " ended well, %" PRIu64 " in errors, %" PRIu64
             " redirections\n",
             t->operations, t->errors, t->redirections);
-    fprintf(out,
-            "writes        %" PRIu64 " acknowledged; stale reads: %" PRIu64
-            " after a crash, %" PRIu64 " otherwise\n",
-            t->writes_acknowledged, t->reads_stale_crash, t->reads_stale_alive);
+    fprintf(out, "writes        %" PRIu64 " acknowledged; stale reads: %" PRIu64 "",
+            t->writes_acknowledged, stale_reads(t));
+    const char *before = " (";
+    for (uint32_t i = 0; i < SHOAL_CAUSE_COUNT; i++) {
+        if (t->reads_stale[i] == 0) continue;
+        fprintf(out, "%s%" PRIu64 " %s", before, t->reads_stale[i], shoal_cause_name(i));
+        before = ", ";
+    }
+    fputs(before[0] == ',' ? ")\n" : "\n", out);
     if (t->audited + t->unread == 0) return;
     fprintf(out,
             "audit         %" PRIu64 " keys read, %" PRIu64 " unreadable; lost writes: %" PRIu64
-            " by crashes, %" PRIu64 " otherwise\n",
-            t->audited, t->unread, t->lost_crash, t->lost_alive);
+            "\n",
+            t->audited, t->unread, lost_writes(t));
+    losses_text(t, out);
 }
 
 static void checks_text(const shoal_world_result *result, FILE *out)
@@ -133,12 +167,24 @@ static void json_clients(const shoal_client_totals *t, FILE *out)
 {
     fprintf(out,
             "  \"operations\": %" PRIu64 ", \"errors\": %" PRIu64 ", \"redirections\": %" PRIu64
-            ",\n  \"writes_acknowledged\": %" PRIu64 ", \"stale_reads_crash\": %" PRIu64
-            ", \"stale_reads_alive\": %" PRIu64 ",\n  \"audited\": %" PRIu64
-            ", \"unread\": %" PRIu64 ", \"lost_crash\": %" PRIu64 ", \"lost_alive\": %" PRIu64
-            ",\n",
-            t->operations, t->errors, t->redirections, t->writes_acknowledged, t->reads_stale_crash,
-            t->reads_stale_alive, t->audited, t->unread, t->lost_crash, t->lost_alive);
+            ",\n  \"writes_acknowledged\": %" PRIu64 ", \"audited\": %" PRIu64
+            ", \"unread\": %" PRIu64 ",\n  \"stale_reads\": {",
+            t->operations, t->errors, t->redirections, t->writes_acknowledged, t->audited,
+            t->unread);
+    for (uint32_t i = SHOAL_CAUSE_CRASH; i < SHOAL_CAUSE_COUNT; i++) {
+        fprintf(out, "%s\"%s\": %" PRIu64, i > SHOAL_CAUSE_CRASH ? ", " : "", shoal_cause_name(i),
+                t->reads_stale[i]);
+    }
+    fputs("},\n  \"lost_acks\": {", out);
+    for (uint32_t i = SHOAL_CAUSE_CRASH; i < SHOAL_CAUSE_COUNT; i++) {
+        const shoal_losses *lost = &t->lost[i];
+        fprintf(out,
+                "%s\n    \"%s\": {\"count\": %" PRIu64 ", \"from_us\": %" PRId64
+                ", \"until_us\": %" PRId64 "}",
+                i > SHOAL_CAUSE_CRASH ? "," : "", shoal_cause_name(i), lost->count, lost->from_us,
+                lost->until_us);
+    }
+    fputs("\n  },\n", out);
 }
 
 void shoal_program__report_json(const shoal_report *report, FILE *out)

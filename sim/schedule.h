@@ -82,6 +82,7 @@ typedef struct shoal_load {
     uint32_t get_weight;
     uint32_t value_size; /* bytes of a value; at least its serial number is written */
     int64_t timeout_us;  /* an operation without an answer is given up after it */
+    bool reads_replicas; /* reads go to replicas, where the slot map has one */
 } shoal_load;
 
 /* What a loss of power leaves of a disk. */
@@ -116,6 +117,7 @@ typedef enum shoal_contract {
     SHOAL_CONTRACT_FAIL,         /* the left nodes are held for failed by the right ones */
     SHOAL_CONTRACT_CLEAR,        /* the left nodes are neither to the right ones */
     SHOAL_CONTRACT_ROLE,         /* the selected nodes are masters, or replicas */
+    SHOAL_CONTRACT_COPIES,       /* replicas are in step and have the data of their masters */
     SHOAL_CONTRACT_KNOWN,        /* each selected node knows `limit` nodes, itself included */
     SHOAL_CONTRACT_LOST_ACKS,    /* acknowledged writes that an audit does not find */
     SHOAL_CONTRACT_STALE_READS,  /* reads that missed an acknowledged write */
@@ -124,6 +126,9 @@ typedef enum shoal_contract {
     SHOAL_CONTRACT_FAILOVERS,    /* elections that were won */
     SHOAL_CONTRACT_COUNT
 } shoal_contract;
+
+/* "crash", "failover" and so on. */
+const char *shoal_cause_name(uint32_t cause);
 
 /* How a measured number is held against the one written. */
 typedef enum shoal_compare {
@@ -135,8 +140,12 @@ typedef enum shoal_compare {
 /* Why an acknowledged write is gone, or which of them count. */
 typedef enum shoal_cause {
     SHOAL_CAUSE_ANY = 0,
-    SHOAL_CAUSE_CRASH, /* the node that acknowledged has stopped since */
-    SHOAL_CAUSE_ALIVE  /* it has been running ever since: nothing excuses it */
+    SHOAL_CAUSE_CRASH,     /* the node that acknowledged has died since, and nobody took over */
+    SHOAL_CAUSE_FAILOVER,  /* it has died, and another that had not got the write took over */
+    SHOAL_CAUSE_PARTITION, /* it lives, but another took over its slots meanwhile */
+    SHOAL_CAUSE_REPLICA,   /* reads: a replica was asked, which may be behind */
+    SHOAL_CAUSE_ALIVE,     /* nothing excuses it */
+    SHOAL_CAUSE_COUNT
 } shoal_cause;
 
 /* What an expect line states. */
@@ -145,8 +154,9 @@ typedef struct shoal_expectation {
     shoal_compare compare;
     int64_t limit;
     shoal_cause cause;
-    bool up;        /* STATE: ok or fail. ROLE: master or replica */
-    bool has_since; /* ERRORS, OPS, FAILOVERS: counted from since_us on */
+    int64_t window_us; /* LOST_ACKS: all were acknowledged within so long; 0: whenever */
+    bool up;           /* STATE: ok or fail. ROLE: master or replica */
+    bool has_since;    /* ERRORS, OPS, FAILOVERS: counted from since_us on */
     int64_t since_us;
     int64_t within_us; /* 0: must hold at once */
 } shoal_expectation;

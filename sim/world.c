@@ -191,6 +191,7 @@ static void make_parts(shoal_world *world)
     world->nodes = shoal_sim__allocate(world->node_count * sizeof(*world->nodes));
     world->clients = shoal_sim__allocate(world->client_count * sizeof(*world->clients));
     shoal_judge__make(world);
+    shoal_copies__make(world);
     shoal_history__make(&world->history, key_space(schedule));
     for (uint32_t i = 0; i < world->node_count; i++) shoal_vnode__make(world, i);
     for (uint32_t i = 0; i < world->client_count; i++) shoal_client__make(world, i);
@@ -231,6 +232,7 @@ void shoal_world_destroy(shoal_world *world)
     shoal_net__free(&world->net);
     shoal_expect__free(world);
     shoal_history__free(&world->history);
+    shoal_copies__free(world);
     shoal_judge__free(world);
     shoal_heap__free(&world->heap);
     shoal_buffer_free(&world->scratch);
@@ -278,6 +280,7 @@ static void finish(shoal_world *world)
 {
     world->ended = world->finished = true;
     shoal_expect__end(world);
+    shoal_copies__end(world);
     for (uint32_t i = 0; i < world->node_count; i++) {
         if (world->nodes[i].node == NULL || !world->nodes[i].ready) continue;
         shoal_world__trace(world, i, SHOAL_TRACE_DIGEST,

@@ -135,12 +135,20 @@ typedef struct shoal_expect_result {
     char words[256];   /* the contract, and what was found where it did not hold */
 } shoal_expect_result;
 
-/* Counts of all clients together. */
+/* Acknowledged writes that are gone for one cause, and when the first and the last of them were
+ * acknowledged. */
+typedef struct shoal_losses {
+    uint64_t count;
+    int64_t from_us, until_us;
+} shoal_losses;
+
+/* Counts of all clients together; arrays by shoal_cause. */
 typedef struct shoal_client_totals {
     uint64_t operations, errors, redirections;
     uint64_t writes_acknowledged;
-    uint64_t reads_stale_crash, reads_stale_alive;
-    uint64_t lost_crash, lost_alive, audited, unread;
+    uint64_t audited, unread;
+    uint64_t reads_stale[SHOAL_CAUSE_COUNT];
+    shoal_losses lost[SHOAL_CAUSE_COUNT];
 } shoal_client_totals;
 
 /* What came out of a run so far. */

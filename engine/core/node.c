@@ -88,6 +88,7 @@ static void send_everything_home(shoal_node *node)
 
     shoal_node__config_abandon(node);
     shoal_node__saving_abandon(node);
+    shoal_node__reload_abandon(node);
     shoal_repl_abandon(node->replication.repl);
     while (op != NULL) {
         shoal_errand *errand = (shoal_errand *)op;
@@ -245,6 +246,7 @@ static void settle(shoal_node *node)
     if (node->phase >= SHOAL_PHASE_READY) shoal_node__replication_step(node);
     shoal_node__saving_step(node);
     shoal_node__appending_step(node);
+    shoal_node__reload_step(node);
     shoal_node__advance(node);
     shoal_node__publish_route(node);
     shoal_node__look(node);
@@ -263,6 +265,8 @@ static int64_t deadline(const shoal_node *node)
     }
     int64_t appending = shoal_node__appending_deadline(node);
     if (appending < earliest) earliest = appending;
+    int64_t reloading = shoal_node__reload_deadline(node);
+    if (reloading < earliest) earliest = reloading;
     if (node->phase >= SHOAL_PHASE_READY) {
         int64_t replication = shoal_node__replication_deadline(node);
         if (replication < earliest) earliest = replication;
@@ -325,6 +329,25 @@ uint64_t shoal_node_digest(const shoal_node *node)
     digest = shoal_prng_mix(digest ^ shoal_hash(shoal_buffer_slice(&text), node->phase));
     shoal_buffer_free(&text);
     return digest;
+}
+
+void shoal_node_copy_get(const shoal_node *node, shoal_node_copy *out)
+{
+    shoal_repl_facts facts;
+    *out = (shoal_node_copy){.replica = false};
+    SHOAL_ASSERT(out != NULL && node->replication.repl != NULL);
+    shoal_repl_facts_get(node->replication.repl, &facts);
+    out->replica = facts.is_replica;
+    out->in_step = facts.link_up;
+    out->offset = facts.offset;
+    memcpy(out->history, facts.id, sizeof out->history);
+    if (facts.has_second) memcpy(out->history_before, facts.id2, sizeof out->history_before);
+}
+
+uint64_t shoal_node_data_digest(const shoal_node *node)
+{
+    SHOAL_ASSERT(node->store != NULL);
+    return shoal_store_digest(node->store);
 }
 
 shoal_worker *shoal_node_worker(shoal_node *node, uint32_t index)

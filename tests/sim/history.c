@@ -41,13 +41,28 @@ static uint64_t put(shoal_world *world, uint32_t key, int64_t began, int64_t end
     return serial;
 }
 
+static shoal_read_verdict verdict_of(const shoal_world *world, uint32_t key, uint64_t serial,
+                                     int64_t began)
+{
+    shoal_cause cause;
+    return shoal_history__read(world, key, serial, began, &cause);
+}
+
+/* Why a stale read missed what it missed. */
+static shoal_cause missed_by(const shoal_world *world, uint32_t key, uint64_t serial, int64_t began)
+{
+    shoal_cause cause = SHOAL_CAUSE_ANY;
+    assert_int_equal(shoal_history__read(world, key, serial, began, &cause), SHOAL_READ_STALE);
+    return cause;
+}
+
 static void a_read_of_the_newest_write_is_fresh(void **state)
 {
     shoal_world *world = ((bench *)*state)->world;
     put(world, 0, 10, 20);
     uint64_t second = put(world, 0, 30, 40);
-    assert_int_equal(shoal_history__read(world, 0, second, 50), SHOAL_READ_FRESH);
-    assert_int_equal(shoal_history__read(world, 1, 0, 50), SHOAL_READ_FRESH);
+    assert_int_equal(verdict_of(world, 0, second, 50), SHOAL_READ_FRESH);
+    assert_int_equal(verdict_of(world, 1, 0, 50), SHOAL_READ_FRESH);
 }
 
 static void a_read_that_misses_an_acknowledged_write_is_stale(void **state)
@@ -55,11 +70,11 @@ static void a_read_that_misses_an_acknowledged_write_is_stale(void **state)
     shoal_world *world = ((bench *)*state)->world;
     uint64_t first = put(world, 0, 10, 20);
     put(world, 0, 30, 40);
-    assert_int_equal(shoal_history__read(world, 0, first, 41), SHOAL_READ_STALE_ALIVE);
-    assert_int_equal(shoal_history__read(world, 0, 0, 41), SHOAL_READ_STALE_ALIVE);
-    assert_int_equal(shoal_history__read(world, 0, first, 40), SHOAL_READ_FRESH);
+    assert_int_equal(missed_by(world, 0, first, 41), SHOAL_CAUSE_ALIVE);
+    assert_int_equal(missed_by(world, 0, 0, 41), SHOAL_CAUSE_ALIVE);
+    assert_int_equal(verdict_of(world, 0, first, 40), SHOAL_READ_FRESH);
     world->nodes[0].incarnation++;
-    assert_int_equal(shoal_history__read(world, 0, first, 41), SHOAL_READ_STALE_CRASH);
+    assert_int_equal(missed_by(world, 0, first, 41), SHOAL_CAUSE_CRASH);
 }
 
 static void an_answer_that_outlives_its_process_is_lost_by_the_crash(void **state)
@@ -70,7 +85,7 @@ static void an_answer_that_outlives_its_process_is_lost_by_the_crash(void **stat
     world->nodes[0].died_us = 20;
     world->now_us = 25;
     shoal_history__end(world, serial, SHOAL_WRITE_ACKNOWLEDGED, 0, 15);
-    assert_int_equal(shoal_history__read(world, 0, 0, 30), SHOAL_READ_STALE_CRASH);
+    assert_int_equal(missed_by(world, 0, 0, 30), SHOAL_CAUSE_CRASH);
 }
 
 static void concurrent_writes_may_be_found_in_either_order(void **state)
@@ -82,9 +97,9 @@ static void concurrent_writes_may_be_found_in_either_order(void **state)
     shoal_history__end(world, b, SHOAL_WRITE_ACKNOWLEDGED, 0, world->now_us);
     world->now_us = 30;
     shoal_history__end(world, a, SHOAL_WRITE_ACKNOWLEDGED, 0, world->now_us);
-    assert_int_equal(shoal_history__read(world, 0, a, 40), SHOAL_READ_FRESH);
-    assert_int_equal(shoal_history__read(world, 0, b, 40), SHOAL_READ_FRESH);
-    assert_int_equal(shoal_history__read(world, 0, 0, 40), SHOAL_READ_STALE_ALIVE);
+    assert_int_equal(verdict_of(world, 0, a, 40), SHOAL_READ_FRESH);
+    assert_int_equal(verdict_of(world, 0, b, 40), SHOAL_READ_FRESH);
+    assert_int_equal(missed_by(world, 0, 0, 40), SHOAL_CAUSE_ALIVE);
 }
 
 static void an_unanswered_write_may_be_found_at_any_time(void **state)
@@ -92,8 +107,8 @@ static void an_unanswered_write_may_be_found_at_any_time(void **state)
     shoal_world *world = ((bench *)*state)->world;
     uint64_t open = shoal_history__begin(&world->history, 0, 10);
     uint64_t later = put(world, 0, 20, 30);
-    assert_int_equal(shoal_history__read(world, 0, open, 1000), SHOAL_READ_FRESH);
-    assert_int_equal(shoal_history__read(world, 0, later, 1000), SHOAL_READ_FRESH);
+    assert_int_equal(verdict_of(world, 0, open, 1000), SHOAL_READ_FRESH);
+    assert_int_equal(verdict_of(world, 0, later, 1000), SHOAL_READ_FRESH);
 }
 
 static void a_refused_or_foreign_value_is_a_phantom(void **state)
@@ -102,9 +117,9 @@ static void a_refused_or_foreign_value_is_a_phantom(void **state)
     uint64_t refused = shoal_history__begin(&world->history, 0, 10);
     shoal_history__end(world, refused, SHOAL_WRITE_REFUSED, 0, 0);
     uint64_t other = put(world, 1, 20, 30);
-    assert_int_equal(shoal_history__read(world, 0, refused, 40), SHOAL_READ_PHANTOM);
-    assert_int_equal(shoal_history__read(world, 0, other, 40), SHOAL_READ_PHANTOM);
-    assert_int_equal(shoal_history__read(world, 0, 99, 40), SHOAL_READ_PHANTOM);
+    assert_int_equal(verdict_of(world, 0, refused, 40), SHOAL_READ_PHANTOM);
+    assert_int_equal(verdict_of(world, 0, other, 40), SHOAL_READ_PHANTOM);
+    assert_int_equal(verdict_of(world, 0, 99, 40), SHOAL_READ_PHANTOM);
 }
 
 static void an_audit_counts_each_lost_write_once(void **state)
@@ -115,10 +130,74 @@ static void an_audit_counts_each_lost_write_once(void **state)
     put(world, 0, 50, 60);
     shoal_history__audit(world, 0, first, 100);
     shoal_history__audit(world, 0, first, 110);
-    assert_int_equal(world->judge.totals.lost_alive, 2);
-    assert_int_equal(world->judge.totals.lost_crash, 0);
+    assert_int_equal(world->judge.totals.lost[SHOAL_CAUSE_ALIVE].count, 2);
+    assert_int_equal(world->judge.totals.lost[SHOAL_CAUSE_CRASH].count, 0);
     shoal_history__audit(world, 0, 0, 120);
-    assert_int_equal(world->judge.totals.lost_alive, 3);
+    assert_int_equal(world->judge.totals.lost[SHOAL_CAUSE_ALIVE].count, 3);
+}
+
+/* Node `node` claims every slot. */
+static void claim(shoal_world *world, uint32_t node, uint64_t epoch, int64_t at)
+{
+    shoal_slotmap all;
+    memset(&all, 0xFF, sizeof(all));
+    world->now_us = at;
+    shoal_copies__claimed(world, node, &all, epoch);
+}
+
+static void a_write_that_the_next_owner_lacks_is_lost_by_the_failover_or_the_partition(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    claim(world, 0, 1, 5);
+    put(world, 0, 10, 20);
+    assert_int_equal(missed_by(world, 0, 0, 41), SHOAL_CAUSE_ALIVE);
+    claim(world, 1, 2, 30);
+    assert_int_equal(missed_by(world, 0, 0, 41), SHOAL_CAUSE_PARTITION);
+    world->nodes[0].incarnation++;
+    assert_int_equal(missed_by(world, 0, 0, 41), SHOAL_CAUSE_FAILOVER);
+    /* It comes back with what it knew, which nobody heeds. */
+    claim(world, 0, 1, 50);
+    assert_int_equal(missed_by(world, 0, 0, 60), SHOAL_CAUSE_FAILOVER);
+    claim(world, 0, 3, 70);
+    assert_int_equal(missed_by(world, 0, 0, 80), SHOAL_CAUSE_FAILOVER);
+    put(world, 0, 90, 91);
+    assert_int_equal(missed_by(world, 0, 0, 95), SHOAL_CAUSE_ALIVE);
+}
+
+static void an_audit_says_when_lost_writes_were_acknowledged(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    put(world, 0, 10, 20);
+    put(world, 0, 30, 40);
+    shoal_history__audit(world, 0, 0, 100);
+    const shoal_losses *lost = &world->judge.totals.lost[SHOAL_CAUSE_ALIVE];
+    assert_int_equal(lost->from_us, 20);
+    assert_int_equal(lost->until_us, 40);
+}
+
+/* A reader of n1 finds a write; the read lasts one microsecond. */
+static void see(shoal_world *world, uint64_t serial, int64_t began)
+{
+    world->now_us = began + 2;
+    shoal_finding finding = {.serial = serial, .began_us = began, .served_us = began + 1};
+    shoal_copies__found(world, &finding);
+}
+
+static void a_node_that_shows_an_older_value_again_is_at_fault_unless_its_data_were_replaced(
+    void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    uint64_t first = put(world, 0, 10, 20), second = put(world, 0, 30, 40);
+    see(world, first, 50);
+    see(world, second, 60);
+    assert_int_equal(world->judge.made[SHOAL_CHECK_NO_RETURN], 1);
+    world->copies.replaced_us[0] = 65;
+    see(world, first, 70);
+    assert_int_equal(world->judge.made[SHOAL_CHECK_NO_RETURN], 1);
+    see(world, second, 80);
+    assert_int_equal(world->judge.violated[SHOAL_CHECK_NO_RETURN], 0);
+    see(world, first, 90);
+    assert_int_equal(world->judge.violated[SHOAL_CHECK_NO_RETURN], 1);
 }
 
 int main(void)
@@ -132,6 +211,9 @@ int main(void)
         CASE(an_unanswered_write_may_be_found_at_any_time),
         CASE(a_refused_or_foreign_value_is_a_phantom),
         CASE(an_audit_counts_each_lost_write_once),
+        CASE(a_write_that_the_next_owner_lacks_is_lost_by_the_failover_or_the_partition),
+        CASE(an_audit_says_when_lost_writes_were_acknowledged),
+        CASE(a_node_that_shows_an_older_value_again_is_at_fault_unless_its_data_were_replaced),
     };
     return cmocka_run_group_tests_name("sim_history", tests, NULL, NULL);
 }

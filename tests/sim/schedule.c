@@ -47,6 +47,10 @@ static void every_kind_of_line_has_one_canonical_form(void **state)
              "6s expect fail n2 by n1 n3 within 5000ms\n"
              "6s expect errors <= 3 since 2s\n"
              "6s expect lost_acks == 0 cause alive\n"
+             "6s expect lost_acks <= 9 cause failover window 0.05s\n"
+             "6s expect copies equal on n4..n6 within 2s\n"
+             "6s client c2 rate 5/s reads replica\n"
+             "6s client c3 rate 5/s reads master\n"
              "6s heal *\n"
              "7s end\n",
         "schedule v1\n"
@@ -67,6 +71,11 @@ static void every_kind_of_line_has_one_canonical_form(void **state)
         "6s        expect fail n2 by n1 n3 within 5s\n"
         "6s        expect errors <= 3 since 2s\n"
         "6s        expect lost_acks == 0 cause alive\n"
+        "6s        expect lost_acks <= 9 cause failover window 50ms\n"
+        "6s        expect copies equal on n4..n6 within 2s\n"
+        "6s        client c2 rate 5/s keys uniform(1000) mix set:50,get:50 size 64 timeout 1s "
+        "reads replica\n"
+        "6s        client c3 rate 5/s keys uniform(1000) mix set:50,get:50 size 64 timeout 1s\n"
         "6s        heal *\n"
         "7s        end\n");
 }

@@ -144,7 +144,7 @@ static void what_holds_is_not_complained_of(void **state)
                 -1);
     assert_false(result.violated);
     assert_int_equal(result.expect_count, 8);
-    assert_true(result.totals.lost_crash > 0);
+    assert_true(result.totals.lost[SHOAL_CAUSE_CRASH].count > 0);
     assert_true(result.checks[SHOAL_CHECK_OWNER_SERVES].made > 1000);
 }
 

@@ -143,6 +143,22 @@ SHOAL_API const char *shoal_node_name(const shoal_node *node);
  * in memory. Slow; only while no worker is inside a round. */
 SHOAL_API uint64_t shoal_node_digest(const shoal_node *node);
 
+/* What a node says of its copy of the data: whose history it is, and how far. */
+typedef struct shoal_node_copy {
+    bool replica;            /* it follows a master */
+    bool in_step;            /* replica: it has all that its master's stream has brought so far */
+    uint64_t offset;         /* the end of its history, in bytes of the stream */
+    char history[41];        /* the name of that history */
+    char history_before[41]; /* the one that it goes on from, or "" */
+} shoal_node_copy;
+
+/* Fills `*out`. Control thread, once the node is ready. */
+SHOAL_API void shoal_node_copy_get(const shoal_node *node, shoal_node_copy *out);
+
+/* A digest of the data alone: equal where the same keys have the same values. Slow; only while no
+ * worker is inside a round. */
+SHOAL_API uint64_t shoal_node_data_digest(const shoal_node *node);
+
 /* Worker `index` (< options.workers). Owned by the node. */
 SHOAL_API shoal_worker *shoal_node_worker(shoal_node *node, uint32_t index);
 

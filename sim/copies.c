@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Copies of data, as judges see them.
+ */
+#include "sim/copies.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "sim/internal.h"
+
+/* Above so many keys nobody looks whether nodes take back what they showed: it would cost more memory
+ * than the nodes themselves. Chosen. */
+#define SIGHT_KEYS_MAX 65536u
+
+void shoal_copies__make(shoal_world *world)
+{
+    shoal_copies *copies = &world->copies;
+    copies->slots = shoal_sim__allocate(SHOAL_SLOTS * sizeof(*copies->slots));
+    copies->sights = shoal_sim__allocate(world->node_count * sizeof(*copies->sights));
+    copies->replaced_us = shoal_sim__allocate(world->node_count * sizeof(*copies->replaced_us));
+    copies->histories = shoal_sim__allocate(world->node_count * sizeof(*copies->histories));
+    for (uint32_t i = 0; i < SHOAL_SLOTS; i++) copies->slots[i].passed_us = -1;
+    for (uint32_t i = 0; i < world->node_count; i++) copies->replaced_us[i] = -1;
+}
+
+void shoal_copies__free(shoal_world *world)
+{
+    shoal_copies *copies = &world->copies;
+    for (uint32_t i = 0; copies->sights && i < world->node_count; i++) {
+        shoal_sim__free(copies->sights[i]);
+    }
+    shoal_sim__free(copies->slots);
+    shoal_sim__free(copies->sights);
+    shoal_sim__free(copies->replaced_us);
+    shoal_sim__free(copies->histories);
+    *copies = (shoal_copies){0};
+}
+
+/* ---- why writes are gone ---- */
+
+void shoal_copies__claimed(shoal_world *world, uint32_t node, const shoal_slotmap *claims,
+                           uint64_t epoch)
+{
+    SHOAL_ASSERT(node < world->node_count);
+    for (uint32_t slot = 0; slot < SHOAL_SLOTS; slot++) {
+        shoal_tenancy *tenancy = &world->copies.slots[slot];
+        if (!shoal_slotmap_has(claims, slot) || epoch < tenancy->epoch) continue;
+        bool passes = tenancy->owner != 0 && tenancy->owner != node + 1;
+        /* Equal epochs collide: whoever was there keeps it until one has a higher one. */
+        if (passes && epoch == tenancy->epoch) continue;
+        if (passes) tenancy->passed_us = world->now_us;
+        tenancy->owner = node + 1;
+        tenancy->epoch = epoch;
+    }
+}
+
+shoal_cause shoal_copies__cause(const shoal_world *world, uint64_t serial)
+{
+    const shoal_write *write = &world->history.writes[serial - 1];
+    const shoal_tenancy *tenancy = &world->copies.slots[shoal_operation__slot(write->key)];
+    bool passed = tenancy->passed_us >= write->began_us ||
+                  (tenancy->owner != 0 && tenancy->owner != write->node + 1);
+    bool died = world->nodes[write->node].incarnation != write->incarnation;
+    if (died) return passed ? SHOAL_CAUSE_FAILOVER : SHOAL_CAUSE_CRASH;
+    return passed ? SHOAL_CAUSE_PARTITION : SHOAL_CAUSE_ALIVE;
+}
+
+/* ---- what a node showed ---- */
+
+void shoal_copies__loaded(shoal_world *world, uint32_t node)
+{
+    const shoal_vnode *vnode = &world->nodes[node];
+    if (vnode->node == NULL || !vnode->ready) return;
+    shoal_node_copy copy;
+    char *known = world->copies.histories[node];
+    shoal_node_copy_get(vnode->node, &copy);
+    if (strcmp(known, copy.history) == 0) return;
+    /* A history that goes on from the one before has its data. */
+    if (strcmp(known, copy.history_before) != 0) world->copies.replaced_us[node] = world->now_us;
+    memcpy(known, copy.history, sizeof(copy.history));
+}
+
+void shoal_copies__found(shoal_world *world, const shoal_finding *finding)
+{
+    shoal_copies *copies = &world->copies;
+    const shoal_history *history = &world->history;
+    if (finding->serial == 0 || history->key_count > SIGHT_KEYS_MAX) return;
+    shoal_sight **all = &copies->sights[finding->node];
+    if (*all == NULL) *all = shoal_sim__allocate(history->key_count * sizeof(**all));
+    shoal_sight *sight = &(*all)[finding->key];
+    /* Neither did its process die nor were its data replaced since that was seen. */
+    bool same = sight->serial != 0 && finding->began_us > sight->ended_us &&
+                world->nodes[finding->node].died_us < sight->served_us &&
+                copies->replaced_us[finding->node] < sight->served_us;
+    if (same) {
+        const shoal_write *now = &history->writes[finding->serial - 1];
+        const shoal_write *before = &history->writes[sight->serial - 1];
+        shoal_judge__made(world, SHOAL_CHECK_NO_RETURN);
+        if (now->ended_us < before->began_us) {
+            char text[96];
+            int size = snprintf(text, sizeof(text), "%s shows an older value of key:%u again",
+                                world->nodes[finding->node].label, finding->key);
+            shoal_judge__fault(world, SHOAL_CHECK_NO_RETURN, (shoal_slice){text, (size_t)size});
+        }
+    }
+    *sight = (shoal_sight){finding->serial, finding->served_us, world->now_us};
+}
+
+/* ---- equal copies ---- */
+
+static bool runs(const shoal_world *world, uint32_t node)
+{
+    const shoal_vnode *vnode = &world->nodes[node];
+    return vnode->node != NULL && vnode->ready && !vnode->paused;
+}
+
+shoal_likeness shoal_copies__compare(const shoal_world *world, uint32_t node, const char **why)
+{
+    const shoal_view *view = &world->judge.views[node];
+    shoal_node_copy copy, origin;
+    *why = "is no replica of a node that runs";
+    if (!runs(world, node) || !view->replica || view->master == UINT32_MAX)
+        return SHOAL_LIKENESS_UNKNOWN;
+    uint32_t master = world->judge.subjects[view->master].node;
+    if (!runs(world, master)) return SHOAL_LIKENESS_UNKNOWN;
+    shoal_node_copy_get(world->nodes[node].node, &copy);
+    shoal_node_copy_get(world->nodes[master].node, &origin);
+    *why = "is not in step with its master";
+    if (!copy.replica || !copy.in_step || strcmp(copy.history, origin.history) != 0)
+        return SHOAL_LIKENESS_UNKNOWN;
+    *why = "has not got all of its master's stream";
+    if (copy.offset != origin.offset) return SHOAL_LIKENESS_UNKNOWN;
+    bool equal = shoal_node_data_digest(world->nodes[node].node) ==
+                 shoal_node_data_digest(world->nodes[master].node);
+    return equal ? SHOAL_LIKENESS_EQUAL : SHOAL_LIKENESS_DIFFERENT;
+}
+
+void shoal_copies__end(shoal_world *world)
+{
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        const char *why = NULL;
+        shoal_likeness likeness = shoal_copies__compare(world, i, &why);
+        if (likeness == SHOAL_LIKENESS_UNKNOWN) continue;
+        shoal_judge__made(world, SHOAL_CHECK_COPIES);
+        if (likeness == SHOAL_LIKENESS_EQUAL) continue;
+        char text[96];
+        int size = snprintf(text, sizeof(text), "%s has other data than its master",
+                            world->nodes[i].label);
+        shoal_judge__fault(world, SHOAL_CHECK_COPIES, (shoal_slice){text, (size_t)size});
+    }
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/copies.h - the judges of data that are kept more than once: whether a replica that is in step
+ * has what its master has, why a write that was acknowledged is gone, and whether a node takes back
+ * what it showed before. Nodes are asked what they say of their copies (shoal_node_copy), and what
+ * they have is compared by digests.
+ *
+ * Inside the world only; its thread.
+ */
+#ifndef SHOAL_SIM_COPIES_H
+#define SHOAL_SIM_COPIES_H
+
+#include <shoal/node.h>
+
+#include "sim/schedule.h"
+#include "wire/bus.h"
+
+typedef struct shoal_world shoal_world;
+
+/* What a node was last seen to have of a key. */
+typedef struct shoal_sight {
+    uint64_t serial; /* of the write; 0: nothing was read yet */
+    int64_t served_us;
+    int64_t ended_us; /* when the reader had it */
+} shoal_sight;
+
+/* Who had which slot when: the claim with the highest epoch counts. */
+typedef struct shoal_tenancy {
+    uint64_t epoch;
+    int64_t passed_us; /* when it last passed from one node to another, -1: never */
+    uint32_t owner;    /* node + 1, 0: nobody yet */
+} shoal_tenancy;
+
+/* What the judges of copies remember. */
+typedef struct shoal_copies {
+    shoal_tenancy *slots; /* SHOAL_SLOTS of them */
+    shoal_sight **sights; /* per node, then per key; NULL: nothing was read there */
+    int64_t *replaced_us; /* per node: when all its data were last replaced by a master's, -1 */
+    char (*histories)[41];
+} shoal_copies;
+
+/* Makes what a world needs, and gives it back. */
+void shoal_copies__make(shoal_world *world);
+void shoal_copies__free(shoal_world *world);
+
+/* A node claims these slots with this epoch. */
+void shoal_copies__claimed(shoal_world *world, uint32_t node, const shoal_slotmap *claims,
+                           uint64_t epoch);
+/* A node has read a file to its end, or a part: perhaps its data are another master's now. */
+void shoal_copies__loaded(shoal_world *world, uint32_t node);
+
+/* Why the write `serial`, which was acknowledged, is not there. */
+shoal_cause shoal_copies__cause(const shoal_world *world, uint64_t serial);
+
+/* A read that found something. */
+typedef struct shoal_finding {
+    uint32_t node;
+    uint32_t key;
+    uint64_t serial; /* what it found */
+    int64_t began_us, served_us;
+} shoal_finding;
+/* Checks that the node does not show something older than it showed to a reader before. */
+void shoal_copies__found(shoal_world *world, const shoal_finding *finding);
+
+/* How a replica stands to its master. */
+typedef enum shoal_likeness {
+    SHOAL_LIKENESS_UNKNOWN = 0, /* no replica, not in step, or bytes are on their way */
+    SHOAL_LIKENESS_EQUAL,
+    SHOAL_LIKENESS_DIFFERENT
+} shoal_likeness;
+/* Compares a running node with its master; slow where it comes to digests. `why` is a constant text
+ * for UNKNOWN. */
+shoal_likeness shoal_copies__compare(const shoal_world *world, uint32_t node, const char **why);
+/* The run is over: what is in step must be equal. */
+void shoal_copies__end(shoal_world *world);
+
+#endif

@@ -146,9 +146,12 @@ static bool reach(shoal_disk *disk)
 static void append_in_halves(shoal_disk *disk, shoal_disk_file *file, shoal_slice bytes)
 {
     size_t half = bytes.size / 2;
-    append(file, (shoal_slice){bytes.data, half});
-    if (half > 0 && reach(disk)) return;
-    append(file, (shoal_slice){bytes.data + half, bytes.size - half});
+    if (half > 0) {
+        append(file, (shoal_slice){bytes.data, half});
+        if (reach(disk)) return;
+        bytes = (shoal_slice){bytes.data + half, bytes.size - half};
+    }
+    append(file, bytes);
 }
 
 static shoal_err append_now(shoal_disk *disk, shoal_disk_file *file, shoal_slice bytes)

@@ -5,7 +5,8 @@
  * not wait for each other, so their operations interleave as a seed decides; only a rename keeps
  * its place among the operations of both its files. What is appended to a named file without a tag
  * is there at once when nothing but syncs is waiting. A crash keeps, tears or loses what was not
- * synced; what a sync failed to make durable stays so even if a later one succeeds.
+ * synced; what a sync failed to make durable stays so even if a later one succeeds. For tests that
+ * crash at every point of a run it counts these, and stops at the one that they want.
  *
  * Files have positions: those of fixed roles their number, named ones follow as names are first
  * bound, and stay over crashes, which numbers do not. Position 0 is no file: operations of it fail.
@@ -64,6 +65,11 @@ typedef struct shoal_disk {
     shoal_prng fate;
     shoal_disk_mode mode;
     int64_t slow_us;
+    /* Moments at which its content may be found by who looks at it after a crash: before and behind
+     * each operation that changes something, and in the middle of an append. At number `stop_at` (0:
+     * never) it stops: nothing is done or told any more until a crash. */
+    uint64_t points, stop_at;
+    bool stopped;
 } shoal_disk;
 
 /* Makes an empty disk with the random streams of `node`; frees what one holds. */

@@ -70,6 +70,25 @@ void shoal_operator__order(shoal_world *world, uint32_t node, shoal_slice text, 
     arrange_try(world, node, 0);
 }
 
+void shoal_operator__forget(shoal_world *world, uint32_t node)
+{
+    shoal_desk *desk = &world->operator_.desks[node];
+    shoal_port port;
+    if (desk->handle != 0 && shoal_net__find(&world->net, desk->handle, &port)) {
+        shoal_net__close(world, port);
+    }
+    desk->handle = 0;
+    desk->up = desk->waiting = false;
+    shoal_buffer_consume(&desk->in, shoal_buffer_size(&desk->in));
+    while (desk->head) {
+        shoal_task *task = desk->head;
+        SHOAL_ASSERT(task->line != 0);
+        desk->head = task->next;
+        shoal_sim__free(task);
+    }
+    desk->tail = NULL;
+}
+
 /* ---- making a cluster ---- */
 
 static void order_form(shoal_world *world, uint32_t node, const char *text)
@@ -254,6 +273,8 @@ static void operator_data(shoal_world *world, shoal_port port, shoal_slice bytes
     shoal_err error = shoal_answer_next(shoal_buffer_slice(&desk->in), &answer);
     SHOAL_ASSERT(error == SHOAL_ERR_OK && desk->waiting && desk->head);
     desk->waiting = false;
+    const shoal_operator *who = &world->operator_;
+    if (who->heard) who->heard(who->heard_context, node, (shoal_slice){desk->in.data, size});
     if (ask_again(desk->head, &answer)) {
         shoal_buffer_consume(&desk->in, shoal_buffer_size(&desk->in));
         arrange_try(world, node, UNKNOWN_US);

@@ -39,6 +39,10 @@ typedef struct shoal_operator {
     uint32_t forming; /* set-up tasks that are not done */
     bool introduced;  /* the MEETs are given out */
     bool replicated;  /* and the REPLICATEs */
+    /* Who hears replies as bytes, borrowed for the call; it must not touch the world. NULL: nobody.
+     * For tests that drive a world by hand. */
+    void (*heard)(void *context, uint32_t node, shoal_slice reply);
+    void *heard_context;
 } shoal_operator;
 
 /* Makes and ends the operator of a world. */
@@ -48,6 +52,9 @@ void shoal_operator__free(shoal_world *world);
 void shoal_operator__form(shoal_world *world);
 /* Adds a command for a node; `id(n2)` and `ip(n2)` are replaced when it is sent. */
 void shoal_operator__order(shoal_world *world, uint32_t node, shoal_slice text, uint32_t line);
+/* Drops what was ordered for a node and has no reply, and the connection to it: it may have been
+ * done, and is not tried again. */
+void shoal_operator__forget(shoal_world *world, uint32_t node);
 
 /* What the operator does with what its connections bring. */
 extern const shoal_end_class shoal_operator__class;

@@ -28,17 +28,19 @@
  *       of an operation holds up the writes of the slots that this operation has, and of no
  *       other; reads go on.
  *   G6  Bounded depth. Operations that are given a gate are queued at the thread, and one frame
- *       of drain runs them all, one after the other; a drain within it does nothing.
+ *       of drain runs them, one after the other; a drain within it does nothing. It runs a bounded
+ *       number a batch; the rest, with the gates it was given, is carried on in the thread's next
+ *       batch, and by nobody else: who means to begin no further batch goes on until
+ *       shoal_thread_busy is false. Then it has no gate, and is given none, because only who lets
+ *       a gate go is given the next operation. So a gate that many threads push to faster than
+ *       one can run takes nobody out of his own work for good, nor keeps him from leaving the
+ *       epoch. Nor does an operation begin while a moment between operations is wished for
+ *       (moment.c): it is parked with all its gates.
  *   G7  Several keys change together. A `multi` operation sets SLOW in the words of all its slots
  *       before it runs and clears it after. A reader that sees one of its writes has acquired
  *       the entry, hence sees SLOW set or already cleared in every slot of the operation: all
  *       later reads of that reader queue, or see the other writes. A reader that saw none of
  *       the writes is ordered before the operation.
- *       It runs a bounded number a batch; the rest, with the gates it was given, is carried on in
- *       the thread's next batch. So a gate that many threads push to faster than one can run
- *       takes nobody out of his own work for good, nor keeps him from leaving the epoch.
- *       Neither does an operation begin while a moment between operations is wished for (moment.c):
- *       it is parked with all its gates.
  *   G8  The memory of an operation is not touched after it has begun to run: the gates to let go
  *       are linked through the hot lines (held_before).
  */

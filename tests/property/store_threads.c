@@ -318,6 +318,11 @@ static void *work_through(void *argument)
         (void)shoal_store_maintain(self->thread, 10);
         shoal_thread_leave(self->thread);
     }
+    /* What others have handed over meanwhile nobody else runs (G6). */
+    while (shoal_thread_busy(self->thread)) {
+        shoal_thread_enter(self->thread, now);
+        shoal_thread_leave(self->thread);
+    }
     return NULL;
 }
 

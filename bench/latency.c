@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * bench/latency.c - one trial of bench/latency: how long the slowest GET of one connection takes
+ * while another one does something large. Prints one line:
+ *
+ *     gets seconds slowest_us p9999_us over_1ms busiest_us
+ *
+ *     latency --port N --work idle|del|unlink|grow|expire|replace --count N [--pid N] [--rate N]
+ *
+ * The GETs go out one at a time, a tenth of a millisecond after the reply before. `del` and
+ * `unlink` drop a hash of so many fields, `grow` sets so many keys of one slot, `rate` a second,
+ * `expire` lets so many keys expire in one millisecond, `replace` overwrites such a hash with SET,
+ * `idle` does nothing. With --pid the server's threads and the one that asks have real-time
+ * priority while it is measured, so that other programs of the machine wait for them, not they for
+ * other programs; and `busiest_us` is the most processor time that the server has spent between a
+ * GET and its reply: what it lets a GET wait for, whatever the machine adds.
+ */
+#include <dirent.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BUCKETS 1000000u /* of a microsecond */
+#define PAUSE_NS 100000
+#define PRIORITY 10
+#define FIELDS_A_COMMAND 100u
+#define BATCH 64u
+#define SETTLE_US 1500000
+#define EXPIRY_LEAD_MS 2000
+
+typedef struct options {
+    uint16_t port;
+    const char *work;
+    uint64_t count, rate;
+    int pid;
+} options;
+
+/* What the connection that asks has seen. */
+typedef struct probe {
+    const options *of;
+    atomic_bool over;
+    uint64_t gets, slowest_us, over_1ms, busiest_us;
+    double seconds;
+    uint32_t *histogram;
+} probe;
+
+static void die(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+static int64_t now_us(clockid_t clock)
+{
+    struct timespec at;
+    clock_gettime(clock, &at);
+    return (int64_t)at.tv_sec * 1000000 + at.tv_nsec / 1000;
+}
+
+/* Processor time of a process so far; 0 of none. */
+static int64_t busy_us(int pid)
+{
+    clockid_t clock;
+    if (pid == 0) return 0;
+    if (clock_getcpuclockid(pid, &clock) != 0) die("clock_getcpuclockid");
+    return now_us(clock);
+}
+
+static void pause_us(int64_t us)
+{
+    const struct timespec pause = {us / 1000000, us % 1000000 * 1000};
+    nanosleep(&pause, NULL);
+}
+
+/* ---- connections ---- */
+
+static int dial(uint16_t port)
+{
+    int to = socket(AF_INET, SOCK_STREAM, 0);
+    const int on = 1;
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(port),
+                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    if (to < 0) die("socket");
+    if (connect(to, (struct sockaddr *)&address, sizeof address) != 0) die("connect");
+    (void)setsockopt(to, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return to;
+}
+
+static void send_all(int to, const char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t sent = write(to, bytes, size);
+        if (sent <= 0) die("write");
+        bytes += sent;
+        size -= (size_t)sent;
+    }
+}
+
+/* Reads replies of one line each, so many of them. */
+static void await(int from, uint64_t lines)
+{
+    char bytes[65536];
+    while (lines > 0) {
+        ssize_t got = read(from, bytes, sizeof bytes);
+        if (got <= 0) die("read");
+        if (bytes[0] == '-') {
+            fprintf(stderr, "%.*s", (int)got, bytes);
+            exit(1);
+        }
+        for (ssize_t i = 0; i < got; i++) lines -= bytes[i] == '\n';
+    }
+}
+
+/* The number that a command answers, or -1. */
+static int64_t ask(int to, const char *command)
+{
+    char reply[256];
+    send_all(to, command, strlen(command));
+    ssize_t got = read(to, reply, sizeof reply - 1);
+    if (got <= 0) die("read");
+    reply[got] = '\0';
+    return reply[0] == ':' ? strtoll(reply + 1, NULL, 10) : -1;
+}
+
+/* ---- what is measured ---- */
+
+/* Gives a thread real-time priority, or takes it away. */
+static void hurry(pid_t thread, bool on)
+{
+    const struct sched_param parameters = {.sched_priority = on ? PRIORITY : 0};
+    if (sched_setscheduler(thread, on ? SCHED_FIFO : SCHED_OTHER, &parameters) != 0)
+        die("sched_setscheduler");
+}
+
+static void hurry_server(int pid, bool on)
+{
+    char path[64];
+    if (pid == 0) return;
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    DIR *threads = opendir(path);
+    if (threads == NULL) die(path);
+    for (struct dirent *entry; (entry = readdir(threads)) != NULL;)
+        if (entry->d_name[0] != '.') hurry((pid_t)strtol(entry->d_name, NULL, 10), on);
+    closedir(threads);
+}
+
+static void *ask_on(void *argument)
+{
+    static const char request[] = "*2\r\n$3\r\nGET\r\n$5\r\nprobe\r\n";
+    probe *me = argument;
+    char reply[256];
+    int to = dial(me->of->port);
+    if (me->of->pid != 0) hurry(0, true);
+    int64_t began = now_us(CLOCK_MONOTONIC);
+    while (!atomic_load(&me->over)) {
+        int64_t busy = busy_us(me->of->pid);
+        int64_t sent = now_us(CLOCK_MONOTONIC);
+        send_all(to, request, sizeof request - 1);
+        if (read(to, reply, sizeof reply) <= 0) die("read");
+        uint64_t took = (uint64_t)(now_us(CLOCK_MONOTONIC) - sent);
+        busy = busy_us(me->of->pid) - busy;
+        if (busy > (int64_t)me->busiest_us) me->busiest_us = (uint64_t)busy;
+        me->histogram[took < BUCKETS ? took : BUCKETS - 1]++;
+        me->gets++;
+        me->over_1ms += took >= 1000;
+        if (took > me->slowest_us) me->slowest_us = took;
+        pause_us(PAUSE_NS / 1000);
+    }
+    me->seconds = (double)(now_us(CLOCK_MONOTONIC) - began) / 1e6;
+    close(to);
+    return NULL;
+}
+
+/* ---- what goes on meanwhile ---- */
+
+static void fill_hash(int to, uint64_t count)
+{
+    char *text = malloc(FIELDS_A_COMMAND * 64 + 64);
+    if (text == NULL) die("malloc");
+    for (uint64_t i = 0; i < count; i += FIELDS_A_COMMAND) {
+        int size = sprintf(text, "HSET large");
+        for (uint64_t n = i; n < i + FIELDS_A_COMMAND; n++)
+            size += sprintf(text + size, " field:%08llu value:%llu", (unsigned long long)n,
+                            (unsigned long long)n);
+        size += sprintf(text + size, "\r\n");
+        send_all(to, text, (size_t)size);
+        await(to, 1);
+    }
+    free(text);
+}
+
+/* Sets keys, `rate` a second (0: as fast as may be), with `more` behind each SET. */
+static void set_keys(int to, const options *of, const char *prefix, const char *more)
+{
+    char text[BATCH * 96];
+    int64_t began = now_us(CLOCK_MONOTONIC);
+    for (uint64_t i = 0; i < of->count; i += BATCH) {
+        int size = 0;
+        for (uint64_t n = i; n < i + BATCH; n++) {
+            size += sprintf(text + size, "SET %s%llu value:%llu%s\r\n", prefix,
+                            (unsigned long long)n, (unsigned long long)n, more);
+        }
+        send_all(to, text, (size_t)size);
+        await(to, BATCH);
+        if (of->rate == 0) continue;
+        int64_t due = began + (int64_t)(i * 1000000 / of->rate);
+        int64_t early = due - now_us(CLOCK_MONOTONIC);
+        if (early > 0) pause_us(early);
+    }
+}
+
+/* Waits until the keys that expire have gone, for half a minute at most. */
+static void await_expiry(int to)
+{
+    for (int i = 0; i < 300 && ask(to, "DBSIZE\r\n") > 1; i++) pause_us(100000);
+}
+
+/* What is there before the measurement begins. Returns when, on the wall clock, keys expire. */
+static int64_t prepare(int to, const options *of)
+{
+    await(to, (send_all(to, "FLUSHALL SYNC\r\n", 15), 1));
+    await(to, (send_all(to, "SET probe 0123456789abcdef\r\n", 28), 1));
+    bool hash = strcmp(of->work, "del") == 0 || strcmp(of->work, "unlink") == 0 ||
+                strcmp(of->work, "replace") == 0;
+    if (hash) fill_hash(to, of->count);
+    int64_t expires_ms = 0;
+    if (strcmp(of->work, "expire") == 0) {
+        char more[32];
+        /* Twelve microseconds a key are time enough to set them, on a busy machine too. */
+        expires_ms =
+            now_us(CLOCK_REALTIME) / 1000 + EXPIRY_LEAD_MS + (int64_t)of->count * 12 / 1000;
+        snprintf(more, sizeof more, " PXAT %lld", (long long)expires_ms);
+        set_keys(to, of, "key:", more);
+        int64_t early = expires_ms * 1000 - now_us(CLOCK_REALTIME) - SETTLE_US;
+        if (early > 0) pause_us(early);
+        return expires_ms;
+    }
+    pause_us(SETTLE_US);
+    return expires_ms;
+}
+
+static void act(int to, const options *of, int64_t expires_ms)
+{
+    pause_us(200000);
+    if (strcmp(of->work, "del") == 0) (void)ask(to, "DEL large\r\n");
+    if (strcmp(of->work, "unlink") == 0) (void)ask(to, "UNLINK large\r\n");
+    if (strcmp(of->work, "replace") == 0) (void)ask(to, "SET large small\r\n");
+    if (strcmp(of->work, "grow") == 0) set_keys(to, of, "{tag}", "");
+    if (expires_ms != 0) {
+        int64_t early = expires_ms * 1000 - now_us(CLOCK_REALTIME);
+        if (early > 0) pause_us(early);
+        await_expiry(to);
+    }
+    pause_us(SETTLE_US);
+}
+
+/* ---- the trial ---- */
+
+static options read_options(int count, char **arguments)
+{
+    static const struct option names[] = {{"port", 1, NULL, 'p'},  {"work", 1, NULL, 'w'},
+                                          {"count", 1, NULL, 'c'}, {"pid", 1, NULL, 'i'},
+                                          {"rate", 1, NULL, 'r'},  {NULL, 0, NULL, 0}};
+    options of = {.work = "idle"};
+    for (int c; (c = getopt_long(count, arguments, "", names, NULL)) != -1;) {
+        switch (c) {
+        case 'p': of.port = (uint16_t)strtoul(optarg, NULL, 10); break;
+        case 'w': of.work = optarg; break;
+        case 'c': of.count = strtoull(optarg, NULL, 10); break;
+        case 'i': of.pid = (int)strtol(optarg, NULL, 10); break;
+        case 'r': of.rate = strtoull(optarg, NULL, 10); break;
+        default: exit(2);
+        }
+    }
+    return of;
+}
+
+int main(int count, char **arguments)
+{
+    options of = read_options(count, arguments);
+    probe asked = {.of = &of, .histogram = calloc(BUCKETS, sizeof(uint32_t))};
+    pthread_t thread;
+    if (asked.histogram == NULL) die("calloc");
+    int to = dial(of.port);
+    int64_t expires_ms = prepare(to, &of);
+    hurry_server(of.pid, true);
+    if (pthread_create(&thread, NULL, ask_on, &asked) != 0) die("pthread_create");
+    act(to, &of, expires_ms);
+    atomic_store(&asked.over, true);
+    pthread_join(thread, NULL);
+    hurry_server(of.pid, false);
+    uint64_t seen = 0;
+    uint32_t at = BUCKETS - 1;
+    while (at > 0 && (seen += asked.histogram[at]) * 10000 < asked.gets) at--;
+    printf("%llu\t%.1f\t%llu\t%u\t%llu\t%llu\n", (unsigned long long)asked.gets, asked.seconds,
+           (unsigned long long)asked.slowest_us, at, (unsigned long long)asked.over_1ms,
+           (unsigned long long)asked.busiest_us);
+    free(asked.histogram);
+    return 0;
+}

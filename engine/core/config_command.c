@@ -215,6 +215,7 @@ void shoal_node__config_resetstat(shoal_node *node, shoal_reply *reply)
     SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
     shoal_stat_reset(&node->env);
     shoal_store_stats_reset(node->store);
+    shoal_repl_reset_counts(node->replication.repl);
     node->rates = (shoal_rates){.due_us = node->rates.due_us, .looked_us = node->now.mono_us};
     shoal_reply_ok(reply);
 }

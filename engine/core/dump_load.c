@@ -10,6 +10,8 @@
 #include "base/memory.h"
 #include "base/text.h"
 
+#include <string.h>
+
 #define US_PER_S 1000000
 /* Bytes of a part, and how many are read ahead. Chosen: a step of some milliseconds. */
 #define PART_BYTES ((size_t)1 << 20)
@@ -70,13 +72,67 @@ static void read_next(shoal_node *node)
     node->saving.load_reads++;
 }
 
+/* ---- a history that goes on ---- */
+
+/* Whether the configuration says that this node follows another; in a cluster nodes.conf will. */
+static bool may_follow(const shoal_node *node)
+{
+    SHOAL_DEBUG_ASSERT(node->phase == SHOAL_PHASE_LOADING);
+    return shoal_config__number(&node->config, SHOAL_DIRECTIVE_CLUSTER_ENABLED) != 0 ||
+           shoal_config__text(&node->config, SHOAL_DIRECTIVE_REPLICAOF).size != 0;
+}
+
+/* A fact of the dump's head. The offset stands behind the id. */
+static void take_fact(void *context, shoal_slice name, shoal_slice value)
+{
+    shoal_node *node = context;
+    shoal_saving *saving = &node->saving;
+    SHOAL_ASSERT(saving->load != NULL);
+    int64_t db;
+    if (shoal_text_is(name, "repl-stream-db") && shoal_text_to_i64(value, &db) && db >= 0 &&
+        db < shoal_config__number(&node->config, SHOAL_DIRECTIVE_DATABASES)) {
+        node->replication.stream_db = (uint32_t)db;
+    } else if (shoal_text_is(name, "repl-id") && value.size == sizeof saving->history - 1) {
+        memcpy(saving->history, value.data, value.size);
+    } else if (shoal_text_is(name, "repl-offset") && saving->history[0] != '\0') {
+        uint64_t offset;
+        if (!shoal_text_to_u64(value, &offset)) return;
+        bool follows = may_follow(node);
+        shoal_repl_restore(node->replication.repl, shoal_text(saving->history), offset, follows);
+        /* Keys of a replica go when its master says so. */
+        saving->load->options.keeps_expired = follows;
+    }
+}
+
+/* A master's replicas may still have the key, and go on from where the dump was taken. */
+static void tell_expired(void *context, uint32_t db, shoal_slice name)
+{
+    shoal_node *node = context;
+    SHOAL_DEBUG_ASSERT(node->log != NULL);
+    if (!shoal_log_wanted(node->log)) return;
+    shoal_buffer text = shoal_buffer_make(&node->allocator);
+    shoal_text_appendf(&text, "*2\r\n$3\r\nDEL\r\n$%zu\r\n", name.size);
+    shoal_buffer_append(&text, name);
+    shoal_buffer_append(&text, (shoal_slice){"\r\n", 2});
+    shoal_slice piece = shoal_buffer_slice(&text);
+    if (text.failed) {
+        shoal_log_tear(node->log);
+    } else {
+        (void)shoal_log_append(node->log, node->worker_count, db, &piece, 1);
+    }
+    shoal_buffer_free(&text);
+}
+
 bool shoal_node__dump_begin(shoal_node *node)
 {
     shoal_saving *saving = &node->saving;
     SHOAL_ASSERT(saving->load == NULL);
     saving->load = shoal_memory_take(&node->allocator, sizeof(*saving->load), SHOAL_ALIGN_PLAIN);
     if (saving->load == NULL) return false;
-    const shoal_rdb_load_options options = shoal_node__load_options(node);
+    shoal_rdb_load_options options = shoal_node__load_options(node);
+    options.fact = take_fact;
+    options.expired = tell_expired;
+    options.context = node;
     shoal_rdb_load_open(saving->load, &options);
     saving->load_began_us = node->now.mono_us;
     saving->load_state = SHOAL_DUMP_LOADING;

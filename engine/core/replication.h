@@ -57,11 +57,12 @@ typedef struct shoal_replication {
     shoal_err error;
     /* Receiving. */
     shoal_receiving_stage receiving;
-    uint64_t place;    /* to be cleared next */
+    uint32_t place;    /* to be cleared next */
     uint64_t size, at; /* of the file; bytes asked for */
     bool reading;      /* a part is on its way */
     uint32_t removing; /* of its file, under way */
     shoal_rdb_load *load;
+    uint32_t stream_db;          /* of a stream that goes on from a file */
     struct shoal_stream *stream; /* what comes behind it; replication_apply.c's own */
 } shoal_replication;
 
@@ -86,7 +87,10 @@ bool shoal_node__replication_command(shoal_node *node, shoal_errand *errand);
 
 /* ---- between this room's files of replication ---- */
 
-/* Wishes for a moment of the store: true when it is there. */
+/* Nobody of replication wants the next moment: others may wish for it. */
+bool shoal_node__moment_is_free(const shoal_node *node);
+/* Wishes for a moment of the store: true when it is there. Never while a command of a master's
+ * stream has been handed over: what it did may not be in the log yet. */
 bool shoal_node__moment_wish(shoal_node *node);
 /* Ends it, or gives it up. */
 void shoal_node__moment_end(shoal_node *node);
@@ -100,6 +104,10 @@ void shoal_node__apply_reset(void *context);
 void shoal_node__send_step(shoal_node *node);
 void shoal_node__receive_step(shoal_node *node);
 void shoal_node__apply_step(shoal_node *node);
+/* A command of the stream has been handed over and is not in the log yet. */
+bool shoal_node__apply_pending(const shoal_node *node);
+/* The database that the stream is about at this point. */
+uint32_t shoal_node__apply_db(const shoal_node *node);
 /* Frees the stream; nothing of it is pending. */
 void shoal_node__apply_close(shoal_node *node);
 /* FILE_DONE of SHOAL_REPL_FILE_SEND, of anything but a read; of SHOAL_REPL_FILE_SYNC. */

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "command/apply.h"
 #include "command/replica.h"
+#include "store/moment.h"
 #include "wire/resp.h"
 
 /* Commands that are looked up together, and that a step carries out at most. */
@@ -60,7 +61,21 @@ static struct shoal_stream *make_stream(shoal_node *node)
         stream->requests[i].limits = shoal_request_limits_default();
     }
     SHOAL_ASSERT(stream->count == 0);
+    shoal_applier_select(stream->applier, node->replication.stream_db);
     return stream;
+}
+
+bool shoal_node__apply_pending(const shoal_node *node)
+{
+    SHOAL_DEBUG_ASSERT(node->thread != NULL);
+    return node->replication.stream != NULL && node->replication.stream->pending;
+}
+
+uint32_t shoal_node__apply_db(const shoal_node *node)
+{
+    const struct shoal_stream *stream = node->replication.stream;
+    SHOAL_DEBUG_ASSERT(node->thread != NULL);
+    return stream != NULL ? shoal_applier_db(stream->applier) : node->replication.stream_db;
 }
 
 void shoal_node__apply_close(shoal_node *node)
@@ -214,6 +229,11 @@ void shoal_node__apply_step(shoal_node *node)
 {
     struct shoal_stream *stream = node->replication.stream;
     if (stream == NULL || !poll(node, stream)) return;
+    /* What a moment shows is what the log has: nothing is handed over until it is over. */
+    if (shoal_moment_wished(node->store)) {
+        over(node);
+        return;
+    }
     uint64_t before = shoal_log_end(node->log);
     for (uint32_t i = 0; i < STEP_COMMANDS / BATCH && !stream->pending; i++) {
         run(node, stream);

@@ -26,10 +26,21 @@ static void nudge(const shoal_node *node)
 
 /* ---- the moment ---- */
 
+bool shoal_node__moment_is_free(const shoal_node *node)
+{
+    const shoal_replication *replication = &node->replication;
+    SHOAL_DEBUG_ASSERT(node->thread != NULL);
+    return replication->sending != SHOAL_SENDING_MOMENT &&
+           replication->receiving != SHOAL_RECEIVING_MOMENT &&
+           replication->pause != SHOAL_PAUSE_MOMENT;
+}
+
 bool shoal_node__moment_wish(shoal_node *node)
 {
     shoal_replication *replication = &node->replication;
     SHOAL_DEBUG_ASSERT(node->thread != NULL);
+    /* Whoever ends it nudges. Behind the wish no further command is handed over. */
+    if (!replication->wished && shoal_node__apply_pending(node)) return false;
     if (!replication->prepared) shoal_moment_prepare(node->thread, 1);
     replication->prepared = true;
     if (!replication->wished) replication->wished = shoal_moment_wish(node->thread);

@@ -18,7 +18,7 @@
 bool shoal_node__is_saving(const shoal_node *node)
 {
     SHOAL_ASSERT(node->saving.first == NULL || node->saving.last != NULL);
-    return node->saving.save.stage != SHOAL_RDB_SAVE_IDLE;
+    return node->saving.save.stage != SHOAL_RDB_SAVE_IDLE || node->saving.waits_moment;
 }
 
 static uint64_t changes(const shoal_node *node)
@@ -63,12 +63,14 @@ static void collect_facts(const shoal_node *node, shoal_snapshot_head *facts)
     add_fact(facts, "redis-bits", "64");
     add_fact(facts, "ctime", "%lld", (long long)(node->now.wall_us / US_PER_S));
     add_fact(facts, "used-mem", "%llu", (unsigned long long)(stats.bytes + stats.bytes_queues));
+    add_fact(facts, "aof-base", "0");
     shoal_repl_facts repl;
     shoal_repl_facts_get(node->replication.repl, &repl);
-    add_fact(facts, "repl-stream-db", "0");
+    if (!repl.kept) return;
+    uint32_t db = repl.is_replica ? shoal_node__apply_db(node) : 0;
+    add_fact(facts, "repl-stream-db", "%u", (unsigned)db);
     add_fact(facts, "repl-id", "%s", repl.id);
     add_fact(facts, "repl-offset", "%llu", (unsigned long long)repl.offset);
-    add_fact(facts, "aof-base", "0");
 }
 
 static shoal_rdb_style style(const shoal_node *node)
@@ -105,12 +107,13 @@ shoal_snapshot_options shoal_node__snapshot_open(const shoal_node *node, shoal_s
                                         shoal_config__number(config, SHOAL_DIRECTIVE_RDBCHECKSUM) !=
                                         0,
                                     .heat = heat(node),
+                                    .keeps_expired = true,
                                     .facts = head->list,
                                     .fact_count = whole ? head->count : 0};
 }
 
-/* Begins a snapshot. */
-static void begin(shoal_node *node)
+/* Begins a snapshot now. */
+static void begin_now(shoal_node *node)
 {
     shoal_saving *saving = &node->saving;
     const shoal_config *config = &node->config;
@@ -138,6 +141,40 @@ static void begin(shoal_node *node)
     shoal_rdb_save_begin(&saving->save, node->thread, &options);
     shoal_buffer_free(&path_new);
     shoal_buffer_free(&head.text);
+}
+
+/* Begins a snapshot. Where the log of effects is kept, the offset in its head must be that of what
+ * it shows, so it begins in a moment of the store. */
+static void begin(shoal_node *node)
+{
+    shoal_repl_facts facts;
+    SHOAL_ASSERT(!shoal_node__is_saving(node));
+    shoal_repl_facts_get(node->replication.repl, &facts);
+    if (!facts.kept) {
+        begin_now(node);
+        return;
+    }
+    node->saving.scheduled = false;
+    node->saving.waits_moment = true;
+    node->host.nudge(node->host.context, SHOAL_ACTOR_CONTROL);
+}
+
+static void begin_in_moment(shoal_node *node)
+{
+    SHOAL_ASSERT(node->saving.waits_moment);
+    if (!shoal_node__moment_is_free(node) || !shoal_node__moment_wish(node)) return;
+    node->saving.waits_moment = false;
+    begin_now(node);
+    shoal_node__moment_end(node);
+}
+
+/* Gives up what has not begun. */
+static void forget_moment(shoal_node *node)
+{
+    SHOAL_ASSERT(node->thread != NULL);
+    if (!node->saving.waits_moment) return;
+    node->saving.waits_moment = false;
+    if (shoal_node__moment_is_free(node)) shoal_node__moment_end(node);
 }
 
 /* ---- the end ---- */
@@ -238,6 +275,7 @@ void shoal_node__saving_abandon(shoal_node *node)
     shoal_saving *saving = &node->saving;
     SHOAL_ASSERT(saving->first == NULL || saving->last != NULL);
     answer_all(node, false);
+    forget_moment(node);
     saving->leaving = false;
     answer_farewells(node, true);
     shoal_rdb_save_drop(&saving->save);
@@ -294,6 +332,7 @@ static void look_at_points(shoal_node *node)
 static void stop_for_flush(shoal_node *node)
 {
     SHOAL_ASSERT(shoal_node__is_saving(node));
+    if (node->saving.waits_moment) return;
     node->saving.flushes_seen = shoal_load_relaxed(&node->env.flushes);
     if (node->saving.last_begun || node->saving.first != NULL) return;
     shoal_rdb_save_abort(&node->saving.save);
@@ -337,6 +376,7 @@ void shoal_node__saving_step(shoal_node *node)
     if (shoal_node__is_saving(node) &&
         saving->flushes_seen != shoal_load_relaxed(&node->env.flushes))
         stop_for_flush(node);
+    if (saving->waits_moment) begin_in_moment(node);
     if (shoal_rdb_save_step(&saving->save, node->thread)) end(node);
     if (saving->failed) shoal_node__saving_judge(node);
     if (node->phase != SHOAL_PHASE_READY || shoal_node__is_saving(node)) return;
@@ -414,6 +454,7 @@ void shoal_node__save_and_leave(shoal_node *node, shoal_errand *errand)
     saving->leaving = true;
     shoal_node__log(node, SHOAL_LEVEL_NOTICE, "Saving the final RDB snapshot before exiting.");
     /* A snapshot that is under way has an older moment: it goes, and the last one follows it. */
+    forget_moment(node);
     if (shoal_node__is_saving(node)) shoal_rdb_save_abort(&saving->save);
 }
 

@@ -54,6 +54,8 @@ typedef struct shoal_saving {
     int64_t tried_us;                   /* monotonic: when the last one began */
     int64_t took_s;                     /* of the last one, -1: none yet */
     uint64_t keys_loaded, keys_expired; /* of the dump at the start */
+    char history[SHOAL_NODE_NAME_LEN + 1]; /* id of the dump's, "": none has been read */
+    bool waits_moment;                     /* a snapshot begins in the next moment of the store */
     /* Loading. */
     shoal_rdb_load *load; /* while a dump is being loaded */
     shoal_dump_state load_state;

@@ -41,6 +41,8 @@ static shoal_rdb_load_state take_key(shoal_rdb_load *load)
     bool expired = decoder->expires_ms >= 0 && decoder->expires_ms <= options->now_ms;
     if (expired && !options->keeps_expired) {
         load->keys_expired++;
+        if (options->expired != NULL)
+            options->expired(options->context, decoder->db, decoder->name);
         shoal_rdb_loader_drop(&load->decoder.loader);
         return SHOAL_RDB_LOAD_MORE;
     }

@@ -24,6 +24,8 @@ typedef struct shoal_rdb_load_options {
     int64_t now_ms;     /* what has expired by then is left out otherwise */
     /* A fact from the file's head; may be NULL. Both slices are borrowed for the call. */
     void (*fact)(void *context, shoal_slice name, shoal_slice value);
+    /* A key that is left out because it has expired; may be NULL. Borrowed for the call. */
+    void (*expired)(void *context, uint32_t db, shoal_slice name);
     void *context;
 } shoal_rdb_load_options;
 

@@ -242,7 +242,8 @@ shoal_err shoal_snapshot_begin(shoal_thread *thread, const shoal_snapshot_option
     writer->options = *options;
     writer->threads = threads;
     writer->steps = shoal_thread_index(thread);
-    const shoal_cut_options cut = {.sink = {.take = take_part, .context = writer}};
+    const shoal_cut_options cut = {.sink = {.take = take_part, .context = writer},
+                                   .keeps_expired = options->keeps_expired};
     shoal_err error = shoal_cut_begin(thread, &cut, &writer->cut);
     if (error != SHOAL_ERR_OK) {
         shoal_memory_give(&options->allocator, writer, writer_size(threads), SHOAL_SHARING_SIZE);

@@ -55,6 +55,7 @@ typedef struct shoal_snapshot_options {
     shoal_rdb_style style;     /* now_ms: the moment's */
     bool checksum;
     shoal_snapshot_heat heat;
+    bool keeps_expired; /* keys whose time is over too: for who is told of their end later */
     const shoal_snapshot_fact *facts; /* borrowed for the call */
     uint32_t fact_count;
     shoal_snapshot_taker taker;

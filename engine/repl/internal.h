@@ -16,6 +16,8 @@
 /* Purposes of random streams. */
 enum { REPL_RANDOM_ID = 0x201, REPL_RANDOM_MARK };
 
+/* Redis does not keep less of a backlog. */
+#define REPL_BACKLOG_MIN ((uint64_t)16 << 10)
 /* How often timers are looked at. */
 #define REPL_CRON_US 100000
 /* A replica that lost its master tries again after this. */
@@ -111,6 +113,7 @@ struct shoal_repl {
     char id[SHOAL_REPL_ID_LEN + 1], id2[SHOAL_REPL_ID_LEN + 1];
     uint64_t second_offset; /* id2 is good for byte numbers up to this; 0: there is no id2 */
     bool synced;            /* the data are of the history `id`, up to the end of the log */
+    bool restored;          /* a replica's, from a file: nobody is followed yet */
     bool wants_log;         /* counted in the log */
     int64_t lonely_us;      /* without replicas since; 0: not so */
 
@@ -129,6 +132,9 @@ void shoal_repl__log(const shoal_repl *repl, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Whether this node follows a master. */
 bool shoal_repl__is_replica(const shoal_repl *repl);
+/* The first offset from which replicas may go on: that of the backlog, which is at most as large as
+ * the configuration says, though the log may still have more. */
+uint64_t shoal_repl__backlog_first(const shoal_repl *repl);
 /* Sees to it that effects are kept from now on. */
 void shoal_repl__want_log(shoal_repl *repl);
 /* A new history, which goes on where the present one ends; `remember` that one as the second. */
@@ -146,6 +152,8 @@ void shoal_repl__free_if_over(shoal_repl *repl, shoal_replica *replica);
 void shoal_repl__dismiss_all(shoal_repl *repl, const char *why);
 /* How many are online, and heard of within `lag_us` (0: whenever). */
 uint32_t shoal_repl__count(const shoal_repl *repl, int64_t lag_us);
+/* Whether writes are refused because too few replicas are there. */
+void shoal_repl__judge_replicas(shoal_repl *repl);
 /* Pings, limits and time-outs of replicas. */
 void shoal_repl__master_cron(shoal_repl *repl);
 /* Gives a replica a place in the log. False when the log has not got it. */

@@ -131,7 +131,8 @@ static const char *partial_refusal(const shoal_repl *repl, shoal_slice id, uint6
     if (!present && number > repl->second_offset)
         return "it has gone on with a history that ended here before";
     if (!repl->wants_log) return "no backlog was kept";
-    if (number < shoal_log_first(repl->log) + 1) return "the backlog does not reach back so far";
+    if (number < shoal_repl__backlog_first(repl) + 1)
+        return "the backlog does not reach back so far";
     if (number > shoal_log_end(repl->log) + 1) return "it is ahead of us";
     return NULL;
 }
@@ -265,6 +266,17 @@ static void check(shoal_repl *repl, shoal_replica *replica)
     shoal_replica_dismiss(repl->env, replica);
 }
 
+void shoal_repl__judge_replicas(shoal_repl *repl)
+{
+    const shoal_repl_settings *settings = &repl->settings;
+    SHOAL_DEBUG_ASSERT(repl->env != NULL);
+    /* As Redis: either of the two at 0 turns it off. */
+    bool enough = settings->min_replicas == 0 || settings->min_lag_us == 0 ||
+                  shoal_repl__is_replica(repl) ||
+                  shoal_repl__count(repl, settings->min_lag_us) >= settings->min_replicas;
+    shoal_env_refuse(repl->env, SHOAL_REFUSES_FEW_REPLICAS, !enough);
+}
+
 void shoal_repl__master_cron(shoal_repl *repl)
 {
     SHOAL_DEBUG_ASSERT(repl->settings.backlog_size > 0);
@@ -272,7 +284,5 @@ void shoal_repl__master_cron(shoal_repl *repl)
     for (shoal_replica *each = repl->replicas; each != NULL; each = each->next) check(repl, each);
     uint64_t backlog = repl->wants_log ? repl->settings.backlog_size : 0;
     (void)shoal_log_trim(repl->log, backlog);
-    bool enough = repl->settings.min_replicas == 0 || shoal_repl__is_replica(repl) ||
-                  shoal_repl__count(repl, repl->settings.min_lag_us) >= repl->settings.min_replicas;
-    shoal_env_refuse(repl->env, SHOAL_REFUSES_FEW_REPLICAS, !enough);
+    shoal_repl__judge_replicas(repl);
 }

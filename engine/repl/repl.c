@@ -57,14 +57,26 @@ void shoal_repl__new_history(shoal_repl *repl, bool remember)
                     repl->id2, (unsigned long long)repl->second_offset, repl->id);
 }
 
-void shoal_repl_restore(shoal_repl *repl, shoal_slice id, shoal_slice id2, uint64_t second_offset)
+void shoal_repl_restore(shoal_repl *repl, shoal_slice id, uint64_t offset, bool as_replica)
 {
     SHOAL_ASSERT(repl->replicas == NULL && repl->master.state == REPL_LINK_NONE);
-    if (id.size != SHOAL_REPL_ID_LEN) return;
+    if (id.size != SHOAL_REPL_ID_LEN || offset >= SHOAL_LOG_OFFSET_END || repl->wants_log) return;
+    shoal_log_restart(repl->log, offset, false);
+    shoal_repl__want_log(repl);
+    if (shoal_log_torn(repl->log)) return;
     memcpy(repl->id, id.data, SHOAL_REPL_ID_LEN);
-    if (id2.size != SHOAL_REPL_ID_LEN) return;
-    memcpy(repl->id2, id2.data, SHOAL_REPL_ID_LEN);
-    repl->second_offset = second_offset;
+    repl->synced = true;
+    repl->restored = as_replica;
+    if (!as_replica) shoal_repl__new_history(repl, true);
+}
+
+uint64_t shoal_repl__backlog_first(const shoal_repl *repl)
+{
+    uint64_t end = shoal_log_end(repl->log), first = shoal_log_first(repl->log);
+    uint64_t size = repl->settings.backlog_size;
+    SHOAL_ASSERT(first <= end);
+    if (size < REPL_BACKLOG_MIN) size = REPL_BACKLOG_MIN;
+    return end - first > size ? end - size : first;
 }
 
 void shoal_repl__want_log(shoal_repl *repl)
@@ -141,6 +153,8 @@ void shoal_repl_set(shoal_repl *repl, const shoal_repl_settings *settings)
     repl->settings.announce_ip = shoal_buffer_slice(&repl->announce_ip);
     repl->settings.master_user = shoal_buffer_slice(&repl->master_user);
     repl->settings.master_auth = shoal_buffer_slice(&repl->master_auth);
+    shoal_repl__judge_replicas(repl);
+    repl->face.changed(repl->face.context);
 }
 
 /* ---- roles ---- */
@@ -174,6 +188,7 @@ void shoal_repl_follow(shoal_repl *repl, const shoal_address *master)
     if (was_replica) shoal_repl__unlink(repl);
     /* What a master wrote is a history that another may know, if it was kept. */
     if (!was_replica) repl->synced = repl->wants_log && !shoal_log_torn(repl->log);
+    repl->restored = false;
     shoal_repl__waits_end(repl, "UNBLOCKED force unblock from blocking operation, instance state "
                                 "changed (master -> replica?)");
     repl->master.address = *master;
@@ -264,6 +279,12 @@ int64_t shoal_repl_deadline(const shoal_repl *repl)
     return deadline;
 }
 
+void shoal_repl_reset_counts(shoal_repl *repl)
+{
+    SHOAL_ASSERT(repl->log != NULL);
+    repl->full_syncs = repl->partial_syncs = repl->partial_refused = 0;
+}
+
 void shoal_repl_facts_get(const shoal_repl *repl, shoal_repl_facts *facts)
 {
     SHOAL_ASSERT(facts != NULL);
@@ -278,6 +299,11 @@ void shoal_repl_facts_get(const shoal_repl *repl, shoal_repl_facts *facts)
         .replicas = shoal_repl__count(repl, 0),
         .second_offset = repl->second_offset,
         .has_second = repl->second_offset != 0,
+        .full_syncs = repl->full_syncs,
+        .partial_syncs = repl->partial_syncs,
+        .partial_refused = repl->partial_refused,
+        .kept = repl->wants_log && !shoal_log_torn(repl->log) &&
+                (!shoal_repl__is_replica(repl) || repl->synced),
     };
     memcpy(facts->id, repl->id, sizeof facts->id);
     memcpy(facts->id2, repl->id2, sizeof facts->id2);

@@ -85,8 +85,11 @@ void shoal_repl_destroy(shoal_repl *repl);
 void shoal_repl_abandon(shoal_repl *repl);
 /* Takes other settings. */
 void shoal_repl_set(shoal_repl *repl, const shoal_repl_settings *settings);
-/* Goes on with a history that a file has kept: the log has been restarted at its offset. */
-void shoal_repl_restore(shoal_repl *repl, shoal_slice id, shoal_slice id2, uint64_t second_offset);
+/* The data that are being loaded are those of the history `id` at `offset`: goes on from there. A
+ * master does so under a new id, and takes replicas that have not gone beyond `offset`; who is to be
+ * a replica asks its master to go on from there. Before START's phases are over, once; nobody wants
+ * the log yet. Nothing happens when the id or the offset makes no sense. */
+void shoal_repl_restore(shoal_repl *repl, shoal_slice id, uint64_t offset, bool as_replica);
 
 /* ---- roles ---- */
 
@@ -148,7 +151,11 @@ typedef struct shoal_repl_facts {
     char id[SHOAL_REPL_ID_LEN + 1], id2[SHOAL_REPL_ID_LEN + 1];
     uint64_t second_offset; /* id2 is good for offsets below */
     bool has_second;
+    uint64_t full_syncs, partial_syncs, partial_refused; /* given to replicas */
+    bool kept; /* effects are kept: the data are those of the history `id` at `offset` */
 } shoal_repl_facts;
+/* CONFIG RESETSTAT. */
+void shoal_repl_reset_counts(shoal_repl *repl);
 void shoal_repl_facts_get(const shoal_repl *repl, shoal_repl_facts *facts);
 
 #endif

@@ -147,7 +147,7 @@ void shoal_repl_info(const shoal_repl *repl, shoal_buffer *out)
     SHOAL_DEBUG_ASSERT(repl->id[SHOAL_REPL_ID_LEN] == '\0');
     shoal_text_appendf(out, "master_failover_state:no-failover\r\nmaster_replid:%s\r\n", repl->id);
     shoal_text_appendf(out, "master_replid2:%s\r\n", repl->id2);
-    uint64_t end = shoal_log_end(repl->log), first = shoal_log_first(repl->log);
+    uint64_t end = shoal_log_end(repl->log), first = shoal_repl__backlog_first(repl);
     shoal_text_appendf(out, "master_repl_offset:%llu\r\n", (unsigned long long)end);
     shoal_text_appendf(out, "second_repl_offset:%lld\r\n",
                        repl->second_offset != 0 ? (long long)repl->second_offset : -1ll);

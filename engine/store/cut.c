@@ -263,7 +263,8 @@ static void hand_out(delivery *now, const shoal_item *item, uint32_t elements)
     SHOAL_DEBUG_ASSERT(shoal_item_type(item) != SHOAL_TYPE_NONE);
     SHOAL_DEBUG_ASSERT(elements > 0);
     spend(now, 1);
-    if (shoal_item__is_expired(item, now->cut->now_ms)) return;
+    const shoal_cut *cut = now->cut;
+    if (!cut->options.keeps_expired && shoal_item__is_expired(item, cut->now_ms)) return;
     if (shoal_item__object(item) != NULL) {
         begin_object(now, item, elements);
     } else if (!shoal_load_relaxed(&now->cut->aborted)) {

@@ -80,6 +80,7 @@ typedef struct shoal_cut_options {
      * they show what is there when they are handed out. For sinks that are followed by a stream of
      * changes by value, which makes it right again. */
     bool late;
+    bool keeps_expired; /* keys whose time is over are handed out too, until they are deleted */
 } shoal_cut_options;
 
 /* What of an object is still to be handed out may be so large in bytes, for a writer that comes to

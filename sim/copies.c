@@ -116,20 +116,35 @@ static bool runs(const shoal_world *world, uint32_t node)
     return vnode->node != NULL && vnode->ready && !vnode->paused;
 }
 
-shoal_likeness shoal_copies__compare(const shoal_world *world, uint32_t node, const char **why)
+/* Whom a node copies from: its master by its cluster's word. Where there is no cluster, the node of
+ * its history that copies from nobody. UINT32_MAX: nobody. */
+static uint32_t origin_of(const shoal_world *world, uint32_t node, const shoal_node_copy *copy)
 {
     const shoal_view *view = &world->judge.views[node];
+    if (!copy->replica) return UINT32_MAX;
+    if (view->replica && view->master != UINT32_MAX)
+        return world->judge.subjects[view->master].node;
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        shoal_node_copy other;
+        if (i == node || !runs(world, i)) continue;
+        shoal_node_copy_get(world->nodes[i].node, &other);
+        if (!other.replica && strcmp(other.history, copy->history) == 0) return i;
+    }
+    return UINT32_MAX;
+}
+
+shoal_likeness shoal_copies__compare(const shoal_world *world, uint32_t node, const char **why)
+{
     shoal_node_copy copy, origin;
+    *why = "does not run";
+    if (!runs(world, node)) return SHOAL_LIKENESS_UNKNOWN;
     *why = "is no replica of a node that runs";
-    if (!runs(world, node) || !view->replica || view->master == UINT32_MAX)
-        return SHOAL_LIKENESS_UNKNOWN;
-    uint32_t master = world->judge.subjects[view->master].node;
-    if (!runs(world, master)) return SHOAL_LIKENESS_UNKNOWN;
     shoal_node_copy_get(world->nodes[node].node, &copy);
+    uint32_t master = origin_of(world, node, &copy);
+    if (master == UINT32_MAX || !runs(world, master)) return SHOAL_LIKENESS_UNKNOWN;
     shoal_node_copy_get(world->nodes[master].node, &origin);
     *why = "is not in step with its master";
-    if (!copy.replica || !copy.in_step || strcmp(copy.history, origin.history) != 0)
-        return SHOAL_LIKENESS_UNKNOWN;
+    if (!copy.in_step || strcmp(copy.history, origin.history) != 0) return SHOAL_LIKENESS_UNKNOWN;
     *why = "has not got all of its master's stream";
     if (copy.offset != origin.offset) return SHOAL_LIKENESS_UNKNOWN;
     bool equal = shoal_node_data_digest(world->nodes[node].node) ==

@@ -17,9 +17,10 @@
 #include "command/worker.h"
 
 /* Bytes that a feed hands out at once, and unsent bytes from which on it waits for the host. Chosen:
- * as many as a socket takes in one go, and a few of those. */
+ * as many as a socket takes in one go, and a few of those; a session that yields goes on below the
+ * same number (command/session.c). */
 #define POUR_STEP ((size_t)1 << 20)
-#define POUR_BACKLOG_MAX ((size_t)4 << 20)
+#define POUR_BACKLOG_MAX ((size_t)8 << 20)
 
 /* ---- making and freeing ---- */
 
@@ -232,8 +233,11 @@ void shoal_replica__wake(shoal_worker *worker)
     SHOAL_DEBUG_ASSERT(worker->inside);
     if (log == NULL) return;
     uint64_t end = shoal_log_end(log);
-    for (shoal_replica *each = worker->replicas; each != NULL; each = each->worker_next)
-        if (each->streams && end > shoal_log_at(&each->reader)) shoal_worker__wake(each->session);
+    for (shoal_replica *each = worker->replicas; each != NULL; each = each->worker_next) {
+        /* One that waits for room is woken when there is some. */
+        if (each->streams && !each->session->yielded && end > shoal_log_at(&each->reader))
+            shoal_worker__wake(each->session);
+    }
     if (end == worker->log_seen) return;
     worker->log_seen = end;
     shoal_replica_rouse(worker->env, worker);

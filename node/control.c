@@ -79,6 +79,12 @@ static void op_link_send(void *context, shoal_link link, shoal_slice bytes)
     shoal_links__send(control->links, link, bytes);
 }
 
+static size_t op_link_queued(void *context, shoal_link link)
+{
+    const shoal_control *control = context;
+    return shoal_links__queued(control->links, link);
+}
+
 static void op_link_close(void *context, shoal_link link)
 {
     shoal_control *control = context;
@@ -170,6 +176,7 @@ shoal_host shoal_control__host(shoal_control *control)
                         .nudge = op_nudge,
                         .link_open = op_link_open,
                         .link_send = op_link_send,
+                        .link_queued = op_link_queued,
                         .link_close = op_link_close,
                         .file_name = op_file_name,
                         .file_append = op_file_append,

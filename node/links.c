@@ -271,6 +271,12 @@ void shoal_links__send(shoal_links *links, shoal_link id, shoal_slice bytes)
     links->dirty = subject;
 }
 
+size_t shoal_links__queued(const shoal_links *links, shoal_link id)
+{
+    const bus_link *subject = link_find(links, id);
+    return subject != NULL ? shoal_buffer_size(&subject->queue) : 0;
+}
+
 void shoal_links__close(shoal_links *links, shoal_link id)
 {
     bus_link *subject = link_find(links, id);

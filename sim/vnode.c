@@ -70,6 +70,12 @@ static void link_send(void *context, shoal_link link, shoal_slice bytes)
     if (find_link(context, link, &port)) shoal_net__send(world_of(context), port, bytes);
 }
 
+static size_t link_queued(void *context, shoal_link link)
+{
+    shoal_port port;
+    return find_link(context, link, &port) ? shoal_net__backlog(port) : 0;
+}
+
 static void link_close(void *context, shoal_link link)
 {
     shoal_vnode *vnode = context;
@@ -162,6 +168,7 @@ static shoal_host make_host(shoal_vnode *vnode)
                         .nudge = nudge,
                         .link_open = link_open,
                         .link_send = link_send,
+                        .link_queued = link_queued,
                         .link_close = link_close,
                         .file_name = file_name,
                         .file_append = file_append,

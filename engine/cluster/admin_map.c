@@ -190,10 +190,11 @@ static void reply_link(const shoal_cluster *c, const bus_link *link, shoal_reply
     shoal_reply_text(reply, "create-time");
     shoal_reply_integer(reply, shoal_bus__wall_ms(c, link->created_us));
     reply_pair(reply, "events", link->full ? "rw" : "r");
+    int64_t queued = (int64_t)shoal_bus__link_queued(c, link);
     shoal_reply_text(reply, "send-buffer-allocated");
-    shoal_reply_integer(reply, 0);
+    shoal_reply_integer(reply, queued);
     shoal_reply_text(reply, "send-buffer-used");
-    shoal_reply_integer(reply, 0);
+    shoal_reply_integer(reply, queued);
 }
 
 /* DEBUG CLUSTERLINK KILL: argv[2] is which, argv[3] whose. */

@@ -175,6 +175,6 @@ void shoal_bus__command_info(shoal_cluster *c, shoal_cluster_call *call)
     append_counts(c->sent, "sent", &text);
     append_counts(c->received, "received", &text);
     shoal_text_appendf(&text, "total_cluster_links_buffer_limit_exceeded:%llu\r\n",
-                       (unsigned long long)c->dropped_full);
+                       (unsigned long long)c->links_overflowed);
     shoal_bus__reply_text(call, &text);
 }

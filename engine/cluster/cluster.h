@@ -31,6 +31,7 @@ typedef struct shoal_cluster_settings {
     uint16_t port;     /* of clients */
     uint16_t bus_port; /* cluster-port, or port + 10000 */
     int64_t node_timeout_ms;
+    uint64_t link_queue_max; /* bytes that may wait on a link; 0: any */
     bool require_full_coverage;
     bool allow_reads_when_down;
     char announce_ip[46];                      /* "" : learn it from the first MEET */

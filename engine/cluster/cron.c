@@ -114,6 +114,7 @@ void shoal_bus__cron(shoal_cluster *c)
     SHOAL_ASSERT(c->now.mono_us >= c->cron_us);
     SHOAL_ASSERT(c->myself);
     uint16_t not_watched = SHOAL_NODE_MYSELF | SHOAL_NODE_NOADDR | SHOAL_NODE_HANDSHAKE;
+    shoal_bus__links_limit(c);
     reconnect(c);
     if (c->cron_count++ % BUS_CRON_SAMPLE_EVERY == 0) ping_sampled(c);
     for (uint32_t i = 0; i < c->node_count; i++) {

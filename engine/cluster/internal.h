@@ -185,6 +185,10 @@ void shoal_bus__link_open(shoal_cluster *c, bus_node *node);
 void shoal_bus__link_open_seed(shoal_cluster *c, const shoal_address *address);
 /* Drops a link: closes it at the host and lets its node know. Frees it, or after reading. */
 void shoal_bus__link_drop(shoal_cluster *c, bus_link *link);
+/* Bytes that wait on the link, as far as the host tells. */
+size_t shoal_bus__link_queued(const shoal_cluster *c, const bus_link *link);
+/* Ends links on which more waits than cluster-link-sendbuf-limit allows. */
+void shoal_bus__links_limit(shoal_cluster *c);
 bus_link *shoal_bus__link_find(const shoal_cluster *c, shoal_link id);
 /* An inbound link is now known to be of `node`; one it had before is dropped. */
 void shoal_bus__link_assign(shoal_cluster *c, bus_link *link, bus_node *node);

@@ -84,6 +84,41 @@ void shoal_bus__link_drop(shoal_cluster *c, bus_link *link)
     detach(c, link, SHOAL_ERR_CLOSED);
 }
 
+size_t shoal_bus__link_queued(const shoal_cluster *c, const bus_link *link)
+{
+    SHOAL_ASSERT(link->id != 0);
+    SHOAL_ASSERT(!link->dead);
+    return c->host->link_queued ? c->host->link_queued(c->host->context, link->id) : 0;
+}
+
+/* Ends a link on which more waits than cluster-link-sendbuf-limit allows. */
+static void limit_link(shoal_cluster *c, bus_link *link)
+{
+    SHOAL_ASSERT(c->settings.link_queue_max > 0);
+    if (!link) return;
+    SHOAL_ASSERT(link->node);
+    size_t queued = shoal_bus__link_queued(c, link);
+    if (queued <= c->settings.link_queue_max) return;
+    shoal_bus__log(c, BUS_WARNING,
+                   "Freeing cluster link(%s node %s, used memory: %llu) due to exceeding send "
+                   "buffer memory limit.",
+                   link->inbound ? "inbound from" : "outbound to", link->node->name,
+                   (unsigned long long)queued);
+    c->links_overflowed++;
+    shoal_bus__link_drop(c, link);
+}
+
+void shoal_bus__links_limit(shoal_cluster *c)
+{
+    SHOAL_ASSERT(c->myself);
+    SHOAL_ASSERT(!c->myself->link);
+    if (c->settings.link_queue_max == 0) return;
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        limit_link(c, c->live[i]->link);
+        limit_link(c, c->live[i]->inbound);
+    }
+}
+
 void shoal_bus__links_free(shoal_cluster *c)
 {
     SHOAL_ASSERT(c->links.count <= c->links.capacity);

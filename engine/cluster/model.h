@@ -263,7 +263,8 @@ struct shoal_cluster {
     uint64_t received[SHOAL_FRAME_TYPE_COUNT];
     uint32_t ignored_type; /* frames of this type, plus one, are not read; 0: none */
     uint64_t refused;
-    uint64_t dropped_full; /* frames not sent because their link was full */
+    uint64_t dropped_full;     /* frames not sent because their link was full */
+    uint64_t links_overflowed; /* links ended because too much waited on them */
 
     shoal_prng random_name, random_handshake, random_gossip, random_sample, random_election;
 };

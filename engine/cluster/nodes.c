@@ -300,6 +300,8 @@ void shoal_bus__adopt_settings(shoal_cluster *c)
     me->port = s->announce_port ? s->announce_port : s->port;
     me->bus_port = s->announce_bus_port ? s->announce_bus_port : s->bus_port;
     shoal_bus__set_hostname(c, me, shoal_text(s->announce_hostname));
+    me->flags &= (uint16_t)~SHOAL_NODE_NOFAILOVER;
+    if (s->replica_no_failover) me->flags |= SHOAL_NODE_NOFAILOVER;
     c->due |= BUS_DUE_SAVE | BUS_DUE_ROUTE;
 }
 

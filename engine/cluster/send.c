@@ -47,7 +47,6 @@ static shoal_frame make_frame(const shoal_cluster *c, uint16_t type)
                          .slots = shoal_bus__slots_of(subject)};
     memcpy(frame.sender, me->name, SHOAL_NODE_NAME_LEN);
     if (subject != me) memcpy(frame.replica_of, subject->name, SHOAL_NODE_NAME_LEN);
-    if (c->settings.replica_no_failover) frame.flags |= SHOAL_NODE_NOFAILOVER;
     if (c->failover.claim.generation > c->save.durable) hide_claim(c, &frame);
     if (shoal_bus__manual_paused(c)) frame.mflags[0] |= SHOAL_MFLAG_PAUSED;
     shoal_bus__copy_text(frame.ip, sizeof(frame.ip), shoal_text(c->settings.announce_ip));

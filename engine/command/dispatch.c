@@ -140,6 +140,17 @@ static bool allowed(const shoal_session *session, const shoal_command *command, 
     return false;
 }
 
+/* May the command not run while data is loaded? What only the bus knows is told all the same: it
+ * does not wait for data, and tools that make a cluster ask each node for it. */
+static bool waits_for_data(const shoal_command *command)
+{
+    SHOAL_DEBUG_ASSERT(command->id != SHOAL_COMMAND_NONE);
+    bool of_bus = command->parent == SHOAL_COMMAND_CLUSTER &&
+                  command->executor == SHOAL_RUN_CONTROL &&
+                  (command->flags & SHOAL_FLAG_ADMIN) == 0;
+    return !of_bus && (command->flags & SHOAL_FLAG_LOADING) == 0;
+}
+
 /* May the request run? False after writing why not. */
 static bool admit(shoal_session *session, const shoal_entry *entry, const shoal_key *keys,
                   shoal_reply *reply)
@@ -169,7 +180,7 @@ static bool admit(shoal_session *session, const shoal_entry *entry, const shoal_
                                .reads_replicas = session->reads_replicas};
         if (!shoal_route__admit(&access, reply)) return false;
     }
-    if (shoal_load_relaxed(&worker->env->loading) && (command->flags & SHOAL_FLAG_LOADING) == 0) {
+    if (shoal_load_relaxed(&worker->env->loading) && waits_for_data(command)) {
         shoal_reply_error(reply, "LOADING Redis is loading the dataset in memory");
         return false;
     }

@@ -182,6 +182,8 @@ shoal_cluster_settings shoal_node__cluster_settings(const shoal_node *node)
         .preferred_endpoint = (int)endpoint};
 
     fill_failover(config, &settings);
+    settings.link_queue_max =
+        (uint64_t)shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_LINK_SENDBUF_LIMIT);
     copy_text(config, SHOAL_DIRECTIVE_CLUSTER_ANNOUNCE_IP, settings.announce_ip,
               sizeof(settings.announce_ip));
     copy_text(config, SHOAL_DIRECTIVE_CLUSTER_ANNOUNCE_HOSTNAME, settings.announce_hostname,

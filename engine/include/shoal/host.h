@@ -85,6 +85,8 @@ typedef struct shoal_host {
     /* Queues bytes behind those sent before. Sends to a link that is not up, or has gone down,
      * are dropped silently: the event is on its way. */
     void (*link_send)(void *context, shoal_link link, shoal_slice bytes);
+    /* Optional: bytes given to link_send that the link still holds; 0 for one that is not there. */
+    size_t (*link_queued)(void *context, shoal_link link);
     /* Ends a link. LINK_DOWN with SHOAL_ERR_CLOSED follows; no other event of it does. */
     void (*link_close)(void *context, shoal_link link);
     /* Binds a number from SHOAL_FILE_NAMED on to a path relative to the node's directory, until

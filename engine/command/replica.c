@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/replica.c - the worker's side of a replica: REPLCONF, the parts of a snapshot in the order
- * in which control posts them, and the log behind them, straight from where writers put it.
+ * command/replica.c - the worker's side of a replica: REPLCONF, the parts of a snapshot in the
+ * order in which control posts them, and the log behind them, straight from where writers put it.
  *
  * A session that has become a replica's sends nothing but that: what it still says (REPLCONF ACK)
  * has no reply.
@@ -16,9 +16,9 @@
 #include "command/handlers.h"
 #include "command/worker.h"
 
-/* Bytes that a feed hands out at once, and unsent bytes from which on it waits for the host. Chosen:
- * as many as a socket takes in one go, and a few of those; a session that yields goes on below the
- * same number (command/session.c). */
+/* Bytes that a feed hands out at once, and unsent bytes from which on it waits for the host.
+ * Chosen: as many as a socket takes in one go, and a few of those; a session that yields goes on
+ * below the same number (command/session.c). */
 #define POUR_STEP ((size_t)1 << 20)
 #define POUR_BACKLOG_MAX ((size_t)8 << 20)
 

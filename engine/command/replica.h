@@ -85,8 +85,8 @@ typedef struct shoal_replica {
     shoal_op farewell, order;
     bool ordered;   /* control has sent the order, once */
     bool order_out; /* and it has not come back */
-    /* Called on the control actor: a part has come back, the connection is closed, the order to leave
-     * has been heard. */
+    /* Called on the control actor: a part has come back, the connection is closed, the order to
+     * leave has been heard. */
     void (*part_back)(struct shoal_replica *replica, shoal_replica_part *part);
     void (*gone)(struct shoal_replica *replica);
     void (*order_back)(struct shoal_replica *replica);

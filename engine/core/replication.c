@@ -183,7 +183,8 @@ static void obey_cluster(shoal_node *node)
     }
 }
 
-/* A failover that somebody asked for: writes wait, and the cluster learns when none is under way. */
+/* A failover that somebody asked for: writes wait, and the cluster learns when none is under
+ * way. */
 static void pause_step(shoal_node *node)
 {
     shoal_replication *replication = &node->replication;

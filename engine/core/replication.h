@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * core/replication.h - what core carries between replication (repl/repl.h) and the rooms beside it:
- * snapshots for replicas and data from a master (persist/), roles that the cluster gives (cluster/),
- * and commands of a master's stream (command/apply.h).
+ * snapshots for replicas and data from a master (persist/), roles that the cluster gives
+ * (cluster/), and commands of a master's stream (command/apply.h).
  *
  * Threads: the control actor.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * core/replication_apply.c - the stream of a master is carried out, command by command, in its order,
- * and put into this node's own log as it came: so the end of the log is how far this node is, and
- * its replicas get the same bytes. What belongs to a transaction goes in when that is over.
+ * core/replication_apply.c - the stream of a master is carried out, command by command, in its
+ * order, and put into this node's own log as it came: so the end of the log is how far this node
+ * is, and its replicas get the same bytes. What belongs to a transaction goes in when that is over.
  */
 #include "core/node.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * core/replication_receive.c - a master's snapshot takes the place of all that this node has. Clients
- * are answered -LOADING meanwhile; operations of theirs that are under way end first.
+ * core/replication_receive.c - a master's snapshot takes the place of all that this node has.
+ * Clients are answered -LOADING meanwhile; operations of theirs that are under way end first.
  *
  *   IDLE -> MOMENT -> CLEARING -> LOADING -> IDLE
  */

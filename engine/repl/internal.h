@@ -41,6 +41,7 @@ typedef enum repl_sync_stage {
     REPL_SYNC_WHOLE
 } repl_sync_stage;
 
+/* The present snapshot. */
 typedef struct repl_sync {
     repl_sync_stage stage;
     int64_t due_us;
@@ -61,6 +62,7 @@ typedef struct repl_wait {
 
 /* ---- the link to a master ---- */
 
+/* Where the link is; see replica.c. */
 typedef enum repl_link_state {
     REPL_LINK_NONE, /* a master */
     REPL_LINK_RETRY,
@@ -76,6 +78,7 @@ typedef enum repl_link_state {
     REPL_LINK_ONLINE
 } repl_link_state;
 
+/* The master, and what has come of it. */
 typedef struct repl_master {
     repl_link_state state;
     shoal_address address;
@@ -96,6 +99,7 @@ typedef struct repl_master {
     uint64_t tag; /* of the transfer's operations: its number */
 } repl_master;
 
+/* All of it. */
 struct shoal_repl {
     shoal_allocator allocator;
     const shoal_host *host;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * repl/repl.h - copies of a node's data at other nodes. As a master: who gets which bytes of the log
- * (log/log.h), from a snapshot on or from where it stopped. As a replica: a link to the master, its
- * snapshot, its stream, carried out in its order. One node is one of both, and a replica has
+ * repl/repl.h - copies of a node's data at other nodes. As a master: who gets which bytes of the
+ * log (log/log.h), from a snapshot on or from where it stopped. As a replica: a link to the master,
+ * its snapshot, its stream, carried out in its order. One node is one of both, and a replica has
  * replicas of its own: the log of a replica is its master's, byte for byte.
  *
- * Offsets count bytes of the stream, as Redis counts them: master_repl_offset is the end of the log.
- * A history has an id; who takes over begins a new one and remembers the one before, up to where
- * it took over.
+ * Offsets count bytes of the stream, as Redis counts them: master_repl_offset is the end of the
+ * log. A history has an id; who takes over begins a new one and remembers the one before, up to
+ * where it took over.
  *
  * A state machine of the control actor: it is told of links, files and the time. What it needs of
  * rooms beside it (snapshots, loading) core does for it: shoal_repl_face.
@@ -49,7 +49,8 @@ typedef struct shoal_repl_settings {
 typedef struct shoal_repl_face {
     void *context;
     /* Master: write a snapshot to a file of the node's, from a moment between operations on. The
-     * moment calls shoal_repl_snapshot_begun. False when that cannot begin now: it is asked again. */
+     * moment calls shoal_repl_snapshot_begun. False when that cannot begin now: it is asked
+     * again. */
     bool (*snapshot_start)(void *context);
     /* Nobody needs the snapshot any more, finished or not. */
     void (*snapshot_stop)(void *context);
@@ -58,7 +59,8 @@ typedef struct shoal_repl_face {
     /* Replica: the master sent these bytes, which are whole commands or parts of them; borrowed for
      * the call. shoal_repl_applied says how far they have been carried out. */
     void (*apply)(void *context, shoal_slice bytes);
-    /* Replica: what was given to `apply` and is not whole yet is forgotten: another stream follows. */
+    /* Replica: what was given to `apply` and is not whole yet is forgotten: another stream
+     * follows. */
     void (*apply_reset)(void *context);
     /* This node is a master, or a replica, from now on; or the link to the master is up or down. */
     void (*changed)(void *context);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * repl/wait.c - WAIT: an errand stays with the control actor until enough replicas have
- * acknowledged what its client wrote, or its time is over. Replicas are asked by a REPLCONF GETACK in
- * the stream, behind what they are to acknowledge.
+ * acknowledged what its client wrote, or its time is over. Replicas are asked by a REPLCONF GETACK
+ * in the stream, behind what they are to acknowledge.
  */
 #include "base/assert.h"
 #include "base/memory.h"

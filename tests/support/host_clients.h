@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * support/host_clients.h - the cases of support/host_cases.h about links to the port of clients of a
- * node, as a replica opens one to its master. Each runs on a fresh trial; host_cases.c lists them.
+ * support/host_clients.h - the cases of support/host_cases.h about links to the port of clients of
+ * a node, as a replica opens one to its master. Each runs on a fresh trial; host_cases.c lists
+ * them.
  */
 #ifndef SHOAL_TESTS_HOST_CLIENTS_H
 #define SHOAL_TESTS_HOST_CLIENTS_H

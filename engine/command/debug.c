@@ -173,18 +173,14 @@ void shoal_debug__sleep(shoal_call *call)
     shoal_job__start(job, call);
 }
 
-/* Asks the control actor, who has the bus: it knows the request as a word of CLUSTER that clients
- * cannot say. */
-static void ask_bus(shoal_call *call, const shoal_slice *argv, uint32_t argc)
+/* Asks the control actor, who knows the request as words of another command that clients cannot
+ * say. */
+static void ask_control(shoal_call *call, shoal_command_id id, const shoal_slice *argv,
+                        uint32_t argc)
 {
     SHOAL_ASSERT(call->session != NULL);
-    if (!call->worker->settings->cluster) {
-        shoal_reply_error(&call->reply, "ERR Debug option only available for cluster mode enabled "
-                                        "setup!");
-        return;
-    }
     shoal_call asked = *call;
-    asked.command = shoal_command_row(SHOAL_COMMAND_CLUSTER_LINKS);
+    asked.command = shoal_command_row(id);
     asked.argc = argc;
     asked.argv = argv;
     shoal_errand *errand = shoal_errand__make(call->session, &asked);
@@ -193,6 +189,34 @@ static void ask_bus(shoal_call *call, const shoal_slice *argv, uint32_t argc)
     } else {
         shoal_errand__to_control(errand);
     }
+}
+
+/* Asks the bus. */
+static void ask_bus(shoal_call *call, const shoal_slice *argv, uint32_t argc)
+{
+    SHOAL_ASSERT(argc > 1);
+    if (!call->worker->settings->cluster) {
+        shoal_reply_error(&call->reply, "ERR Debug option only available for cluster mode enabled "
+                                        "setup!");
+        return;
+    }
+    ask_control(call, SHOAL_COMMAND_CLUSTER_LINKS, argv, argc);
+}
+
+/* DEBUG LOADAOF */
+static void load_aof(shoal_call *call)
+{
+    SHOAL_ASSERT(call->argc == 2);
+    const shoal_slice argv[] = {{"bgrewriteaof", 12}, {"loadaof", 7}};
+    ask_control(call, SHOAL_COMMAND_BGREWRITEAOF, argv, 2);
+}
+
+/* How long Redis sleeps before it writes to the append-only file; here no thread may sleep, and no
+ * reply overtakes its write. */
+static void flush_sleep(shoal_call *call)
+{
+    SHOAL_ASSERT(call->argc == 3);
+    shoal_reply_ok(&call->reply);
 }
 
 /* DEBUG CLUSTERLINK KILL <to|from|all> <node-id> */
@@ -228,6 +252,8 @@ static const struct {
     void (*run)(shoal_call *call);
     const char *arguments, *help;
 } subs[] = {
+    {"aof-flush-sleep", 3, 3, flush_sleep, "<microseconds>",
+     "Takes a time, for tests that set one; it has no effect"},
     {"clusterlink", 5, 5, kill_link, "KILL <to|from|all> <node-id>",
      "Ends connections of the cluster bus with a node"},
     {"digest", 2, 2, shoal_debug__digest, "", "A digest of all data"},
@@ -238,6 +264,7 @@ static const struct {
     {"error", 3, 3, reply_error, "<text>", "Answers with the text as an error"},
     {"htstats", 3, 3, table_stats, "<db>", "How the keys of a database are spread over the slots"},
     {"htstats-key", 3, 3, shoal_debug__table_of_key, "<key>", "How many elements a table has"},
+    {"loadaof", 2, 2, load_aof, "", "Forgets all data, and reads the append-only file"},
     {"log", 3, 3, write_log, "<text>", "Writes a line to the log"},
     {"mallctl", 3, 4, shoal_debug__mallctl, "<name> [<value>]",
      "A number of the allocator: arenas.page"},

@@ -11,7 +11,8 @@
  * Where somebody wants the effects (effect.h) it is one moment: all gates of the databases that it
  * is about are taken, as for SWAPDB, so that what stands before it in the log is gone here too, and
  * what stands behind it is not. Of FLUSHALL these are the databases that have keys, and it is told
- * as one FLUSHDB for each of them: who writes meanwhile to one that had none comes after it.
+ * as one FLUSHDB for each of them: who writes meanwhile to one that had none comes after it. Where
+ * there is one worker nobody does, and it is told as it is.
  *
  * Memory is freed in the background in any case. With SYNC, or without a word where
  * lazyfree-lazy-user-flush is off, the reply waits for that.
@@ -110,7 +111,8 @@ static void tell(const flush_job *work, shoal_call *call)
 {
     uint32_t own = call->db;
     SHOAL_ASSERT(call->gated && work->database_count > 0);
-    if (call->command->id == SHOAL_COMMAND_FLUSHDB ||
+    /* With one worker nobody has written to the databases whose gates were not taken. */
+    if (call->command->id == SHOAL_COMMAND_FLUSHDB || call->env->worker_count == 1 ||
         work->database_count == shoal_call__settings(call)->databases) {
         shoal_effect_as_is(call);
         return;

@@ -114,17 +114,28 @@ void shoal_node__appending_drop(shoal_node *node)
     node->appending.aof = NULL;
 }
 
+/* Makes what runs the commands of files. */
+static bool open_applier(shoal_node *node)
+{
+    const shoal_applier_options options = {.env = &node->env, .thread = node->thread};
+    SHOAL_ASSERT(node->appending.applier == NULL);
+    if (shoal_applier_open(&options, &node->appending.applier) == SHOAL_ERR_OK) return true;
+    shoal_node__fail(node, "No memory to load the data set", (shoal_slice){0});
+    return false;
+}
+
 bool shoal_node__appending_start(shoal_node *node)
 {
     SHOAL_ASSERT(node->appending.aof != NULL);
     if (!is_on(node, SHOAL_DIRECTIVE_APPENDONLY)) return false;
-    const shoal_applier_options options = {.env = &node->env, .thread = node->thread};
-    if (shoal_applier_open(&options, &node->appending.applier) != SHOAL_ERR_OK) {
-        shoal_node__fail(node, "No memory to load the data set", (shoal_slice){0});
-        return true;
-    }
-    shoal_aof_start(node->appending.aof, node->now);
+    if (open_applier(node)) shoal_aof_start(node->appending.aof, node->now);
     return true;
+}
+
+void shoal_node__appending_reload(shoal_node *node)
+{
+    SHOAL_ASSERT(node->phase == SHOAL_PHASE_READY);
+    if (open_applier(node)) shoal_aof_start(node->appending.aof, node->now);
 }
 
 int shoal_node__appending_is_open(shoal_node *node)

@@ -28,6 +28,9 @@ void shoal_node__appending_drop(shoal_node *node);
 /* Begins to read the files, where appendonly is yes: true; then the node is LOADING until
  * shoal_node__appending_is_open. */
 bool shoal_node__appending_start(shoal_node *node);
+/* Reads the files anew, when the file has been suspended (shoal_aof_suspend) and the store is
+ * empty; shoal_node__appending_is_open tells of the end. */
+void shoal_node__appending_reload(shoal_node *node);
 /* All is read and open: 1; not yet: 0; it cannot be, and the node must not start: -1. */
 int shoal_node__appending_is_open(shoal_node *node);
 /* An operation of one of its files has ended. */

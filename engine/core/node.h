@@ -15,6 +15,8 @@
 #include "command/command.h"
 #include "core/appending.h"
 #include "core/config.h"
+#include "core/farewell.h"
+#include "core/reloading.h"
 #include "core/replication.h"
 #include "core/saving.h"
 #include "log/log.h"
@@ -101,6 +103,7 @@ struct shoal_node {
     shoal_rewrite rewrite;
     shoal_saving saving;
     shoal_appending appending;
+    shoal_reloading reloading;
     shoal_replication replication;
     shoal_rates rates;
     uint64_t memory_startup; /* bytes of the store when the node became ready */

@@ -11,8 +11,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 
-/* Places that a step clears, and bytes that it loads at once. */
-#define STEP_PLACES 2048u
+/* Bytes that a step loads at once. */
 #define PART_SIZE ((size_t)256 << 10)
 
 static void nudge(const shoal_node *node)
@@ -36,42 +35,6 @@ static void end(shoal_node *node, shoal_err error)
     shoal_store_relaxed(&node->env.loading, false);
     node->host.file_remove(node->host.context, SHOAL_REPL_FILE_SYNC, 0);
     replication->removing++;
-}
-
-/* ---- what was there goes ---- */
-
-/* One place, under its gate. */
-typedef struct clear_op {
-    shoal_gate_op gate; /* first */
-    uint32_t place;
-} clear_op;
-
-static void run_clear(shoal_op *op, void *runner)
-{
-    const clear_op *clear = (const clear_op *)op;
-    SHOAL_DEBUG_ASSERT(clear->gate.held == 1);
-    (void)shoal_store_clear_locked(runner, clear->place);
-}
-
-/* Clears some places. True when all are empty. */
-static bool clear_some(shoal_node *node)
-{
-    shoal_replication *replication = &node->replication;
-    bool cluster = shoal_config__number(&node->config, SHOAL_DIRECTIVE_CLUSTER_ENABLED) != 0;
-    int64_t databases = shoal_config__number(&node->config, SHOAL_DIRECTIVE_DATABASES);
-    uint64_t places = (cluster ? 1 : (uint64_t)databases) * SHOAL_SLOTS;
-    SHOAL_ASSERT(replication->receiving == SHOAL_RECEIVING_CLEARING);
-    for (uint32_t i = 0; i < STEP_PLACES && replication->place < places; i++) {
-        clear_op clear = {.gate = {.op = {.run = run_clear}, .count = 1},
-                          .place = (uint32_t)replication->place};
-        clear.gate.places = &clear.place;
-        bool empty = shoal_store_count_slot(node->store, clear.place) == 0;
-        /* A gate that background work holds is free soon; without memory the place waits too. */
-        if (!empty && !shoal_gate_try(node->thread, &clear.gate)) break;
-        if (shoal_store_count_slot(node->store, clear.place) != 0) break;
-        replication->place++;
-    }
-    return replication->place == places;
 }
 
 /* ---- loading ---- */
@@ -153,7 +116,7 @@ void shoal_node__receive_step(shoal_node *node)
     }
     if (replication->receiving != SHOAL_RECEIVING_CLEARING) return;
     SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&node->env.loading));
-    if (clear_some(node)) {
+    if (shoal_node__clear_some(node, &replication->place)) {
         begin_loading(node);
     } else {
         nudge(node);

@@ -75,11 +75,28 @@ void shoal_aof_destroy(shoal_aof *aof)
 
 void shoal_aof_start(shoal_aof *aof, shoal_time now)
 {
-    SHOAL_ASSERT(aof->state == SHOAL_AOF_OFF);
-    SHOAL_ASSERT(aof->settings.on);
+    SHOAL_ASSERT(aof->state == SHOAL_AOF_OFF && !aof->wants);
+    SHOAL_ASSERT(aof->settings.on || aof->suspended);
     aof->now = now;
     aof->state = SHOAL_AOF_STARTING;
+    shoal_manifest_free(&aof->manifest);
     shoal_aof__load_begin(aof);
+}
+
+bool shoal_aof_suspend(shoal_aof *aof, shoal_time now)
+{
+    SHOAL_ASSERT(aof->state != SHOAL_AOF_STARTING && aof->state != SHOAL_AOF_FAILED);
+    aof->now = now;
+    if (shoal_aof_is_rewriting(aof) || shoal_aof__is_busy(aof)) return false;
+    if (!shoal_aof_finish(aof, now)) return false;
+    aof->finishing = false;
+    shoal_aof__stop(aof);
+    /* Its last sync, before which names must not change. */
+    if (aof->sync.waiting > 0) return false;
+    aof->suspended = true;
+    aof->resumes = aof->state;
+    aof->state = SHOAL_AOF_OFF;
+    return true;
 }
 
 void shoal_aof__fail(shoal_aof *aof)
@@ -118,7 +135,8 @@ void shoal_aof_set(shoal_aof *aof, const shoal_aof_settings *settings, shoal_tim
     aof->now = now;
     aof->settings = *settings;
     shoal_aof__apply_policy(aof);
-    if (aof->state == SHOAL_AOF_STARTING || aof->state == SHOAL_AOF_FAILED) return;
+    if (aof->state == SHOAL_AOF_STARTING || aof->state == SHOAL_AOF_FAILED || aof->suspended)
+        return;
     if (was_on && !settings->on && aof->state != SHOAL_AOF_OFF) turn_off(aof);
     if (!was_on && settings->on) {
         aof->state = SHOAL_AOF_REWRITING_ON;
@@ -312,7 +330,8 @@ static void begin_due_rewrite(shoal_aof *aof)
     const shoal_aof_settings *settings = &aof->settings;
     bool enables = aof->state == SHOAL_AOF_REWRITING_ON;
 
-    if (aof->state == SHOAL_AOF_STARTING || aof->blocked || shoal_aof__is_busy(aof)) return;
+    if (aof->state == SHOAL_AOF_STARTING || aof->suspended) return;
+    if (aof->blocked || shoal_aof__is_busy(aof)) return;
     if (aof->scheduled || (enables && aof->now.mono_us >= aof->retry_rewrite_us)) {
         aof->scheduled = false;
         aof->retry_rewrite_us = aof->now.mono_us + US_PER_S;

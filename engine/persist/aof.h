@@ -99,8 +99,12 @@ SHOAL_MUST_USE shoal_err shoal_aof_create(const shoal_aof_options *options,
 /* Frees it; no thread uses the store any more. What is committed and not written is not written. */
 void shoal_aof_destroy(shoal_aof *aof);
 
-/* OFF -> STARTING: reads the files and opens them. */
+/* OFF -> STARTING: reads the files and opens them; behind shoal_aof_suspend it goes back to what
+ * it was. */
 void shoal_aof_start(shoal_aof *aof, shoal_time now);
+/* Writes and syncs what is committed, then goes OFF, to be started again: nobody writes to the
+ * store meanwhile. False: not yet, to be called again. */
+bool shoal_aof_suspend(shoal_aof *aof, shoal_time now);
 /* The configuration has changed. */
 void shoal_aof_set(shoal_aof *aof, const shoal_aof_settings *settings, shoal_time now);
 /* Whether `file` is one of its numbers. */

@@ -86,6 +86,13 @@ static void make_base(shoal_aof *aof, shoal_manifest *next)
 void shoal_aof__open(shoal_aof *aof)
 {
     SHOAL_ASSERT(aof->state == SHOAL_AOF_STARTING);
+    bool suspended = aof->suspended;
+    aof->suspended = false;
+    if (suspended && (aof->resumes != SHOAL_AOF_ON || !aof->settings.on)) {
+        /* The files were only to be read. */
+        aof->state = aof->settings.on ? SHOAL_AOF_REWRITING_ON : SHOAL_AOF_OFF;
+        return;
+    }
     shoal_manifest *next = &aof->rewrite.next;
     bool has_base = shoal_manifest_count_of(&aof->manifest, SHOAL_AOF_BASE) > 0;
     bool has_incr = shoal_manifest_count_of(&aof->manifest, SHOAL_AOF_INCR) > 0;

@@ -146,6 +146,8 @@ struct shoal_aof {
     uint64_t rewrites, failures;
     int64_t retry_rewrite_us;
     bool finishing;
+    bool suspended;          /* by shoal_aof_suspend, and not yet read again */
+    shoal_aof_state resumes; /* what it was then */
 };
 
 /* ---- aof.c ---- */

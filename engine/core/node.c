@@ -88,8 +88,6 @@ static void send_everything_home(shoal_node *node)
 
     shoal_node__config_abandon(node);
     shoal_node__saving_abandon(node);
-    shoal_node__farewell_abandon(node);
-    shoal_node__spread(node);
     shoal_node__reload_abandon(node);
     shoal_repl_abandon(node->replication.repl);
     while (op != NULL) {
@@ -248,8 +246,8 @@ static void settle(shoal_node *node)
     if (node->phase >= SHOAL_PHASE_READY) shoal_node__replication_step(node);
     shoal_node__saving_step(node);
     shoal_node__appending_step(node);
-    shoal_node__advance(node);
     shoal_node__reload_step(node);
+    shoal_node__advance(node);
     shoal_node__publish_route(node);
     shoal_node__look(node);
 }
@@ -267,9 +265,9 @@ static int64_t deadline(const shoal_node *node)
     }
     int64_t appending = shoal_node__appending_deadline(node);
     if (appending < earliest) earliest = appending;
-    if (node->phase >= SHOAL_PHASE_READY) {
     int64_t reloading = shoal_node__reload_deadline(node);
     if (reloading < earliest) earliest = reloading;
+    if (node->phase >= SHOAL_PHASE_READY) {
         int64_t replication = shoal_node__replication_deadline(node);
         if (replication < earliest) earliest = replication;
     }

@@ -15,7 +15,6 @@
 #include "command/command.h"
 #include "core/appending.h"
 #include "core/config.h"
-#include "core/farewell.h"
 #include "core/reloading.h"
 #include "core/replication.h"
 #include "core/saving.h"

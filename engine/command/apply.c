@@ -220,6 +220,7 @@ static void run_one(shoal_applier *applier, shoal_thread *thread, const applied 
                        .whole = true,
                        .replicated = true};
     if (shoal_call__ready(&call)) call.command->run(&call);
+    if (applier->options.counts) shoal_add_relaxed(&env->applied[each->command->id], 1u);
     SHOAL_ASSERT(call.wish.type == SHOAL_TYPE_NONE);
     if (call.job != NULL) {
         shoal_job *job = call.job;

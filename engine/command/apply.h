@@ -27,6 +27,7 @@ typedef struct shoal_applier shoal_applier;
 typedef struct shoal_applier_options {
     shoal_env *env;
     shoal_thread *thread;        /* that applies */
+    bool counts;                 /* its commands are in INFO's statistics of commands */
     void (*over)(void *context); /* what was PENDING is over. On any thread; NULL: nobody asks */
     void *context;
 } shoal_applier_options;

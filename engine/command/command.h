@@ -320,6 +320,8 @@ struct shoal_env {
     /* What clients may not do now: SHOAL_REFUSES_*. writer: control, relaxed; readers: workers. */
     _Atomic uint32_t refuses;
     _Atomic uint32_t acks_wanted; /* relaxed: control wants to hear of acknowledgements */
+    _Atomic uint64_t applied[SHOAL_COMMAND_COUNT]; /* commands of a master's stream that have run;
+                                                    * relaxed: counts. writer: who runs them */
     _Atomic bool mirrors;         /* relaxed: the log is a copy of a master's, so that what happens
                                    here by itself is not told. writer: control */
 };

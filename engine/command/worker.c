@@ -335,6 +335,7 @@ void shoal_stat_reset(shoal_env *env)
     SHOAL_ASSERT(env != NULL);
     for (uint32_t i = 0; i < env->worker_count; i++)
         shoal_bump_relaxed(&env->workers[i]->resets_wanted, 1);
+    for (uint32_t id = 0; id < SHOAL_COMMAND_COUNT; id++) shoal_store_relaxed(&env->applied[id], 0);
 }
 
 shoal_command_count shoal_command_count_get(const shoal_env *env, shoal_command_id id)
@@ -349,5 +350,6 @@ shoal_command_count shoal_command_count_get(const shoal_env *env, shoal_command_
         sum.failed += shoal_load_relaxed(&worker->tallies[id].failed);
         sum.took_ns += shoal_load_relaxed(&worker->tallies[id].took_ns);
     }
+    sum.calls += shoal_load_relaxed(&env->applied[id]);
     return sum;
 }

@@ -44,7 +44,7 @@ static bool read_farewell(const shoal_errand *errand, farewell *out)
 static void abort_shutdown(shoal_node *node, shoal_reply *reply)
 {
     SHOAL_ASSERT(node->phase != SHOAL_PHASE_LEFT);
-    bool saving = shoal_node__stay(node);
+    bool saving = shoal_node__farewell_abort(node) || shoal_node__stay(node);
     if (node->phase != SHOAL_PHASE_LEAVING && !saving) {
         shoal_reply_error(reply, "ERR No shutdown in progress.");
         return;
@@ -61,13 +61,7 @@ static bool leave(shoal_node *node, shoal_errand *errand, const farewell *asked)
     bool save = asked->save || (!asked->nosave && shoal_node__has_save_points(node));
     SHOAL_ASSERT(node->phase == SHOAL_PHASE_READY || node->phase == SHOAL_PHASE_SAVING);
     shoal_node__log(node, SHOAL_LEVEL_WARNING, "User requested shutdown...");
-    if (save && node->phase == SHOAL_PHASE_READY) {
-        shoal_node__save_and_leave(node, errand);
-        return true;
-    }
-    shoal_node__enter_phase(node, SHOAL_PHASE_LEAVING);
-    errand->close_after = true;
-    return false;
+    return shoal_node__farewell(node, errand, save, asked->now);
 }
 
 /* A shutdown that is granted sends no reply: the connection closes with the server. True when the

@@ -76,6 +76,8 @@ void shoal_info__server(const shoal_node *node, shoal_buffer *out)
     host_text(out, "executable", node->vitals.executable);
     shoal_info__text(out, "config_file",
                      node->vitals.config_file != NULL ? node->vitals.config_file : "");
+    int64_t left_ms = shoal_node__farewell_ms(node);
+    if (left_ms >= 0) shoal_info__number(out, "shutdown_in_milliseconds", (uint64_t)left_ms);
     shoal_info__number(out, "io_threads_active", node->worker_count > 1);
     shoal_info__number(out, "shoal_workers", node->worker_count);
 }

@@ -53,9 +53,11 @@ static void traffic(const shoal_node *node, shoal_buffer *out)
     shoal_info__text(out, "instantaneous_input_repl_kbps", "0.00");
     shoal_info__text(out, "instantaneous_output_repl_kbps", "0.00");
     counter(node, out, "rejected_connections", SHOAL_STAT_CONNECTIONS_REJECTED);
-    shoal_info__number(out, "sync_full", 0);
-    shoal_info__number(out, "sync_partial_ok", 0);
-    shoal_info__number(out, "sync_partial_err", 0);
+    shoal_repl_facts facts;
+    shoal_repl_facts_get(node->replication.repl, &facts);
+    shoal_info__number(out, "sync_full", facts.full_syncs);
+    shoal_info__number(out, "sync_partial_ok", facts.partial_syncs);
+    shoal_info__number(out, "sync_partial_err", facts.partial_refused);
 }
 
 static void keys(const shoal_node *node, shoal_buffer *out)

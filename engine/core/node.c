@@ -88,6 +88,7 @@ static void send_everything_home(shoal_node *node)
 
     shoal_node__config_abandon(node);
     shoal_node__saving_abandon(node);
+    shoal_node__farewell_abandon(node);
     shoal_node__reload_abandon(node);
     shoal_repl_abandon(node->replication.repl);
     while (op != NULL) {

@@ -15,6 +15,7 @@
 #include "command/command.h"
 #include "core/appending.h"
 #include "core/config.h"
+#include "core/farewell.h"
 #include "core/reloading.h"
 #include "core/replication.h"
 #include "core/saving.h"
@@ -104,6 +105,7 @@ struct shoal_node {
     shoal_appending appending;
     shoal_reloading reloading;
     shoal_replication replication;
+    shoal_farewell farewell;
     shoal_rates rates;
     uint64_t memory_startup; /* bytes of the store when the node became ready */
 };

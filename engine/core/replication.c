@@ -189,7 +189,12 @@ static void pause_step(shoal_node *node)
 {
     shoal_replication *replication = &node->replication;
     int64_t until = node->cluster != NULL ? shoal_cluster_pause(node->cluster) : 0;
+    int64_t failover = shoal_repl_pause(replication->repl);
+    int64_t farewell = shoal_node__farewell_pause(node);
+    if (failover > until) until = failover;
+    if (farewell > until) until = farewell;
     SHOAL_DEBUG_ASSERT(until >= 0);
+    shoal_repl_paused(replication->repl, replication->pause == SHOAL_PAUSE_WHOLE);
     if (until == 0) {
         if (replication->pause == SHOAL_PAUSE_NONE) return;
         if (replication->pause == SHOAL_PAUSE_MOMENT) shoal_node__moment_end(node);
@@ -198,13 +203,13 @@ static void pause_step(shoal_node *node)
         return;
     }
     shoal_pause_failover(&node->env, until);
-    bool free = replication->sending != SHOAL_SENDING_MOMENT &&
-                replication->receiving != SHOAL_RECEIVING_MOMENT;
+    bool free = shoal_node__moment_is_free(node) && !node->saving.waits_moment;
     if (replication->pause == SHOAL_PAUSE_NONE && free) replication->pause = SHOAL_PAUSE_MOMENT;
     if (replication->pause != SHOAL_PAUSE_MOMENT || !shoal_node__moment_wish(node)) return;
     /* What began before the pause is over, and what waited for the moment is carried out now. */
     shoal_node__moment_end(node);
     replication->pause = SHOAL_PAUSE_WHOLE;
+    shoal_repl_paused(replication->repl, true);
 }
 
 /* And learns how far the data are. */
@@ -228,6 +233,7 @@ void shoal_node__replication_step(shoal_node *node)
 {
     SHOAL_ASSERT(node->replication.repl != NULL);
     obey_cluster(node);
+    shoal_node__farewell_step(node);
     pause_step(node);
     shoal_repl_tick(node->replication.repl, node->now);
     shoal_node__send_step(node);
@@ -239,7 +245,9 @@ void shoal_node__replication_step(shoal_node *node)
 int64_t shoal_node__replication_deadline(const shoal_node *node)
 {
     SHOAL_DEBUG_ASSERT(node->replication.repl != NULL);
-    return shoal_repl_deadline(node->replication.repl);
+    int64_t farewell = shoal_node__farewell_deadline(node);
+    int64_t repl = shoal_repl_deadline(node->replication.repl);
+    return farewell < repl ? farewell : repl;
 }
 
 bool shoal_node__replication_busy(const shoal_node *node)
@@ -264,6 +272,18 @@ static void follow_by_command(shoal_node *node, shoal_errand *errand)
     shoal_errand_finish(errand);
 }
 
+static void fail_over(shoal_node *node, shoal_errand *errand)
+{
+    shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
+    SHOAL_DEBUG_ASSERT(errand->argc >= 1);
+    if (node->cluster != NULL) {
+        shoal_reply_error(&reply, "ERR FAILOVER not allowed in cluster mode.");
+    } else {
+        shoal_repl_failover(node->replication.repl, errand, &reply);
+    }
+    shoal_errand_finish(errand);
+}
+
 bool shoal_node__replication_command(shoal_node *node, shoal_errand *errand)
 {
     SHOAL_DEBUG_ASSERT(errand->command != NULL);
@@ -280,6 +300,9 @@ bool shoal_node__replication_command(shoal_node *node, shoal_errand *errand)
     case SHOAL_COMMAND_REPLICAOF:
     case SHOAL_COMMAND_SLAVEOF:
         if (node != NULL) follow_by_command(node, errand);
+        return true;
+    case SHOAL_COMMAND_FAILOVER:
+        if (node != NULL) fail_over(node, errand);
         return true;
     case SHOAL_COMMAND_ROLE:
         if (node == NULL) return true;

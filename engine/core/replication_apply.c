@@ -48,6 +48,7 @@ static struct shoal_stream *make_stream(shoal_node *node)
     if (stream == NULL) return NULL;
     shoal_applier_options options = {.env = &node->env,
                                      .thread = node->thread,
+                                     .counts = true,
                                      .over = over,
                                      .context = node};
     if (shoal_applier_open(&options, &stream->applier) != SHOAL_ERR_OK) {

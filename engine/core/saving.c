@@ -360,11 +360,7 @@ static void leave(shoal_node *node)
     SHOAL_ASSERT(node->saving.asked_to_leave);
     node->saving.asked_to_leave = false;
     if (node->phase != SHOAL_PHASE_READY) return;
-    if (shoal_node__has_save_points(node)) {
-        shoal_node__save_and_leave(node, NULL);
-    } else {
-        shoal_node__enter_phase(node, SHOAL_PHASE_LEAVING);
-    }
+    (void)shoal_node__farewell(node, NULL, shoal_node__has_save_points(node), false);
 }
 
 void shoal_node__saving_step(shoal_node *node)

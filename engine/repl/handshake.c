@@ -39,7 +39,9 @@ static void say_auth(shoal_repl *repl)
 static void say_psync(shoal_repl *repl)
 {
     char digits[SHOAL_TEXT_INTEGER_SIZE];
-    shoal_slice words[3] = {shoal_text("PSYNC"), shoal_text("?"), shoal_text("-1")};
+    shoal_slice words[4] = {shoal_text("PSYNC"), shoal_text("?"), shoal_text("-1"),
+                            shoal_text("FAILOVER")};
+    bool gives = repl->failover.stage == REPL_FAILOVER_TURN;
     /* The first of a node's histories that nobody has written to yet is none. */
     if (!shoal_log_torn(repl->log) && repl->synced) {
         words[1] = shoal_text(repl->id);
@@ -48,7 +50,7 @@ static void say_psync(shoal_repl *repl)
     SHOAL_DEBUG_ASSERT(repl->master.state == REPL_LINK_PSYNC);
     shoal_repl__log(repl, REPL_NOTICE, "Trying a partial resynchronization (request %.*s:%.*s).",
                     (int)words[1].size, words[1].data, (int)words[2].size, words[2].data);
-    send_words(repl, words, 3);
+    send_words(repl, words, gives ? 4 : 3);
 }
 
 void shoal_repl__say(shoal_repl *repl)
@@ -153,6 +155,16 @@ static void hear_continue(shoal_repl *repl, shoal_slice line)
 static void hear_psync(shoal_repl *repl, shoal_slice line)
 {
     SHOAL_DEBUG_ASSERT(repl->master.state == REPL_LINK_PSYNC);
+    if (repl->failover.stage == REPL_FAILOVER_TURN) {
+        /* Whatever else it says: it has taken the role, or it cannot. */
+        if (begins(line, "-")) {
+            shoal_repl__log(repl, REPL_WARNING, "Failover target rejected psync request: %.*s",
+                            (int)line.size, line.data);
+            shoal_repl__failover_refused(repl);
+            return;
+        }
+        shoal_repl__failover_over(repl);
+    }
     if (begins(line, "+FULLRESYNC")) {
         if (!hear_full(repl, line))
             shoal_repl__retry(repl, "the master's +FULLRESYNC makes no sense");

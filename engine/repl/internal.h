@@ -60,6 +60,23 @@ typedef struct repl_wait {
     int64_t until_us; /* SHOAL_NEVER: for ever */
 } repl_wait;
 
+/* ---- giving the role away ---- */
+
+/* How far a FAILOVER is; see failover.c. */
+typedef enum repl_failover_stage {
+    REPL_FAILOVER_NONE,
+    REPL_FAILOVER_SYNC,
+    REPL_FAILOVER_TURN
+} repl_failover_stage;
+
+typedef struct repl_failover {
+    repl_failover_stage stage;
+    shoal_address target; /* ip "": any replica */
+    bool force;           /* even when it has not everything in time */
+    bool asked;           /* how far the replicas are */
+    int64_t until_us;     /* SHOAL_NEVER: no limit */
+} repl_failover;
+
 /* ---- the link to a master ---- */
 
 /* Where the link is; see replica.c. */
@@ -125,6 +142,9 @@ struct shoal_repl {
     uint32_t serial;
     repl_sync sync;
     repl_wait *waits;
+    repl_failover failover;
+    bool paused;  /* no client changes anything at present */
+    bool gathers; /* somebody outside waits for acknowledgements */
     repl_master master;
     uint64_t full_syncs, partial_syncs, partial_refused;
 };
@@ -181,7 +201,23 @@ void shoal_repl__sync_release(shoal_repl *repl);
 /* The worker has sent a part. */
 void shoal_repl__part_back(shoal_replica *replica, shoal_replica_part *part);
 
+/* ---- failover.c ---- */
+
+/* Where a FAILOVER stands, in INFO's words. */
+const char *shoal_repl__failover_word(const shoal_repl *repl);
+/* Goes on with it. */
+void shoal_repl__failover_step(shoal_repl *repl);
+/* The other one is the master, or all is as it was: clients go on. */
+void shoal_repl__failover_over(shoal_repl *repl);
+/* The other one does not take the role. */
+void shoal_repl__failover_refused(shoal_repl *repl);
+/* A master asks this replica to take its role over. NULL: done; or the error for it. */
+const char *shoal_repl__take_over(shoal_repl *repl, shoal_slice id);
+
 /* ---- wait.c ---- */
+
+/* Workers tell of acknowledgements as long as somebody waits for some. */
+void shoal_repl__listen(shoal_repl *repl);
 
 /* Answers those who need not wait any longer. */
 void shoal_repl__waits_step(shoal_repl *repl);

@@ -176,6 +176,14 @@ void shoal_repl_psync(shoal_repl *repl, shoal_errand *errand)
         shoal_errand_finish(errand);
         return;
     }
+    const char *refusal = NULL;
+    if (errand->argc > 3 && shoal_text_is(errand->argv[3], "failover"))
+        refusal = shoal_repl__take_over(repl, errand->argv[1]);
+    if (refusal != NULL) {
+        shoal_reply_error(&reply, refusal);
+        shoal_errand_finish(errand);
+        return;
+    }
     if (shoal_repl__is_replica(repl) && repl->master.state != REPL_LINK_ONLINE) {
         shoal_reply_error(&reply, "NOMASTERLINK Can't SYNC while not connected with my master");
         shoal_errand_finish(errand);
@@ -229,7 +237,7 @@ static void ping(shoal_repl *repl)
 {
     static const shoal_slice words = {"*1\r\n$4\r\nPING\r\n", 14};
     SHOAL_DEBUG_ASSERT(!shoal_repl__is_replica(repl));
-    if (repl->now.mono_us - repl->pinged_us < repl->settings.ping_period_us) return;
+    if (repl->paused || repl->now.mono_us - repl->pinged_us < repl->settings.ping_period_us) return;
     repl->pinged_us = repl->now.mono_us;
     if (shoal_repl__count(repl, 0) == 0) return;
     (void)shoal_log_append(repl->log, repl->writer, SHOAL_LOG_DB_ANY, &words, 1);

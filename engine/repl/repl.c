@@ -260,6 +260,7 @@ void shoal_repl_tick(shoal_repl *repl, shoal_time now)
     if (shoal_log_torn(repl->log) && repl->wants_log && !shoal_repl__is_replica(repl))
         shoal_repl__dismiss_all(repl, "the log of effects has lost some for want of memory");
     shoal_repl__waits_step(repl);
+    shoal_repl__failover_step(repl);
     shoal_repl__sync_step(repl);
     if (now.mono_us < repl->cron_us) return;
     repl->cron_us = now.mono_us + REPL_CRON_US;
@@ -277,6 +278,8 @@ int64_t shoal_repl_deadline(const shoal_repl *repl)
         if (wait->until_us < deadline) deadline = wait->until_us;
     if (repl->sync.stage == REPL_SYNC_DELAYED && repl->sync.due_us < deadline)
         deadline = repl->sync.due_us;
+    if (repl->failover.stage == REPL_FAILOVER_SYNC && repl->failover.until_us < deadline)
+        deadline = repl->failover.until_us;
     SHOAL_DEBUG_ASSERT(deadline >= 0);
     return deadline;
 }

@@ -135,10 +135,25 @@ void shoal_repl_psync(shoal_repl *repl, shoal_errand *errand);
 void shoal_repl_wait(shoal_repl *repl, shoal_errand *errand, uint64_t logged);
 /* REPLICAOF and SLAVEOF of a node that is not in a cluster. */
 void shoal_repl_replicaof(shoal_repl *repl, shoal_errand *errand);
+/* FAILOVER: answers. */
+void shoal_repl_failover(shoal_repl *repl, const shoal_errand *errand, shoal_reply *reply);
 /* ROLE. */
 void shoal_repl_role(const shoal_repl *repl, shoal_reply *reply);
 /* INFO replication: its lines. */
 void shoal_repl_info(const shoal_repl *repl, shoal_buffer *out);
+
+/* ---- while writes of clients wait ---- */
+
+/* Until when a FAILOVER wants them to, monotonic; 0: it does not. */
+int64_t shoal_repl_pause(const shoal_repl *repl);
+/* They do, and none is under way; or not any more. Masters are silent meanwhile: no PING is added
+ * to the stream. */
+void shoal_repl_paused(shoal_repl *repl, bool paused);
+/* Asks the replicas how far they are. */
+void shoal_repl_ask(shoal_repl *repl);
+/* How many replicas have not acknowledged everything; `tell` logs who they are. While `listens`
+ * the control actor is nudged by acknowledgements. */
+uint32_t shoal_repl_lagging(shoal_repl *repl, bool listens, bool tell);
 
 /* ---- facts ---- */
 

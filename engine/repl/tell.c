@@ -145,7 +145,8 @@ void shoal_repl_info(const shoal_repl *repl, shoal_buffer *out)
     }
     tell_replicas(repl, out);
     SHOAL_DEBUG_ASSERT(repl->id[SHOAL_REPL_ID_LEN] == '\0');
-    shoal_text_appendf(out, "master_failover_state:no-failover\r\nmaster_replid:%s\r\n", repl->id);
+    shoal_text_appendf(out, "master_failover_state:%s\r\nmaster_replid:%s\r\n",
+                       shoal_repl__failover_word(repl), repl->id);
     shoal_text_appendf(out, "master_replid2:%s\r\n", repl->id2);
     uint64_t end = shoal_log_end(repl->log), first = shoal_repl__backlog_first(repl);
     shoal_text_appendf(out, "master_repl_offset:%llu\r\n", (unsigned long long)end);
@@ -180,7 +181,9 @@ void shoal_repl_replicaof(shoal_repl *repl, shoal_errand *errand)
     shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
     shoal_address address;
     SHOAL_ASSERT(errand->argc == 3);
-    if (shoal_text_is(errand->argv[1], "no") && shoal_text_is(errand->argv[2], "one")) {
+    if (repl->failover.stage != REPL_FAILOVER_NONE) {
+        shoal_reply_error(&reply, "ERR REPLICAOF not allowed while failing over.");
+    } else if (shoal_text_is(errand->argv[1], "no") && shoal_text_is(errand->argv[2], "one")) {
         bool was_replica = shoal_repl__is_replica(repl);
         shoal_repl_follow(repl, NULL);
         if (was_replica) shoal_repl__log(repl, REPL_NOTICE, "MASTER MODE enabled (user request)");

@@ -36,8 +36,42 @@ static void answer(repl_wait *wait, const shoal_repl *repl, const char *error)
     shoal_memory_give(&repl->allocator, wait, sizeof *wait, SHOAL_ALIGN_PLAIN);
 }
 
+void shoal_repl__listen(shoal_repl *repl)
+{
+    SHOAL_DEBUG_ASSERT(repl->env != NULL);
+    bool on = repl->waits != NULL || repl->gathers || repl->failover.stage == REPL_FAILOVER_SYNC;
+    shoal_store_relaxed(&repl->env->acks_wanted, on ? 1u : 0u);
+}
+
+uint32_t shoal_repl_lagging(shoal_repl *repl, bool listens, bool tell)
+{
+    uint64_t end = shoal_log_end(repl->log);
+    uint32_t count = 0, all = 0;
+    SHOAL_DEBUG_ASSERT(repl->now.mono_us >= 0);
+    repl->gathers = listens;
+    shoal_repl__listen(repl);
+    for (const shoal_replica *each = repl->replicas; each != NULL; each = each->next) {
+        if (each->state != SHOAL_REPLICA_ONLINE || each->ordered) continue;
+        uint64_t has = shoal_load_relaxed(&each->acknowledged);
+        all++;
+        if (has >= end) continue;
+        count++;
+        if (!tell) continue;
+        int64_t silent_us = repl->now.mono_us - shoal_load_relaxed(&each->heard_us);
+        shoal_repl__log(repl, REPL_NOTICE,
+                        "Lagging replica %s:%u reported offset %llu behind master, lag=%lld, "
+                        "state=online.",
+                        each->address.ip, (unsigned)each->listening_port,
+                        (unsigned long long)(end - has), (long long)(silent_us / 1000000));
+    }
+    if (tell && all > 0)
+        shoal_repl__log(repl, REPL_NOTICE, "%u of %u replicas are in sync when shutting down.",
+                        (unsigned)(all - count), (unsigned)all);
+    return count;
+}
+
 /* Asks all replicas how far they are. */
-static void ask(shoal_repl *repl)
+void shoal_repl_ask(shoal_repl *repl)
 {
     static const shoal_slice words = {"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n", 37};
     SHOAL_DEBUG_ASSERT(words.size == 37);
@@ -75,8 +109,8 @@ void shoal_repl_wait(shoal_repl *repl, shoal_errand *errand, uint64_t logged)
                             .replicas = replicas > UINT32_MAX ? UINT32_MAX : (uint32_t)replicas,
                             .until_us = ever ? SHOAL_NEVER : repl->now.mono_us + timeout_ms * 1000};
             repl->waits = wait;
-            shoal_store_relaxed(&repl->env->acks_wanted, 1u);
-            ask(repl);
+            shoal_repl__listen(repl);
+            shoal_repl_ask(repl);
             return;
         }
         shoal_reply_error(&reply, SHOAL_ERROR__MEMORY);
@@ -99,7 +133,7 @@ void shoal_repl__waits_step(shoal_repl *repl)
         *at = wait->next;
         answer(wait, repl, NULL);
     }
-    shoal_store_relaxed(&repl->env->acks_wanted, repl->waits != NULL ? 1u : 0u);
+    shoal_repl__listen(repl);
 }
 
 void shoal_repl__waits_end(shoal_repl *repl, const char *error)
@@ -110,7 +144,7 @@ void shoal_repl__waits_end(shoal_repl *repl, const char *error)
         repl->waits = wait->next;
         answer(wait, repl, error);
     }
-    shoal_store_relaxed(&repl->env->acks_wanted, 0u);
+    shoal_repl__listen(repl);
 }
 
 void shoal_repl_abandon(shoal_repl *repl)

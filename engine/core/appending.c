@@ -22,7 +22,7 @@ static shoal_aof_settings settings(shoal_node *node)
     int64_t policy = shoal_config__number(config, SHOAL_DIRECTIVE_APPENDFSYNC);
     SHOAL_ASSERT(policy >= SHOAL_AOF_EVERYSEC && policy <= SHOAL_AOF_NO);
     return (shoal_aof_settings){
-        .on = is_on(node, SHOAL_DIRECTIVE_APPENDONLY),
+        .on = is_on(node, SHOAL_DIRECTIVE_APPENDONLY) && !node->appending.held,
         .policy = (shoal_aof_policy)policy,
         .rdb_base = is_on(node, SHOAL_DIRECTIVE_AOF_USE_RDB_PREAMBLE),
         .timestamps = is_on(node, SHOAL_DIRECTIVE_AOF_TIMESTAMP_ENABLED),
@@ -163,6 +163,16 @@ static void judge(shoal_node *node)
     if (why != SHOAL_ERR_OK) after |= SHOAL_MISCONF_AOF;
     if (why == SHOAL_ERR_NO_SPACE) after |= SHOAL_MISCONF_AOF_SPACE;
     if (before != after) shoal_store_relaxed(&node->env.misconf, after);
+}
+
+void shoal_node__appending_hold(shoal_node *node, bool hold)
+{
+    shoal_appending *appending = &node->appending;
+    if (appending->aof == NULL || appending->held == hold) return;
+    SHOAL_ASSERT(node->phase >= SHOAL_PHASE_READY);
+    appending->held = hold;
+    shoal_aof_settings now = settings(node);
+    shoal_aof_set(appending->aof, &now, node->now);
 }
 
 void shoal_node__appending_step(shoal_node *node)

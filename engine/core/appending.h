@@ -18,6 +18,7 @@ typedef struct shoal_node shoal_node;
 typedef struct shoal_appending {
     shoal_aof *aof;
     shoal_applier *applier; /* while files are being read */
+    bool held;              /* it is off while a master's data take the place of this node's */
     uint64_t config_seen;   /* version of the configuration that it has been told of */
 } shoal_appending;
 
@@ -35,6 +36,9 @@ void shoal_node__appending_reload(shoal_node *node);
 int shoal_node__appending_is_open(shoal_node *node);
 /* An operation of one of its files has ended. */
 void shoal_node__appending_file_done(shoal_node *node, const shoal_event *event);
+/* All data are about to be replaced, and the log begins again behind them: nothing is appended while
+ * `hold`, and afterwards the files begin anew with what is there then. */
+void shoal_node__appending_hold(shoal_node *node, bool hold);
 /* At each step. */
 void shoal_node__appending_step(shoal_node *node);
 /* When it wants the next one. */

@@ -32,6 +32,7 @@ static void end(shoal_node *node, shoal_err error)
     replication->load = NULL;
     replication->receiving = SHOAL_RECEIVING_IDLE;
     shoal_repl_loaded(replication->repl, error);
+    shoal_node__appending_hold(node, false);
     shoal_store_relaxed(&node->env.loading, false);
     node->host.file_remove(node->host.context, SHOAL_REPL_FILE_SYNC, 0);
     replication->removing++;
@@ -111,6 +112,7 @@ void shoal_node__receive_step(shoal_node *node)
         if (replication->sending == SHOAL_SENDING_MOMENT ||
             replication->pause == SHOAL_PAUSE_MOMENT || !shoal_node__moment_wish(node))
             return;
+        shoal_node__appending_hold(node, true);
         shoal_node__moment_end(node);
         replication->receiving = SHOAL_RECEIVING_CLEARING;
     }

@@ -197,16 +197,18 @@ void shoal_node__run_errands(shoal_node *node)
     shoal_op *op = shoal_inbox_take(&node->control);
 
     while (op != NULL) {
-        /* An errand begins with its operation, which has nothing to run. */
-        shoal_errand *errand = (shoal_errand *)op;
-        shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
+        shoal_op *first = op;
 
         op = op->next;
-        if (errand->gate.op.run != NULL) {
+        if (first->run != NULL) {
             /* No errand: what a worker has to say. */
-            errand->gate.op.run(&errand->gate.op, node);
+            first->run(first, node);
             continue;
         }
+        /* An errand begins with its operation, which has nothing to run. */
+        shoal_errand *errand = (shoal_errand *)first;
+        shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
+
         SHOAL_ASSERT(errand->command->executor == SHOAL_RUN_CONTROL);
         int64_t started_ns = shoal_timing_clock(&node->env);
         verdict end = run(node, errand, &reply);

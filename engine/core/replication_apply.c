@@ -117,7 +117,7 @@ static bool parse(struct shoal_stream *stream, size_t from)
     shoal_slice input = shoal_buffer_slice(&stream->input);
     stream->count = stream->used = 0;
     SHOAL_DEBUG_ASSERT(from <= input.size);
-    while (stream->count < BATCH) {
+    while (stream->count < BATCH && from < input.size) {
         shoal_request *request = &stream->requests[stream->count];
         shoal_request_reset(request);
         shoal_parse found =

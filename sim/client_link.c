@@ -144,7 +144,7 @@ static bool skip(shoal_slice *rest)
     return true;
 }
 
-/* A node of an entry, as [ip, port, ...]: its index, or UINT32_MAX where nobody has that address. */
+/* A node of an entry, as [ip, port, ...]: its index, or UINT32_MAX where nobody has its address. */
 static bool take_node(const shoal_world *world, shoal_slice *rest, uint32_t *node)
 {
     shoal_answer whole, ip;

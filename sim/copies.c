@@ -10,8 +10,8 @@
 #include "base/assert.h"
 #include "sim/internal.h"
 
-/* Above so many keys nobody looks whether nodes take back what they showed: it would cost more memory
- * than the nodes themselves. Chosen. */
+/* Above so many keys nobody looks whether nodes take back what they showed: it would cost more
+ * memory than the nodes themselves. Chosen. */
 #define SIGHT_KEYS_MAX 65536u
 
 void shoal_copies__make(shoal_world *world)

@@ -53,6 +53,22 @@ static void release(shoal_appender *appender)
     shoal_hold_release(appender->env, at);
 }
 
+static void put(shoal_appender *appender, shoal_slice bytes)
+{
+    SHOAL_DEBUG_ASSERT(bytes.size > 0);
+    appender->host->file_append(appender->host->context, appender->place.file, bytes, 0);
+    appender->place.size += bytes.size;
+}
+
+/* Begins an empty file by saying how many bytes the one before it has. */
+static void put_behind(shoal_appender *appender, uint64_t size)
+{
+    SHOAL_ASSERT(appender->place.size == 0);
+    shoal_buffer_consume(&appender->stamp, shoal_buffer_size(&appender->stamp));
+    shoal_aof_write_behind(&appender->stamp, size);
+    if (!appender->stamp.failed) put(appender, shoal_buffer_slice(&appender->stamp));
+}
+
 static void start(shoal_appender *appender)
 {
     SHOAL_ASSERT(!appender->on);
@@ -64,13 +80,7 @@ static void start(shoal_appender *appender)
     appender->stamped_s = 0;
     shoal_store_release(&appender->written, appender->place.at); /* pair: appender.written */
     shoal_store_relaxed(&appender->running, true);
-}
-
-static void put(shoal_appender *appender, shoal_slice bytes)
-{
-    SHOAL_DEBUG_ASSERT(bytes.size > 0);
-    appender->host->file_append(appender->host->context, appender->place.file, bytes, 0);
-    appender->place.size += bytes.size;
+    if (request->follows) put_behind(appender, request->behind);
 }
 
 /* Says when the next piece was written, if the last one that says so is older. */
@@ -118,6 +128,7 @@ static void change_file(shoal_appender *appender, shoal_time now)
     appender->place.file = appender->request.file;
     appender->place.size = 0;
     appender->stamped_s = 0;
+    put_behind(appender, appender->place.old_size);
 }
 
 static void obey(shoal_appender *appender, shoal_time now)

@@ -49,6 +49,8 @@ typedef struct shoal_appender_request {
     shoal_appender_wish wish;
     shoal_file file;
     uint64_t size;
+    bool follows;    /* START: what is appended stands behind another file, */
+    uint64_t behind; /* which has so many bytes: `file`, which is empty, begins by saying so */
     shoal_appender_note note;
 } shoal_appender_request;
 

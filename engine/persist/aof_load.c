@@ -245,7 +245,7 @@ static void next_file(shoal_aof *aof)
     shoal_aof__bind(aof, SHOAL_AOF__INPUT, name_at(aof, load->index));
     load->file_began_us = aof->now.mono_us;
     load->submitted = load->offset = load->file_size = 0;
-    load->begun = load->rdb = load->rdb_over = false;
+    load->begun = load->rdb = load->rdb_over = load->checked = load->tail_lost = false;
     aof->options.apply_begin(aof->options.context);
     read_more(aof);
 }
@@ -345,13 +345,56 @@ static void command_is_bad(shoal_aof *aof, const char *what)
     refuse(aof);
 }
 
-/* Runs the commands that are there. False when the start has ended. */
+/* The file before this one has fewer bytes than when this one was begun, or bytes that are not
+ * whole: power was lost before they were durable. What this one has came later, and does not count
+ * either. It must be the last one. True: that is so, and it is being cut. */
+static bool lose_tail(shoal_aof *aof)
+{
+    shoal_aof__load *load = &aof->load;
+    shoal_slice name = name_at(aof, load->index);
+    SHOAL_ASSERT(load->index > 0);
+    if (load->index + 1 < load->count || !aof->settings.load_truncated) return false;
+    shoal_aof__log(aof, SHOAL_AOF__WARNING,
+                   "The end of the AOF file before %.*s was lost: what follows it is not loaded",
+                   (int)name.size, name.data);
+    load->total -= load->last_size;
+    load->last_size = 0;
+    load->tail_lost = true;
+    return true;
+}
+
+static void refuse_torn(shoal_aof *aof)
+{
+    SHOAL_ASSERT(aof->load.index > 0);
+    shoal_aof__log(aof, SHOAL_AOF__WARNING, "Fatal error: the truncated file is not the last file");
+    refuse(aof);
+}
+
+/* The first record of a file behind another one. False when reading ends here. */
+static bool check_behind(shoal_aof *aof, shoal_aof_found found)
+{
+    shoal_aof__load *load = &aof->load;
+    uint64_t size = 0;
+    bool told = found == SHOAL_AOF_REMARK && shoal_aof_read_behind(load->reader.argv[0], &size);
+    SHOAL_ASSERT(load->index > 0);
+    load->checked = true;
+    /* Behind a base that has taken the place of that file, all is well. */
+    bool follows = entry_at(aof, load->index - 1)->kind == SHOAL_AOF_INCR;
+    bool lost = told && follows && size > load->before_size;
+    if (!lost && !load->before_torn) return true;
+    if (!lost || !lose_tail(aof)) refuse_torn(aof);
+    return false;
+}
+
+/* Runs the commands that are there. False when the start has ended, or the file with it. */
 static bool run_commands(shoal_aof *aof)
 {
     shoal_aof_reader *reader = &aof->load.reader;
     SHOAL_ASSERT(aof->load.begun);
     for (;;) {
         shoal_aof_found found = shoal_aof_reader_next(reader);
+        bool first = found != SHOAL_AOF_MORE && !aof->load.checked && aof->load.index > 0;
+        if (first && !check_behind(aof, found)) return false;
         if (found == SHOAL_AOF_REMARK) continue;
         if (found == SHOAL_AOF_MORE) return true;
         if (found != SHOAL_AOF_COMMAND) {
@@ -378,6 +421,8 @@ static void file_over(shoal_aof *aof)
         shoal_aof__log(aof, SHOAL_AOF__NOTICE, "DB loaded from %s file %.*s: %.3f seconds",
                        base ? "base" : "incr", (int)name.size, name.data,
                        seconds_since(aof, load->file_began_us));
+    load->before_size = load->file_size;
+    load->before_torn = false;
     if (++load->index < load->count) {
         next_file(aof);
         return;
@@ -430,9 +475,12 @@ static void cut_tail(shoal_aof *aof)
                    "!!! Warning: short read while loading the AOF file %.*s!!!", (int)name.size,
                    name.data);
     if (load->index + 1 < load->count) {
-        shoal_aof__log(aof, SHOAL_AOF__WARNING,
-                       "Fatal error: the truncated file is not the last file");
-        refuse(aof);
+        /* What the next one begins with says whether this was the end when power was lost. */
+        shoal_aof__load_drop(aof);
+        load->before_size = at;
+        load->before_torn = true;
+        load->index++;
+        next_file(aof);
         return;
     }
     shoal_aof__log(aof, SHOAL_AOF__WARNING, "!!! Truncating the AOF %.*s at offset %llu !!!",
@@ -445,11 +493,36 @@ static void cut_tail(shoal_aof *aof)
     shoal_aof__sync_file(aof, SHOAL_AOF__INPUT);
 }
 
+/* Cuts what lose_tail has found. */
+static void cut_lost(shoal_aof *aof)
+{
+    shoal_aof__load *load = &aof->load;
+    SHOAL_ASSERT(load->tail_lost && load->index > 0);
+    if (load->reads > 0) return;
+    load->begun = true;
+    shoal_aof__begin(aof, tail_cut);
+    shoal_aof__truncate(aof, SHOAL_AOF__INPUT, 0);
+    shoal_aof__sync_file(aof, SHOAL_AOF__INPUT);
+    if (!load->before_torn) return;
+    shoal_slice name = name_at(aof, load->index - 1);
+    shoal_aof__log(aof, SHOAL_AOF__WARNING, "!!! Truncating the AOF %.*s at offset %llu !!!",
+                   (int)name.size, name.data, (unsigned long long)load->before_size);
+    shoal_aof__bind(aof, SHOAL_AOF__GONE, name);
+    shoal_aof__truncate(aof, SHOAL_AOF__GONE, load->before_size);
+    shoal_aof__sync_file(aof, SHOAL_AOF__GONE);
+}
+
 static void content_over(shoal_aof *aof)
 {
     shoal_aof__load *load = &aof->load;
     SHOAL_ASSERT(load->reads == 0);
-    if (load->begun && load->rdb && !load->rdb_over)
+    if (load->before_torn && !load->checked) {
+        /* It holds nothing that is whole. */
+        if (lose_tail(aof))
+            cut_lost(aof);
+        else
+            refuse_torn(aof);
+    } else if (load->begun && load->rdb && !load->rdb_over)
         rdb_is_bad(aof, "it ends too early");
     else if (load->begun && shoal_aof_reader_is_torn(&load->reader))
         cut_tail(aof);
@@ -462,6 +535,10 @@ static void part_read(shoal_aof *aof, const shoal_event *event)
     shoal_aof__load *load = &aof->load;
     shoal_slice bytes = event->data;
     load->reads--;
+    if (load->tail_lost) {
+        cut_lost(aof);
+        return;
+    }
     if (event->error != SHOAL_ERR_OK) {
         shoal_slice name = name_at(aof, load->index);
         shoal_aof__log(aof, SHOAL_AOF__WARNING,
@@ -484,7 +561,10 @@ static void part_read(shoal_aof *aof, const shoal_event *event)
     if (load->failed) return;
     load->offset += bytes.size;
     load->done += bytes.size;
-    if (load->begun && commands && !run_commands(aof)) return;
+    if (load->begun && commands && !run_commands(aof)) {
+        if (load->tail_lost) cut_lost(aof);
+        return;
+    }
     if (!more) content_over(aof);
 }
 

@@ -83,6 +83,18 @@ static void make_base(shoal_aof *aof, shoal_manifest *next)
     shoal_buffer_free(&bytes);
 }
 
+/* What is appended now must not be durable before the end of the increment before it is, which a
+ * process may have left to the system. */
+static void sync_before(shoal_aof *aof)
+{
+    uint32_t count = shoal_manifest_count_of(&aof->manifest, SHOAL_AOF_INCR);
+    SHOAL_ASSERT(shoal_aof__is_busy(aof));
+    if (count < 2) return;
+    const shoal_aof_entry *before = shoal_manifest_find(&aof->manifest, SHOAL_AOF_INCR, count - 2);
+    shoal_aof__bind(aof, SHOAL_AOF__GONE, shoal_manifest_name(&aof->manifest, before));
+    shoal_aof__sync_file(aof, SHOAL_AOF__GONE);
+}
+
 void shoal_aof__open(shoal_aof *aof)
 {
     SHOAL_ASSERT(aof->state == SHOAL_AOF_STARTING);
@@ -118,4 +130,5 @@ void shoal_aof__open(shoal_aof *aof)
     }
     shoal_aof__append(aof, aof->incr, (shoal_slice){0});
     shoal_aof__sync_file(aof, aof->incr);
+    sync_before(aof);
 }

@@ -272,3 +272,19 @@ void shoal_aof_write_timestamp(shoal_buffer *out, int64_t seconds)
     SHOAL_ASSERT(seconds >= 0);
     shoal_text_appendf(out, "#TS:%lld\r\n", (long long)seconds);
 }
+
+static const char behind[] = "SHOAL-BEHIND:";
+
+void shoal_aof_write_behind(shoal_buffer *out, uint64_t size)
+{
+    SHOAL_ASSERT(out->allocator != NULL);
+    shoal_text_appendf(out, "#%s%llu\r\n", behind, (unsigned long long)size);
+}
+
+bool shoal_aof_read_behind(shoal_slice remark, uint64_t *size)
+{
+    const size_t head = sizeof behind - 1;
+    SHOAL_DEBUG_ASSERT(remark.data != NULL || remark.size == 0);
+    if (remark.size <= head || memcmp(remark.data, behind, head) != 0) return false;
+    return shoal_text_to_u64((shoal_slice){remark.data + head, remark.size - head}, size);
+}

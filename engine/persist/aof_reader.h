@@ -70,5 +70,10 @@ bool shoal_aof_reader_lacks_exec(const shoal_aof_reader *reader);
 void shoal_aof_write_command(shoal_buffer *out, const shoal_slice *argv, uint32_t argc);
 /* Appends the line that says when what follows was written: seconds of the wall clock. */
 void shoal_aof_write_timestamp(shoal_buffer *out, int64_t seconds);
+/* Appends the line that says that what follows stands behind another file of `size` bytes: where
+ * that has fewer, power was lost before its end was durable, and nothing that follows counts. */
+void shoal_aof_write_behind(shoal_buffer *out, uint64_t size);
+/* Whether a REMARK is that line. */
+bool shoal_aof_read_behind(shoal_slice remark, uint64_t *size);
 
 #endif

@@ -353,6 +353,8 @@ static void base_step(shoal_aof *aof)
         fail(aof, rewrite->error);
         return;
     }
+    /* When the increments before it are not named any more, nobody needs to repair them. */
+    if (rewrite->switches && shoal_aof__has_left(aof)) return;
     rewrite->phase = SHOAL_REWRITE__PLACING;
     shoal_aof__begin(aof, base_synced);
     shoal_aof__sync_file(aof, SHOAL_AOF__BASE_NEW);

@@ -85,6 +85,10 @@ typedef struct shoal_aof__load {
     uint64_t base_size, last_size;
     uint32_t reads; /* under way */
     bool rdb, rdb_over, begun, loading, failed;
+    uint64_t before_size; /* whole bytes of the file before this one */
+    bool before_torn;     /* it has more, but they are not whole */
+    bool checked;         /* this one's first record has been seen */
+    bool tail_lost;       /* this one does not count: see lose_tail */
     int64_t began_us, file_began_us;
     int64_t began_wall_s;
     uint64_t keys, expired;
@@ -110,6 +114,8 @@ typedef struct shoal_aof__sync {
     bool broken;
     bool stopped; /* the appender has been */
     bool repairing;
+    bool emptying;    /* the first part of it: the present file */
+    uint32_t repairs; /* syncs of it under way */
     int64_t retry_us;
     shoal_err why;
 } shoal_aof__sync;
@@ -184,6 +190,8 @@ SHOAL_MUST_USE bool shoal_aof__go_on(shoal_aof *aof, uint64_t from, uint64_t siz
 void shoal_aof__stop(shoal_aof *aof);
 /* In a moment of the store: the appender goes over to `file`. False: not yet; call it again. */
 bool shoal_aof__switch(shoal_aof *aof, shoal_file file);
+/* Whether the file before the present one may still lack something on disk. */
+bool shoal_aof__has_left(const shoal_aof *aof);
 /* Does what is due. */
 void shoal_aof__sync_step(shoal_aof *aof);
 /* When. */

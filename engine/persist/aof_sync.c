@@ -140,7 +140,7 @@ static void noted(shoal_aof *aof, const shoal_appender_note *note)
     if (left) aof->left_seen = true;
     sync->target = *note;
     if (note->at == sync->safe.at && !left) return;
-    if (policy(aof) == SHOAL_AOF_NO) {
+    if (policy(aof) == SHOAL_AOF_NO && !left) {
         sync->marking = true;
         aof->host->file_append(aof->host->context, note->file, (shoal_slice){0},
                                TAG(SHOAL_AOF__FOR_MARK));
@@ -185,11 +185,18 @@ bool shoal_aof__switch(shoal_aof *aof, shoal_file file)
     return true;
 }
 
+bool shoal_aof__has_left(const shoal_aof *aof)
+{
+    SHOAL_ASSERT(aof->sync.safe.file != 0 || !aof->wants);
+    return aof->wants && !aof->sync.switched && aof->sync.safe.file != aof->incr;
+}
+
 /* Is there something to sync, or to mark, and is it time? */
 static bool is_due(const shoal_aof *aof)
 {
     const shoal_aof__sync *sync = &aof->sync;
     if (sync->waiting > 0 || sync->marking || sync->noting || sync->broken) return false;
+    if (shoal_aof__has_left(aof)) return true;
     if (shoal_appender_written(&aof->appender) <= sync->safe.at) return false;
     if (aof->finishing) return true;
     if (policy(aof) == SHOAL_AOF_ALWAYS) {
@@ -221,14 +228,23 @@ void shoal_aof__break(shoal_aof *aof, shoal_err why, bool lost_sync)
     shoal_aof__apply_policy(aof);
 }
 
-/* Cuts the file where all is well, and appends what follows once more. */
+/* Cuts the file where all is well, and appends what follows once more. When that is the file before
+ * the present one, the present one is emptied first, and takes what follows: it may be named by the
+ * manifest. A base that was to take the place of the other one would have some of that twice. */
 static void repair(shoal_aof *aof)
 {
     shoal_aof__sync *sync = &aof->sync;
     SHOAL_ASSERT(sync->stopped && !sync->repairing);
     sync->repairing = true;
-    aof->host->file_truncate(aof->host->context, sync->safe.file, sync->safe.size,
-                             TAG(SHOAL_AOF__FOR_REPAIR));
+    sync->emptying = shoal_aof__has_left(aof);
+    if (!sync->emptying) {
+        aof->host->file_truncate(aof->host->context, sync->safe.file, sync->safe.size,
+                                 TAG(SHOAL_AOF__FOR_REPAIR));
+        return;
+    }
+    if (aof->rewrite.phase == SHOAL_REWRITE__BASE && aof->rewrite.error == SHOAL_ERR_OK)
+        aof->rewrite.error = sync->why;
+    aof->host->file_truncate(aof->host->context, aof->incr, 0, TAG(SHOAL_AOF__FOR_REPAIR));
 }
 
 static void repair_cut(shoal_aof *aof, shoal_err error)
@@ -238,25 +254,59 @@ static void repair_cut(shoal_aof *aof, shoal_err error)
         shoal_aof__break(aof, error, false);
         return;
     }
+    if (sync->emptying) {
+        sync->emptying = false;
+        aof->host->file_truncate(aof->host->context, sync->safe.file, sync->safe.size,
+                                 TAG(SHOAL_AOF__FOR_REPAIR));
+        return;
+    }
     SHOAL_ASSERT(shoal_log_at(&aof->keeper) == sync->safe.at);
     shoal_log_reader_close(aof->log, &aof->reader);
     bool opened = shoal_log_reader_open(aof->log, &aof->reader, sync->safe.at);
     SHOAL_ASSERT(opened);
     sync->stopped = false;
+    bool left = shoal_aof__has_left(aof);
+    shoal_appender_request request = {.wish = SHOAL_APPENDER_START,
+                                      .file = aof->incr,
+                                      .size = left ? 0 : sync->safe.size,
+                                      .follows = left,
+                                      .behind = sync->safe.size};
     sync->target = sync->safe;
-    ask(aof, (shoal_appender_request){.wish = SHOAL_APPENDER_START,
-                                      .file = sync->safe.file,
-                                      .size = sync->safe.size});
-    /* The sync says whether the bytes have arrived; errors of appends come before it. */
-    aof->host->file_sync(aof->host->context, sync->safe.file, TAG(SHOAL_AOF__FOR_REPAIR));
+    ask(aof, request);
+    /* The syncs say whether the bytes have arrived; errors of appends come before them. */
+    sync->repairs = 1u + left;
+    if (left) aof->host->file_sync(aof->host->context, sync->safe.file, TAG(SHOAL_AOF__FOR_REPAIR));
+    aof->host->file_sync(aof->host->context, aof->incr, TAG(SHOAL_AOF__FOR_REPAIR));
+}
+
+/* Bytes of the line that says behind how many bytes a file stands. */
+static uint64_t behind_size(const shoal_aof *aof, uint64_t size)
+{
+    shoal_buffer line = shoal_buffer_make(&aof->allocator);
+    shoal_aof_write_behind(&line, size);
+    SHOAL_ASSERT(line.start == 0);
+    uint64_t bytes = shoal_buffer_size(&line);
+    shoal_buffer_free(&line);
+    return bytes;
 }
 
 static void repaired(shoal_aof *aof, shoal_err error)
 {
     shoal_aof__sync *sync = &aof->sync;
+    SHOAL_ASSERT(sync->repairs > 0);
+    sync->repairs--;
+    if (!sync->repairing) return;
     if (error != SHOAL_ERR_OK) {
         shoal_aof__break(aof, error, true);
         return;
+    }
+    if (sync->repairs > 0) return;
+    if (shoal_aof__has_left(aof)) {
+        aof->size_before += sync->safe.size;
+        aof->left_seen = true;
+        sync->safe.size = behind_size(aof, sync->safe.size);
+        sync->safe.file = aof->incr;
+        sync->target = sync->safe;
     }
     sync->broken = sync->repairing = false;
     sync->began_us = 0;
@@ -268,7 +318,7 @@ static void trouble_step(shoal_aof *aof)
 {
     shoal_aof__sync *sync = &aof->sync;
     SHOAL_ASSERT(sync->broken);
-    if (sync->repairing || sync->waiting > 0) return;
+    if (sync->repairing || sync->waiting > 0 || sync->repairs > 0) return;
     if (!sync->stopped) {
         if (shoal_appender_idle(&aof->appender)) {
             ask(aof, (shoal_appender_request){.wish = SHOAL_APPENDER_STOP});
@@ -301,7 +351,10 @@ void shoal_aof__sync_done(shoal_aof *aof, const shoal_event *event)
             shoal_aof__break(aof, sync->error, true);
         return;
     }
-    if (!aof->wants) return;
+    if (!aof->wants) {
+        sync->repairs = 0;
+        return;
+    }
     if (purpose == SHOAL_AOF__FOR_MARK) {
         if (!sync->marking) return;
         sync->marking = false;
@@ -312,11 +365,10 @@ void shoal_aof__sync_done(shoal_aof *aof, const shoal_event *event)
             shoal_aof__break(aof, event->error, false);
         return;
     }
-    if (!sync->repairing) return;
-    if (event->op == SHOAL_FILE_TRUNCATE)
-        repair_cut(aof, event->error);
-    else
+    if (event->op == SHOAL_FILE_SYNC)
         repaired(aof, event->error);
+    else if (sync->repairing)
+        repair_cut(aof, event->error);
 }
 
 void shoal_aof__sync_step(shoal_aof *aof)
@@ -363,5 +415,5 @@ bool shoal_aof_finish(shoal_aof *aof, shoal_time now)
     aof->finishing = true;
     shoal_aof__sync_step(aof);
     if (aof->sync.waiting > 0 || aof->sync.marking || aof->sync.noting) return false;
-    return shoal_appender_written(&aof->appender) <= aof->sync.safe.at;
+    return shoal_appender_written(&aof->appender) <= aof->sync.safe.at && !shoal_aof__has_left(aof);
 }

@@ -137,10 +137,26 @@ static void empty_database(shoal_thread *thread, uint32_t db)
     }
 }
 
+/* Ends a cut that somebody has left in the middle; nothing more is handed out. */
+static void end_cut(shoal_thread *first)
+{
+    shoal_cut *cut = shoal_load_relaxed(&first->store->cut);
+    SHOAL_ASSERT(first->stamp == 0);
+    if (cut == NULL) return;
+    shoal_cut_abort(cut);
+    for (bool ended = false; !ended;) {
+        shoal_thread_enter(first, first->now);
+        ended = shoal_cut_step(cut, first, UINT32_MAX) && shoal_cut_end(cut, first);
+        shoal_thread_leave(first);
+    }
+    SHOAL_ASSERT(shoal_load_relaxed(&first->store->cut) == NULL);
+}
+
 void shoal_store_destroy(shoal_store *store)
 {
     if (store == NULL) return;
     shoal_thread *first = &store->threads[0];
+    end_cut(first);
     for (uint32_t i = 0; i < store->thread_count; i++) {
         SHOAL_ASSERT(store->threads[i].stamp == 0);
         shoal_limbo__clear(&store->threads[i]);

@@ -19,6 +19,7 @@ static shoal_aof_settings settings(shoal_node *node)
     shoal_rdb_load_options load = shoal_node__load_options(node);
     int64_t growth = shoal_config__number(config, SHOAL_DIRECTIVE_AUTO_AOF_REWRITE_PERCENTAGE);
     int64_t size = shoal_config__number(config, SHOAL_DIRECTIVE_AUTO_AOF_REWRITE_MIN_SIZE);
+    int64_t delay = shoal_config__number(config, SHOAL_DIRECTIVE_RDB_KEY_SAVE_DELAY);
     int64_t policy = shoal_config__number(config, SHOAL_DIRECTIVE_APPENDFSYNC);
     SHOAL_ASSERT(policy >= SHOAL_AOF_EVERYSEC && policy <= SHOAL_AOF_NO);
     return (shoal_aof_settings){
@@ -31,6 +32,7 @@ static shoal_aof_settings settings(shoal_node *node)
         .keeps_history = is_on(node, SHOAL_DIRECTIVE_AOF_DISABLE_AUTO_GC),
         .compress = is_on(node, SHOAL_DIRECTIVE_RDBCOMPRESSION),
         .checksum = load.checksum,
+        .delay_us = delay > 0 ? delay : 0,
         .growth_percent = (uint32_t)growth,
         .size_min = (uint64_t)size,
         .backlog = (uint64_t)shoal_config__number(config, SHOAL_DIRECTIVE_REPL_BACKLOG_SIZE),

@@ -163,6 +163,8 @@ static void fail(shoal_node *node, const char *reason, uint64_t offset)
                        "redis-check-rdb, or put it out of the way to start without it",
                        (int)name.size, name.data, (unsigned long long)offset, reason);
     node->saving.load_state = SHOAL_DUMP_FAILED;
+    shoal_node__log(node, SHOAL_LEVEL_WARNING,
+                    "Terminating server after rdb file reading failure.");
     shoal_node__fail(node, "Fatal error loading the DB, check server logs. Exiting",
                      shoal_buffer_slice(&text));
     shoal_buffer_free(&text);

@@ -253,7 +253,9 @@ static void end(shoal_node *node)
     bool good = saving->save.error == SHOAL_ERR_OK;
     SHOAL_ASSERT(!shoal_node__is_saving(node));
     bool given_up = saving->save.error == SHOAL_ERR_CLOSED;
-    saving->failed = !good && (saving->failed || !given_up);
+    /* SHUTDOWN tells of its failure by staying: no writes are refused for it. */
+    bool told = given_up || saving->last_begun;
+    saving->failed = !good && (saving->failed || !told);
     saving->took_s = (node->now.mono_us - saving->tried_us) / US_PER_S;
     if (good) {
         saving->done++;

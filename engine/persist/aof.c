@@ -323,6 +323,21 @@ void shoal_aof__write_manifest(shoal_aof *aof, shoal_manifest *next, shoal_aof__
 
 /* ---- steps ---- */
 
+/* An effect has been lost, so the files lack a write: a new base has it. Writes are refused until
+ * the log goes on. */
+static void mend(shoal_aof *aof)
+{
+    SHOAL_ASSERT(aof->rewrite.phase == SHOAL_REWRITE__NONE);
+    if (!aof->torn_told)
+        shoal_aof__log(aof, SHOAL_AOF__WARNING,
+                       "The append-only file lacks a write that there was no memory to tell: it is "
+                       "rewritten now");
+    aof->torn_told = true;
+    if (aof->now.mono_us < aof->retry_rewrite_us) return;
+    aof->retry_rewrite_us = aof->now.mono_us + US_PER_S;
+    if (shoal_aof__rewrite_begin(aof, false)) aof->torn_told = false;
+}
+
 /* Begins a rewrite that is due: asked for, or because the files have grown. */
 static void begin_due_rewrite(shoal_aof *aof)
 {
@@ -336,6 +351,10 @@ static void begin_due_rewrite(shoal_aof *aof)
         aof->scheduled = false;
         aof->retry_rewrite_us = aof->now.mono_us + US_PER_S;
         (void)shoal_aof__rewrite_begin(aof, enables);
+        return;
+    }
+    if (aof->state == SHOAL_AOF_ON && aof->wants && shoal_log_torn(aof->log)) {
+        mend(aof);
         return;
     }
     if (aof->state != SHOAL_AOF_ON || settings->growth_percent == 0) return;
@@ -375,10 +394,12 @@ shoal_aof_answer shoal_aof_rewrite(shoal_aof *aof, bool blocked, shoal_time now)
     SHOAL_ASSERT(aof->state != SHOAL_AOF_FAILED);
     aof->now = now;
     aof->blocked = blocked;
-    if (aof->rewrite.phase != SHOAL_REWRITE__NONE) return SHOAL_AOF_BUSY;
+    bool under_way = aof->rewrite.phase != SHOAL_REWRITE__NONE;
+    /* One that has been given up only tidies up. */
+    if (under_way && aof->rewrite.error != SHOAL_ERR_CLOSED) return SHOAL_AOF_BUSY;
     aof->failures = 0;
     aof->scheduled = true;
-    if (!blocked) begin_due_rewrite(aof);
+    if (!blocked && !under_way) begin_due_rewrite(aof);
     return aof->rewrite.phase != SHOAL_REWRITE__NONE ? SHOAL_AOF_STARTED : SHOAL_AOF_SCHEDULED;
 }
 

@@ -49,6 +49,7 @@ typedef struct shoal_aof_settings {
     bool checksum;           /* rdbchecksum */
     uint32_t growth_percent; /* auto-aof-rewrite-percentage; 0: never */
     uint64_t size_min;       /* auto-aof-rewrite-min-size */
+    int64_t delay_us;        /* rdb-key-save-delay: between two keys of a base */
     uint64_t backlog;        /* bytes of the log that are kept for others */
     shoal_rdb_limits limits; /* of values that are read */
 } shoal_aof_settings;

@@ -154,6 +154,8 @@ bool shoal_aof__rewrite_begin(shoal_aof *aof, bool enables)
     rewrite->began_us = aof->now.mono_us;
     rewrite->base_bytes = 0;
     rewrite->over = false;
+    rewrite->rdb = aof->settings.rdb_base;
+    rewrite->mends = aof->wants && shoal_log_torn(aof->log);
     name_temp_base(aof);
     shoal_aof__log(aof, SHOAL_AOF__NOTICE,
                    "Background append only file rewriting started by pid %lld",
@@ -189,6 +191,19 @@ static void take_bytes(void *context, shoal_slice bytes)
                            (uint64_t)SHOAL_AOF__FOR_BASE << 32);
 }
 
+/* A base of commands begins by saying when it was written. */
+static void stamp_base(shoal_aof *aof)
+{
+    shoal_buffer stamp = shoal_buffer_make(&aof->allocator);
+    SHOAL_ASSERT(aof->rewrite.base_bytes == 0);
+    shoal_aof_write_timestamp(&stamp, aof->now.wall_us / US_PER_S);
+    if (stamp.failed)
+        aof->rewrite.error = SHOAL_ERR_NO_MEMORY;
+    else
+        take_bytes(aof, shoal_buffer_slice(&stamp));
+    shoal_buffer_free(&stamp);
+}
+
 /* Begins to write the base. */
 static shoal_err begin_base(shoal_aof *aof)
 {
@@ -198,7 +213,9 @@ static shoal_err begin_base(shoal_aof *aof)
         {{"redis-bits", 10}, {"64", 2}},
         {{"aof-base", 8}, {"1", 1}},
     };
+    if (!aof->rewrite.rdb && aof->settings.timestamps) stamp_base(aof);
     shoal_snapshot_options options = {.allocator = aof->allocator,
+                                      .plain = !aof->rewrite.rdb,
                                       .databases = aof->options.databases,
                                       .threads = aof->options.threads,
                                       .style = {.compress = aof->settings.compress,
@@ -209,6 +226,14 @@ static shoal_err begin_base(shoal_aof *aof)
                                       .fact_count = sizeof facts / sizeof facts[0],
                                       .taker = {.take = take_bytes, .context = aof}};
     return shoal_snapshot_begin(aof->options.thread, &options, &aof->rewrite.writer);
+}
+
+/* A log that has lost something is whole again from the moment on in which a base begins. All that
+ * it has must be safe first; nothing more comes meanwhile. */
+static bool may_mend(const shoal_aof *aof)
+{
+    SHOAL_DEBUG_ASSERT(aof->rewrite.phase == SHOAL_REWRITE__MOMENT);
+    return !aof->rewrite.mends || aof->sync.safe.at == shoal_log_end(aof->log);
 }
 
 /* In the moment, when the appender writes to the new increment. */
@@ -245,6 +270,8 @@ static void use_moment(shoal_aof *aof)
     } else if (rewrite->switches && !rewrite->enables) {
         shoal_file file = aof->incr == SHOAL_AOF__INCR ? SHOAL_AOF__INCR_2 : SHOAL_AOF__INCR;
         if (!shoal_aof__switch(aof, file)) return;
+        if (rewrite->mends) shoal_log_restart(aof->log, shoal_log_end(aof->log), false);
+        rewrite->mends = false;
         shoal_log_forget_database(aof->log);
         aof->incr = file;
         aof->left_seen = aof->left_skipped = false;
@@ -261,6 +288,7 @@ static void moment_step(shoal_aof *aof)
         fail(aof, rewrite->error != SHOAL_ERR_OK ? rewrite->error : SHOAL_ERR_IO);
         return;
     }
+    if (!may_mend(aof)) return;
     if (!rewrite->wished) rewrite->wished = shoal_moment_wish(thread);
     if (rewrite->wished && shoal_moment_has_come(thread)) use_moment(aof);
 }
@@ -293,7 +321,7 @@ static void base_synced(shoal_aof *aof, shoal_err error)
     bool made =
         shoal_manifest_copy(&aof->manifest, &rewrite->next) &&
         (!rewrite->enables || shoal_manifest_add_incr(&rewrite->next, aof->options.file_name)) &&
-        shoal_manifest_add_base(&rewrite->next, aof->options.file_name, true);
+        shoal_manifest_add_base(&rewrite->next, aof->options.file_name, rewrite->rdb);
     if (error == SHOAL_ERR_OK && !made) error = SHOAL_ERR_NO_MEMORY;
     if (error != SHOAL_ERR_OK) {
         fail(aof, error);
@@ -330,6 +358,23 @@ static void placed(shoal_aof *aof, shoal_err error)
     shoal_aof__collect(aof);
 }
 
+/* When the next key may be written, where rdb-key-save-delay slows it down. */
+static int64_t next_key_us(const shoal_aof *aof)
+{
+    const shoal_aof__rewrite *rewrite = &aof->rewrite;
+    SHOAL_DEBUG_ASSERT(rewrite->writer != NULL);
+    uint64_t keys = shoal_snapshot_keys(rewrite->writer);
+    return rewrite->began_us + (int64_t)(keys + 1) * aof->settings.delay_us;
+}
+
+/* Keys that may be written now. */
+static uint32_t allowance(const shoal_aof *aof)
+{
+    SHOAL_DEBUG_ASSERT(aof->settings.delay_us >= 0);
+    if (aof->settings.delay_us == 0 || aof->rewrite.error != SHOAL_ERR_OK) return STEP_KEYS;
+    return next_key_us(aof) <= aof->now.mono_us ? 1 : 0;
+}
+
 static void base_step(shoal_aof *aof)
 {
     shoal_aof__rewrite *rewrite = &aof->rewrite;
@@ -337,7 +382,7 @@ static void base_step(shoal_aof *aof)
     if (rewrite->writer != NULL) {
         if (rewrite->error != SHOAL_ERR_OK && !rewrite->over) shoal_snapshot_abort(rewrite->writer);
         if (!rewrite->over) {
-            uint32_t budget = rewrite->in_flight < IN_FLIGHT_MAX ? STEP_KEYS : 0;
+            uint32_t budget = rewrite->in_flight < IN_FLIGHT_MAX ? allowance(aof) : 0;
             shoal_snapshot_state state = shoal_snapshot_step(rewrite->writer, thread, budget);
             if (state == SHOAL_SNAPSHOT_MORE) return;
             rewrite->over = true;
@@ -377,6 +422,9 @@ int64_t shoal_aof__rewrite_deadline(const shoal_aof *aof)
     SHOAL_DEBUG_ASSERT(now >= 0);
 
     if (rewrite->phase == SHOAL_REWRITE__MOMENT) return now + MOMENT_POLL_US;
+    bool slow = rewrite->writer != NULL && aof->settings.delay_us > 0;
+    if (rewrite->phase == SHOAL_REWRITE__BASE && slow && rewrite->error == SHOAL_ERR_OK)
+        return next_key_us(aof);
     if (rewrite->phase == SHOAL_REWRITE__BASE && !shoal_aof__is_busy(aof))
         return rewrite->in_flight < IN_FLIGHT_MAX && rewrite->writer != NULL ? now : now + 1000;
     if (rewrite->phase != SHOAL_REWRITE__NONE) return SHOAL_NEVER;

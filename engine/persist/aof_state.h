@@ -67,6 +67,8 @@ typedef struct shoal_aof__rewrite {
     bool wished;   /* a moment */
     bool prepared; /* for moments */
     bool switches; /* there is another increment from the moment on */
+    bool rdb;      /* the base is an RDB file, not commands */
+    bool mends;    /* the log has lost something: it begins again in the moment */
     shoal_err error;
     shoal_snapshot_writer *writer;
     uint64_t base_bytes;
@@ -151,6 +153,7 @@ struct shoal_aof {
     int64_t rewrite_time_s;
     uint64_t rewrites, failures;
     int64_t retry_rewrite_us;
+    bool torn_told; /* that the log has lost something */
     bool finishing;
     bool suspended;          /* by shoal_aof_suspend, and not yet read again */
     shoal_aof_state resumes; /* what it was then */

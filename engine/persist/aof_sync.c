@@ -198,7 +198,7 @@ static bool is_due(const shoal_aof *aof)
     if (sync->waiting > 0 || sync->marking || sync->noting || sync->broken) return false;
     if (shoal_aof__has_left(aof)) return true;
     if (shoal_appender_written(&aof->appender) <= sync->safe.at) return false;
-    if (aof->finishing) return true;
+    if (aof->finishing || aof->rewrite.mends) return true;
     if (policy(aof) == SHOAL_AOF_ALWAYS) {
         uint64_t gathered = shoal_appender_written(&aof->appender) - sync->safe.at;
         return gathered >= sync->gather_bytes - sync->gather_bytes / 8 ||
@@ -331,7 +331,8 @@ static void trouble_step(shoal_aof *aof)
 
 shoal_err shoal_aof_trouble(const shoal_aof *aof)
 {
-    return aof->sync.broken ? aof->sync.why : SHOAL_ERR_OK;
+    if (aof->sync.broken) return aof->sync.why;
+    return aof->wants && shoal_log_torn(aof->log) ? SHOAL_ERR_NO_MEMORY : SHOAL_ERR_OK;
 }
 
 /* ---- events and steps ---- */

@@ -9,6 +9,8 @@
 #include "base/atomic.h"
 #include "base/inbox.h"
 #include "base/memory.h"
+#include "base/text.h"
+#include "persist/aof_reader.h"
 #include "persist/item.h"
 #include "rdb/crc64.h"
 #include "rdb/file.h"
@@ -119,6 +121,53 @@ static void write_heat(const shoal_snapshot_writer *writer, shoal_thread *thread
     }
 }
 
+/* Writes a key as a command: SET, or RESTORE, which any value fits into. */
+static void write_command(const shoal_snapshot_writer *writer, const shoal_rdb_key *key,
+                          shoal_buffer *out)
+{
+    shoal_buffer scratch = shoal_buffer_make(&writer->allocator);
+    shoal_slice argv[5] = {{0}, key->name};
+    uint32_t argc = 0;
+    bool expires = key->expires_ms >= 0;
+    SHOAL_DEBUG_ASSERT(writer->options.plain);
+    shoal_text_appendf(&scratch, "%lld", (long long)(expires ? key->expires_ms : 0));
+    size_t digits = shoal_buffer_size(&scratch);
+    if (key->value.type == SHOAL_TYPE_STRING) {
+        argv[0] = shoal_text("SET");
+        argv[2] = key->value.string;
+        argv[3] = shoal_text("PXAT");
+        argv[4] = shoal_buffer_slice(&scratch);
+        argc = expires ? 5 : 3;
+    } else {
+        shoal_rdb_write_payload(&scratch, &key->value, &writer->options.style);
+        shoal_slice both = shoal_buffer_slice(&scratch);
+        argv[0] = shoal_text("RESTORE");
+        argv[2] = (shoal_slice){both.data, digits};
+        argv[3] = (shoal_slice){both.data + digits, both.size - digits};
+        argv[4] = shoal_text("ABSTTL");
+        argc = expires ? 5 : 4;
+    }
+    if (scratch.failed)
+        out->failed = true;
+    else
+        shoal_aof_write_command(out, argv, argc);
+    shoal_buffer_free(&scratch);
+}
+
+/* Says which database follows. */
+static void write_select(const shoal_snapshot_writer *writer, uint32_t database, shoal_buffer *out)
+{
+    char digits[SHOAL_TEXT_INTEGER_SIZE];
+    SHOAL_DEBUG_ASSERT(database < writer->options.databases);
+    if (!writer->options.plain) {
+        shoal_rdb_write_database(out, database);
+        return;
+    }
+    size_t size = shoal_text_from_i64(digits, database);
+    shoal_slice argv[2] = {shoal_text("SELECT"), {digits, size}};
+    shoal_aof_write_command(out, argv, 2);
+}
+
 /* The cut's sink. An object is written as a whole. */
 static void take_part(void *context, shoal_thread *thread, shoal_snapshot_part *part)
 {
@@ -134,12 +183,15 @@ static void take_part(void *context, shoal_thread *thread, shoal_snapshot_part *
     size_t before = shoal_buffer_size(&mine->bytes);
     if (mine->database != SHOAL_PLACE_DB(part->place)) {
         mine->database = SHOAL_PLACE_DB(part->place);
-        shoal_rdb_write_database(&mine->bytes, mine->database);
+        write_select(writer, mine->database, &mine->bytes);
     }
     const shoal_rdb_key key = {.name = shoal_item_name(part->item),
                                .value = shoal_persist__value(part->item, scratch),
                                .expires_ms = shoal_item_expires_ms(part->item)};
-    if (!shoal_rdb_is_empty(&key.value, writer->options.style.now_ms)) {
+    bool empty = shoal_rdb_is_empty(&key.value, writer->options.style.now_ms);
+    if (!empty && writer->options.plain) {
+        write_command(writer, &key, &mine->bytes);
+    } else if (!empty) {
         write_heat(writer, thread, part, &mine->bytes);
         shoal_rdb_write_key(&mine->bytes, &key, &writer->options.style);
     }
@@ -192,7 +244,7 @@ static void collect_rest(shoal_snapshot_writer *writer)
     }
     SHOAL_ASSERT(shoal_load_relaxed(&writer->pending) == 0);
     writer->over = true;
-    if (shoal_load_relaxed(&writer->failed)) return;
+    if (shoal_load_relaxed(&writer->failed) || writer->options.plain) return;
     shoal_buffer foot = shoal_buffer_make(&writer->allocator);
     shoal_rdb_write_end(&foot, writer->options.checksum ? &writer->crc : NULL);
     if (foot.failed) {
@@ -249,7 +301,7 @@ shoal_err shoal_snapshot_begin(shoal_thread *thread, const shoal_snapshot_option
         shoal_memory_give(&options->allocator, writer, writer_size(threads), SHOAL_SHARING_SIZE);
         return error;
     }
-    if (!write_head(writer, thread)) shoal_store_relaxed(&writer->failed, true);
+    if (!options->plain && !write_head(writer, thread)) shoal_store_relaxed(&writer->failed, true);
     writer->options.facts = NULL;
     *out = writer;
     return SHOAL_ERR_OK;

@@ -54,6 +54,7 @@ typedef struct shoal_snapshot_options {
     uint32_t threads;          /* of the store */
     shoal_rdb_style style;     /* now_ms: the moment's */
     bool checksum;
+    bool plain; /* commands, as in an append-only file, in place of an RDB file */
     shoal_snapshot_heat heat;
     bool keeps_expired; /* keys whose time is over too: for who is told of their end later */
     const shoal_snapshot_fact *facts; /* borrowed for the call */

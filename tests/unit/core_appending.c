@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The append-only file of a node as clients see it: what becomes of a log that has lost something,
+ * DEBUG LOADAOF, and bases that are commands.
+ */
+#include "support/test.h"
+
+#include "support/core_world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/node.h"
+
+static void answers(core_world *world, const char *line, const char *expected)
+{
+    assert_string_equal(core_world_ask(world, 0, line), expected);
+}
+
+static void contains(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL) fail_msg("'%s' is not in: %s", part, text);
+}
+
+static void open_started(core_world *world, const char *conf)
+{
+    core_world_open(world, 1, conf);
+    core_world_start(world);
+    assert_true(shoal_node_ready(world->node));
+}
+
+/* DEBUG LOADAOF, which takes some steps. */
+static void load_again(core_world *world)
+{
+    answers(world, "DEBUG LOADAOF", "");
+    core_world_sleep(world, 1000000);
+    contains(core_world_log(world), "Append Only File loaded by DEBUG LOADAOF");
+    contains(core_world_ask(world, 0, "PING"), "+PONG\r\n");
+}
+
+/* What the named file of this world holds that has this name; nothing: there is none. */
+static shoal_slice content(const core_world *world, const char *name)
+{
+    for (int i = SHOAL_FILE_COUNT; i < CORE_FILES_MAX; i++) {
+        if (strcmp(world->names[i], name) == 0 && world->files[i].exists)
+            return shoal_buffer_slice(&world->files[i].content);
+    }
+    return (shoal_slice){0};
+}
+
+static bool holds(shoal_slice bytes, const char *text)
+{
+    size_t size = strlen(text);
+    for (size_t i = 0; i + size <= bytes.size; i++) {
+        if (memcmp(bytes.data + i, text, size) == 0) return true;
+    }
+    return false;
+}
+
+static void a_log_that_has_lost_an_effect_starts_a_rewrite_and_refuses_writes_until_then(void **s)
+{
+    static const char *const policies[] = {"always", "everysec", "no"};
+    (void)s;
+    for (int i = 0; i < 3; i++) {
+        core_world world;
+        char conf[100];
+        snprintf(conf, sizeof conf, "save \"\"\nappendonly yes\nappendfsync %s\n", policies[i]);
+        open_started(&world, conf);
+        answers(&world, "SET a 1", "+OK\r\n");
+        shoal_log_tear(world.node->log);
+        core_world_sleep(&world, 4000000);
+        contains(core_world_log(&world), "lacks a write");
+        contains(core_world_log(&world), "Background AOF rewrite finished successfully");
+        assert_false(shoal_log_torn(world.node->log));
+        assert_true(content(&world, "appendonlydir/appendonly.aof.2.base.rdb").size > 0);
+        answers(&world, "SET b 2", "+OK\r\n");
+        core_world_sleep(&world, 2000000);
+        assert_true(holds(content(&world, "appendonlydir/appendonly.aof.2.incr.aof"), "SET"));
+        core_world_close(&world);
+    }
+}
+
+static void writes_are_refused_while_the_log_cannot_be_mended(void **state)
+{
+    core_world world;
+    (void)state;
+    open_started(&world, "save \"\"\nappendonly yes\n");
+    answers(&world, "SET a 1", "+OK\r\n");
+    world.hold_files = true;
+    shoal_log_tear(world.node->log);
+    answers(&world, "DBSIZE", ":1\r\n");
+    core_world_sleep(&world, 2000000);
+    contains(core_world_ask(&world, 0, "SET b 2"), "-MISCONF Errors writing to the AOF file: ");
+    answers(&world, "GET a", "$1\r\n1\r\n");
+    world.hold_files = false;
+    core_world_sleep(&world, 4000000);
+    answers(&world, "SET b 2", "+OK\r\n");
+    core_world_close(&world);
+}
+
+static void debug_loadaof_brings_back_what_the_file_holds(void **state)
+{
+    core_world world;
+    (void)state;
+    open_started(&world, "save \"\"\nappendonly yes\nenable-debug-command yes\n");
+    answers(&world, "MSET a 1 b 2", "+OK\r\n");
+    answers(&world, "RPUSH list x y z", ":3\r\n");
+    load_again(&world);
+    answers(&world, "DBSIZE", ":3\r\n");
+    answers(&world, "LRANGE list 1 1", "*1\r\n$1\r\ny\r\n");
+    contains(core_world_ask(&world, 0, "INFO persistence"), "loading:0\r\n");
+    /* And it goes on. */
+    answers(&world, "SET c 3", "+OK\r\n");
+    load_again(&world);
+    answers(&world, "GET c", "$1\r\n3\r\n");
+    core_world_close(&world);
+}
+
+static void debug_loadaof_without_a_file_leaves_nothing(void **state)
+{
+    core_world world;
+    (void)state;
+    open_started(&world, "save \"\"\nenable-debug-command yes\n");
+    answers(&world, "SET a 1", "+OK\r\n");
+    load_again(&world);
+    answers(&world, "DBSIZE", ":0\r\n");
+    contains(core_world_ask(&world, 0, "INFO persistence"), "aof_enabled:0\r\n");
+    core_world_close(&world);
+}
+
+static void a_base_may_be_commands(void **state)
+{
+    core_world world;
+    (void)state;
+    open_started(&world, "save \"\"\nappendonly yes\naof-use-rdb-preamble no\n"
+                         "aof-timestamp-enabled yes\nenable-debug-command yes\n");
+    answers(&world, "SET a 1", "+OK\r\n");
+    answers(&world, "SET b 2 PXAT 99999999999999", "+OK\r\n");
+    answers(&world, "RPUSH list x y z", ":3\r\n");
+    answers(&world, "PEXPIREAT list 99999999999999", ":1\r\n");
+    answers(&world, "BGREWRITEAOF", "+Background append only file rewriting started\r\n");
+    core_world_sleep(&world, 3000000);
+    shoal_slice base = content(&world, "appendonlydir/appendonly.aof.2.base.aof");
+    assert_true(base.size > 4);
+    assert_memory_equal(base.data, "#TS:", 4);
+    assert_true(holds(base, "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n"));
+    assert_true(holds(base, "$4\r\nPXAT\r\n$14\r\n99999999999999\r\n"));
+    load_again(&world);
+    answers(&world, "PEXPIRETIME b", ":99999999999999\r\n");
+    answers(&world, "PEXPIRETIME list", ":99999999999999\r\n");
+    answers(&world, "LRANGE list 1 1", "*1\r\n$1\r\ny\r\n");
+    core_world_close(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            a_log_that_has_lost_an_effect_starts_a_rewrite_and_refuses_writes_until_then),
+        cmocka_unit_test(writes_are_refused_while_the_log_cannot_be_mended),
+        cmocka_unit_test(debug_loadaof_brings_back_what_the_file_holds),
+        cmocka_unit_test(debug_loadaof_without_a_file_leaves_nothing),
+        cmocka_unit_test(a_base_may_be_commands),
+    };
+    return cmocka_run_group_tests_name("core_appending", tests, NULL, NULL);
+}

@@ -2,12 +2,19 @@
  *
  * node/pages.h: one reserve of address space, divided into huge pages of 32 blocks. A page has a
  * word that says which of its blocks are out, and one that says which hold memory.
+ *
+ * What goes back to the system goes by a thread of its own, which sleeps until a page is mostly
+ * unused, and waits a little more: a call that gives pages back takes some microseconds for each
+ * block and holds up whoever makes it, and a hash of five million fields has thousands of blocks.
+ * The thread takes the unused blocks of a page as anybody would, gives their memory away without
+ * the lock, and puts them back without memory.
  */
 #include "pages.h"
 
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "base/assert.h"
 #include "base/atomic.h"
@@ -17,14 +24,24 @@
 #define PAGE_FULL UINT32_MAX
 /* Address space of the reserve: a tebibyte, an eighth of a percent of what a process has. */
 #define RESERVE_PAGES ((size_t)512 << 10)
-/* With fewer blocks out, what is given back of a page goes to the system at once. A huge page that
- * is mostly in use is kept whole instead: the next block comes from it. */
+/* With fewer blocks out, what is unused of a page goes to the system. A huge page that is mostly in
+ * use is kept whole instead: the next block comes from it. */
 #define KEEP_BLOCKS 16u
+/* How long the thread waits before it gives pages back, so that what is taken again at once stays.
+ * Chosen. */
+#define PAUSE_NS 10000000
+/* Between one huge page and the next: so that the thread never has a processor for long, and still
+ * gives gigabytes back in a second. */
+#define PAGE_PAUSE_NS 200000
+/* The end of the list of pages, and what says that a page is in no list; others are indices
+ * plus 1. */
+#define LIST_END UINT32_MAX
 
 /* One huge page. */
 typedef struct page {
     uint32_t out;  /* blocks that were taken */
     uint32_t held; /* blocks with memory behind them; those that are out among them */
+    uint32_t next; /* in the list of pages to be looked at: 0 in none, else index + 1 or LIST_END */
 } page;
 
 struct shoal_pages {
@@ -35,6 +52,10 @@ struct shoal_pages {
     size_t end;           /* no page from here on was ever used */
     _Atomic size_t taken; /* blocks out; relaxed */
     _Atomic size_t held;  /* blocks held; relaxed */
+    uint32_t unused;      /* the first page with blocks to give back: index + 1; or LIST_END */
+    bool runs, ends;      /* the thread; it is to end */
+    pthread_t thread;
+    pthread_cond_t wanted;
     page pages[RESERVE_PAGES];
 };
 
@@ -57,6 +78,8 @@ shoal_pages *shoal_pages__open(void)
     uintptr_t base = ((uintptr_t)made->reserve + PAGE_SIZE - 1) & ~(uintptr_t)(PAGE_SIZE - 1);
     made->base = (char *)base;
     pthread_mutex_init(&made->lock, NULL);
+    pthread_cond_init(&made->wanted, NULL);
+    made->unused = LIST_END;
     return made;
 }
 
@@ -64,7 +87,14 @@ void shoal_pages__close(shoal_pages *pages)
 {
     if (pages == NULL) return;
     SHOAL_ASSERT(pages->reserve != NULL);
+    pthread_mutex_lock(&pages->lock);
+    pages->ends = true;
+    bool runs = pages->runs;
+    pthread_cond_signal(&pages->wanted);
+    pthread_mutex_unlock(&pages->lock);
+    if (runs) pthread_join(pages->thread, NULL);
     munmap(pages->reserve, (RESERVE_PAGES + 1) * PAGE_SIZE);
+    pthread_cond_destroy(&pages->wanted);
     pthread_mutex_destroy(&pages->lock);
     munmap(pages, sizeof *pages);
 }
@@ -111,18 +141,74 @@ void *shoal_pages__take(shoal_pages *pages)
     return block;
 }
 
-/* Gives the blocks of a page that are not out to the system. Under the lock. */
-static void release_free(shoal_pages *pages, size_t index)
+/* Gives the memory of these blocks of a page to the system, neighbours together. */
+static void release(char *memory, uint32_t blocks)
+{
+    while (blocks != 0) {
+        uint32_t first = (uint32_t)__builtin_ctz(blocks);
+        uint32_t above = ~(blocks >> first);
+        uint32_t count = above == 0 ? PAGE_BLOCKS : (uint32_t)__builtin_ctz(above);
+        if (first + count > PAGE_BLOCKS) count = PAGE_BLOCKS - first;
+        (void)madvise(memory + first * SHOAL_PAGES_BLOCK, count * SHOAL_PAGES_BLOCK, MADV_DONTNEED);
+        uint32_t done = count == PAGE_BLOCKS ? PAGE_FULL : ((1u << count) - 1) << first;
+        blocks &= ~done;
+    }
+}
+
+/* Gives back what is unused of one page, if it is still little used. Under the lock, which it lets
+ * go meanwhile. */
+static void release_unused(shoal_pages *pages, size_t index)
 {
     page *at = &pages->pages[index];
     uint32_t idle = at->held & ~at->out;
-    for (; idle != 0; idle &= idle - 1) {
-        uint32_t bit = (uint32_t)__builtin_ctz(idle);
-        char *block = pages->base + index * PAGE_SIZE + bit * SHOAL_PAGES_BLOCK;
-        (void)madvise(block, SHOAL_PAGES_BLOCK, MADV_DONTNEED);
-        at->held &= ~(1u << bit);
-        shoal_sub_relaxed(&pages->held, 1);
+    if (idle == 0 || (uint32_t)__builtin_popcount(at->out) >= KEEP_BLOCKS) return;
+    at->out |= idle;
+    pthread_mutex_unlock(&pages->lock);
+    release(pages->base + index * PAGE_SIZE, idle);
+    pthread_mutex_lock(&pages->lock);
+    SHOAL_ASSERT((at->out & idle) == idle);
+    at->out &= ~idle;
+    at->held &= ~idle;
+    shoal_sub_relaxed(&pages->held, (size_t)__builtin_popcount(idle));
+    if (index < pages->lowest) pages->lowest = index;
+}
+
+static void *give_back(void *argument)
+{
+    shoal_pages *pages = argument;
+    const struct timespec pause = {0, PAUSE_NS}, page_pause = {0, PAGE_PAUSE_NS};
+    pthread_mutex_lock(&pages->lock);
+    while (!pages->ends) {
+        if (pages->unused == LIST_END) {
+            pthread_cond_wait(&pages->wanted, &pages->lock);
+            pthread_mutex_unlock(&pages->lock);
+            nanosleep(&pause, NULL);
+            pthread_mutex_lock(&pages->lock);
+            continue;
+        }
+        size_t index = pages->unused - 1;
+        pages->unused = pages->pages[index].next;
+        pages->pages[index].next = 0;
+        release_unused(pages, index);
+        pthread_mutex_unlock(&pages->lock);
+        nanosleep(&page_pause, NULL);
+        pthread_mutex_lock(&pages->lock);
     }
+    pthread_mutex_unlock(&pages->lock);
+    return NULL;
+}
+
+/* Lets the thread look at a page. Under the lock. */
+static void list(shoal_pages *pages, size_t index)
+{
+    page *at = &pages->pages[index];
+    if (at->next != 0) return;
+    if (!pages->runs) pages->runs = pthread_create(&pages->thread, NULL, give_back, pages) == 0;
+    /* Without it memory is kept. */
+    if (!pages->runs) return;
+    at->next = pages->unused;
+    if (pages->unused == LIST_END) pthread_cond_signal(&pages->wanted);
+    pages->unused = (uint32_t)index + 1;
 }
 
 void shoal_pages__give(shoal_pages *pages, void *block)
@@ -138,7 +224,7 @@ void shoal_pages__give(shoal_pages *pages, void *block)
     at->out &= ~(1u << bit);
     shoal_sub_relaxed(&pages->taken, 1);
     if (index < pages->lowest) pages->lowest = index;
-    if ((uint32_t)__builtin_popcount(at->out) < KEEP_BLOCKS) release_free(pages, index);
+    if ((uint32_t)__builtin_popcount(at->out) < KEEP_BLOCKS) list(pages, index);
     pthread_mutex_unlock(&pages->lock);
 }
 

@@ -250,6 +250,9 @@ static void answer(shoal_unblock why, shoal_reply *reply)
         shoal_reply_null_array(reply);
     } else if (why == SHOAL_UNBLOCK__ERROR) {
         shoal_reply_error(reply, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    } else if (why == SHOAL_UNBLOCK__ROLE) {
+        shoal_reply_error(reply, "UNBLOCKED force unblock from blocking operation, instance state "
+                                 "changed (master -> replica?)");
     }
 }
 
@@ -333,9 +336,22 @@ bool shoal_block__waits(const shoal_errand *errand)
     return (STATE(word) == WAITING || STATE(word) == WOKEN) && REASON(word) == SHOAL_UNBLOCK__NONE;
 }
 
+/* This node follows another one from now on: who waits for a key must not change anything. */
+static void end_for_role(shoal_worker *worker)
+{
+    SHOAL_DEBUG_ASSERT(worker->inside);
+    for (shoal_session *each = worker->sessions.first; each != NULL; each = each->all.next) {
+        if (each->errand == NULL || !shoal_block__waits(each->errand)) continue;
+        if (shoal_block__cancel(each->errand, SHOAL_UNBLOCK__ROLE)) each->closing = true;
+    }
+}
+
 void shoal_block__tick(shoal_worker *worker)
 {
     SHOAL_DEBUG_ASSERT(worker->inside);
+    uint32_t demotions = shoal_load_relaxed(&worker->env->demotions);
+    if (worker->demotions != demotions) end_for_role(worker);
+    worker->demotions = demotions;
     for (;;) {
         shoal_heap_node *first = worker->deadlines.first;
         if (first == NULL || first->key > worker->now.mono_us) return;

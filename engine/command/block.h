@@ -57,6 +57,7 @@ typedef enum shoal_unblock {
     SHOAL_UNBLOCK__NONE = 0,
     SHOAL_UNBLOCK__TIMEOUT, /* answers a null array */
     SHOAL_UNBLOCK__ERROR,   /* answers -UNBLOCKED */
+    SHOAL_UNBLOCK__ROLE,    /* the same: this node is a replica now */
     SHOAL_UNBLOCK__GONE     /* the session is closed: no answer */
 } shoal_unblock;
 

@@ -65,6 +65,16 @@ static void apply_begin(void *context)
     shoal_applier_select(node->appending.applier, 0);
 }
 
+/* The files are what a history of replication was at its offset when the node ended. */
+static void history(void *context, shoal_slice id, uint64_t offset, uint32_t db)
+{
+    shoal_node *node = context;
+    SHOAL_ASSERT(node->replication.repl != NULL);
+    if (node->phase != SHOAL_PHASE_LOADING) return;
+    node->replication.stream_db = db < 16 ? db : 0;
+    shoal_repl_restore(node->replication.repl, id, offset, shoal_node__may_follow(node));
+}
+
 /* ---- life ---- */
 
 static void commit(void *context, shoal_time now)
@@ -88,6 +98,7 @@ shoal_err shoal_node__appending_build(shoal_node *node)
                                      shoal_config__text(config, SHOAL_DIRECTIVE_APPENDDIRNAME),
                                  .apply = apply,
                                  .apply_begin = apply_begin,
+                                 .history = history,
                                  .context = node};
     shoal_aof_settings first = settings(node);
     shoal_err error = shoal_aof_create(&options, &first, &node->appending.aof);
@@ -200,7 +211,13 @@ int64_t shoal_node__appending_deadline(const shoal_node *node)
 
 bool shoal_node__appending_finish(shoal_node *node)
 {
-    return node->appending.aof == NULL || shoal_aof_finish(node->appending.aof, node->now);
+    shoal_repl_facts facts;
+    if (node->appending.aof == NULL) return true;
+    if (!shoal_aof_finish(node->appending.aof, node->now)) return false;
+    shoal_repl_facts_get(node->replication.repl, &facts);
+    if (!facts.kept) return true;
+    uint32_t db = facts.is_replica ? shoal_node__apply_db(node) : 0;
+    return shoal_aof_sign(node->appending.aof, shoal_text(facts.id), db, node->now);
 }
 
 bool shoal_node__appending_rewrites(const shoal_node *node)

@@ -74,8 +74,7 @@ static void read_next(shoal_node *node)
 
 /* ---- a history that goes on ---- */
 
-/* Whether the configuration says that this node follows another; in a cluster nodes.conf will. */
-static bool may_follow(const shoal_node *node)
+bool shoal_node__may_follow(const shoal_node *node)
 {
     SHOAL_DEBUG_ASSERT(node->phase == SHOAL_PHASE_LOADING);
     return shoal_config__number(&node->config, SHOAL_DIRECTIVE_CLUSTER_ENABLED) != 0 ||
@@ -97,7 +96,7 @@ static void take_fact(void *context, shoal_slice name, shoal_slice value)
     } else if (shoal_text_is(name, "repl-offset") && saving->history[0] != '\0') {
         uint64_t offset;
         if (!shoal_text_to_u64(value, &offset)) return;
-        bool follows = may_follow(node);
+        bool follows = shoal_node__may_follow(node);
         shoal_repl_restore(node->replication.repl, shoal_text(saving->history), offset, follows);
         /* Keys of a replica go when its master says so. */
         saving->load->options.keeps_expired = follows;

@@ -77,10 +77,19 @@ static void changed(void *context)
     shoal_env_refuse(&node->env, SHOAL_REFUSES_WRITES_HERE, facts.is_replica && read_only);
     shoal_env_refuse(&node->env, SHOAL_REFUSES_STALE, facts.is_replica && stale);
     SHOAL_DEBUG_ASSERT(node->store != NULL);
+    bool demoted = facts.is_replica && !shoal_load_relaxed(&node->env.mirrors);
     shoal_store_relaxed(&node->env.mirrors, facts.is_replica);
+    if (demoted) {
+        shoal_add_relaxed(&node->env.demotions, 1u);
+        shoal_worker_rouse(&node->env);
+    }
     /* Keys of a replica go when its master says so. */
     shoal_store_keep_expired(node->store, facts.is_replica);
     shoal_pause_role_expiry(&node->env, !facts.is_replica);
+    /* What a synchronisation that came to nothing has left is what this node is a master of. */
+    if (!facts.is_replica && node->phase == SHOAL_PHASE_READY &&
+        node->replication.receiving == SHOAL_RECEIVING_IDLE)
+        shoal_node__appending_hold(node, false);
     shoal_node__apply_limits(node);
 }
 
@@ -229,6 +238,25 @@ static void tell_cluster(shoal_node *node)
     shoal_cluster_set_replication(node->cluster, &told, node->now);
 }
 
+/* The log has lost an effect for want of memory: replicas are sent away, and when they are gone it
+ * begins again, as another history; the append-only file is written anew. */
+static void mend_step(shoal_node *node)
+{
+    shoal_replication *replication = &node->replication;
+    SHOAL_DEBUG_ASSERT(node->log != NULL);
+    if (node->phase != SHOAL_PHASE_READY || replication->receiving != SHOAL_RECEIVING_IDLE) return;
+    if (!replication->mends && !shoal_log_torn(node->log)) return;
+    replication->mends = true;
+    if (!shoal_repl_clear(replication->repl)) return;
+    if (!shoal_node__moment_is_free(node) || node->saving.waits_moment) return;
+    shoal_node__appending_hold(node, true);
+    if (!shoal_node__moment_wish(node)) return;
+    shoal_repl_begin_anew(replication->repl);
+    shoal_node__moment_end(node);
+    shoal_node__appending_hold(node, false);
+    replication->mends = false;
+}
+
 void shoal_node__replication_step(shoal_node *node)
 {
     SHOAL_ASSERT(node->replication.repl != NULL);
@@ -239,6 +267,7 @@ void shoal_node__replication_step(shoal_node *node)
     shoal_node__send_step(node);
     shoal_node__receive_step(node);
     shoal_node__apply_step(node);
+    mend_step(node);
     tell_cluster(node);
 }
 

@@ -46,6 +46,7 @@ typedef struct shoal_replication {
     shoal_repl *repl;
     uint64_t role_version; /* of the cluster's word, as far as it was obeyed */
     bool prepared, wished; /* a moment */
+    bool mends;            /* the log has lost effects */
     shoal_pause_stage pause;
     /* Sending. */
     shoal_sending_stage sending;

@@ -109,6 +109,8 @@ shoal_dump_state shoal_node__dump_file_done(shoal_node *node, const shoal_event 
 void shoal_node__dump_step(shoal_node *node);
 /* Frees what loading has. */
 void shoal_node__dump_drop(shoal_node *node);
+/* Whether the configuration says that this node follows another; in a cluster nodes.conf will. */
+bool shoal_node__may_follow(const shoal_node *node);
 /* What loaders need to know of the configuration. */
 shoal_rdb_load_options shoal_node__load_options(shoal_node *node);
 

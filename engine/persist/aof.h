@@ -65,6 +65,9 @@ typedef struct shoal_aof_options {
     const char *(*apply)(void *context, const shoal_slice *argv, uint32_t argc);
     /* A new file begins: the database is 0 again. */
     void (*apply_begin)(void *context);
+    /* The files end with the signature of a clean end (shoal_aof_sign): what has been loaded is the
+     * history `id` at `offset`. Before anything is appended; `id` is borrowed. May be NULL. */
+    void (*history)(void *context, shoal_slice id, uint64_t offset, uint32_t db);
     void *context;
 } shoal_aof_options;
 
@@ -128,6 +131,11 @@ void shoal_aof_unblock(shoal_aof *aof, bool blocked);
 
 /* Before the node ends: writes and syncs everything. True when that has been done, or cannot be. */
 bool shoal_aof_finish(shoal_aof *aof, shoal_time now);
+
+/* Behind shoal_aof_finish: appends nothing more but a remark, which says that what stands in the
+ * files is the history `id` of replication, at the offset of the log, whose stream is about
+ * database `db` there. True when that is durable, or cannot be. */
+bool shoal_aof_sign(shoal_aof *aof, shoal_slice id, uint32_t db, shoal_time now);
 
 /* 0, or why the file cannot be written now: writes are to be refused. */
 shoal_err shoal_aof_trouble(const shoal_aof *aof);

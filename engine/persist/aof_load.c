@@ -8,6 +8,8 @@
  */
 #include "persist/aof_state.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 #include "base/text.h"
 
@@ -386,6 +388,17 @@ static bool check_behind(shoal_aof *aof, shoal_aof_found found)
     return false;
 }
 
+/* Says which history ends here, if it is that remark. */
+static void take_remark(shoal_aof__load *load, shoal_slice remark)
+{
+    shoal_slice id;
+    SHOAL_DEBUG_ASSERT(remark.data != NULL);
+    if (!shoal_aof_read_history(remark, &id, &load->history_offset, &load->history_db)) return;
+    if (id.size != sizeof load->history - 1) return;
+    memcpy(load->history, id.data, id.size);
+    load->history[id.size] = '\0';
+}
+
 /* Runs the commands that are there. False when the start has ended, or the file with it. */
 static bool run_commands(shoal_aof *aof)
 {
@@ -395,8 +408,12 @@ static bool run_commands(shoal_aof *aof)
         shoal_aof_found found = shoal_aof_reader_next(reader);
         bool first = found != SHOAL_AOF_MORE && !aof->load.checked && aof->load.index > 0;
         if (first && !check_behind(aof, found)) return false;
-        if (found == SHOAL_AOF_REMARK) continue;
+        if (found == SHOAL_AOF_REMARK) {
+            take_remark(&aof->load, reader->argv[0]);
+            continue;
+        }
         if (found == SHOAL_AOF_MORE) return true;
+        aof->load.history[0] = '\0';
         if (found != SHOAL_AOF_COMMAND) {
             content_is_bad(aof, found == SHOAL_AOF_BAD ? reader->reason : "no memory");
             return false;
@@ -430,6 +447,9 @@ static void file_over(shoal_aof *aof)
     SHOAL_ASSERT(load->index == load->count);
     shoal_aof__log(aof, SHOAL_AOF__NOTICE, "DB loaded from append only file: %.3f seconds",
                    seconds_since(aof, load->began_us));
+    if (load->history[0] != '\0' && aof->options.history != NULL)
+        aof->options.history(aof->options.context, shoal_text(load->history), load->history_offset,
+                             load->history_db);
     shoal_aof__open(aof);
 }
 

@@ -5,6 +5,8 @@
  */
 #include "persist/aof_reader.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 #include "base/text.h"
 
@@ -271,6 +273,34 @@ void shoal_aof_write_timestamp(shoal_buffer *out, int64_t seconds)
 {
     SHOAL_ASSERT(seconds >= 0);
     shoal_text_appendf(out, "#TS:%lld\r\n", (long long)seconds);
+}
+
+void shoal_aof_write_history(shoal_buffer *out, shoal_slice id, uint64_t offset, uint32_t db)
+{
+    SHOAL_ASSERT(id.size > 0);
+    shoal_text_appendf(out, "#REPL:%.*s %llu %u\r\n", (int)id.size, id.data,
+                       (unsigned long long)offset, (unsigned)db);
+}
+
+bool shoal_aof_read_history(shoal_slice remark, shoal_slice *id, uint64_t *offset, uint32_t *db)
+{
+    static const char head[] = "REPL:";
+    shoal_slice words[3];
+    uint64_t number;
+    SHOAL_DEBUG_ASSERT(remark.data != NULL || remark.size == 0);
+    if (remark.size < sizeof head - 1 || memcmp(remark.data, head, sizeof head - 1) != 0)
+        return false;
+    size_t at = sizeof head - 1;
+    for (uint32_t i = 0; i < 3; i++) {
+        size_t begin = at;
+        while (at < remark.size && remark.data[at] != ' ') at++;
+        words[i] = (shoal_slice){remark.data + begin, at - begin};
+        if (at < remark.size) at++;
+    }
+    *id = words[0];
+    if (!shoal_text_to_u64(words[1], offset) || !shoal_text_to_u64(words[2], &number)) return false;
+    *db = (uint32_t)number;
+    return at == remark.size && number <= UINT32_MAX;
 }
 
 static const char behind[] = "SHOAL-BEHIND:";

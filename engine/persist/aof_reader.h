@@ -68,6 +68,11 @@ bool shoal_aof_reader_lacks_exec(const shoal_aof_reader *reader);
 
 /* Appends a command. */
 void shoal_aof_write_command(shoal_buffer *out, const shoal_slice *argv, uint32_t argc);
+/* Appends the line that says which history of replication what stands before it is, up to which
+ * offset, and what database its stream is about there. */
+void shoal_aof_write_history(shoal_buffer *out, shoal_slice id, uint64_t offset, uint32_t db);
+/* Reads it from a remark. False when it is another one. */
+bool shoal_aof_read_history(shoal_slice remark, shoal_slice *id, uint64_t *offset, uint32_t *db);
 /* Appends the line that says when what follows was written: seconds of the wall clock. */
 void shoal_aof_write_timestamp(shoal_buffer *out, int64_t seconds);
 /* Appends the line that says that what follows stands behind another file of `size` bytes: where

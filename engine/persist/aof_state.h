@@ -94,6 +94,9 @@ typedef struct shoal_aof__load {
     int64_t began_us, file_began_us;
     int64_t began_wall_s;
     uint64_t keys, expired;
+    char history[41]; /* of the last remark of a clean end; "" when something stands behind it */
+    uint64_t history_offset;
+    uint32_t history_db;
     shoal_rdb_load decoder;
     shoal_aof_reader reader;
 } shoal_aof__load;
@@ -153,8 +156,7 @@ struct shoal_aof {
     int64_t rewrite_time_s;
     uint64_t rewrites, failures;
     int64_t retry_rewrite_us;
-    bool torn_told; /* that the log has lost something */
-    bool finishing;
+    bool finishing, signing;
     bool suspended;          /* by shoal_aof_suspend, and not yet read again */
     shoal_aof_state resumes; /* what it was then */
 };

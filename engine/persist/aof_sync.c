@@ -407,11 +407,41 @@ int64_t shoal_aof__sync_deadline(const shoal_aof *aof)
     return due > aof->now.mono_us ? due : aof->now.mono_us + SYNC_INTERVAL_US;
 }
 
+static void signed_now(shoal_aof *aof, shoal_err error)
+{
+    SHOAL_ASSERT(aof->signing);
+    if (error != SHOAL_ERR_OK)
+        shoal_aof__log(aof, SHOAL_AOF__WARNING, "The end of the AOF could not be signed: %s",
+                       shoal_err_text(error));
+}
+
+bool shoal_aof_sign(shoal_aof *aof, shoal_slice id, uint32_t db, shoal_time now)
+{
+    SHOAL_ASSERT(now.mono_us >= aof->now.mono_us);
+    if (aof->signing || shoal_aof__is_busy(aof)) return aof->signing && !shoal_aof__is_busy(aof);
+    if (!aof->wants || aof->sync.broken || aof->state != SHOAL_AOF_ON) return true;
+    if (shoal_log_torn(aof->log)) return true;
+    aof->now = now;
+    aof->signing = true;
+    settle_request(aof);
+    ask(aof, (shoal_appender_request){.wish = SHOAL_APPENDER_STOP});
+    settle_request(aof);
+    /* What the files have, and nothing is added to that. */
+    uint64_t at = shoal_appender_written(&aof->appender);
+    shoal_buffer line = shoal_buffer_make(&aof->allocator);
+    shoal_aof_write_history(&line, id, at, db);
+    shoal_aof__begin(aof, signed_now);
+    shoal_aof__append(aof, aof->incr, shoal_buffer_slice(&line));
+    shoal_aof__sync_file(aof, aof->incr);
+    shoal_buffer_free(&line);
+    return false;
+}
+
 bool shoal_aof_finish(shoal_aof *aof, shoal_time now)
 {
     SHOAL_ASSERT(now.mono_us >= aof->now.mono_us);
     aof->now = now;
-    if (!aof->wants || aof->sync.broken) return true;
+    if (!aof->wants || aof->sync.broken || aof->signing) return true;
     if (!aof->finishing) shoal_aof__log(aof, SHOAL_AOF__NOTICE, "Calling fsync() on the AOF file.");
     aof->finishing = true;
     shoal_aof__sync_step(aof);

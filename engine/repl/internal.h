@@ -238,6 +238,8 @@ void shoal_repl__link_event(shoal_repl *repl, const shoal_event *event);
 void shoal_repl__sync_file_done(shoal_repl *repl, const shoal_event *event);
 /* Tells the master how far this node is. */
 void shoal_repl__send_ack(shoal_repl *repl);
+/* Says to whom the link is, for those who may want to close it. */
+void shoal_repl__show_link(const shoal_repl *repl);
 /* Goes to another state of the link. */
 void shoal_repl__link_enter(shoal_repl *repl, repl_link_state state);
 

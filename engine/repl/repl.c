@@ -202,6 +202,23 @@ void shoal_repl_follow(shoal_repl *repl, const shoal_address *master)
     repl->face.changed(repl->face.context);
 }
 
+bool shoal_repl_clear(shoal_repl *repl)
+{
+    SHOAL_ASSERT(repl->log != NULL);
+    shoal_repl__dismiss_all(repl, "the log of effects has lost some for want of memory");
+    const shoal_replica *each = repl->replicas;
+    while (each != NULL && !each->reads) each = each->next;
+    return each == NULL;
+}
+
+void shoal_repl_begin_anew(shoal_repl *repl)
+{
+    SHOAL_ASSERT(shoal_log_committed(repl->log) == shoal_log_end(repl->log));
+    shoal_log_restart(repl->log, shoal_log_end(repl->log), false);
+    repl->synced = false;
+    if (!shoal_repl__is_replica(repl)) shoal_repl__new_history(repl, false);
+}
+
 /* ---- steps ---- */
 
 bool shoal_repl_event(shoal_repl *repl, const shoal_event *event)
@@ -257,8 +274,10 @@ void shoal_repl_tick(shoal_repl *repl, shoal_time now)
 {
     repl->now = now;
     SHOAL_ASSERT(repl->settings.timeout_us > 0);
-    if (shoal_log_torn(repl->log) && repl->wants_log && !shoal_repl__is_replica(repl))
-        shoal_repl__dismiss_all(repl, "the log of effects has lost some for want of memory");
+    if (shoal_load_relaxed(&repl->env->master_kill)) {
+        shoal_store_relaxed(&repl->env->master_kill, false);
+        if (repl->master.link != 0) shoal_repl__retry(repl, "a client has closed it");
+    }
     shoal_repl__waits_step(repl);
     shoal_repl__failover_step(repl);
     shoal_repl__sync_step(repl);
@@ -284,6 +303,20 @@ int64_t shoal_repl_deadline(const shoal_repl *repl)
     return deadline;
 }
 
+/* Bytes of the stream that are kept: all replicas share them. */
+static uint64_t buffered(const shoal_repl *repl)
+{
+    uint64_t end = shoal_log_end(repl->log), most = 0;
+    if (repl->wants_log) most = end - shoal_repl__backlog_first(repl);
+    for (const shoal_replica *each = repl->replicas; each != NULL; each = each->next) {
+        if (!each->reads) continue;
+        uint64_t waits = end - shoal_load_relaxed(&each->sent) + shoal_load_relaxed(&each->unsent);
+        if (waits > most) most = waits;
+    }
+    SHOAL_DEBUG_ASSERT(end < SHOAL_LOG_OFFSET_END);
+    return most;
+}
+
 void shoal_repl_reset_counts(shoal_repl *repl)
 {
     SHOAL_ASSERT(repl->log != NULL);
@@ -304,6 +337,9 @@ void shoal_repl_facts_get(const shoal_repl *repl, shoal_repl_facts *facts)
         .replicas = shoal_repl__count(repl, 0),
         .second_offset = repl->second_offset,
         .has_second = repl->second_offset != 0,
+        .backlog_bytes =
+            repl->wants_log ? shoal_log_end(repl->log) - shoal_repl__backlog_first(repl) : 0,
+        .buffered_bytes = buffered(repl),
         .full_syncs = repl->full_syncs,
         .partial_syncs = repl->partial_syncs,
         .partial_refused = repl->partial_refused,

@@ -155,6 +155,14 @@ void shoal_repl_ask(shoal_repl *repl);
  * the control actor is nudged by acknowledgements. */
 uint32_t shoal_repl_lagging(shoal_repl *repl, bool listens, bool tell);
 
+/* ---- a log that has lost effects ---- */
+
+/* Sends all replicas away. True when none is left. */
+bool shoal_repl_clear(shoal_repl *repl);
+/* In a moment of the store, when none is left: the log begins again, as another history. A replica
+ * asks its master for everything. */
+void shoal_repl_begin_anew(shoal_repl *repl);
+
 /* ---- facts ---- */
 
 /* What others want to know. */
@@ -168,6 +176,8 @@ typedef struct shoal_repl_facts {
     char id[SHOAL_REPL_ID_LEN + 1], id2[SHOAL_REPL_ID_LEN + 1];
     uint64_t second_offset; /* id2 is good for offsets below */
     bool has_second;
+    uint64_t backlog_bytes;  /* of the stream, for replicas to come */
+    uint64_t buffered_bytes; /* the same with what present replicas have not taken */
     uint64_t full_syncs, partial_syncs, partial_refused; /* given to replicas */
     bool kept; /* effects are kept: the data are those of the history `id` at `offset` */
 } shoal_repl_facts;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include "repl/internal.h"
 
@@ -17,6 +18,21 @@
 #define LINE_MAX_SIZE 4096u
 
 /* ---- states ---- */
+
+/* For CLIENT KILL: who the link is to, while there is one. */
+void shoal_repl__show_link(const shoal_repl *repl)
+{
+    const repl_master *master = &repl->master;
+    uint64_t shown = 0;
+    if (master->link != 0 && master->state >= REPL_LINK_TRANSFER) {
+        shoal_buffer name = shoal_buffer_make(&repl->allocator);
+        shoal_text_appendf(&name, "%s:%u", master->address.ip, (unsigned)master->address.port);
+        if (!name.failed) shown = shoal_hash(shoal_buffer_slice(&name), 0) | 1;
+        shoal_buffer_free(&name);
+    }
+    SHOAL_DEBUG_ASSERT(master->state <= REPL_LINK_ONLINE);
+    shoal_store_relaxed(&repl->env->master_link, shown);
+}
 
 void shoal_repl__link_enter(shoal_repl *repl, repl_link_state state)
 {
@@ -38,6 +54,7 @@ void shoal_repl__link_enter(shoal_repl *repl, repl_link_state state)
         master->writing = 1;
         repl->host->file_remove(repl->host->context, repl->sync_file, master->tag);
     }
+    shoal_repl__show_link(repl);
     if (was_online != (state == REPL_LINK_ONLINE)) repl->face.changed(repl->face.context);
 }
 
@@ -66,8 +83,13 @@ void shoal_repl__retry(shoal_repl *repl, const char *why)
     SHOAL_ASSERT(repl->master.state != REPL_LINK_NONE);
     if (repl->master.state == REPL_LINK_LOADING) return;
     shoal_repl__log(repl, REPL_NOTICE, "Link to the master given up: %s", why);
+    bool was_online = repl->master.state == REPL_LINK_ONLINE;
     drop_link(repl);
     shoal_repl__link_enter(repl, REPL_LINK_RETRY);
+    if (!was_online) return;
+    /* What worked a moment ago is tried at once. */
+    repl->master.since_us = 0;
+    repl->cron_us = repl->now.mono_us;
 }
 
 /* ---- timers ---- */

@@ -13,6 +13,7 @@
 #include "command/hold.h"
 #include "command/job.h"
 #include "command/pause.h"
+#include "command/purge.h"
 
 /* How soon after a write the store is asked for background work. Chosen: long enough that a busy
  * worker asks a hundred times a second, short enough that retired memory does not pile up. */
@@ -53,6 +54,7 @@ void shoal_worker_free(shoal_worker *worker)
     SHOAL_ASSERT(worker->sessions.first == NULL);
     const shoal_allocator *allocator = &worker->env->allocator;
     shoal_job__drop_all(worker);
+    shoal_slots_purge_drop(worker);
     shoal_batch__free(worker);
     shoal_timing__free(worker);
     allocator->release(allocator->context, worker, sizeof(*worker), _Alignof(shoal_worker));

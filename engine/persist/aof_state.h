@@ -156,6 +156,7 @@ struct shoal_aof {
     int64_t rewrite_time_s;
     uint64_t rewrites, failures;
     int64_t retry_rewrite_us;
+    bool torn_told; /* that the log has lost something */
     bool finishing, signing;
     bool suspended;          /* by shoal_aof_suspend, and not yet read again */
     shoal_aof_state resumes; /* what it was then */

@@ -13,7 +13,7 @@
  * stays as it is, and the rest stays as soon as this node is a replica: its data are its master's
  * then. False without memory: nothing is done. Control actor. */
 SHOAL_MUST_USE bool shoal_slots_purge(shoal_env *env, const shoal_slotmap *slots);
-/* Frees what is on its way to a worker that runs no more; other operations in its inbox are lost. */
+/* Frees what is on its way to a worker that runs no more; what else is in its inbox is lost. */
 void shoal_slots_purge_drop(struct shoal_worker *worker);
 
 #endif

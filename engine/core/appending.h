@@ -36,8 +36,8 @@ void shoal_node__appending_reload(shoal_node *node);
 int shoal_node__appending_is_open(shoal_node *node);
 /* An operation of one of its files has ended. */
 void shoal_node__appending_file_done(shoal_node *node, const shoal_event *event);
-/* All data are about to be replaced, and the log begins again behind them: nothing is appended while
- * `hold`, and afterwards the files begin anew with what is there then. */
+/* All data are about to be replaced, and the log begins again behind them: nothing is appended
+ * while `hold`, and afterwards the files begin anew with what is there then. */
 void shoal_node__appending_hold(shoal_node *node, bool hold);
 /* At each step. */
 void shoal_node__appending_step(shoal_node *node);

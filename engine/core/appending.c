@@ -75,6 +75,22 @@ static void history(void *context, shoal_slice id, uint64_t offset, uint32_t db)
     shoal_repl_restore(node->replication.repl, id, offset, shoal_node__may_follow(node));
 }
 
+/* ---- a log that has lost something ---- */
+
+static bool may_mend(void *context)
+{
+    shoal_node *node = context;
+    SHOAL_ASSERT(node->replication.repl != NULL);
+    return shoal_repl_clear(node->replication.repl);
+}
+
+static void mend(void *context)
+{
+    shoal_node *node = context;
+    SHOAL_ASSERT(shoal_log_torn(node->log));
+    shoal_repl_begin_anew(node->replication.repl);
+}
+
 /* ---- life ---- */
 
 static void commit(void *context, shoal_time now)
@@ -99,6 +115,8 @@ shoal_err shoal_node__appending_build(shoal_node *node)
                                  .apply = apply,
                                  .apply_begin = apply_begin,
                                  .history = history,
+                                 .may_mend = may_mend,
+                                 .mend = mend,
                                  .context = node};
     shoal_aof_settings first = settings(node);
     shoal_err error = shoal_aof_create(&options, &first, &node->appending.aof);

@@ -246,6 +246,12 @@ static void mend_step(shoal_node *node)
     SHOAL_DEBUG_ASSERT(node->log != NULL);
     if (node->phase != SHOAL_PHASE_READY || replication->receiving != SHOAL_RECEIVING_IDLE) return;
     if (!replication->mends && !shoal_log_torn(node->log)) return;
+    /* Behind a file that is appended to the log begins again in the moment of its next base, so
+     * that nothing is acknowledged that no file has. */
+    if (shoal_aof_state_get(node->appending.aof) == SHOAL_AOF_ON) {
+        (void)shoal_repl_clear(replication->repl);
+        return;
+    }
     replication->mends = true;
     if (!shoal_repl_clear(replication->repl)) return;
     if (!shoal_node__moment_is_free(node) || node->saving.waits_moment) return;

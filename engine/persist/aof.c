@@ -30,6 +30,7 @@ shoal_err shoal_aof_create(const shoal_aof_options *options, const shoal_aof_set
 {
     SHOAL_ASSERT(options->env->log != NULL);
     SHOAL_ASSERT(options->apply != NULL && options->apply_begin != NULL);
+    SHOAL_ASSERT(options->may_mend != NULL && options->mend != NULL);
     const shoal_allocator *allocator = &options->env->allocator;
     shoal_aof *aof = shoal_memory_take_zeroed(allocator, sizeof *aof, SHOAL_SHARING_SIZE);
 

@@ -68,6 +68,10 @@ typedef struct shoal_aof_options {
     /* The files end with the signature of a clean end (shoal_aof_sign): what has been loaded is the
      * history `id` at `offset`. Before anything is appended; `id` is borrowed. May be NULL. */
     void (*history)(void *context, shoal_slice id, uint64_t offset, uint32_t db);
+    /* The log has lost an effect. False: others still need it as it is. */
+    bool (*may_mend)(void *context);
+    /* In a moment of the store, when all that the log has is safe: begins it again where it ends. */
+    void (*mend)(void *context);
     void *context;
 } shoal_aof_options;
 

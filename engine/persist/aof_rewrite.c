@@ -233,7 +233,9 @@ static shoal_err begin_base(shoal_aof *aof)
 static bool may_mend(const shoal_aof *aof)
 {
     SHOAL_DEBUG_ASSERT(aof->rewrite.phase == SHOAL_REWRITE__MOMENT);
-    return !aof->rewrite.mends || aof->sync.safe.at == shoal_log_end(aof->log);
+    if (!aof->rewrite.mends) return true;
+    return aof->sync.safe.at == shoal_log_end(aof->log) &&
+           aof->options.may_mend(aof->options.context);
 }
 
 /* In the moment, when the appender writes to the new increment. */
@@ -270,7 +272,7 @@ static void use_moment(shoal_aof *aof)
     } else if (rewrite->switches && !rewrite->enables) {
         shoal_file file = aof->incr == SHOAL_AOF__INCR ? SHOAL_AOF__INCR_2 : SHOAL_AOF__INCR;
         if (!shoal_aof__switch(aof, file)) return;
-        if (rewrite->mends) shoal_log_restart(aof->log, shoal_log_end(aof->log), false);
+        if (rewrite->mends) aof->options.mend(aof->options.context);
         rewrite->mends = false;
         shoal_log_forget_database(aof->log);
         aof->incr = file;

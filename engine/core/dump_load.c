@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
  * core/dump_load.c - the dump that a node begins with: read part by part, two ahead of the loader,
- * so that the disk and the parser work at the same time. A dump that cannot be read to its end
- * stops the node, with its name, the byte and what can be done; nothing is written over it.
+ * so that the disk and the parser work at the same time, and its values by all workers. A dump that
+ * cannot be read to its end stops the node, with its name, the byte and what can be done; nothing
+ * is written over it.
  */
 #include "core/node.h"
 
 #include "base/assert.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "persist/item.h"
 
 #include <string.h>
 
@@ -72,6 +74,15 @@ static void read_next(shoal_node *node)
     node->saving.load_reads++;
 }
 
+shoal_err shoal_node__crew_open(shoal_node *node, shoal_crew **out)
+{
+    const shoal_crew_options options = {.env = &node->env,
+                                        .limits = shoal_node__load_options(node).limits,
+                                        .put = shoal_persist__put};
+    SHOAL_ASSERT(*out == NULL);
+    return shoal_crew_open(&options, out);
+}
+
 /* ---- a history that goes on ---- */
 
 bool shoal_node__may_follow(const shoal_node *node)
@@ -126,9 +137,13 @@ bool shoal_node__dump_begin(shoal_node *node)
 {
     shoal_saving *saving = &node->saving;
     SHOAL_ASSERT(saving->load == NULL);
+    /* Who slows loading down wants to see one key after the other. */
+    if (delay_us(node) == 0 && shoal_node__crew_open(node, &saving->crew) != SHOAL_ERR_OK)
+        return false;
     saving->load = shoal_memory_take(&node->allocator, sizeof(*saving->load), SHOAL_ALIGN_PLAIN);
     if (saving->load == NULL) return false;
     shoal_rdb_load_options options = shoal_node__load_options(node);
+    options.crew = saving->crew;
     options.fact = take_fact;
     options.expired = tell_expired;
     options.context = node;
@@ -149,6 +164,13 @@ void shoal_node__dump_drop(shoal_node *node)
     shoal_rdb_load_close(saving->load);
     shoal_memory_give(&node->allocator, saving->load, sizeof(*saving->load), SHOAL_ALIGN_PLAIN);
     saving->load = NULL;
+}
+
+void shoal_node__dump_close(shoal_node *node)
+{
+    SHOAL_ASSERT(node->saving.load == NULL);
+    shoal_crew_close(node->saving.crew);
+    node->saving.crew = NULL;
 }
 
 /* The dump cannot be read: the node does not start. */
@@ -196,7 +218,7 @@ static void take_part(shoal_node *node, const shoal_event *event)
     uint64_t before = load->keys_loaded + load->keys_expired;
     shoal_rdb_load_state state = shoal_rdb_load_feed(load, event->data);
     switch (state) {
-    case SHOAL_RDB_LOAD_DONE: succeed(node); return;
+    case SHOAL_RDB_LOAD_DONE: saving->load_parsed = true; return;
     case SHOAL_RDB_LOAD_BAD: fail(node, load->reason, load->offset); return;
     case SHOAL_RDB_LOAD_NO_MEMORY: fail(node, "out of memory", load->offset); return;
     case SHOAL_RDB_LOAD_MORE: break;
@@ -204,6 +226,8 @@ static void take_part(shoal_node *node, const shoal_event *event)
     if (saving->load_fed >= saving->load_size) {
         fail(node, "Short read or OOM loading DB. Unrecoverable error: the file ends too early",
              load->offset);
+    } else if (saving->crew != NULL && shoal_crew_is_full(saving->crew)) {
+        saving->load_held++;
     } else if (delay_us(node) > 0) {
         uint64_t keys = load->keys_loaded + load->keys_expired - before;
         saving->load_due_us = node->now.mono_us + (int64_t)keys * delay_us(node);
@@ -212,31 +236,53 @@ static void take_part(shoal_node *node, const shoal_event *event)
     }
 }
 
-void shoal_node__dump_step(shoal_node *node)
+/* Looks at what the crew has done. */
+static void follow_crew(shoal_node *node)
 {
-    SHOAL_ASSERT(node->saving.load != NULL);
-    if (node->saving.load_due_us <= node->now.mono_us) read_next(node);
+    shoal_saving *saving = &node->saving;
+    uint64_t offset;
+    SHOAL_ASSERT(saving->load_state == SHOAL_DUMP_LOADING);
+    const char *wrong = saving->crew != NULL ? shoal_crew_trouble(saving->crew, &offset) : NULL;
+    if (wrong != NULL) {
+        fail(node, wrong, offset);
+        return;
+    }
+    bool idle = saving->crew == NULL || shoal_crew_is_idle(saving->crew);
+    if (saving->load_parsed && idle) succeed(node);
+    while (saving->load_held > 0 && !shoal_crew_is_full(saving->crew)) {
+        saving->load_held--;
+        read_next(node);
+        if (saving->load_reads >= PARTS_AHEAD) break;
+    }
 }
 
-shoal_dump_state shoal_node__dump_file_done(shoal_node *node, const shoal_event *event)
+shoal_dump_state shoal_node__dump_step(shoal_node *node)
+{
+    shoal_saving *saving = &node->saving;
+    SHOAL_ASSERT(saving->load != NULL);
+    if (saving->load_due_us <= node->now.mono_us) read_next(node);
+    if (saving->load_state == SHOAL_DUMP_LOADING) follow_crew(node);
+    if (saving->load_state == SHOAL_DUMP_FAILED) return SHOAL_DUMP_FAILED;
+    if (saving->load_state == SHOAL_DUMP_LOADING || saving->load_reads > 0)
+        return SHOAL_DUMP_LOADING;
+    shoal_node__dump_drop(node);
+    shoal_node__dump_close(node);
+    return SHOAL_DUMP_LOADED;
+}
+
+void shoal_node__dump_file_done(shoal_node *node, const shoal_event *event)
 {
     shoal_saving *saving = &node->saving;
     SHOAL_ASSERT(event->file == SHOAL_RDB_FILE && event->op == SHOAL_FILE_READ);
     SHOAL_ASSERT(saving->load_reads > 0);
     saving->load_reads--;
     /* What was read ahead behind the end. */
-    if (saving->load_state == SHOAL_DUMP_LOADING) {
-        if (event->error == SHOAL_ERR_OK) {
-            take_part(node, event);
-        } else if (event->error == SHOAL_ERR_NOT_FOUND && saving->load->offset == 0) {
-            saving->load_state = SHOAL_DUMP_LOADED;
-        } else {
-            fail(node, shoal_err_text(event->error), saving->load->offset);
-        }
+    if (saving->load_state != SHOAL_DUMP_LOADING || saving->load_parsed) return;
+    if (event->error == SHOAL_ERR_OK) {
+        take_part(node, event);
+    } else if (event->error == SHOAL_ERR_NOT_FOUND && saving->load->offset == 0) {
+        saving->load_state = SHOAL_DUMP_LOADED;
+    } else {
+        fail(node, shoal_err_text(event->error), saving->load->offset);
     }
-    if (saving->load_state == SHOAL_DUMP_FAILED) return SHOAL_DUMP_FAILED;
-    if (saving->load_state == SHOAL_DUMP_LOADING || saving->load_reads > 0)
-        return SHOAL_DUMP_LOADING;
-    shoal_node__dump_drop(node);
-    return SHOAL_DUMP_LOADED;
 }

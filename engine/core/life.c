@@ -253,7 +253,14 @@ static void loaded(shoal_node *node)
 void shoal_node__load_file_done(shoal_node *node, const shoal_event *event)
 {
     SHOAL_ASSERT(node->phase == SHOAL_PHASE_LOADING);
-    if (shoal_node__dump_file_done(node, event) == SHOAL_DUMP_LOADED) loaded(node);
+    shoal_node__dump_file_done(node, event);
+}
+
+void shoal_node__load_step(shoal_node *node)
+{
+    if (node->phase != SHOAL_PHASE_LOADING || node->saving.load == NULL) return;
+    SHOAL_ASSERT(node->appending.aof != NULL);
+    if (shoal_node__dump_step(node) == SHOAL_DUMP_LOADED) loaded(node);
 }
 
 static void begin_new(shoal_node *node)

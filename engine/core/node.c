@@ -119,6 +119,7 @@ void shoal_node_destroy(shoal_node *node)
         if (node->workers[i] != NULL) shoal_worker_free(node->workers[i]);
     }
     shoal_memory_give(&allocator, node->workers, workers_size, SHOAL_ALIGN_PLAIN);
+    shoal_node__dump_close(node);
     shoal_node__replication_close(node);
     if (node->cluster != NULL) shoal_cluster_destroy(node->cluster);
     shoal_node__appending_drop(node);

@@ -120,6 +120,8 @@ SHOAL_MUST_USE shoal_err shoal_node__build(shoal_node *node);
 void shoal_node__start(shoal_node *node);
 /* A file operation ended while the data set is being loaded. */
 void shoal_node__load_file_done(shoal_node *node, const shoal_event *event);
+/* Goes on with the dump; at each step. */
+void shoal_node__load_step(shoal_node *node);
 /* What became of reading nodes.conf. */
 void shoal_node__nodes_read(shoal_node *node, const shoal_event *event);
 /* Goes on to the next phase when what this one waits for has come. */

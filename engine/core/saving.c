@@ -370,7 +370,7 @@ void shoal_node__saving_step(shoal_node *node)
     shoal_saving *saving = &node->saving;
     SHOAL_ASSERT(node->thread != NULL);
     if (saving->asked_to_leave) leave(node);
-    if (node->phase == SHOAL_PHASE_LOADING && saving->load != NULL) shoal_node__dump_step(node);
+    shoal_node__load_step(node);
     if (shoal_node__is_saving(node) &&
         saving->flushes_seen != shoal_load_relaxed(&node->env.flushes))
         stop_for_flush(node);

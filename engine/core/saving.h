@@ -58,6 +58,9 @@ typedef struct shoal_saving {
     bool waits_moment;                     /* a snapshot begins in the next moment of the store */
     /* Loading. */
     shoal_rdb_load *load; /* while a dump is being loaded */
+    shoal_crew *crew;     /* that loads it, or NULL */
+    bool load_parsed;     /* its end has been met; the crew may still be at work */
+    uint32_t load_held;   /* parts that are asked for when the crew has room */
     shoal_dump_state load_state;
     uint32_t load_reads; /* parts asked for that have not come */
     uint64_t load_at;    /* bytes asked for */
@@ -100,15 +103,20 @@ void shoal_node__saving_progress(const shoal_node *node, shoal_buffer *out);
 
 /* ---- dump_load.c: the dump at the start ---- */
 
-/* Begins to load the dump; events of SHOAL_RDB_FILE go to shoal_node__dump_file_done until that
- * says something else than LOADING. False without memory. */
+/* Makes a crew for this node. 0 or SHOAL_ERR_NO_MEMORY. */
+SHOAL_MUST_USE shoal_err shoal_node__crew_open(shoal_node *node, shoal_crew **out);
+/* Begins to load the dump; events of SHOAL_RDB_FILE go to shoal_node__dump_file_done until
+ * shoal_node__dump_step says something else than LOADING. False without memory. */
 SHOAL_MUST_USE bool shoal_node__dump_begin(shoal_node *node);
 /* A FILE_DONE while it is being loaded. */
-shoal_dump_state shoal_node__dump_file_done(shoal_node *node, const shoal_event *event);
-/* Goes on with loading when it was slowed down (key-load-delay). */
-void shoal_node__dump_step(shoal_node *node);
-/* Frees what loading has. */
+void shoal_node__dump_file_done(shoal_node *node, const shoal_event *event);
+/* Goes on with loading: with what the crew has done, or when it was slowed down (key-load-delay).
+ * Behind each event while it is being loaded. */
+shoal_dump_state shoal_node__dump_step(shoal_node *node);
+/* Frees what loading has, but for the crew. */
 void shoal_node__dump_drop(shoal_node *node);
+/* Frees the crew: it is idle, or no worker runs any more. */
+void shoal_node__dump_close(shoal_node *node);
 /* Whether the configuration says that this node follows another; in a cluster nodes.conf will. */
 bool shoal_node__may_follow(const shoal_node *node);
 /* What loaders need to know of the configuration. */

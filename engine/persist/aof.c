@@ -65,6 +65,7 @@ void shoal_aof_destroy(shoal_aof *aof)
 
     shoal_aof__rewrite_drop(aof);
     shoal_aof__load_drop(aof);
+    shoal_aof__load_close(aof);
     shoal_aof__stop(aof);
     shoal_appender_free(&aof->appender);
     shoal_manifest_free(&aof->manifest);
@@ -373,6 +374,7 @@ void shoal_aof_step(shoal_aof *aof, shoal_time now)
 {
     SHOAL_ASSERT(now.mono_us >= aof->now.mono_us);
     aof->now = now;
+    if (aof->state == SHOAL_AOF_STARTING) shoal_aof__load_step(aof);
     if (aof->state == SHOAL_AOF_FAILED) return;
     shoal_aof__sync_step(aof);
     if (aof->rewrite.phase != SHOAL_REWRITE__NONE)

@@ -3,7 +3,8 @@
  * persist/aof_state.h: reading at the start. First the manifest, or a file of a version before
  * there was one, which is moved into the folder; then how large the files are, which also shows
  * whether they are there; then the files, in parts, of which one is being read while the one before
- * is being run. What cannot be understood ends the start with words, and nothing has been changed;
+ * is being run; values and commands are run by a crew of all workers. What cannot be understood ends
+ * the start with words, and nothing has been changed;
  * a torn end of the last file is cut off if the configuration says so.
  */
 #include "persist/aof_state.h"
@@ -12,6 +13,7 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "persist/item.h"
 
 /* Bytes of a part. Chosen: a step takes a few milliseconds, in which nobody is served anyway. */
 #define PART_SIZE ((size_t)1 << 20)
@@ -66,6 +68,15 @@ void shoal_aof__load_begin(shoal_aof *aof)
 
     aof->load =
         (shoal_aof__load){.began_us = aof->now.mono_us, .began_wall_s = aof->now.wall_us / 1000000};
+    aof->load.early = shoal_buffer_make(&aof->allocator);
+    const shoal_crew_options options = {.env = aof->env,
+                                        .limits = aof->settings.limits,
+                                        .put = shoal_persist__put};
+    if (shoal_crew_open(&options, &aof->load.crew) != SHOAL_ERR_OK) {
+        shoal_aof__log(aof, SHOAL_AOF__WARNING, "No memory to load the append only file");
+        refuse(aof);
+        return;
+    }
     manifest_name(aof, &name);
     shoal_aof__bind(aof, SHOAL_AOF__MANIFEST, shoal_buffer_slice(&name));
     shoal_buffer_free(&name);
@@ -247,8 +258,10 @@ static void next_file(shoal_aof *aof)
     shoal_aof__bind(aof, SHOAL_AOF__INPUT, name_at(aof, load->index));
     load->file_began_us = aof->now.mono_us;
     load->submitted = load->offset = load->file_size = 0;
-    load->begun = load->rdb = load->rdb_over = load->checked = load->tail_lost = false;
+    load->begun = load->rdb = load->rdb_over = load->held = load->last = false;
+    load->checked = load->tail_lost = load->met = false;
     aof->options.apply_begin(aof->options.context);
+    shoal_crew_begin(load->crew);
     read_more(aof);
 }
 
@@ -259,6 +272,7 @@ static bool open_rdb(shoal_aof *aof)
                                             .limits = aof->settings.limits,
                                             .databases = aof->options.databases,
                                             .checksum = aof->settings.checksum,
+                                            .crew = aof->load.crew,
                                             .now_ms = shoal_time_wall_ms(aof->now)};
     bool base = entry_at(aof, aof->load.index)->kind == SHOAL_AOF_BASE;
     SHOAL_ASSERT(!aof->load.rdb);
@@ -399,11 +413,39 @@ static void take_remark(shoal_aof__load *load, shoal_slice remark)
     load->history[id.size] = '\0';
 }
 
-/* Runs the commands that are there. False when the start has ended, or the file with it. */
-static bool run_commands(shoal_aof *aof)
+/* Runs the command that the reader has met, or hands it over. False when the crew must be waited
+ * for, or the start has ended. */
+static bool run_command(shoal_aof *aof)
+{
+    shoal_aof__load *load = &aof->load;
+    shoal_aof_reader *reader = &load->reader;
+    SHOAL_DEBUG_ASSERT(reader->argc > 0);
+    if (shoal_crew_is_full(load->crew)) {
+        load->held = load->met = true;
+        return false;
+    }
+    switch (shoal_crew_take_command(load->crew, reader->argv, reader->argc)) {
+    case SHOAL_CREW_TAKEN: return true;
+    case SHOAL_CREW_NO_MEMORY: content_is_bad(aof, "no memory"); return false;
+    case SHOAL_CREW_BESIDE: break;
+    case SHOAL_CREW_ALONE:
+        load->held = load->met = !shoal_crew_is_idle(load->crew);
+        if (!load->held) break;
+        shoal_crew_send(load->crew);
+        return false;
+    }
+    const char *wrong = aof->options.apply(aof->options.context, reader->argv, reader->argc);
+    if (wrong != NULL) command_is_bad(aof, wrong);
+    return wrong == NULL;
+}
+
+/* Runs the commands that are there, first the one that was met before if `met`. False when the crew
+ * must be waited for, or the start has ended. */
+static bool run_commands(shoal_aof *aof, bool met)
 {
     shoal_aof_reader *reader = &aof->load.reader;
     SHOAL_ASSERT(aof->load.begun);
+    if (met && !run_command(aof)) return false;
     for (;;) {
         shoal_aof_found found = shoal_aof_reader_next(reader);
         bool first = found != SHOAL_AOF_MORE && !aof->load.checked && aof->load.index > 0;
@@ -412,17 +454,16 @@ static bool run_commands(shoal_aof *aof)
             take_remark(&aof->load, reader->argv[0]);
             continue;
         }
-        if (found == SHOAL_AOF_MORE) return true;
+        if (found == SHOAL_AOF_MORE) break;
         aof->load.history[0] = '\0';
         if (found != SHOAL_AOF_COMMAND) {
             content_is_bad(aof, found == SHOAL_AOF_BAD ? reader->reason : "no memory");
             return false;
         }
-        const char *wrong = aof->options.apply(aof->options.context, reader->argv, reader->argc);
-        if (wrong == NULL) continue;
-        command_is_bad(aof, wrong);
-        return false;
+        if (!run_command(aof)) return false;
     }
+    shoal_crew_send(aof->load.crew);
+    return true;
 }
 
 /* ---- the end of a file ---- */
@@ -535,7 +576,7 @@ static void cut_lost(shoal_aof *aof)
 static void content_over(shoal_aof *aof)
 {
     shoal_aof__load *load = &aof->load;
-    SHOAL_ASSERT(load->reads == 0);
+    SHOAL_ASSERT(load->reads == 0 && shoal_crew_is_idle(load->crew));
     if (load->before_torn && !load->checked) {
         /* It holds nothing that is whole. */
         if (lose_tail(aof))
@@ -550,10 +591,70 @@ static void content_over(shoal_aof *aof)
         file_over(aof);
 }
 
+/* Takes a part. False when the crew must be waited for, or the start has ended. */
+static bool take_part(shoal_aof *aof, shoal_slice bytes)
+{
+    shoal_aof__load *load = &aof->load;
+    load->last = bytes.size < PART_SIZE || load->submitted >= load->file_size;
+    SHOAL_ASSERT(!load->held);
+    if (!load->last) read_more(aof);
+    if (bytes.size > 0 && !load->begun) begin_content(aof, bytes);
+    bool commands = !load->rdb || load->rdb_over;
+    if (bytes.size > 0) {
+        if (commands)
+            shoal_aof_reader_feed(&load->reader, bytes);
+        else
+            commands = take_rdb(aof, bytes);
+    }
+    if (load->failed) return false;
+    load->offset += bytes.size;
+    load->done += bytes.size;
+    bool all = !load->begun || !commands || run_commands(aof, false);
+    if (load->tail_lost && !load->failed) cut_lost(aof);
+    return all;
+}
+
+/* Behind a part: the next one if it is there, or the end once the crew has done all. */
+static void go_on(shoal_aof *aof)
+{
+    shoal_aof__load *load = &aof->load;
+    uint64_t at;
+    const char *wrong = shoal_crew_trouble(load->crew, &at);
+    SHOAL_ASSERT(!load->failed);
+    load->held = false;
+    if (wrong != NULL) {
+        load->decoder.offset = at;
+        rdb_is_bad(aof, wrong);
+        return;
+    }
+    while (!load->last && shoal_buffer_size(&load->early) > 0) {
+        shoal_buffer part = load->early;
+        load->early = shoal_buffer_make(&aof->allocator);
+        bool all = take_part(aof, shoal_buffer_slice(&part));
+        shoal_buffer_free(&part);
+        if (!all) return;
+    }
+    load->held = load->last ? !shoal_crew_is_idle(load->crew) : shoal_crew_is_full(load->crew);
+    if (load->last && !load->held) content_over(aof);
+}
+
+void shoal_aof__load_step(shoal_aof *aof)
+{
+    shoal_aof__load *load = &aof->load;
+    if (load->failed || !load->held) return;
+    SHOAL_ASSERT(aof->state == SHOAL_AOF_STARTING);
+    bool commands = load->begun && (!load->rdb || load->rdb_over);
+    if (!commands || !load->met) {
+        go_on(aof);
+        return;
+    }
+    load->held = load->met = false;
+    if (run_commands(aof, true)) go_on(aof);
+}
+
 static void part_read(shoal_aof *aof, const shoal_event *event)
 {
     shoal_aof__load *load = &aof->load;
-    shoal_slice bytes = event->data;
     load->reads--;
     if (load->tail_lost) {
         cut_lost(aof);
@@ -568,24 +669,13 @@ static void part_read(shoal_aof *aof, const shoal_event *event)
         return;
     }
     load->file_size = event->file_size;
-    bool more = bytes.size == PART_SIZE && load->submitted < event->file_size;
-    if (more) read_more(aof);
-    if (bytes.size > 0 && !load->begun) begin_content(aof, bytes);
-    bool commands = !load->rdb || load->rdb_over;
-    if (bytes.size > 0) {
-        if (commands)
-            shoal_aof_reader_feed(&load->reader, bytes);
-        else
-            commands = take_rdb(aof, bytes);
-    }
-    if (load->failed) return;
-    load->offset += bytes.size;
-    load->done += bytes.size;
-    if (load->begun && commands && !run_commands(aof)) {
-        if (load->tail_lost) cut_lost(aof);
+    if (!load->held) {
+        if (take_part(aof, event->data)) go_on(aof);
         return;
     }
-    if (!more) content_over(aof);
+    SHOAL_ASSERT(!load->last && shoal_buffer_size(&load->early) == 0);
+    shoal_buffer_append(&load->early, event->data);
+    if (load->early.failed) content_is_bad(aof, "no memory");
 }
 
 void shoal_aof__load_read(shoal_aof *aof, const shoal_event *event)
@@ -616,4 +706,12 @@ void shoal_aof__load_drop(shoal_aof *aof)
     }
     load->begun = load->rdb = load->rdb_over = false;
     SHOAL_ASSERT(!load->begun);
+}
+
+void shoal_aof__load_close(shoal_aof *aof)
+{
+    SHOAL_ASSERT(!aof->load.begun);
+    shoal_crew_close(aof->load.crew);
+    aof->load.crew = NULL;
+    shoal_buffer_free(&aof->load.early);
 }

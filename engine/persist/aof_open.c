@@ -98,6 +98,7 @@ static void sync_before(shoal_aof *aof)
 void shoal_aof__open(shoal_aof *aof)
 {
     SHOAL_ASSERT(aof->state == SHOAL_AOF_STARTING);
+    shoal_aof__load_close(aof);
     bool suspended = aof->suspended;
     aof->suspended = false;
     if (suspended && (aof->resumes != SHOAL_AOF_ON || !aof->settings.on)) {

@@ -86,6 +86,11 @@ typedef struct shoal_aof__load {
     uint64_t done, total;
     uint64_t base_size, last_size;
     uint32_t reads; /* under way */
+    shoal_crew *crew;
+    bool held;          /* the crew is waited for: */
+    bool met;           /* with a command that the reader has met, or else behind a part */
+    bool last;          /* the part that is being run is the last one of its file */
+    shoal_buffer early; /* a part that came meanwhile */
     bool rdb, rdb_over, begun, loading, failed;
     uint64_t before_size; /* whole bytes of the file before this one */
     bool before_torn;     /* it has more, but they are not whole */
@@ -232,6 +237,10 @@ void shoal_aof__load_begin(shoal_aof *aof);
 void shoal_aof__load_read(shoal_aof *aof, const shoal_event *event);
 /* Frees what it has. */
 void shoal_aof__load_drop(shoal_aof *aof);
+/* Goes on where the crew was waited for; at each step. */
+void shoal_aof__load_step(shoal_aof *aof);
+/* Frees the crew: it is idle, or no worker runs any more. */
+void shoal_aof__load_close(shoal_aof *aof);
 /* All is read: opens the files. `size`: of the last increment, as it was read. */
 void shoal_aof__open(shoal_aof *aof);
 

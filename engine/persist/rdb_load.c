@@ -32,7 +32,23 @@ static shoal_rdb_load_state end_bad(shoal_rdb_load *load, const char *reason)
     return SHOAL_RDB_LOAD_BAD;
 }
 
-static shoal_rdb_load_state take_key(shoal_rdb_load *load)
+/* Hands a value that has not been read over to the crew. */
+static shoal_rdb_load_state take_record(shoal_rdb_load *load)
+{
+    const shoal_rdb_decoder *decoder = &load->decoder;
+    const shoal_crew_value value = {.name = decoder->name,
+                                    .value = decoder->text,
+                                    .db = decoder->db,
+                                    .kind = decoder->kind,
+                                    .expires_ms = decoder->expires_ms,
+                                    .offset = decoder->offset};
+    SHOAL_DEBUG_ASSERT(decoder->records);
+    if (!shoal_crew_take_value(load->options.crew, &value)) return SHOAL_RDB_LOAD_NO_MEMORY;
+    load->keys_loaded++;
+    return SHOAL_RDB_LOAD_MORE;
+}
+
+static shoal_rdb_load_state take_key(shoal_rdb_load *load, bool record)
 {
     const shoal_rdb_load_options *options = &load->options;
     const shoal_rdb_decoder *decoder = &load->decoder;
@@ -46,6 +62,7 @@ static shoal_rdb_load_state take_key(shoal_rdb_load *load)
         shoal_rdb_loader_drop(&load->decoder.loader);
         return SHOAL_RDB_LOAD_MORE;
     }
+    if (record) return take_record(load);
     put_op put = {.gate = {.op = {.run = run_put}, .count = 1},
                   .load = load,
                   .key = shoal_key_make(store, decoder->db, decoder->name)};
@@ -71,7 +88,8 @@ static shoal_rdb_load_state take_event(shoal_rdb_load *load, shoal_rdb_event eve
     const shoal_rdb_load_options *options = &load->options;
     SHOAL_DEBUG_ASSERT(event != SHOAL_RDB_EVENT_MORE);
     switch (event) {
-    case SHOAL_RDB_EVENT_KEY: return take_key(load);
+    case SHOAL_RDB_EVENT_KEY: return take_key(load, false);
+    case SHOAL_RDB_EVENT_RECORD: return take_key(load, true);
     case SHOAL_RDB_EVENT_AUX:
         if (options->fact != NULL)
             options->fact(options->context, load->decoder.name, load->decoder.text);
@@ -94,6 +112,7 @@ void shoal_rdb_load_open(shoal_rdb_load *load, const shoal_rdb_load_options *opt
                            shoal_thread_prng(options->thread));
     load->decoder.loader.limits = options->limits;
     load->decoder.checksum = options->checksum;
+    load->decoder.records = options->crew != NULL;
 }
 
 shoal_rdb_load_state shoal_rdb_load_feed(shoal_rdb_load *load, shoal_slice bytes)
@@ -107,6 +126,7 @@ shoal_rdb_load_state shoal_rdb_load_feed(shoal_rdb_load *load, shoal_slice bytes
         load->state = take_event(load, event);
     }
     load->offset = load->decoder.offset;
+    if (load->options.crew != NULL) shoal_crew_send(load->options.crew);
     return load->state;
 }
 

@@ -10,6 +10,7 @@
 #ifndef SHOAL_PERSIST_RDB_LOAD_H
 #define SHOAL_PERSIST_RDB_LOAD_H
 
+#include "command/crew.h"
 #include "rdb/file.h"
 #include "store/store.h"
 
@@ -22,6 +23,9 @@ typedef struct shoal_rdb_load_options {
     bool checksum;
     bool keeps_expired; /* a replica waits for its master's word */
     int64_t now_ms;     /* what has expired by then is left out otherwise */
+    shoal_crew *crew;   /* that reads and puts the values; NULL: the thread does it all. It is sent
+                           what it has taken at the end of each feed; where it is full the next one
+                           should wait, and behind DONE it is to be waited for */
     /* A fact from the file's head; may be NULL. Both slices are borrowed for the call. */
     void (*fact)(void *context, shoal_slice name, shoal_slice value);
     /* A key that is left out because it has expired; may be NULL. Borrowed for the call. */

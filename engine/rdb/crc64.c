@@ -323,3 +323,34 @@ uint64_t shoal_crc64(uint64_t crc, shoal_slice bytes)
     for (; left > 0; left--, at++) crc = add_byte(crc, (unsigned char)*at);
     return crc;
 }
+
+void shoal_crc64_prepare(shoal_crc64_tables *tables)
+{
+    SHOAL_ASSERT(tables != NULL);
+    for (uint32_t byte = 0; byte < 256; byte++)
+        tables->of[0][byte] = add_byte(0, (unsigned char)byte);
+    for (uint32_t k = 1; k < 8; k++) {
+        for (uint32_t byte = 0; byte < 256; byte++) {
+            uint64_t before = tables->of[k - 1][byte];
+            tables->of[k][byte] = (before >> 8) ^ tables->of[0][before & 0xff];
+        }
+    }
+}
+
+uint64_t shoal_crc64_by(const shoal_crc64_tables *tables, uint64_t crc, shoal_slice bytes)
+{
+    SHOAL_ASSERT(tables->of[0][1] != 0);
+    SHOAL_ASSERT(bytes.data != NULL || bytes.size == 0);
+    const char *at = bytes.data;
+    size_t left = bytes.size;
+    for (; left >= 8; left -= 8, at += 8) {
+        uint64_t bits = crc ^ shoal_bytes_get_le64(at);
+        crc = tables->of[7][bits & 0xff] ^ tables->of[6][bits >> 8 & 0xff] ^
+              tables->of[5][bits >> 16 & 0xff] ^ tables->of[4][bits >> 24 & 0xff] ^
+              tables->of[3][bits >> 32 & 0xff] ^ tables->of[2][bits >> 40 & 0xff] ^
+              tables->of[1][bits >> 48 & 0xff] ^ tables->of[0][bits >> 56];
+    }
+    for (; left > 0; left--, at++)
+        crc = (crc >> 8) ^ tables->of[0][(crc ^ (unsigned char)*at) & 0xff];
+    return crc;
+}

@@ -13,4 +13,13 @@
 /* The checksum of what gave `crc` (0 for nothing) followed by `bytes`. */
 uint64_t shoal_crc64(uint64_t crc, shoal_slice bytes);
 
+/* Tables for the checksum of much: 16 KiB, four times as fast. */
+typedef struct shoal_crc64_tables {
+    uint64_t of[8][256]; /* what a byte adds when so many more bytes follow it */
+} shoal_crc64_tables;
+/* Fills them in, in some microseconds. */
+void shoal_crc64_prepare(shoal_crc64_tables *tables);
+/* As shoal_crc64, with tables that are filled in. */
+uint64_t shoal_crc64_by(const shoal_crc64_tables *tables, uint64_t crc, shoal_slice bytes);
+
 #endif

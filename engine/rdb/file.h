@@ -15,6 +15,7 @@
 #ifndef SHOAL_RDB_FILE_H
 #define SHOAL_RDB_FILE_H
 
+#include "rdb/crc64.h"
 #include "rdb/rdb.h"
 
 /* ---- writing ---- */
@@ -54,15 +55,22 @@ typedef enum shoal_rdb_event {
     SHOAL_RDB_EVENT_AUX,      /* decoder->name and ->text */
     SHOAL_RDB_EVENT_SIZES,    /* of database decoder->db: ->keys and ->keys_volatile */
     SHOAL_RDB_EVENT_KEY,      /* decoder->db, ->name, ->expires_ms, and the value in ->loader */
+    SHOAL_RDB_EVENT_RECORD,   /* the same as KEY, but the value has not been read: it is the bytes
+                                 ->text, of ->kind. Only where ->records asks for it */
     SHOAL_RDB_EVENT_FUNCTION, /* decoder->text: the source of a library of functions */
     SHOAL_RDB_EVENT_END,      /* all is read and the checksum right */
     SHOAL_RDB_EVENT_FAILED    /* decoder->status and ->reason, at byte ->offset */
 } shoal_rdb_event;
 
+/* Largest value that is told as a RECORD. */
+#define SHOAL_RDB_RECORD_MAX ((size_t)256 << 10)
+
 /* Reads a file. What it has met is borrowed from it until the next call. */
 typedef struct shoal_rdb_decoder {
     shoal_rdb_loader loader; /* its limits and account->allocator are the caller's to set */
     bool checksum;           /* false: it is not looked at */
+    bool records;            /* values of up to SHOAL_RDB_RECORD_MAX bytes are to be told unread */
+    uint8_t kind;            /* of RECORD */
     uint32_t version;
     uint32_t db;
     shoal_slice name, text;
@@ -77,6 +85,7 @@ typedef struct shoal_rdb_decoder {
     /* Its own. */
     uint8_t state;
     uint64_t crc;
+    shoal_crc64_tables tables;
     size_t need;        /* no unit is whole with fewer bytes */
     shoal_slice chunk;  /* what was fed and not yet read, unless `input` holds something */
     shoal_buffer input; /* the beginning of a unit, and what came behind it */

@@ -10,7 +10,6 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/text.h"
-#include "rdb/crc64.h"
 #include "rdb/file.h"
 #include "rdb/internal.h"
 
@@ -29,6 +28,7 @@ void shoal_rdb_decoder_open(shoal_rdb_decoder *decoder, const shoal_allocator *a
            sizeof(*decoder) - sizeof(decoder->loader));
     decoder->input = shoal_buffer_make(allocator);
     decoder->key = shoal_buffer_make(allocator);
+    shoal_crc64_prepare(&decoder->tables);
     decoder->checksum = true;
     decoder->expires_ms = decoder->idle_s = decoder->frequency = -1;
 }
@@ -71,7 +71,7 @@ shoal_slice shoal_rdb_decoder_rest(const shoal_rdb_decoder *decoder)
 static void take(shoal_rdb_decoder *decoder, shoal_slice from, size_t size)
 {
     SHOAL_ASSERT(size <= from.size);
-    decoder->crc = shoal_crc64(decoder->crc, (shoal_slice){from.data, size});
+    decoder->crc = shoal_crc64_by(&decoder->tables, decoder->crc, (shoal_slice){from.data, size});
     decoder->offset += size;
     decoder->need = 0;
     if (shoal_buffer_size(&decoder->input) > 0) {
@@ -176,7 +176,7 @@ static shoal_rdb_status read_end(shoal_rdb_decoder *decoder, shoal_rdb__reader *
     shoal_rdb_status status = SHOAL_RDB_OK;
     if (decoder->version >= VERSION_CHECKSUM) status = shoal_rdb__read_le64(reader, &told);
     if (status != SHOAL_RDB_OK) return status;
-    uint64_t crc = shoal_crc64(decoder->crc, (shoal_slice){before, 1});
+    uint64_t crc = shoal_crc64_by(&decoder->tables, decoder->crc, (shoal_slice){before, 1});
     SHOAL_DEBUG_ASSERT((unsigned char)*before == SHOAL_RDB__OP_END);
     if (decoder->checksum && told != 0 && told != crc)
         return shoal_rdb__bad(reader, "Wrong RDB checksum: RDB CRC error");
@@ -184,12 +184,39 @@ static shoal_rdb_status read_end(shoal_rdb_decoder *decoder, shoal_rdb__reader *
     return SHOAL_RDB_OK;
 }
 
+/* Passes over a value without reading it. EMPTY where it must be read after all: it is too large,
+ * or there is something wrong with it. */
+static shoal_rdb_status read_record(shoal_rdb_decoder *decoder, shoal_rdb__reader *reader,
+                                    uint32_t kind)
+{
+    shoal_rdb__reader ahead = *reader;
+    shoal_rdb_status status = shoal_rdb__skip(&ahead, kind);
+    size_t size = (size_t)(ahead.at - reader->at);
+    SHOAL_DEBUG_ASSERT(decoder->state == STATE_MARK);
+    if (status == SHOAL_RDB_MORE) size += ahead.missing;
+    if ((status != SHOAL_RDB_OK && status != SHOAL_RDB_MORE) || size > SHOAL_RDB_RECORD_MAX)
+        return SHOAL_RDB_EMPTY;
+    decoder->text = (shoal_slice){reader->at, size};
+    decoder->kind = (uint8_t)kind;
+    *reader = ahead;
+    return status;
+}
+
 static shoal_rdb_status read_key(shoal_rdb_decoder *decoder, shoal_rdb__reader *reader,
-                                 uint32_t kind)
+                                 uint32_t kind, shoal_rdb_event *event)
 {
     shoal_slice name;
     shoal_rdb_status status = shoal_rdb__read_string(reader, &decoder->loader.scratch[0], &name);
     if (status != SHOAL_RDB_OK) return status;
+    if (decoder->records) {
+        decoder->name = name;
+        status = read_record(decoder, reader, kind);
+        if (status == SHOAL_RDB_OK) {
+            decoder->state = STATE_KEY;
+            *event = SHOAL_RDB_EVENT_RECORD;
+        }
+        if (status != SHOAL_RDB_EMPTY) return status;
+    }
     decoder->key.start = decoder->key.end = 0;
     shoal_buffer_append(&decoder->key, name);
     if (decoder->key.failed) return SHOAL_RDB_NO_MEMORY;
@@ -232,7 +259,7 @@ static shoal_rdb_status read_mark(shoal_rdb_decoder *decoder, shoal_rdb__reader 
     case SHOAL_RDB__OP_MODULE_AUX:
         return refuse(reader, "data of a module, which is not kept here");
     case SHOAL_RDB__OP_FUNCTION_EARLY: return refuse(reader, "functions of a version before 7.0");
-    default: return read_key(decoder, reader, mark);
+    default: return read_key(decoder, reader, mark, event);
     }
 }
 

@@ -498,14 +498,12 @@ bool shoal_rdb_check_payload(shoal_slice payload, bool checksum)
     return crc == shoal_bytes_get_le64(foot + 2);
 }
 
-shoal_rdb_status shoal_rdb_read_payload(shoal_rdb_loader *loader, shoal_slice payload)
+shoal_rdb_status shoal_rdb_read_value(shoal_rdb_loader *loader, uint32_t kind, shoal_slice bytes)
 {
-    SHOAL_ASSERT(payload.size >= SHOAL_RDB__FOOT_SIZE);
-    shoal_rdb__reader reader = {.at = payload.data,
-                                .end = payload.data + payload.size - SHOAL_RDB__FOOT_SIZE};
+    SHOAL_ASSERT(bytes.data != NULL || bytes.size == 0);
+    shoal_rdb__reader reader = {.at = bytes.data, .end = bytes.data + bytes.size};
     shoal_rdb_loader_drop(loader);
-    if (reader.at == reader.end) return SHOAL_RDB_BAD;
-    shoal_rdb_status status = shoal_rdb__begin(loader, (unsigned char)*reader.at++);
+    shoal_rdb_status status = shoal_rdb__begin(loader, kind);
     bool done = false;
     while (status == SHOAL_RDB_OK && !done) status = shoal_rdb__step(loader, &reader, &done);
     if (status == SHOAL_RDB_MORE) {
@@ -518,4 +516,14 @@ shoal_rdb_status shoal_rdb_read_payload(shoal_rdb_loader *loader, shoal_slice pa
     }
     if (status != SHOAL_RDB_OK) shoal_rdb_loader_drop(loader);
     return status;
+}
+
+shoal_rdb_status shoal_rdb_read_payload(shoal_rdb_loader *loader, shoal_slice payload)
+{
+    SHOAL_ASSERT(payload.size >= SHOAL_RDB__FOOT_SIZE);
+    size_t size = payload.size - SHOAL_RDB__FOOT_SIZE;
+    shoal_rdb_loader_drop(loader);
+    if (size == 0) return SHOAL_RDB_BAD;
+    return shoal_rdb_read_value(loader, (unsigned char)payload.data[0],
+                                (shoal_slice){payload.data + 1, size - 1});
 }

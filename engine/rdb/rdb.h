@@ -151,6 +151,9 @@ shoal_rdb_value shoal_rdb_loader_value(shoal_rdb_loader *loader);
 /* The object has been taken, and account.bytes with it. */
 void shoal_rdb_loader_taken(shoal_rdb_loader *loader);
 
+/* Reads all of `bytes` as a value of `kind`. OK, EMPTY, BAD, UNKNOWN or NO_MEMORY. */
+SHOAL_MUST_USE shoal_rdb_status shoal_rdb_read_value(shoal_rdb_loader *loader, uint32_t kind,
+                                                     shoal_slice bytes);
 /* True when version and checksum of a payload are right; without `checksum` that is not looked at.
  * */
 bool shoal_rdb_check_payload(shoal_slice payload, bool checksum);

@@ -34,6 +34,7 @@ typedef struct shoal_cluster_settings {
     uint64_t link_queue_max; /* bytes that may wait on a link; 0: any */
     bool require_full_coverage;
     bool allow_reads_when_down;
+    bool allow_channels_when_down;
     char announce_ip[46];                      /* "" : learn it from the first MEET */
     uint16_t announce_port, announce_bus_port; /* 0: as bound */
     char announce_hostname[256];

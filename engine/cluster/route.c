@@ -65,6 +65,7 @@ void shoal_cluster_fill_route(const shoal_cluster *c, shoal_route *route, shoal_
     route->cluster = true;
     route->up = c->up;
     route->reads_when_down = c->settings.allow_reads_when_down;
+    route->channels_when_down = c->settings.allow_channels_when_down;
     for (uint32_t i = 0; i < c->move_count; i++) moves[i].slot = c->moves[i].slot;
     /* One entry for each node that clients are sent to, and its number under what they look up. */
     for (uint32_t i = 0; i < c->node_count; i++) {

@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "base/sort.h"
 #include "base/text.h"
+#include "command/events.h"
 #include "command/handlers.h"
 #include "command/job.h"
 #include "command/keys.h"
@@ -196,6 +197,17 @@ static void swap(shoal_applier *applier, shoal_thread *thread, const applied *ea
         shoal_store_swap_locked(thread, SHOAL_PLACE(one, i), SHOAL_PLACE(two, i));
 }
 
+static void run_handler(void *context, shoal_call *call)
+{
+    (void)context;
+    call->command->run(call);
+    SHOAL_ASSERT(call->wish.type == SHOAL_TYPE_NONE);
+    if (call->job == NULL) return;
+    shoal_job *job = call->job;
+    call->job = NULL;
+    shoal_job__finish(job, call);
+}
+
 static void run_one(shoal_applier *applier, shoal_thread *thread, const applied *each)
 {
     switch (each->command->id) {
@@ -219,14 +231,8 @@ static void run_one(shoal_applier *applier, shoal_thread *thread, const applied 
                        .gated = true,
                        .whole = true,
                        .replicated = true};
-    if (shoal_call__ready(&call)) call.command->run(&call);
+    if (shoal_call__ready(&call)) shoal_events__run(&call, run_handler, NULL);
     if (applier->options.counts) shoal_add_relaxed(&env->applied[each->command->id], 1u);
-    SHOAL_ASSERT(call.wish.type == SHOAL_TYPE_NONE);
-    if (call.job != NULL) {
-        shoal_job *job = call.job;
-        call.job = NULL;
-        shoal_job__finish(job, &call);
-    }
     take_reply(applier);
 }
 
@@ -284,6 +290,7 @@ static uint32_t whole_databases(const shoal_applier *applier, const applied *eac
     const shoal_env *env = applier->options.env;
     /* pair: env.settings */
     uint32_t most = shoal_load_acquire(&env->settings)->databases, count = 0;
+    if ((each->command->flags & SHOAL_FLAG_PUBSUB) != 0) return 0;
     int64_t one = each->db, two = each->db;
     if (each->command->id == SHOAL_COMMAND_SWAPDB) {
         (void)shoal_text_to_i64(each->argv[1], &one);
@@ -400,7 +407,8 @@ static shoal_applied run_copies(shoal_applier *applier)
         keys += each->key_count == 0 ? 2 : each->key_count;
     now->gate.multi = keys > 1;
     if (now->gate.count == 0) {
-        /* Databases without keys are flushed. */
+        /* Databases without keys are flushed, or something is published. */
+        run_all(now, applier->options.thread);
         drop_copies(applier);
         return outcome(applier);
     }
@@ -592,12 +600,20 @@ static shoal_applied take_other(shoal_applier *applier, const shoal_command *row
     return SHOAL_APPLY_FAILED;
 }
 
+/* PUBLISH and SPUBLISH: in their turn, but they touch no key. */
+static shoal_applied take_message(shoal_applier *applier, const shoal_command *row,
+                                  const shoal_apply_command *given)
+{
+    applied one = {.command = row, .argc = given->argc, .argv = given->argv, .db = applier->db};
+    SHOAL_DEBUG_ASSERT(given->argc == 3);
+    return run_or_queue(applier, &one);
+}
+
 /* Words of a replication stream that mean nothing here. */
 static bool is_idle(const shoal_apply_command *given)
 {
     SHOAL_DEBUG_ASSERT(given->argc > 0);
-    return shoal_text_is(given->argv[0], "replconf") || shoal_text_is(given->argv[0], "publish") ||
-           shoal_text_is(given->argv[0], "spublish");
+    return shoal_text_is(given->argv[0], "replconf");
 }
 
 /* Applies a command whose row may have been found already. */
@@ -610,6 +626,8 @@ static shoal_applied take(shoal_applier *applier, const shoal_command *row,
     if (row == NULL) row = find(applier, given);
     if (row == NULL) return SHOAL_APPLY_FAILED;
     if (row->executor == SHOAL_RUN_GATED) return take_data(applier, row, given);
+    if (row->id == SHOAL_COMMAND_PUBLISH || row->id == SHOAL_COMMAND_SPUBLISH)
+        return take_message(applier, row, given);
     /* What reads changes nothing. */
     if (row->executor == SHOAL_RUN_READ) return SHOAL_APPLY_DONE;
     return take_other(applier, row, given);

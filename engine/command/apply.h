@@ -6,7 +6,8 @@
  * effects of their own.
  *
  * A transaction happens as a whole, at its EXEC, or not at all. SELECT, MULTI, EXEC and DISCARD
- * mean what they mean in a connection; PING, REPLCONF and PUBLISH do nothing.
+ * mean what they mean in a connection; PING and REPLCONF do nothing. What is published is heard by
+ * subscribers of this node.
  *
  * Where the gate of a key is held by another thread, the command (or transaction) is handed over to
  * that and is PENDING; no other may be given to the same applier before it is over.

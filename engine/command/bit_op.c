@@ -35,7 +35,7 @@ static bool measure(shoal_call *call, size_t *size)
     for (uint32_t i = 1; i < call->key_count; i++) {
         const shoal_item *item;
         if (!shoal_call__find_string(call, i, &item)) return false;
-        shoal_thread_count_lookup(call->thread, item != NULL);
+        shoal_call__met(call, i, item != NULL);
         size_t own = item == NULL ? 0 : shoal_item_string_size(item);
         if (own > *size) *size = own;
     }

@@ -4,6 +4,7 @@
  */
 #include "base/assert.h"
 #include "base/atomic.h"
+#include "command/events.h"
 #include "command/handlers.h"
 
 /* Room for the longest full name, "cluster|count-failure-reports", and more. */
@@ -88,11 +89,18 @@ const shoal_item *shoal_call__peek(shoal_call *call, uint32_t index)
     return item;
 }
 
+void shoal_call__met(const shoal_call *call, uint32_t index, bool found)
+{
+    SHOAL_DEBUG_ASSERT(index < call->key_count);
+    shoal_thread_count_lookup(call->thread, found);
+    if (!found && shoal_events__wanted(call->env)) shoal_events__miss(call, index);
+}
+
 const shoal_item *shoal_call__look(shoal_call *call, uint32_t index)
 {
     SHOAL_DEBUG_ASSERT(call->store != NULL);
     const shoal_item *item = read_key(call, index);
-    shoal_thread_count_lookup(call->thread, item != NULL);
+    shoal_call__met(call, index, item != NULL);
     return item;
 }
 
@@ -128,7 +136,7 @@ bool shoal_call__look_compound(shoal_call *call, uint32_t index, shoal_value_typ
         call->wants_gates = true;
         return false;
     }
-    shoal_thread_count_lookup(call->thread, item != NULL);
+    shoal_call__met(call, index, item != NULL);
     if (item == NULL) return true;
     if (shoal_item_type(item) != type) {
         shoal_reply_error(&call->reply, SHOAL_ERROR__TYPE);

@@ -9,6 +9,7 @@
 #include "command/client_line.h"
 #include "command/handlers.h"
 #include "command/multi.h"
+#include "command/pubsub.h"
 #include "command/replica.h"
 #include "command/watch.h"
 
@@ -25,8 +26,9 @@ static void append_flags(const shoal_session *session, shoal_buffer *out)
 {
     char flags[12];
     size_t count = 0;
-    if (session->multi != NULL) flags[count++] = 'x';
     if (session->monitors) flags[count++] = 'O';
+    if (shoal_pubsub__subscriptions(session) != 0) flags[count++] = 'P';
+    if (session->multi != NULL) flags[count++] = 'x';
     bool waits = session->errand != NULL && shoal_block__waits(session->errand);
     if (waits || session->paused) flags[count++] = 'b';
     if (session->watches != NULL && shoal_watches__touched(session->watches)) flags[count++] = 'd';
@@ -70,7 +72,7 @@ size_t shoal_client__memory(const shoal_session *session)
     size_t queued = multi != NULL ? sizeof(*multi) + multi->memory : 0;
     size_t watched = session->watches != NULL ? shoal_watches__memory(session->watches) : 0;
     return sizeof(*session) + session->stash.capacity + session->backlog + queued + watched +
-           session->pushed.capacity;
+           session->pushed.capacity + session->subscribed_bytes;
 }
 
 void shoal_client__line(const shoal_call *call, const shoal_session *session, shoal_buffer *out)
@@ -92,8 +94,11 @@ void shoal_client__line(const shoal_call *call, const shoal_session *session, sh
     size_t stash = shoal_buffer_size(&session->stash);
     size_t input = stash + (call != NULL && session->id == asker(call) ? request_size(call) : 0);
     const shoal_multi *multi = session->multi;
-    shoal_text_appendf(out, " db=%u sub=0 psub=0 ssub=0 multi=%lld qbuf=%zu qbuf-free=%zu",
-                       session->db, multi != NULL ? (long long)multi->count : -1, input,
+    shoal_text_appendf(out, " db=%u sub=%u psub=%u ssub=%u multi=%lld qbuf=%zu qbuf-free=%zu",
+                       session->db, session->subscribed[SHOAL_TOPIC_CHANNEL].count,
+                       session->subscribed[SHOAL_TOPIC_PATTERN].count,
+                       session->subscribed[SHOAL_TOPIC_SHARD].count,
+                       multi != NULL ? (long long)multi->count : -1, input,
                        session->stash.capacity - stash);
     size_t queued = multi != NULL ? sizeof(*multi) + multi->memory : 0;
     shoal_text_appendf(out, " argv-mem=0 multi-mem=%zu rbs=0 rbp=0 obl=0 oll=%d omem=%zu", queued,
@@ -111,25 +116,46 @@ void shoal_client__line(const shoal_call *call, const shoal_session *session, sh
 
 /* ---- which sessions ---- */
 
-/* The kinds of clients that filters name; only normal ones exist here. False when unknown. */
-static bool parse_type(shoal_call *call, uint32_t index, bool *none)
+/* The kinds of clients that filters name. */
+typedef enum client_kind {
+    KIND_ANY = 0,
+    KIND_NORMAL,
+    KIND_PUBSUB,
+    KIND_REPLICA,
+    KIND_MASTER /* none is a session */
+} client_kind;
+
+static client_kind kind_of(const shoal_session *session)
+{
+    SHOAL_DEBUG_ASSERT(!session->dead);
+    if (session->replica != NULL && session->replica->attached) return KIND_REPLICA;
+    return shoal_pubsub__subscriptions(session) != 0 ? KIND_PUBSUB : KIND_NORMAL;
+}
+
+/* False after writing that there is no such kind. */
+static bool parse_type(shoal_call *call, uint32_t index, client_kind *kind)
 {
     SHOAL_ASSERT(index < call->argc);
     shoal_slice type = call->argv[index];
-    bool other = shoal_text_is(type, "master") || shoal_text_is(type, "replica") ||
-                 shoal_text_is(type, "slave") || shoal_text_is(type, "pubsub");
-    if (!other && !shoal_text_is(type, "normal")) {
+    if (shoal_text_is(type, "normal")) {
+        *kind = KIND_NORMAL;
+    } else if (shoal_text_is(type, "pubsub")) {
+        *kind = KIND_PUBSUB;
+    } else if (shoal_text_is(type, "replica") || shoal_text_is(type, "slave")) {
+        *kind = KIND_REPLICA;
+    } else if (shoal_text_is(type, "master")) {
+        *kind = KIND_MASTER;
+    } else {
         shoal_reply_errorf(&call->reply, "ERR Unknown client type '%.*s'", (int)type.size,
                            type.data);
         return false;
     }
-    *none = *none || other;
     return true;
 }
 
 /* What CLIENT LIST shows. Zero: everything. */
 typedef struct list_filter {
-    bool none;
+    client_kind kind;
     uint32_t id_first; /* index of the first id argument, 0: any */
 } list_filter;
 
@@ -139,7 +165,7 @@ static bool parse_list(shoal_call *call, list_filter *filter)
     SHOAL_ASSERT(call->argc >= 2);
     if (call->argc == 2) return true;
     if (call->argc == 4 && shoal_call__word(call, 2, "type"))
-        return parse_type(call, 3, &filter->none);
+        return parse_type(call, 3, &filter->kind);
     if (call->argc < 4 || !shoal_call__word(call, 2, "id")) {
         shoal_reply_error(&call->reply, SHOAL_ERROR__SYNTAX);
         return false;
@@ -157,7 +183,7 @@ static bool parse_list(shoal_call *call, list_filter *filter)
 static bool listed(const shoal_call *call, const list_filter *filter, const shoal_session *session)
 {
     SHOAL_ASSERT(filter->id_first == 0 || filter->id_first < call->argc);
-    if (filter->none) return false;
+    if (filter->kind != KIND_ANY && filter->kind != kind_of(session)) return false;
     if (filter->id_first == 0) return true;
     for (uint32_t i = filter->id_first; i < call->argc; i++) {
         int64_t id;
@@ -203,7 +229,7 @@ void shoal_command__client_list(shoal_call *call)
 /* Whom CLIENT KILL means. Empty slices and zero: any. */
 typedef struct kill_filter {
     bool old_form; /* CLIENT KILL ip:port */
-    bool none;
+    client_kind kind;
     bool skip_me;
     int64_t id;
     shoal_slice address, local;
@@ -219,7 +245,7 @@ static bool take_kill_pair(shoal_call *call, uint32_t index, kill_filter *filter
         shoal_reply_error(&call->reply, "ERR client-id should be greater than 0");
         return false;
     }
-    if (shoal_call__word(call, index, "type")) return parse_type(call, index + 1, &filter->none);
+    if (shoal_call__word(call, index, "type")) return parse_type(call, index + 1, &filter->kind);
     if (shoal_call__word(call, index, "addr")) {
         filter->address = value;
         return true;
@@ -275,7 +301,8 @@ static bool has_address(const shoal_call *call, const shoal_address *address, sh
 static bool meant(const shoal_call *call, const kill_filter *filter, const shoal_session *session)
 {
     SHOAL_ASSERT(!session->dead);
-    if (filter->none || session->closing) return false;
+    if (session->closing) return false;
+    if (filter->kind != KIND_ANY && filter->kind != kind_of(session)) return false;
     if (filter->id != 0 && (uint64_t)filter->id != session->id) return false;
     if (filter->skip_me && session->id == call->tour->asker) return false;
     return has_address(call, &session->options.peer, filter->address) &&

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/client_output.c - client-output-buffer-limit for normal clients: how many bytes of replies
+ * command/client_output.c - client-output-buffer-limit for clients and for subscribers: how many bytes of replies
  * may wait for a client that does not read. What is about to be said counts as much as what the host
  * still holds, so a reply beyond the hard limit is not sent at all; the command has run all the same.
  */
@@ -33,10 +33,18 @@ static void tell(const shoal_session *session)
     shoal_buffer_free(&text);
 }
 
+/* Has it subscribed to something, and so other limits? */
+static bool hears(const shoal_session *session)
+{
+    SHOAL_DEBUG_ASSERT(session->worker->settings != NULL);
+    return session->subscribed_bytes != 0;
+}
+
 size_t shoal_session__output_room(const shoal_session *session)
 {
-    uint64_t hard = session->worker->settings->output_hard_max;
+    const shoal_settings *settings = session->worker->settings;
     SHOAL_DEBUG_ASSERT(!session->dead);
+    uint64_t hard = hears(session) ? settings->pushes_hard_max : settings->output_hard_max;
     if (hard == 0 || session->replica != NULL) return SIZE_MAX;
     size_t waiting = session->backlog;
     uint64_t most = hard < SIZE_MAX - FREE_BYTES ? hard + FREE_BYTES : SIZE_MAX;
@@ -48,15 +56,16 @@ static bool too_long(shoal_session *session, size_t waiting)
 {
     const shoal_settings *settings = session->worker->settings;
     int64_t now = session->worker->now.mono_us;
-    bool above = settings->output_soft_max != 0 && waiting >= FREE_BYTES &&
-                 waiting - FREE_BYTES >= settings->output_soft_max;
+    uint64_t soft = hears(session) ? settings->pushes_soft_max : settings->output_soft_max;
+    uint64_t seconds = hears(session) ? settings->pushes_soft_s : settings->output_soft_s;
+    bool above = soft != 0 && waiting >= FREE_BYTES && waiting - FREE_BYTES >= soft;
     if (!above) {
         session->output_soft_us = 0;
         return false;
     }
     if (session->output_soft_us == 0) session->output_soft_us = now;
     SHOAL_DEBUG_ASSERT(session->output_soft_us <= now);
-    return (uint64_t)(now - session->output_soft_us) / 1000000 > settings->output_soft_s;
+    return (uint64_t)(now - session->output_soft_us) / 1000000 > seconds;
 }
 
 bool shoal_session__output_fits(shoal_session *session, size_t said)

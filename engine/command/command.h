@@ -70,13 +70,14 @@ typedef enum shoal_category {
     SHOAL_CATEGORY_HASH = 1 << 6,
     SHOAL_CATEGORY_STRING = 1 << 7,
     SHOAL_CATEGORY_BITMAP = 1 << 8,
-    SHOAL_CATEGORY_ADMIN = 1 << 9,
-    SHOAL_CATEGORY_FAST = 1 << 10,
-    SHOAL_CATEGORY_SLOW = 1 << 11,
-    SHOAL_CATEGORY_BLOCKING = 1 << 12,
-    SHOAL_CATEGORY_DANGEROUS = 1 << 13,
-    SHOAL_CATEGORY_CONNECTION = 1 << 14,
-    SHOAL_CATEGORY_TRANSACTION = 1 << 15
+    SHOAL_CATEGORY_PUBSUB = 1 << 9,
+    SHOAL_CATEGORY_ADMIN = 1 << 10,
+    SHOAL_CATEGORY_FAST = 1 << 11,
+    SHOAL_CATEGORY_SLOW = 1 << 12,
+    SHOAL_CATEGORY_BLOCKING = 1 << 13,
+    SHOAL_CATEGORY_DANGEROUS = 1 << 14,
+    SHOAL_CATEGORY_CONNECTION = 1 << 15,
+    SHOAL_CATEGORY_TRANSACTION = 1 << 16
 } shoal_category;
 
 /* SHOAL_FLAGS(WRITE, FAST) is SHOAL_FLAG_WRITE | SHOAL_FLAG_FAST; for commands.def. */
@@ -253,6 +254,8 @@ typedef struct shoal_settings {
     uint32_t timeout_s;     /* 0: never */
     uint32_t output_soft_s; /* client-output-buffer-limit of normal clients: seconds above */
     uint64_t output_soft_max, output_hard_max; /* soft, and hard limit, in bytes; 0: none */
+    uint32_t pushes_soft_s; /* the same of clients that have subscribed to something */
+    uint64_t pushes_soft_max, pushes_hard_max;
     bool protected_mode;
     bool protected_bound;       /* true when an explicit bind lifts protected mode */
     bool cluster;               /* cluster-enabled */
@@ -307,6 +310,10 @@ struct shoal_env {
     /* Writes what is committed of the log to the append-only file. Any thread; NULL: none. */
     void (*commit)(void *context, shoal_time now);
     void *commit_context;
+    _Atomic uint64_t subscriptions; /* relaxed: of all sessions, to anything */
+    _Atomic uint32_t events;        /* relaxed: classes of key events that are published, or 0; see
+                                       events.h. writer: control */
+    shoal_inbox published;          /* messages for other nodes; see pubsub.h */
     uint64_t process_id;
     const char *run_id;         /* 40 hex characters */
     _Atomic bool loading;       /* relaxed: not ready, most commands answer
@@ -327,7 +334,7 @@ struct shoal_env {
     _Atomic bool master_kill;     /* relaxed: a client wants that link to be closed */
     _Atomic uint64_t applied[SHOAL_COMMAND_COUNT]; /* commands of a master's stream that have run;
                                                     * relaxed: counts. writer: who runs them */
-    _Atomic bool mirrors;         /* relaxed: the log is a copy of a master's, so that what happens
+    _Atomic bool mirrors; /* relaxed: the log is a copy of a master's, so that what happens
                                    here by itself is not told. writer: control */
 };
 

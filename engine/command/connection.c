@@ -6,13 +6,21 @@
 #include "base/assert.h"
 #include "command/client.h"
 #include "command/handlers.h"
+#include "command/pubsub.h"
 #include "command/worker.h"
 
 void shoal_command__ping(shoal_call *call)
 {
     SHOAL_DEBUG_ASSERT(call->argc >= 1);
+    const shoal_session *session = call->session;
     if (call->argc > 2) {
         shoal_call__arity(call);
+    } else if (session != NULL && session->protocol == 2 &&
+               shoal_pubsub__subscriptions(session) != 0) {
+        /* Subscribers in RESP2 read nothing but arrays. */
+        shoal_reply_array(&call->reply, 2);
+        shoal_reply_text(&call->reply, "pong");
+        shoal_reply_bulk(&call->reply, call->argc == 2 ? call->argv[1] : (shoal_slice){"", 0});
     } else if (call->argc == 2) {
         shoal_reply_bulk(&call->reply, call->argv[1]);
     } else {

@@ -16,6 +16,7 @@
 #include "command/multi.h"
 #include "command/replica.h"
 #include "command/pause.h"
+#include "command/pubsub.h"
 
 /* Bytes of unknown names and arguments that an error repeats, as Redis. */
 #define QUOTED_MAX 128u
@@ -196,6 +197,8 @@ static bool admit(shoal_session *session, const shoal_entry *entry, const shoal_
         refuse_unsafe(misconf, reply);
         return false;
     }
+    if (__builtin_expect(session->subscribed_bytes != 0, 0))
+        return shoal_pubsub__admit(session, command, reply);
     return true;
 }
 

@@ -95,7 +95,7 @@ static bool look(shoal_call *call, const shoal_item **item)
     call->wants_gates = !call->gated && *item != NULL && shoal_item_is_object(*item);
     SHOAL_DEBUG_ASSERT(!call->gated || !call->wants_gates);
     if (call->wants_gates) return false;
-    shoal_thread_count_lookup(call->thread, *item != NULL);
+    shoal_call__met(call, 0, *item != NULL);
     return true;
 }
 

@@ -12,6 +12,7 @@
 #include "base/atomic.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "command/events.h"
 #include "store/places.h"
 
 /* Arguments of this size and more are not copied twice, so many of an operation. Chosen. */
@@ -268,7 +269,7 @@ static void run_in(desk *to, shoal_call *call, shoal_effect__step step, void *co
     size_t start = shoal_buffer_size(out);
     SHOAL_DEBUG_ASSERT(to->open);
     to->call = mark_of(to);
-    step(context, call);
+    shoal_events__run(call, step, context);
     bool changed = changes_of(to, call->thread) != before;
     bool failed = shoal_buffer_size(out) > start && out->data[out->start + start] == '-';
     if (__builtin_expect(changed && failed && call->effect == SHOAL_EFFECT__USUAL, 0)) {
@@ -289,7 +290,7 @@ static void run_handler(void *context, shoal_call *call)
 void shoal_effect__run(shoal_call *call)
 {
     SHOAL_DEBUG_ASSERT(call->gated);
-    if (__builtin_expect(!is_told(call->env), 1)) {
+    if (__builtin_expect(!is_told(call->env), 1) && !shoal_events__wanted(call->env)) {
         call->command->run(call);
     } else {
         shoal_effect__run_step(call, run_handler, NULL);
@@ -300,7 +301,7 @@ void shoal_effect__run_step(shoal_call *call, shoal_effect__step step, void *con
 {
     desk *to = open_desk(call);
     if (to == NULL) {
-        step(context, call);
+        shoal_events__run(call, step, context);
         return;
     }
     run_in(to, call, step, context);
@@ -320,7 +321,7 @@ void shoal_effect__run_part(shoal_call *call, shoal_effect__step step, void *con
     if (to != NULL && to->open && !call->replicated) {
         run_in(to, call, step, context);
     } else {
-        step(context, call);
+        shoal_events__run(call, step, context);
     }
 }
 
@@ -436,7 +437,8 @@ static uint64_t append_alone(const shoal_env *env, uint32_t writer, uint32_t db,
 
 static void gone(void *context, shoal_thread *thread, const shoal_departure *departure)
 {
-    const shoal_env *env = context;
+    shoal_env *env = context;
+    shoal_events__gone(env, departure);
     if (!is_told(env)) return;
     desk *to = desk_of(env, thread);
     bool whole = departure->field == NULL;

@@ -45,6 +45,8 @@ void shoal_command__full_name(const shoal_command *command, char *out, size_t si
 /* The settings of this moment. */
 const shoal_settings *shoal_call__settings(const shoal_call *call);
 
+/* Counts that a reader has looked for key `index`, and tells those who want to know of a miss. */
+void shoal_call__met(const shoal_call *call, uint32_t index, bool found);
 /* The item of key `index` for a reader, counted as hit or miss; NULL when there is none. */
 const shoal_item *shoal_call__look(shoal_call *call, uint32_t index);
 /* The same, but no use of the key as far as eviction is concerned. */

@@ -19,9 +19,9 @@ static const char *const flag_names[] = {
 
 /* Names of SHOAL_CATEGORY_ bits, from bit 0 on. */
 static const char *const category_names[] = {
-    "@keyspace", "@read",      "@write",      "@set",         "@sortedset", "@list",
-    "@hash",     "@string",    "@bitmap",     "@admin",       "@fast",      "@slow",
-    "@blocking", "@dangerous", "@connection", "@transaction",
+    "@keyspace", "@read",     "@write",     "@set",        "@sortedset",   "@list",
+    "@hash",     "@string",   "@bitmap",    "@pubsub",     "@admin",       "@fast",
+    "@slow",     "@blocking", "@dangerous", "@connection", "@transaction",
 };
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 

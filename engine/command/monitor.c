@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "command/client_line.h"
 #include "command/handlers.h"
+#include "command/pubsub.h"
 #include "command/redact.h"
 
 /* A line on its way to the monitors of one worker; its bytes follow. */
@@ -125,7 +126,7 @@ void shoal_monitor__leave(shoal_session *session)
     *link = session->monitor_next;
     session->monitors = false;
     session->monitor_next = NULL;
-    shoal_buffer_free(&session->pushed);
+    if (shoal_pubsub__subscriptions(session) == 0) shoal_buffer_free(&session->pushed);
     shoal_bump_relaxed(&worker->monitor_count, (uint32_t)-1);
     shoal_sub_relaxed(&worker->env->monitors, 1);
 }

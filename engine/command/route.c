@@ -78,11 +78,19 @@ static bool serve_import(const shoal_presence *presence, shoal_reply *reply)
 
 /* ---- admission ---- */
 
+/* Is it about shard channels instead of keys? These have a slot, and nothing else. */
+static bool is_sharded(const shoal_command *command)
+{
+    SHOAL_DEBUG_ASSERT(command != NULL);
+    return (command->flags & SHOAL_FLAG_PUBSUB) != 0;
+}
+
 /* Is the cluster in a state in which the command may run? False after writing the refusal. */
 static bool admit_state(const shoal_route *route, const shoal_command *command, shoal_reply *reply)
 {
     SHOAL_ASSERT(command != NULL);
     if (__builtin_expect(route->up, 1)) return true;
+    if (is_sharded(command) && route->channels_when_down) return true;
     if (!route->reads_when_down) {
         shoal_reply_error(reply, "CLUSTERDOWN The cluster is down");
         return false;
@@ -99,6 +107,12 @@ static bool admit_rare(const shoal_route *route, const shoal_access *access, boo
     SHOAL_ASSERT(access->key_count > 0);
     uint32_t slot = SHOAL_PLACE_SLOT(access->keys[0].place);
     uint32_t owner = route->owner[slot];
+    bool replica = owner == route->master;
+    if (is_sharded(access->command)) {
+        if (owned || replica) return true;
+        redirect(route, slot, owner, "MOVED", reply);
+        return false;
+    }
     shoal_presence own = {NULL, false, false, false}, *presence = &own;
     if (access->presence != NULL) presence = access->presence;
     if (access->presence == NULL) shoal_route__count(access, presence);
@@ -106,7 +120,7 @@ static bool admit_rare(const shoal_route *route, const shoal_access *access, boo
     if (access->asking && shoal_route_find_move(route, slot, true) != NULL)
         return serve_import(presence, reply);
     bool writes = (access->command->flags & SHOAL_FLAG_WRITE) != 0;
-    if (access->reads_replicas && !writes && owner == route->master) return true;
+    if (access->reads_replicas && !writes && replica) return true;
     redirect(route, slot, owner, "MOVED", reply);
     return false;
 }

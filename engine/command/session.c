@@ -21,6 +21,7 @@
 #include "command/multi.h"
 #include "command/replica.h"
 #include "command/pause.h"
+#include "command/pubsub.h"
 #include "command/watch.h"
 
 /* An empty stash that is larger than this gives its memory back. Chosen: a few requests. */
@@ -323,12 +324,13 @@ shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buff
     session->yielded = false;
     session->active_us = worker->now.mono_us;
     shoal_pause__leave(session);
-    shoal_monitor__deliver(session, out);
     if (in.size != 0) {
         shoal_worker__count(worker, SHOAL_STAT_NET_INPUT, in.size);
         shoal_worker__count(worker, SHOAL_STAT_READS, 1);
     }
     shoal_hold__deliver(session, out);
+    /* Not into the reply of an EXEC that is under way. */
+    if (session->exec == NULL) shoal_monitor__deliver(session, out);
     if (session->answered && !session->closing) {
         shoal_errand__deliver(session, out);
         shoal_timing__lap(session);
@@ -401,6 +403,7 @@ void shoal_session__reset(shoal_session *session)
 {
     SHOAL_ASSERT(!session->dead);
     shoal_multi__discard(session);
+    shoal_pubsub__leave(session);
     shoal_monitor__leave(session);
     session->protocol = 2;
     session->db = 0;
@@ -445,6 +448,7 @@ void shoal_session__free(shoal_session *session)
     shoal_buffer_free(&session->stash);
     shoal_buffer_free(&session->kept);
     shoal_buffer_free(&session->name);
+    shoal_buffer_free(&session->pushed);
     shoal_buffer_free(&session->library_name);
     shoal_buffer_free(&session->library_version);
     allocator->release(allocator->context, session, sizeof(*session), _Alignof(shoal_session));
@@ -458,6 +462,7 @@ void shoal_session_close(shoal_session *session)
     unlink_all(session);
     weigh(session, 0);
     shoal_pause__leave(session);
+    shoal_pubsub__leave(session);
     shoal_monitor__leave(session);
     shoal_sub_relaxed(&session->worker->env->clients, 1);
     /* A WATCH that is on its way uses the set; it goes when that is home. */

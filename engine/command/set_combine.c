@@ -64,11 +64,9 @@ static bool look_up(shoal_call *call, uint32_t first, sources *from)
         from->sets = shoal_memory_take(&call->env->allocator, from->count * sizeof(*from->sets),
                                        SHOAL_ALIGN_PLAIN);
     if (from->sets == NULL) return shoal_call__stored(call, SHOAL_ERR_NO_MEMORY);
-    bool writes = (call->command->flags & SHOAL_FLAG_WRITE) != 0;
     for (uint32_t i = 0; i < from->count; i++) {
         shoal_members *set = &from->sets[i];
-        bool typed = writes ? shoal_call__find_members(call, first + i, SHOAL_TYPE_SET, set)
-                            : shoal_call__look_members(call, first + i, SHOAL_TYPE_SET, set);
+        bool typed = shoal_call__look_members(call, first + i, SHOAL_TYPE_SET, set);
         if (!typed) {
             drop_sources(call, from);
             return false;

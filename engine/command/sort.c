@@ -130,7 +130,7 @@ static bool load(shoal_sorting *sorting)
     }
     shoal_compound value = {.object = NULL};
     if (item != NULL) value = shoal_item_compound(item);
-    shoal_thread_count_lookup(call->thread, item != NULL);
+    shoal_call__met(call, 0, item != NULL);
     shoal_sort__load(sorting, type, &value);
     return true;
 }

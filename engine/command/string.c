@@ -39,7 +39,7 @@ void shoal_command__getset(shoal_call *call)
 {
     const shoal_item *item;
     if (!shoal_call__find_string(call, 0, &item)) return;
-    shoal_thread_count_lookup(call->thread, item != NULL);
+    shoal_call__met(call, 0, item != NULL);
     /* The old item stays readable until the batch ends, so the reply may come second. */
     shoal_err err = shoal_store_put_locked(call->thread, &call->keys[0], call->argv[2], -1);
     SHOAL_ASSERT(call->argc == 3);
@@ -53,7 +53,7 @@ void shoal_command__getdel(shoal_call *call)
     SHOAL_ASSERT(call->key_count == 1);
     const shoal_item *item;
     if (!shoal_call__find_string(call, 0, &item)) return;
-    shoal_thread_count_lookup(call->thread, item != NULL);
+    shoal_call__met(call, 0, item != NULL);
     shoal_call__reply_string(call, item);
     if (item != NULL && shoal_store_remove_locked(call->thread, &call->keys[0]))
         shoal_effect__del(call, 0, shoal_call__settings(call)->lazy_user_del);

@@ -135,7 +135,7 @@ static void set_with(shoal_call *call, const set_options *options)
     const shoal_item *item;
     if (options->get || options->condition != SHOAL_CONDITION__NONE) {
         if (!shoal_call__find_string(call, 0, &item)) return;
-        if (options->get) shoal_thread_count_lookup(call->thread, item != NULL);
+        if (options->get) shoal_call__met(call, 0, item != NULL);
     } else {
         item = shoal_call__find(call, 0);
     }
@@ -199,7 +199,7 @@ void shoal_command__getex(shoal_call *call)
     if (!parse_getex(call, &options)) return;
     const shoal_item *item;
     if (!shoal_call__find_string(call, 0, &item)) return;
-    shoal_thread_count_lookup(call->thread, item != NULL);
+    shoal_call__met(call, 0, item != NULL);
     if (item == NULL) {
         shoal_reply_null(&call->reply);
         return;

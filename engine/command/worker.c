@@ -13,6 +13,7 @@
 #include "command/hold.h"
 #include "command/job.h"
 #include "command/pause.h"
+#include "command/pubsub.h"
 #include "command/purge.h"
 
 /* How soon after a write the store is asked for background work. Chosen: long enough that a busy
@@ -41,6 +42,7 @@ shoal_err shoal_worker_make(shoal_env *env, uint32_t index, shoal_worker **out)
     worker->index = index;
     worker->thread = shoal_store_thread(env->store, index);
     worker->maintain_at = SHOAL_NEVER;
+    worker->topics.allocator = env->allocator;
     worker->rests = true;
     shoal_store_relaxed(&worker->resting, true);
     shoal_lookup__make(&worker->lookup);
@@ -55,6 +57,8 @@ void shoal_worker_free(shoal_worker *worker)
     const shoal_allocator *allocator = &worker->env->allocator;
     shoal_job__drop_all(worker);
     shoal_slots_purge_drop(worker);
+    shoal_pubsub__drop(worker);
+    shoal_topics__end(&worker->topics);
     shoal_batch__free(worker);
     shoal_timing__free(worker);
     allocator->release(allocator->context, worker, sizeof(*worker), _Alignof(shoal_worker));
@@ -105,6 +109,8 @@ void shoal_worker_begin(shoal_worker *worker, shoal_time now)
     worker->looks = looks;
     obey_reset(worker);
     drain(worker);
+    shoal_pubsub__catch_up(worker);
+    if (worker->topics.dead != NULL) shoal_topics__collect(&worker->topics, worker->thread);
     shoal_hold__look(worker);
     shoal_pause__tick(worker);
     shoal_block__tick(worker);
@@ -136,6 +142,8 @@ static int64_t sweep_idle(shoal_worker *worker)
 {
     SHOAL_DEBUG_ASSERT(worker->inside);
     bool idle = worker->settings->timeout_s != 0, soft = worker->settings->output_soft_max != 0;
+    if (worker->settings->pushes_soft_max != 0)
+        soft = soft || shoal_load_relaxed(&worker->topics.subscriptions) != 0;
     if ((!idle && !soft) || worker->session_count == 0) return SHOAL_NEVER;
     int64_t now = worker->now.mono_us;
     if (now < worker->sweep_at) return worker->sweep_at;
@@ -145,7 +153,7 @@ static int64_t sweep_idle(shoal_worker *worker)
     for (uint32_t seen = 0; seen < SWEEP_SESSIONS && seen < worker->session_count; seen++) {
         if (session == NULL) session = worker->sessions.first;
         if (idle && session->active_us < oldest && session->errand == NULL && !session->paused &&
-            session->replica == NULL)
+            session->replica == NULL && shoal_pubsub__subscriptions(session) == 0)
             shoal_session__kill(session);
         if (session->output_soft_us != 0 && !shoal_session__output_fits(session, 0))
             shoal_session__kill(session);

@@ -13,6 +13,7 @@
 #include "command/lookup.h"
 #include "store/route.h"
 #include "command/timing.h"
+#include "command/topics.h"
 
 /* Requests that are parsed, looked up and prefetched together. */
 #define SHOAL_BATCH__REQUESTS 64u
@@ -79,6 +80,7 @@ typedef struct shoal_session_list {
 struct shoal_worker {
     /* Answered errands and passing tours. writer: any, reader: the worker. pair: inbox.push */
     _Alignas(SHOAL_SHARING_SIZE) shoal_inbox inbox;
+    shoal_inbox messages;           /* what was published for its sessions; the same */
     _Atomic uint64_t resets_wanted; /* CONFIG RESETSTAT: writer control, relaxed; reader: worker */
     _Atomic uint32_t looks_wanted;  /* at the store: writer control, relaxed; reader: worker */
     /* Nothing to maintain was found. writer: the worker sets, any that wrote clears and nudges;
@@ -106,6 +108,7 @@ struct shoal_worker {
     struct shoal_replica *replicas; /* that are fed; see replica.h */
     _Atomic uint32_t replica_count; /* relaxed: of them */
     uint64_t log_seen;              /* the log's end when others' replicas were told last */
+    shoal_topics topics;            /* what its sessions have subscribed to */
     shoal_heap deadlines;           /* of commands that wait for a key */
     shoal_op *sleepers;             /* errands of jobs that wait for a time, see job.h */
     uint32_t *places;               /* scratch for the gates of several keys */
@@ -168,7 +171,9 @@ struct shoal_session {
     uint64_t logged;     /* offset of the log behind the last effect that it caused; 0: none */
     bool is_held;        /* in worker->held */
     shoal_buffer kept;   /* replies that are on hold */
-    shoal_buffer pushed; /* what it is told without having asked: MONITOR */
+    shoal_buffer pushed; /* what it is told without having asked: MONITOR, messages */
+    shoal_subscriptions subscribed[SHOAL_TOPIC_KINDS];
+    size_t subscribed_bytes;                  /* that these take, roughly */
     shoal_session *monitor_next;              /* in worker->monitors */
     shoal_session_link all, waiting, holding; /* worker->sessions, ->ready, ->held */
 };

@@ -295,12 +295,12 @@ static const char *read_limits(shoal_slice text, output_limits *limits)
     return NULL;
 }
 
-shoal_config__limits shoal_config__limits_normal(shoal_slice text)
+shoal_config__limits shoal_config__limits_of(shoal_slice text, const char *name)
 {
     output_limits limits = {0};
     const char *wrong = read_limits(text, &limits);
     SHOAL_ASSERT(wrong == NULL);
-    int class = output_class(shoal_text("normal"));
+    int class = output_class(shoal_text(name));
     return (shoal_config__limits){limits.hard[class], limits.soft[class], limits.seconds[class]};
 }
 

@@ -26,8 +26,8 @@ typedef struct shoal_config__limits {
     uint64_t hard, soft, seconds; /* bytes that never wait, bytes that wait so long; 0: no limit */
 } shoal_config__limits;
 
-/* The limits of normal clients in a canonical value of client-output-buffer-limit. */
-shoal_config__limits shoal_config__limits_normal(shoal_slice text);
+/* The limits of a class of clients in a canonical value of client-output-buffer-limit. */
+shoal_config__limits shoal_config__limits_of(shoal_slice text, const char *name);
 
 /* Takes the next word off the front of `*text`; words are separated by blanks. False at the
  * end. */

@@ -5,6 +5,9 @@
  */
 #include "core/info.h"
 
+#include "command/pubsub.h"
+#include "command/topics.h"
+
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "base/number.h"
@@ -80,20 +83,22 @@ static void keys(const shoal_node *node, shoal_buffer *out)
     shoal_info__number(out, "shoal_handed_over", stats.handed_over);
 }
 
+static void channels(const shoal_node *node, shoal_buffer *out)
+{
+    SHOAL_ASSERT(node->env.workers != NULL);
+    const shoal_env *env = &node->env;
+    shoal_info__number(out, "pubsub_channels", shoal_pubsub_count(env, SHOAL_TOPIC_CHANNEL));
+    shoal_info__number(out, "pubsub_patterns", shoal_pubsub_count(env, SHOAL_TOPIC_PATTERN));
+    shoal_info__number(out, "pubsubshard_channels", shoal_pubsub_count(env, SHOAL_TOPIC_SHARD));
+}
+
 /* Counters of what this version does not do: nothing of it has happened. */
 static void absent(shoal_buffer *out)
 {
-    static const char names[][28] = {"pubsub_channels",
-                                     "pubsub_patterns",
-                                     "pubsubshard_channels",
-                                     "latest_fork_usec",
-                                     "total_forks",
-                                     "migrate_cached_sockets",
-                                     "slave_expires_tracked_keys",
-                                     "tracking_total_keys",
-                                     "tracking_total_items",
-                                     "tracking_total_prefixes",
-                                     "unexpected_error_replies"};
+    static const char names[][28] = {"latest_fork_usec",        "total_forks",
+                                     "migrate_cached_sockets",  "slave_expires_tracked_keys",
+                                     "tracking_total_keys",     "tracking_total_items",
+                                     "tracking_total_prefixes", "unexpected_error_replies"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         shoal_info__number(out, names[i], 0);
@@ -122,6 +127,7 @@ void shoal_info__stats(const shoal_node *node, shoal_buffer *out)
     SHOAL_ASSERT(node->env.workers != NULL);
     traffic(node, out);
     keys(node, out);
+    channels(node, out);
     absent(out);
     defrag(node, out);
     counter(node, out, "total_error_replies", SHOAL_STAT_ERRORS);

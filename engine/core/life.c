@@ -219,6 +219,7 @@ static void start_cluster(shoal_node *node)
         shoal_node__fail(node, "No memory for the cluster", (shoal_slice){0});
         return;
     }
+    shoal_node__listen(node);
     shoal_node__enter_phase(node, SHOAL_PHASE_READING);
     node->host.file_read(node->host.context, SHOAL_FILE_NODES, TAG_NODES_READ);
 }

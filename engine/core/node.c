@@ -89,6 +89,7 @@ static void send_everything_home(shoal_node *node)
     shoal_node__config_abandon(node);
     shoal_node__saving_abandon(node);
     shoal_node__farewell_abandon(node);
+    shoal_node__spread(node);
     shoal_node__reload_abandon(node);
     shoal_repl_abandon(node->replication.repl);
     while (op != NULL) {
@@ -242,6 +243,7 @@ static void settle(shoal_node *node)
     SHOAL_ASSERT(node->thread != NULL);
     SHOAL_ASSERT(node->phase > SHOAL_PHASE_BUILT);
     shoal_node__run_errands(node);
+    shoal_node__spread(node);
     if (node->cluster != NULL && node->phase >= SHOAL_PHASE_SAVING &&
         shoal_cluster_deadline(node->cluster) <= node->now.mono_us)
         shoal_cluster_tick(node->cluster, node->now);

@@ -157,6 +157,13 @@ void shoal_node__drop_snapshots(shoal_node *node);
 /* Tells the store who serves what, if the cluster changed its mind. */
 void shoal_node__publish_route(shoal_node *node);
 
+/* ---- channels.c ---- */
+
+/* Takes the messages that the cluster's other nodes publish, from now on. */
+void shoal_node__listen(shoal_node *node);
+/* Hands what clients have published to the bus. */
+void shoal_node__spread(shoal_node *node);
+
 /* ---- control.c: commands of the control actor ---- */
 
 /* Runs every errand in the inbox. */

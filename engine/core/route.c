@@ -8,6 +8,7 @@
 #include "core/node.h"
 
 #include "base/assert.h"
+#include "command/pubsub.h"
 #include "command/purge.h"
 
 static bool owned(const shoal_node *node, uint32_t slot)
@@ -81,5 +82,6 @@ void shoal_node__publish_route(shoal_node *node)
     shoal_store_publish_route(node->thread, route);
     mark(node, route, false);
     node->route_version = version;
+    shoal_pubsub_route_changed(&node->env);
     purge_lost(node);
 }

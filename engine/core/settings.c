@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "command/events.h"
 #include "core/config_special.h"
 
 static shoal_settings read_settings(const shoal_config *config)
@@ -65,10 +66,14 @@ static void apply_output_limits(const shoal_config *config, shoal_settings *sett
 {
     SHOAL_ASSERT(settings->output_hard_max == 0);
     shoal_slice text = shoal_config__text(config, SHOAL_DIRECTIVE_CLIENT_OUTPUT_BUFFER_LIMIT);
-    shoal_config__limits limits = shoal_config__limits_normal(text);
+    shoal_config__limits limits = shoal_config__limits_of(text, "normal");
+    shoal_config__limits pushes = shoal_config__limits_of(text, "pubsub");
     settings->output_hard_max = limits.hard;
     settings->output_soft_max = limits.soft;
     settings->output_soft_s = limits.seconds < UINT32_MAX ? (uint32_t)limits.seconds : UINT32_MAX;
+    settings->pushes_hard_max = pushes.hard;
+    settings->pushes_soft_max = pushes.soft;
+    settings->pushes_soft_s = pushes.seconds < UINT32_MAX ? (uint32_t)pushes.seconds : UINT32_MAX;
 }
 
 static bool same_settings(const shoal_settings *a, const shoal_settings *b)
@@ -81,9 +86,11 @@ static bool same_settings(const shoal_settings *a, const shoal_settings *b)
            a->timeout_s == b->timeout_s && a->protected_mode == b->protected_mode &&
            a->lazy_expire == b->lazy_expire && a->lazy_eviction == b->lazy_eviction &&
            a->lazy_user_del == b->lazy_user_del && a->lazy_user_flush == b->lazy_user_flush &&
-           a->output_soft_s == b->output_soft_s && a->output_soft_max == b->output_soft_max &&
-           a->output_hard_max == b->output_hard_max && a->protected_bound == b->protected_bound &&
-           a->cluster == b->cluster && a->hash_entries_max == b->hash_entries_max &&
+           a->pushes_soft_s == b->pushes_soft_s && a->pushes_soft_max == b->pushes_soft_max &&
+           a->pushes_hard_max == b->pushes_hard_max && a->output_soft_s == b->output_soft_s &&
+           a->output_soft_max == b->output_soft_max && a->output_hard_max == b->output_hard_max &&
+           a->protected_bound == b->protected_bound && a->cluster == b->cluster &&
+           a->hash_entries_max == b->hash_entries_max &&
            a->hash_value_size_max == b->hash_value_size_max &&
            a->set_entries_max == b->set_entries_max && a->zset_entries_max == b->zset_entries_max &&
            a->zset_member_size_max == b->zset_member_size_max &&
@@ -167,6 +174,8 @@ shoal_cluster_settings shoal_node__cluster_settings(const shoal_node *node)
     int64_t bus = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_PORT);
     int64_t coverage = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_REQUIRE_FULL_COVERAGE);
     int64_t reads = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_ALLOW_READS_WHEN_DOWN);
+    int64_t channels =
+        shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_ALLOW_PUBSUBSHARD_WHEN_DOWN);
     int64_t announced = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_ANNOUNCE_PORT);
     int64_t announced_bus = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_ANNOUNCE_BUS_PORT);
     int64_t endpoint =
@@ -177,6 +186,7 @@ shoal_cluster_settings shoal_node__cluster_settings(const shoal_node *node)
         .node_timeout_ms = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_NODE_TIMEOUT),
         .require_full_coverage = coverage != 0,
         .allow_reads_when_down = reads != 0,
+        .allow_channels_when_down = channels != 0,
         .announce_port = (uint16_t)announced,
         .announce_bus_port = (uint16_t)announced_bus,
         .preferred_endpoint = (int)endpoint};
@@ -232,6 +242,8 @@ shoal_err shoal_node__apply(shoal_node *node)
     snapshot = snapshot_of(node, &settings);
     if (snapshot == NULL) return SHOAL_ERR_NO_MEMORY;
     shoal_store_release(&node->env.settings, &snapshot->settings); /* pair: env.settings */
+    shoal_slice events = shoal_config__text(&node->config, SHOAL_DIRECTIVE_NOTIFY_KEYSPACE_EVENTS);
+    shoal_store_relaxed(&node->env.events, shoal_event_classes(events));
     apply_defrag(node);
     shoal_node__replication_set(node);
     shoal_node__apply_limits(node);

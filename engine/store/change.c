@@ -26,7 +26,22 @@ void shoal_change__note(shoal_thread *thread, const shoal_key *key, shoal_change
     shoal_hot *hot = shoal_store__hot(thread->store, key->place);
     shoal_bump_relaxed(&thread->counters.changes, 1);
     shoal_bump_relaxed(&hot->changes, 1);
+    if (UNLIKELY(thread->observer != NULL)) {
+        bool created = thread->creates;
+        thread->creates = false;
+        thread->observer->changed(thread->observer, key, change, created);
+    }
     if (UNLIKELY(hot->interests != NULL)) notify(thread, hot, key, change);
+}
+
+shoal_observer *shoal_thread_observe(shoal_thread *thread, shoal_observer *observer)
+{
+    shoal_observer *before = thread->observer;
+    SHOAL_ASSERT(observer == NULL || observer->changed != NULL);
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    thread->observer = observer;
+    thread->creates = false;
+    return before;
 }
 
 void shoal_change__note_all(shoal_thread *thread, uint32_t place)
@@ -53,6 +68,8 @@ void shoal_change__gone(shoal_thread *thread, shoal_departure departure)
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     const shoal_departures *departures = &thread->store->departures;
     departure.alone = thread->taken > 0;
+    /* Another has come in its stead: as if there had been none. */
+    if (departure.replaced) thread->creates = true;
     if (departures->gone != NULL) departures->gone(departures->context, thread, &departure);
 }
 

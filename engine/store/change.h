@@ -59,6 +59,16 @@ typedef struct shoal_departures {
 /* Sets who that is, before any thread uses the store. */
 void shoal_store_set_departures(shoal_store *store, const shoal_departures *departures);
 
+/* Someone who wants to see what one operation changes, in its order. */
+typedef struct shoal_observer {
+    /* Called under the gate behind each change of a key; `created`: there was none of that name. It
+     * must not change keys. The key is borrowed. */
+    void (*changed)(struct shoal_observer *observer, const shoal_key *key, shoal_change change,
+                    bool created);
+} shoal_observer;
+/* Sets who sees what the thread does from now on; NULL: nobody. Returns who did before. */
+shoal_observer *shoal_thread_observe(shoal_thread *thread, shoal_observer *observer);
+
 /* Changes of keys that this thread has made so far: a command that leaves it as it was has changed
  * nothing. */
 uint64_t shoal_thread_changes(const shoal_thread *thread);

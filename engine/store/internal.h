@@ -112,8 +112,10 @@ struct shoal_thread {
     shoal_cut *cut;       /* that the operation which runs must heed, or NULL; see cut.c */
     shoal_cut *cut_outer; /* the same of the operation that background work interrupts */
     uint32_t taken;       /* gates that background work holds */
-    bool tells;           /* in this batch it says when it runs an operation; see moment.c */
-    uint32_t operations;  /* that it runs now, one within the other; only where it tells */
+    struct shoal_observer *observer; /* of the operation that runs, or NULL */
+    bool creates;        /* where somebody observes: what is put next has not been there */
+    bool tells;          /* in this batch it says when it runs an operation; see moment.c */
+    uint32_t operations; /* that it runs now, one within the other; only where it tells */
     /* writer: the thread; moments add zero; acq_rel. pair: moment.operating */
     _Atomic uint32_t operating;
     shoal_evictor evictor;

@@ -161,6 +161,25 @@ bool shoal_limbo__is_long(const shoal_thread *thread)
     return first->next != NULL || first->end - first->first >= LONG_PIECES;
 }
 
+/* ---- for memory of others ---- */
+
+uint64_t shoal_thread_stamp(const shoal_thread *thread)
+{
+    SHOAL_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    return thread->stamp;
+}
+
+bool shoal_thread_passed(shoal_thread *thread, uint64_t stamp)
+{
+    SHOAL_ASSERT(stamp != 0);
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    /* A thread that is alone stands in no epoch: its batches are its stamps. */
+    if (thread->alone) return thread->batches > stamp;
+    shoal_epoch_advance(&thread->store->epoch);
+    return shoal_epoch_passed(&thread->store->epoch, stamp);
+}
+
 /* ---- freeing ---- */
 
 uint64_t shoal_limbo__object(const shoal_object *object, bool large)

@@ -25,6 +25,7 @@ typedef struct shoal_route {
     bool cluster;                /* false: no redirections at all */
     bool up;                     /* cluster state */
     bool reads_when_down;        /* cluster-allow-reads-when-down */
+    bool channels_when_down;     /* cluster-allow-pubsubshard-when-down */
     uint16_t owner[SHOAL_SLOTS]; /* index + 1 into nodes; 0: nobody serves it */
     uint16_t master;             /* index + 1 of the node that this one is a replica of; 0: none */
     uint16_t move_count;

@@ -356,6 +356,11 @@ void shoal_store_set_outer_waste(shoal_store *store, uint64_t bytes);
 /* True when other threads may have memory of this one, which comes back only when the thread looks
  * for it: with shoal_store_maintain, every few seconds even where that wants nothing. */
 bool shoal_thread_lends(const shoal_thread *thread);
+/* The stamp of what the thread unlinks now, of memory that is not the store's own but is read by
+ * threads of the store. Inside a batch. */
+uint64_t shoal_thread_stamp(const shoal_thread *thread);
+/* True when nobody sees any more what was unlinked under `stamp`; looks at the other threads. */
+bool shoal_thread_passed(shoal_thread *thread, uint64_t stamp);
 /* Gives back the memory that the thread has at hand, and takes in what others have given. */
 void shoal_thread_tidy(shoal_thread *thread);
 /* Frees retired memory only, a bounded amount: for a thread that cannot promise to come back soon,

@@ -241,6 +241,7 @@ static shoal_err put(shoal_thread *thread, const shoal_key *key, shoal_item_plan
         return SHOAL_ERR_NO_MEMORY;
     }
     const shoal_newcomer newcomer = {item, plan->bytes, exists};
+    if (UNLIKELY(thread->observer != NULL)) thread->creates = !exists;
     shoal_write__enter(thread, key, &found.spot, &newcomer);
     shoal_change__note(thread, key, plan->change);
     return SHOAL_ERR_OK;

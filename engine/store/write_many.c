@@ -100,16 +100,22 @@ static bool add_new(shoal_thread *thread, const shoal_put_many *what, newcomer_i
     return true;
 }
 
+/* Replaces those that did exist, and tells of all of them, in their order. */
 static void replace_old(shoal_thread *thread, const shoal_put_many *what, newcomer_item *items)
 {
     SHOAL_DEBUG_ASSERT(what->count > 0);
     SHOAL_DEBUG_ASSERT(items != NULL);
     for (uint32_t i = 0; i < what->count; i++) {
         shoal_found found;
-        if (items[i] == NULL) continue;
-        bool exists = locate(thread, &what->keys[i], &found);
-        SHOAL_ASSERT(exists);
-        enter(thread, &what->keys[i], &found, &items[i], true);
+        bool created = items[i] == NULL;
+        if (!created) {
+            bool exists = locate(thread, &what->keys[i], &found);
+            SHOAL_ASSERT(exists);
+            enter(thread, &what->keys[i], &found, &items[i], true);
+        } else if (UNLIKELY(thread->observer != NULL)) {
+            thread->creates = true;
+        }
+        shoal_change__note(thread, &what->keys[i], SHOAL_CHANGE_VALUE);
     }
 }
 
@@ -124,8 +130,6 @@ static shoal_err put_all(shoal_thread *thread, const shoal_put_many *what, newco
         return SHOAL_ERR_NO_MEMORY;
     }
     replace_old(thread, what, items);
-    for (uint32_t i = 0; i < what->count; i++)
-        shoal_change__note(thread, &what->keys[i], SHOAL_CHANGE_VALUE);
     return SHOAL_ERR_OK;
 }
 

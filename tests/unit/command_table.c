@@ -108,7 +108,8 @@ static void rows_agree_with_themselves(void **state)
         if (container) assert_int_equal(row->executor, SHOAL_RUN_CONTROL);
         if (row->executor == SHOAL_RUN_GATED) assert_int_not_equal(row->access[0], 0);
         if (row->executor == SHOAL_RUN_GATED) assert_true(row->flags & SHOAL_FLAG_WRITE);
-        if (row->executor == SHOAL_RUN_READ) assert_true(row->flags & SHOAL_FLAG_READONLY);
+        if (row->executor == SHOAL_RUN_READ)
+            assert_true(row->flags & (SHOAL_FLAG_READONLY | SHOAL_FLAG_PUBSUB));
         assert_true(row->key_first == 0 || row->key_step > 0);
         if (row->key_first != 0) assert_int_not_equal(row->access[0], 0);
         assert_true(strlen(row->summary) > 10);

@@ -208,6 +208,22 @@ static bool wants_to_end(shoal_vnode *vnode)
     return vnode->node && shoal_node_wanted(vnode->node) != SHOAL_WISH_NONE;
 }
 
+/* A node that is started again on a healthy disk gets ready: no crash leaves files that it cannot
+ * use. */
+static void judge_start(shoal_world *world, const shoal_vnode *vnode, bool ended)
+{
+    char text[96];
+    if (vnode->starts < 2 || vnode->stepper) return;
+    if (!ended) {
+        shoal_judge__made(world, SHOAL_CHECK_STARTS_AGAIN);
+        return;
+    }
+    bool healthy = vnode->disk.mode == SHOAL_DISK_OK || vnode->disk.mode == SHOAL_DISK_SLOW;
+    if (vnode->ready || !healthy || shoal_node_wanted(vnode->node) != SHOAL_WISH_FATAL) return;
+    int size = snprintf(text, sizeof(text), "%s cannot start from what its disk has", vnode->label);
+    shoal_judge__fault(world, SHOAL_CHECK_STARTS_AGAIN, (shoal_slice){text, (size_t)size});
+}
+
 void shoal_vnode__step(shoal_world *world, uint32_t index, shoal_event *event)
 {
     shoal_vnode *vnode = &world->nodes[index];
@@ -218,6 +234,7 @@ void shoal_vnode__step(shoal_world *world, uint32_t index, shoal_event *event)
                                       : shoal_node_step(vnode->node, event);
     vnode->stepping = false;
     if (wants_to_end(vnode)) {
+        judge_start(world, vnode, true);
         shoal_vnode__crash(world, index, false, SHOAL_DISK_KEPT);
         return;
     }
@@ -225,7 +242,9 @@ void shoal_vnode__step(shoal_world *world, uint32_t index, shoal_event *event)
     if (vnode->ready) return;
     vnode->ready = vnode->stepper || shoal_node_ready(vnode->node);
     vnode->ready_at_us = world->now_us;
-    if (vnode->ready) shoal_judge__woke(world, index);
+    if (!vnode->ready) return;
+    shoal_judge__woke(world, index);
+    judge_start(world, vnode, false);
 }
 
 void shoal_vnode__occur_start(shoal_world *world, const shoal_occurrence *occurrence)

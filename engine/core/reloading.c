@@ -54,6 +54,8 @@ static bool take_moment(shoal_node *node)
     bool taken = replication->sending == SHOAL_SENDING_MOMENT ||
                  replication->pause == SHOAL_PAUSE_MOMENT ||
                  replication->receiving == SHOAL_RECEIVING_MOMENT;
+    /* A base that is being written is of data that go. */
+    shoal_aof_give_up(node->appending.aof);
     if (taken || shoal_node__appending_rewrites(node) || !shoal_node__moment_wish(node))
         return false;
     shoal_node__moment_end(node);

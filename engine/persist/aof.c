@@ -85,6 +85,13 @@ void shoal_aof_start(shoal_aof *aof, shoal_time now)
     shoal_aof__load_begin(aof);
 }
 
+void shoal_aof_give_up(shoal_aof *aof)
+{
+    SHOAL_ASSERT(aof->state != SHOAL_AOF_STARTING);
+    if (aof->rewrite.phase == SHOAL_REWRITE__NONE || aof->rewrite.error != SHOAL_ERR_OK) return;
+    aof->rewrite.error = SHOAL_ERR_CLOSED;
+}
+
 bool shoal_aof_suspend(shoal_aof *aof, shoal_time now)
 {
     SHOAL_ASSERT(aof->state != SHOAL_AOF_STARTING && aof->state != SHOAL_AOF_FAILED);

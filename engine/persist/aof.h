@@ -110,6 +110,8 @@ void shoal_aof_destroy(shoal_aof *aof);
 /* OFF -> STARTING: reads the files and opens them; behind shoal_aof_suspend it goes back to what
  * it was. */
 void shoal_aof_start(shoal_aof *aof, shoal_time now);
+/* Gives up the rewrite that is under way, if there is one: its data will not be there any more. */
+void shoal_aof_give_up(shoal_aof *aof);
 /* Writes and syncs what is committed, then goes OFF, to be started again: nobody writes to the
  * store meanwhile. False: not yet, to be called again. */
 bool shoal_aof_suspend(shoal_aof *aof, shoal_time now);

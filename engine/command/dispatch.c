@@ -126,13 +126,16 @@ static bool allowed(const shoal_session *session, const shoal_command *command, 
     uint32_t refuses = shoal_load_relaxed(&session->worker->env->refuses);
     SHOAL_DEBUG_ASSERT(command != NULL);
     bool writes = (command->flags & SHOAL_FLAG_WRITE) != 0;
-    if (command->id == SHOAL_COMMAND_EXEC && session->multi != NULL)
+    bool stale = (command->flags & SHOAL_FLAG_STALE) != 0;
+    if (command->id == SHOAL_COMMAND_EXEC && session->multi != NULL) {
         writes = (session->multi->flags & SHOAL_FLAG_WRITE) != 0;
+        stale = (session->multi->lacks & SHOAL_FLAG_STALE) == 0;
+    }
     if (writes && (refuses & SHOAL_REFUSES_FEW_REPLICAS) != 0) {
         shoal_reply_error(reply, "NOREPLICAS Not enough good replicas to write.");
     } else if (writes && (refuses & SHOAL_REFUSES_WRITES_HERE) != 0) {
         shoal_reply_error(reply, "READONLY You can't write against a read only replica.");
-    } else if ((command->flags & SHOAL_FLAG_STALE) == 0 && (refuses & SHOAL_REFUSES_STALE) != 0) {
+    } else if (!stale && (refuses & SHOAL_REFUSES_STALE) != 0) {
         shoal_reply_error(reply, "MASTERDOWN Link with MASTER is down and "
                                  "replica-serve-stale-data is set to 'no'.");
     } else {

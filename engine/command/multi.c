@@ -91,6 +91,7 @@ void shoal_multi__queue(shoal_session *session, shoal_entry *entry, shoal_reply 
     multi->reads_replicas = session->reads_replicas;
     multi->memory += made->memory;
     multi->flags |= made->command->flags;
+    multi->lacks |= ~made->command->flags;
     multi->db = database_after(worker, entry, multi->db);
     shoal_reply_status(reply, "QUEUED");
 }

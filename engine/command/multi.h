@@ -44,6 +44,7 @@ typedef struct shoal_multi {
     uint32_t count;
     uint32_t db;                 /* SELECTed at the end of the queue */
     uint32_t flags;              /* SHOAL_FLAG_ of any command in it */
+    uint32_t lacks;              /* those that a command of it does not have */
     bool aborted;                /* a command could not be queued */
     bool asking, reads_replicas; /* as in calls */
     size_t memory;               /* bytes of what is queued */

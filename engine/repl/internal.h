@@ -133,6 +133,7 @@ struct shoal_repl {
 
     char id[SHOAL_REPL_ID_LEN + 1], id2[SHOAL_REPL_ID_LEN + 1];
     uint64_t second_offset; /* id2 is good for byte numbers up to this; 0: there is no id2 */
+    bool fresh;             /* a replica's data have been its master's, some time in this process */
     bool synced;            /* the data are of the history `id`, up to the end of the log */
     bool restored;          /* a replica's, from a file: nobody is followed yet */
     bool wants_log;         /* counted in the log */

@@ -190,6 +190,8 @@ void shoal_repl_follow(shoal_repl *repl, const shoal_address *master)
     if (was_replica) shoal_repl__unlink(repl);
     /* What a master wrote is a history that another may know, if it was kept. */
     if (!was_replica) repl->synced = repl->wants_log && !shoal_log_torn(repl->log);
+    /* A master's own data are as new as can be; those of a file are of nobody knows when. */
+    if (!was_replica) repl->fresh = repl->synced && !repl->restored;
     repl->restored = false;
     shoal_repl__waits_end(repl, "UNBLOCKED force unblock from blocking operation, instance state "
                                 "changed (master -> replica?)");
@@ -332,8 +334,9 @@ void shoal_repl_facts_get(const shoal_repl *repl, shoal_repl_facts *facts)
         .syncing =
             repl->master.state == REPL_LINK_TRANSFER || repl->master.state == REPL_LINK_LOADING,
         .offset = shoal_log_end(repl->log),
-        .heard_us =
-            repl->master.state == REPL_LINK_ONLINE ? repl->master.heard_us : repl->master.down_us,
+        .heard_us = repl->master.state == REPL_LINK_ONLINE ? repl->master.heard_us
+                    : repl->fresh                          ? repl->master.down_us
+                                                           : 0,
         .replicas = shoal_repl__count(repl, 0),
         .second_offset = repl->second_offset,
         .has_second = repl->second_offset != 0,

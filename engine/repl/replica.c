@@ -43,6 +43,7 @@ void shoal_repl__link_enter(shoal_repl *repl, repl_link_state state)
     master->since_us = repl->now.mono_us;
     if (state == REPL_LINK_ONLINE) {
         master->down_us = 0;
+        repl->fresh = true;
         master->heard_us = repl->now.mono_us;
         shoal_repl__send_ack(repl);
     }

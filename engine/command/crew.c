@@ -200,6 +200,8 @@ static void run_batch(shoal_op *op, void *runner)
     shoal_env *env = now->crew->options.env;
     shoal_slice left = shoal_buffer_slice(&now->bytes);
     SHOAL_ASSERT(((shoal_worker *)runner)->index == now->worker);
+    member *with = &now->crew->members[now->worker];
+    with->loader.prng = shoal_thread_prng(with->thread);
     while (left.size > 0) {
         size_t size;
         uint32_t count = foresee(now, left, &size);
@@ -223,8 +225,9 @@ static shoal_err open_member(shoal_crew *crew, uint32_t index)
     const shoal_applier_options options = {.env = env, .thread = with->thread};
     shoal_err error = shoal_applier_open(&options, &with->applier);
     if (error != SHOAL_ERR_OK) return error;
+    /* The worker brings its random stream with it. */
     shoal_rdb_loader_open(&with->loader, &crew->allocator, shoal_thread_allocator(with->thread),
-                          shoal_thread_prng(with->thread));
+                          NULL);
     with->loader.limits = crew->options.limits;
     crew->opened++;
     return SHOAL_ERR_OK;

@@ -5,6 +5,7 @@
  * the last call says so.
  */
 #include "base/assert.h"
+#include "base/hash.h"
 #include "command/block.h"
 #include "command/client_line.h"
 #include "command/handlers.h"
@@ -309,11 +310,33 @@ static bool meant(const shoal_call *call, const kill_filter *filter, const shoal
            has_address(call, &session->options.local, filter->local);
 }
 
+/* Whether the link to this node's master is meant, which is no session. */
+static bool means_master(const shoal_call *call, const kill_filter *filter)
+{
+    uint64_t link = shoal_load_relaxed(&call->env->master_link);
+    SHOAL_DEBUG_ASSERT(call->tour->last);
+    if (link == 0 || filter->id != 0 || filter->local.data != NULL) return false;
+    if (filter->kind != KIND_ANY && filter->kind != KIND_MASTER) return false;
+    return filter->address.data == NULL || (shoal_hash(filter->address, 0) | 1) == link;
+}
+
+static void kill_master(shoal_env *env)
+{
+    SHOAL_ASSERT(env->host != NULL);
+    shoal_store_relaxed(&env->master_link, 0);
+    shoal_store_relaxed(&env->master_kill, true);
+    env->host->nudge(env->host->context, SHOAL_ACTOR_CONTROL);
+}
+
 static void reply_killed(shoal_call *call, const kill_filter *filter)
 {
     const shoal_tour *tour = call->tour;
     SHOAL_ASSERT(tour->last && call->session != NULL);
     SHOAL_ASSERT(!tour->self || tour->count > 0);
+    if (means_master(call, filter)) {
+        kill_master(call->env);
+        call->tour->count++;
+    }
     /* The asker gets its reply first. */
     if (tour->self) call->session->closing = true;
     if (!filter->old_form) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Any bytes as an RDB file that goes into a store, in chunks whose size the first byte says: it is
- * loaded to its end, or refused with a reason and a place within it; each loaded key is there or was
- * replaced by a later one; and the memory of all of it comes back.
+ * loaded to its end, or refused with a reason and a place within it; each loaded key is there, or
+ * was replaced by a later one; and the memory of all of it comes back.
  */
 #include "fuzz/driver/fuzz.h"
 

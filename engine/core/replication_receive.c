@@ -32,7 +32,7 @@ static void end(shoal_node *node, shoal_err error)
     replication->load = NULL;
     replication->receiving = SHOAL_RECEIVING_IDLE;
     shoal_repl_loaded(replication->repl, error);
-    /* What a failed one has left is worth no file, unless this node is a master with it some day. */
+    /* What a failed one has left is worth no file, unless this node becomes a master with it. */
     if (error == SHOAL_ERR_OK) shoal_node__appending_hold(node, false);
     shoal_store_relaxed(&node->env.loading, false);
     node->host.file_remove(node->host.context, SHOAL_REPL_FILE_SYNC, 0);

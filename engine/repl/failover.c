@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * repl/failover.c - FAILOVER: a master gives its role to one of its replicas. Writes of clients wait
+ * repl/failover.c - FAILOVER: a master gives its role to one of its replicas. Clients' writes wait
  * (core pauses them while shoal_repl_pause says so); when the replica has everything this node
  * becomes its replica, and the PSYNC that it sends says that the other one shall be the master.
  *

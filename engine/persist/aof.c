@@ -116,11 +116,13 @@ void shoal_aof__fail(shoal_aof *aof)
 
 shoal_aof_state shoal_aof_state_get(const shoal_aof *aof)
 {
+    SHOAL_ASSERT(aof->state <= SHOAL_AOF_FAILED);
     return aof->state;
 }
 
 void shoal_aof_commit(shoal_aof *aof, shoal_time now)
 {
+    SHOAL_DEBUG_ASSERT(now.mono_us >= 0);
     shoal_appender_turn(&aof->appender, now);
 }
 
@@ -194,6 +196,7 @@ void shoal_aof__bind(shoal_aof *aof, shoal_file file, shoal_slice name)
 
 bool shoal_aof_owns(shoal_file file)
 {
+    SHOAL_DEBUG_ASSERT(file < SHOAL_FILE_LIMIT);
     return file >= SHOAL_AOF__MANIFEST && file < SHOAL_AOF__FILES_END;
 }
 
@@ -210,6 +213,7 @@ shoal_slice shoal_aof__incr_name(const shoal_manifest *manifest)
 
 bool shoal_aof__is_busy(const shoal_aof *aof)
 {
+    SHOAL_ASSERT(aof->sequence.waiting == 0 || aof->sequence.then != NULL);
     return aof->sequence.then != NULL;
 }
 
@@ -395,6 +399,7 @@ int64_t shoal_aof_deadline(const shoal_aof *aof)
     int64_t sync = shoal_aof__sync_deadline(aof);
     int64_t rewrite = shoal_aof__rewrite_deadline(aof);
 
+    SHOAL_ASSERT(sync >= 0 && rewrite >= 0);
     if (aof->state == SHOAL_AOF_FAILED) return SHOAL_NEVER;
     return sync < rewrite ? sync : rewrite;
 }
@@ -420,6 +425,7 @@ void shoal_aof_unblock(shoal_aof *aof, bool blocked)
 
 bool shoal_aof_is_rewriting(const shoal_aof *aof)
 {
+    SHOAL_ASSERT(aof->rewrite.phase <= SHOAL_REWRITE__PLACING);
     return aof->rewrite.phase != SHOAL_REWRITE__NONE;
 }
 

@@ -70,7 +70,8 @@ typedef struct shoal_aof_options {
     void (*history)(void *context, shoal_slice id, uint64_t offset, uint32_t db);
     /* The log has lost an effect. False: others still need it as it is. */
     bool (*may_mend)(void *context);
-    /* In a moment of the store, when all that the log has is safe: begins it again where it ends. */
+    /* In a moment of the store, when all that the log has is safe: begins it again where it
+     * ends. */
     void (*mend)(void *context);
     void *context;
 } shoal_aof_options;

@@ -331,6 +331,7 @@ static void trouble_step(shoal_aof *aof)
 
 shoal_err shoal_aof_trouble(const shoal_aof *aof)
 {
+    SHOAL_ASSERT(!aof->sync.broken || aof->sync.why != SHOAL_ERR_OK);
     if (aof->sync.broken) return aof->sync.why;
     return aof->wants && shoal_log_torn(aof->log) ? SHOAL_ERR_NO_MEMORY : SHOAL_ERR_OK;
 }

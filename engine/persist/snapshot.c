@@ -326,16 +326,19 @@ shoal_snapshot_state shoal_snapshot_step(shoal_snapshot_writer *writer, shoal_th
 
 uint64_t shoal_snapshot_pending(const shoal_snapshot_writer *writer)
 {
+    SHOAL_DEBUG_ASSERT(writer->threads > 0);
     return shoal_load_relaxed(&writer->pending);
 }
 
 uint64_t shoal_snapshot_keys(const shoal_snapshot_writer *writer)
 {
+    SHOAL_DEBUG_ASSERT(writer->threads > 0);
     return shoal_load_relaxed(&writer->keys);
 }
 
 uint64_t shoal_snapshot_copied(const shoal_snapshot_writer *writer)
 {
+    SHOAL_DEBUG_ASSERT(writer->threads > 0);
     return shoal_load_relaxed(&writer->copied);
 }
 

@@ -4,8 +4,8 @@
  * there was one, which is moved into the folder; then how large the files are, which also shows
  * whether they are there; then the files, in parts, of which one is being read while the one before
  * is being run; values and commands are run by a crew of all workers. What cannot be understood
- * ends the start with words, and nothing has been changed; a torn end of the last file is cut off if
- * the configuration says so.
+ * ends the start with words, and nothing has been changed; a torn end of the last file is cut off
+ * if the configuration says so.
  */
 #include "persist/aof_state.h"
 

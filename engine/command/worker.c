@@ -15,6 +15,7 @@
 #include "command/pause.h"
 #include "command/pubsub.h"
 #include "command/purge.h"
+#include "command/replica.h"
 
 /* How soon after a write the store is asked for background work. Chosen: long enough that a busy
  * worker asks a hundred times a second, short enough that retired memory does not pile up. */
@@ -114,6 +115,8 @@ void shoal_worker_begin(shoal_worker *worker, shoal_time now)
     shoal_hold__look(worker);
     shoal_pause__tick(worker);
     shoal_block__tick(worker);
+    /* What others have appended since the last round is sent in this one. */
+    if (worker->replicas != NULL) shoal_replica__wake(worker);
 }
 
 shoal_session *shoal_worker_ready(shoal_worker *worker)

@@ -167,7 +167,7 @@ static void *ask_on(void *argument)
     int to = dial(me->of->port);
     if (me->of->pid != 0) hurry(0, true);
     int64_t began = now_us(CLOCK_MONOTONIC);
-    while (!atomic_load(&me->over)) {
+    while (!atomic_load_explicit(&me->over, memory_order_relaxed)) {
         int64_t sent = now_us(CLOCK_MONOTONIC);
         send_all(to, request, sizeof request - 1);
         if (read(to, reply, sizeof reply) <= 0) die("read");
@@ -300,7 +300,7 @@ int main(int count, char **arguments)
     hurry_all(&server, true);
     if (pthread_create(&thread, NULL, ask_on, &asked) != 0) die("pthread_create");
     act(to, &of, expires_ms);
-    atomic_store(&asked.over, true);
+    atomic_store_explicit(&asked.over, true, memory_order_relaxed);
     pthread_join(thread, NULL);
     hurry_all(&server, false);
     uint64_t seen = 0;

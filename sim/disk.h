@@ -66,8 +66,8 @@ typedef struct shoal_disk {
     shoal_disk_mode mode;
     int64_t slow_us;
     /* Moments at which its content may be found by who looks at it after a crash: before and behind
-     * each operation that changes something, and in the middle of an append. At number `stop_at` (0:
-     * never) it stops: nothing is done or told any more until a crash. */
+     * each operation that changes something, and in the middle of an append. At number `stop_at`
+     * (0: never) it stops: nothing is done or told any more until a crash. */
     uint64_t points, stop_at;
     bool stopped;
 } shoal_disk;

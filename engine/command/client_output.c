@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/client_output.c - client-output-buffer-limit for clients and for subscribers: how many bytes of replies
- * may wait for a client that does not read. What is about to be said counts as much as what the host
- * still holds, so a reply beyond the hard limit is not sent at all; the command has run all the same.
+ * command/client_output.c - client-output-buffer-limit for clients and for subscribers: how many
+ * bytes of replies may wait for a client that does not read. What is about to be said counts as
+ * much as what the host still holds, so a reply beyond the hard limit is not sent at all; the
+ * command has run all the same.
  */
 #include "base/assert.h"
 #include "base/text.h"

@@ -327,8 +327,8 @@ struct shoal_env {
     /* What clients may not do now: SHOAL_REFUSES_*. writer: control, relaxed; readers: workers. */
     _Atomic uint32_t refuses;
     _Atomic uint32_t acks_wanted; /* relaxed: control wants to hear of acknowledgements */
-    _Atomic uint32_t demotions;   /* relaxed: how often this node has become a replica; sessions that
-                                   * wait for a key are answered then. writer: control */
+    _Atomic uint32_t demotions;   /* relaxed: how often this node has become a replica; sessions
+                                   * that wait for a key are answered then. writer: control */
     _Atomic uint64_t master_link; /* relaxed: shoal_hash of "ip:port" of the link to a master that
                                    * is up; 0: none. writer: control */
     _Atomic bool master_kill;     /* relaxed: a client wants that link to be closed */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/pubsub.h - channels: who publishes, who hears it. A message is copied once for each worker
- * that has a subscriber for it and posted there; the worker hands it to its sessions. The number of
- * receivers is read from the workers' tables (command/topics.h), so nobody waits for anybody.
+ * command/pubsub.h - channels: who publishes, who hears it. A message is copied once for each
+ * worker that has a subscriber for it and posted there; the worker hands it to its sessions. The
+ * number of receivers is read from the workers' tables (command/topics.h), so nobody waits for
+ * anybody.
  *
  * Claims, beyond those of topics.h:
  *   S1  What one session publishes reaches each subscriber in that order: its commands run one
@@ -17,6 +18,7 @@
 
 #include "command/command.h"
 
+/* See worker.h. */
 struct shoal_worker;
 
 /* What is published. The slices are borrowed. */
@@ -25,8 +27,8 @@ typedef struct shoal_message {
     shoal_slice channel, text;
 } shoal_message;
 
-/* Hands a message to the subscribers of this node, and returns how many there are. Any thread of the
- * store, inside a batch. */
+/* Hands a message to the subscribers of this node, and returns how many there are. Any thread of
+ * the store, inside a batch. */
 uint64_t shoal_publish(shoal_env *env, const shoal_message *message);
 
 /* ---- for the room above: the bus ---- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * command/pubsub_ask.c - PUBSUB: what sessions of this node have subscribed to, read from the tables
- * of all workers. A topic of several workers is shown, and counted, at the first that has it.
+ * command/pubsub_ask.c - PUBSUB: what sessions of this node have subscribed to, read from the
+ * tables of all workers. A topic of several workers is shown, and counted, at the first that has
+ * it.
  */
 #include "base/assert.h"
 #include "command/handlers.h"

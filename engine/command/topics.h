@@ -40,6 +40,7 @@ typedef struct shoal_topic_piece {
     size_t memory;                  /* bytes of this allocation */
 } shoal_topic_piece;
 
+/* One session's subscription to one topic; below. */
 struct shoal_subscription;
 
 /* Something that sessions of this worker have subscribed to. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * core/channels.c - messages between the bus and the clients of this node: what clients publish goes
- * to other nodes, what other nodes publish goes to clients.
+ * core/channels.c - messages between the bus and the clients of this node: what clients publish
+ * goes to other nodes, what other nodes publish goes to clients.
  */
 #include "core/node.h"
 

@@ -78,7 +78,7 @@ shoal_err shoal_node__crew_open(shoal_node *node, shoal_crew **out)
 {
     const shoal_crew_options options = {.env = &node->env,
                                         .limits = shoal_node__load_options(node).limits,
-                                        .put = shoal_persist__put};
+                                        .put = shoal_persist_put};
     SHOAL_ASSERT(*out == NULL);
     return shoal_crew_open(&options, out);
 }

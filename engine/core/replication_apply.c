@@ -46,11 +46,8 @@ static struct shoal_stream *make_stream(shoal_node *node)
     struct shoal_stream *stream =
         shoal_memory_take_zeroed(&node->allocator, sizeof *stream, SHOAL_ALIGN_PLAIN);
     if (stream == NULL) return NULL;
-    shoal_applier_options options = {.env = &node->env,
-                                     .thread = node->thread,
-                                     .counts = true,
-                                     .over = over,
-                                     .context = node};
+    shoal_applier_options options = {
+        .env = &node->env, .thread = node->thread, .counts = true, .over = over, .context = node};
     if (shoal_applier_open(&options, &stream->applier) != SHOAL_ERR_OK) {
         shoal_memory_give(&node->allocator, stream, sizeof *stream, SHOAL_ALIGN_PLAIN);
         return NULL;

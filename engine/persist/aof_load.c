@@ -71,7 +71,7 @@ void shoal_aof__load_begin(shoal_aof *aof)
     aof->load.early = shoal_buffer_make(&aof->allocator);
     const shoal_crew_options options = {.env = aof->env,
                                         .limits = aof->settings.limits,
-                                        .put = shoal_persist__put};
+                                        .put = shoal_persist_put};
     if (shoal_crew_open(&options, &aof->load.crew) != SHOAL_ERR_OK) {
         shoal_aof__log(aof, SHOAL_AOF__WARNING, "No memory to load the append only file");
         refuse(aof);

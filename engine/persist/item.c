@@ -36,8 +36,8 @@ static shoal_err put_object(shoal_thread *thread, const shoal_key *key, shoal_rd
     return err;
 }
 
-shoal_err shoal_persist__put(shoal_thread *thread, const shoal_key *key, shoal_rdb_loader *loader,
-                             int64_t expires_ms)
+shoal_err shoal_persist_put(shoal_thread *thread, const shoal_key *key, shoal_rdb_loader *loader,
+                            int64_t expires_ms)
 {
     shoal_rdb_value value = shoal_rdb_loader_value(loader);
     shoal_err err;

@@ -12,7 +12,7 @@
 shoal_rdb_value shoal_persist__value(const shoal_item *item, char scratch[SHOAL_INT_TEXT_SIZE]);
 /* Puts what a loader has read at a key, under its gate, and empties the loader; < 0: no TTL. 0 or
  * SHOAL_ERR_NO_MEMORY; then nothing has changed. */
-SHOAL_MUST_USE shoal_err shoal_persist__put(shoal_thread *thread, const shoal_key *key,
-                                            shoal_rdb_loader *loader, int64_t expires_ms);
+SHOAL_MUST_USE shoal_err shoal_persist_put(shoal_thread *thread, const shoal_key *key,
+                                           shoal_rdb_loader *loader, int64_t expires_ms);
 
 #endif

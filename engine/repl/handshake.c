@@ -117,6 +117,7 @@ static shoal_slice next_word(shoal_slice *line)
 static bool hear_full(shoal_repl *repl, shoal_slice line)
 {
     repl_master *master = &repl->master;
+    SHOAL_ASSERT(master->state == REPL_LINK_PSYNC);
     (void)next_word(&line);
     shoal_slice id = next_word(&line), number = next_word(&line);
     uint64_t offset;

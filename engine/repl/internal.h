@@ -69,6 +69,7 @@ typedef enum repl_failover_stage {
     REPL_FAILOVER_TURN
 } repl_failover_stage;
 
+/* The FAILOVER that is under way. */
 typedef struct repl_failover {
     repl_failover_stage stage;
     shoal_address target; /* ip "": any replica */

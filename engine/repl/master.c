@@ -170,6 +170,7 @@ void shoal_repl_psync(shoal_repl *repl, shoal_errand *errand)
 {
     shoal_replica *replica = errand->replica;
     shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
+    SHOAL_ASSERT(repl->log != NULL && errand->argc >= 1);
     if (replica == NULL || replica->state != SHOAL_REPLICA_NEW) {
         shoal_reply_error(&reply, replica == NULL ? SHOAL_ERROR__MEMORY
                                                   : "ERR this connection is a replica's already");

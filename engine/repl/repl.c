@@ -225,6 +225,7 @@ void shoal_repl_begin_anew(shoal_repl *repl)
 
 bool shoal_repl_event(shoal_repl *repl, const shoal_event *event)
 {
+    SHOAL_ASSERT(event->now.mono_us >= repl->now.mono_us);
     repl->now = event->now;
     switch (event->kind) {
     case SHOAL_EVENT_LINK_UP:

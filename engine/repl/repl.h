@@ -88,9 +88,9 @@ void shoal_repl_abandon(shoal_repl *repl);
 /* Takes other settings. */
 void shoal_repl_set(shoal_repl *repl, const shoal_repl_settings *settings);
 /* The data that are being loaded are those of the history `id` at `offset`: goes on from there. A
- * master does so under a new id, and takes replicas that have not gone beyond `offset`; who is to be
- * a replica asks its master to go on from there. Before START's phases are over, once; nobody wants
- * the log yet. Nothing happens when the id or the offset makes no sense. */
+ * master does so under a new id, and takes replicas that have not gone beyond `offset`; who is to
+ * be a replica asks its master to go on from there. Before START's phases are over, once; nobody
+ * wants the log yet. Nothing happens when the id or the offset makes no sense. */
 void shoal_repl_restore(shoal_repl *repl, shoal_slice id, uint64_t offset, bool as_replica);
 
 /* ---- roles ---- */

@@ -250,6 +250,7 @@ void shoal_repl__sync_file_done(shoal_repl *repl, const shoal_event *event)
 void shoal_repl_loaded(shoal_repl *repl, shoal_err error)
 {
     repl_master *master = &repl->master;
+    SHOAL_ASSERT(master->state != REPL_LINK_LOADING || master->writing == 0);
     if (master->state != REPL_LINK_LOADING) return;
     master->state = REPL_LINK_TRANSFER; /* from where a retry is possible */
     if (error != SHOAL_ERR_OK) {

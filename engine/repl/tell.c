@@ -100,6 +100,7 @@ static void tell_master_link(const shoal_repl *repl, shoal_buffer *out)
 
 static const char *state_word(const shoal_replica *replica)
 {
+    SHOAL_DEBUG_ASSERT(replica->owner != NULL);
     switch (replica->state) {
     case SHOAL_REPLICA_ASKING: return "wait_bgsave";
     case SHOAL_REPLICA_LOADING: return "send_bulk";

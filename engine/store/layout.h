@@ -293,7 +293,7 @@ static inline bool shoal_item__is_expired(const shoal_item *item, int64_t now_ms
  * call costs more than comparing them. */
 static inline bool shoal_name__equal(const char *a, const char *b, size_t size)
 {
-    if (UNLIKELY(size < 8 || size > 32)) return memcmp(a, b, size) == 0;
+    if (UNLIKELY(size < 8 || size > 32)) return size == 0 || memcmp(a, b, size) == 0;
     uint64_t of_a, of_b, differ = 0;
     for (size_t at = 0; at + 8 < size; at += 8) {
         memcpy(&of_a, a + at, sizeof of_a);

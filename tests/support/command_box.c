@@ -10,6 +10,7 @@
 
 #include "base/atomic.h"
 #include "command/effect.h"
+#include "command/pubsub.h"
 #include "support/test.h"
 
 static void nudge(void *context, shoal_actor actor)
@@ -134,9 +135,17 @@ void command_box_told(command_box *box, const char *effects)
     shoal_buffer_free(&bytes);
 }
 
+static void drop_message(void *context, const shoal_message *message)
+{
+    (void)context;
+    (void)message;
+}
+
 void command_box_close(command_box *box)
 {
     command_box_settle(box);
+    const shoal_published_taker nobody = {.take = drop_message};
+    shoal_published_take(&box->env, &nobody);
     for (uint32_t i = 0; i < box->env.worker_count; i++) shoal_worker_free(box->workers[i]);
     shoal_effects_close(&box->env);
     if (box->log != NULL) {

@@ -12,6 +12,7 @@ use Time::HiRes qw(sleep);
 
 # Newer than 7.0.
 my %newer = map { $_ => 1 } qw(
+    cluster|why
     client|setinfo delex delifeq digest msetex
     hexpire hpexpire hexpireat hpexpireat httl hpttl hexpiretime hpexpiretime hpersist
     hgetdel hgetex hsetex

@@ -138,7 +138,8 @@ is_deeply([grep { !$our_field{$_} && !$unknown{$_} } @peer_fields], [], 'fields 
 is_deeply([grep { $our_field{$_} } sort keys %unknown], [], 'what is unknown is left out');
 my %peer_field = map { $_ => 1 } @peer_fields;
 is_deeply([grep { !$peer_field{$_} && !/^shoal_/ } @our_fields], [
-    'client_query_buffer_limit_disconnections'], 'fields of our own begin with our name');
+    'client_query_buffer_limit_disconnections', 'client_output_buffer_limit_disconnections'],
+    'fields of our own begin with our name');
 for my $sections ([], ['default'], ['all'], ['server', 'memory'], ['nosuch'], ['CPU']) {
     is_deeply((fields($ours, @$sections))[0], (fields($peer, @$sections))[0],
         "sections of INFO @$sections");

@@ -5,7 +5,7 @@
 frames='
 agreed    flagship  5s         110x36
 suspected flagship  17.7874s   110x36  --view n1
-failed    flagship  18.089s    110x36
+failed    flagship  18.0895s   110x36
 mended    flagship  44s        110x36
 small     flagship  22s        80x24
 large     flagship  22s        160x76

@@ -30,9 +30,10 @@ sub calls_under {
     my ($between) = $trace =~ /begin-of-load(.*)end-of-load/s or die 'no marks in the trace';
     my (%count, %serves, %waits);
     while ($between =~ /^(\d+) +(\w+)\((.*)/mg) {
-        $count{$2}++;
-        $serves{$1} = 1 if $2 eq 'recvfrom';
-        $waits{$1}++ if $2 eq 'futex' && $3 =~ /FUTEX_WAIT/;
+        my ($thread, $call, $rest) = ($1, $2, $3);
+        $count{$call}++;
+        $serves{$thread} = 1 if $call eq 'recvfrom';
+        $waits{$thread}++ if $call eq 'futex' && $rest =~ /FUTEX_WAIT/;
     }
     # Threads that serve nobody may sleep: the one that gives memory back, for instance.
     $count{waits} = 0;

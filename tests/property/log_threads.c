@@ -73,7 +73,7 @@ static void take_pieces(world *w, uint32_t next[WRITERS], char *db)
             if (w->got[at + 14 + i] != '.') fail_msg("a byte of piece %u is another", number);
         at += 14 + length;
     }
-    memmove(w->got, w->got + at, w->size - at);
+    if (at > 0) memmove(w->got, w->got + at, w->size - at);
     w->size -= at;
 }
 

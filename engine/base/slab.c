@@ -31,21 +31,16 @@ typedef struct __attribute__((packed, aligned(4), may_alias)) place_link {
     void *next;
 } place_link;
 
-void *shoal_place__next(const void *place)
+SHOAL_KNOWS_POISON void *shoal_place__next(const void *place)
 {
     SHOAL_DEBUG_ASSERT((uintptr_t)place % SHOAL_SLAB_ALIGNMENT_MIN == 0);
-    SHOAL_UNPOISON(place, sizeof(place_link));
-    void *next = ((const place_link *)place)->next;
-    SHOAL_POISON(place, sizeof(place_link));
-    return next;
+    return ((const place_link *)place)->next;
 }
 
-void shoal_place__link(void *place, void *next)
+SHOAL_KNOWS_POISON void shoal_place__link(void *place, void *next)
 {
     SHOAL_DEBUG_ASSERT((uintptr_t)place % SHOAL_SLAB_ALIGNMENT_MIN == 0);
-    SHOAL_UNPOISON(place, sizeof(place_link));
     ((place_link *)place)->next = next;
-    SHOAL_POISON(place, sizeof(place_link));
 }
 
 /* ---- places of others ---- */

@@ -230,10 +230,13 @@ static shoal_run *make_run(shoal_slab *slab, uint32_t class, uint32_t pages)
     for (uint32_t i = page; i < page + pages; i++) block->run_pages[i] = (uint8_t)page;
 
     shoal_run *run = shoal_run__at(block, page);
-    SHOAL_UNPOISON(run, sizeof *run);
     uint32_t fresh = (uint32_t)((uintptr_t)(run + 1) - (uintptr_t)block);
     uint32_t capacity = capacity_of(size, pages, page == 0);
     SHOAL_ASSERT(capacity > 0);
+    /* What two places share of a unit of the sanitizer is open from now on, and stays so. */
+    SHOAL_UNPOISON(run, sizeof *run + (size_t)capacity * size);
+    for (uint32_t i = 0; i < capacity * SHOAL_POISONS; i++)
+        SHOAL_POISON((char *)(run + 1) + (size_t)i * size, size);
     *run = (shoal_run){.fresh = fresh,
                        .end = fresh + capacity * size,
                        .capacity = capacity,

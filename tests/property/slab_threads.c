@@ -32,10 +32,16 @@ static size_t random_size(shoal_prng *prng)
     }
 }
 
-static char *take(shoal_slab *slab, shoal_prng *prng)
+/* Small pieces whose neighbours begin in the same 8 bytes: what the sanitizer knows as one unit. */
+static size_t narrow_size(shoal_prng *prng)
 {
-    piece_head head = {.size = (uint32_t)random_size(prng)};
-    head.alignment = 4u << shoal_prng_below(prng, 5);
+    return 12 + 8 * shoal_prng_below(prng, 2);
+}
+
+static char *take(shoal_slab *slab, shoal_prng *prng, bool narrow)
+{
+    piece_head head = {.size = (uint32_t)(narrow ? narrow_size(prng) : random_size(prng))};
+    head.alignment = 4u << (narrow ? 0 : shoal_prng_below(prng, 5));
     char *piece = shoal_slab_take(slab, head.size, head.alignment);
     if (piece == NULL) return NULL;
     assert_int_equal((uintptr_t)piece % head.alignment, 0);
@@ -78,7 +84,7 @@ static void lone_step(lone *self, shoal_prng *prng)
         give(&self->slab, self->pieces[at]);
         self->pieces[at] = NULL;
     } else {
-        self->pieces[at] = take(&self->slab, prng);
+        self->pieces[at] = take(&self->slab, prng, false);
         if (self->pieces[at] == NULL) return;
         piece_head head = check(self->pieces[at]);
         self->live += shoal_slab_usable(&self->below, head.size, head.alignment);
@@ -120,7 +126,9 @@ typedef struct crowd {
     test_heap heap;
     shoal_allocator below;
     shoal_slab slabs[THREADS];
-    _Atomic(char *) shelf[SHELF];
+    bool narrow;    /* the pieces */
+    uint32_t shelf; /* places of it in use */
+    _Atomic(char *) pieces[SHELF];
 } crowd;
 
 typedef struct member {
@@ -136,9 +144,10 @@ static void *run_member(void *argument)
     shoal_slab *slab = &self->all->slabs[self->index];
     shoal_prng prng = shoal_prng_make((uint64_t[2]){99, 1}, self->index, 0);
     for (uint32_t i = 0; i < STEPS; i++) {
-        uint32_t at = (uint32_t)shoal_prng_below(&prng, SHELF);
-        char *piece = shoal_prng_below(&prng, 3) == 0 ? NULL : take(slab, &prng);
-        char *before = atomic_exchange_explicit(&self->all->shelf[at], piece, memory_order_acq_rel);
+        _Atomic(char *) *at = &self->all->pieces[shoal_prng_below(&prng, self->all->shelf)];
+        bool takes = shoal_prng_below(&prng, 3) != 0;
+        char *piece = takes ? take(slab, &prng, self->all->narrow) : NULL;
+        char *before = atomic_exchange_explicit(at, piece, memory_order_acq_rel);
         if (before != NULL) give(slab, before);
         uint64_t event = shoal_prng_below(&prng, 5000);
         if (event < 3) shoal_slab_tidy(slab);
@@ -147,12 +156,13 @@ static void *run_member(void *argument)
     return NULL;
 }
 
-static void threads_may_give_each_others_pieces(void **state)
+static void run_crowd(bool narrow, uint32_t shelf)
 {
-    (void)state;
     static crowd all;
     member members[THREADS];
     memset(&all, 0, sizeof all);
+    all.narrow = narrow;
+    all.shelf = shelf;
     all.below = test_allocator(&all.heap);
     for (uint32_t i = 0; i < THREADS; i++) shoal_slab_make(&all.slabs[i], &all.below);
     for (uint32_t i = 0; i < THREADS; i++) {
@@ -161,10 +171,23 @@ static void threads_may_give_each_others_pieces(void **state)
     }
     for (uint32_t i = 0; i < THREADS; i++) pthread_join(members[i].id, NULL);
     for (uint32_t i = 0; i < SHELF; i++)
-        if (all.shelf[i] != NULL) give(&all.slabs[0], all.shelf[i]);
+        if (all.pieces[i] != NULL) give(&all.slabs[0], all.pieces[i]);
     for (uint32_t i = 0; i < 2 * THREADS; i++) shoal_slab_tidy(&all.slabs[i % THREADS]);
     for (uint32_t i = 0; i < THREADS; i++) assert_int_equal(all.slabs[i].pages, 0);
     assert_int_equal(all.heap.bytes, 0);
+}
+
+static void threads_may_give_each_others_pieces(void **state)
+{
+    (void)state;
+    run_crowd(false, SHELF);
+}
+
+/* So few pieces that neighbours of one unit are always in the hands of different threads. */
+static void neighbours_in_one_unit_do_not_forbid_each_other(void **state)
+{
+    (void)state;
+    run_crowd(true, 16);
 }
 
 int main(void)
@@ -172,6 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_keep_what_was_written_and_bytes_add_up),
         cmocka_unit_test(threads_may_give_each_others_pieces),
+        cmocka_unit_test(neighbours_in_one_unit_do_not_forbid_each_other),
     };
     return cmocka_run_group_tests_name("slab_threads", tests, NULL, NULL);
 }

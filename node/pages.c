@@ -1,20 +1,33 @@
 /* SPDX-License-Identifier: MIT
  *
  * node/pages.h: one reserve of address space, divided into huge pages of 32 blocks. A page has a
- * word that says which of its blocks are out, and one that says which hold memory.
+ * word that says which of its blocks are out, and which hold memory.
  *
  * What goes back to the system goes by a thread of its own, which sleeps until a page is mostly
  * unused, and waits a little more: a call that gives pages back takes some microseconds for each
  * block and holds up whoever makes it, and a hash of five million fields has thousands of blocks.
- * The thread takes the unused blocks of a page as anybody would, gives their memory away without
- * the lock, and puts them back without memory.
+ * The thread takes the unused blocks of a page as anybody would, gives their memory away, and puts
+ * them back without memory.
+ *
+ * Claims:
+ *   N1  A block is out of at most one hand: it is taken and given by a change of its page's word.
+ *       What the last owner did to it is visible to the next.
+ *   N2  Nobody waits for another. A change of a word is repeated only when another succeeded.
+ *   N3  No page with a free block is below `lowest` for good: who gives a block makes the hint
+ *       fall, and who makes it rise had seen every page below full since the last that was given.
+ *   N4  A page of which little is out gets to the thread: who gives a block changes the word and
+ *       then looks at `next`; the thread empties `next` and then changes the word. One of them
+ *       comes first in the order of the word's changes, and the other sees what it did before.
  */
 #include "pages.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/atomic.h"
@@ -23,7 +36,7 @@
 #define PAGE_BLOCKS 32u
 #define PAGE_FULL UINT32_MAX
 /* Address space of the reserve: a tebibyte, an eighth of a percent of what a process has. */
-#define RESERVE_PAGES ((size_t)512 << 10)
+#define RESERVE_PAGES ((uint32_t)512 << 10)
 /* With fewer blocks out, what is unused of a page goes to the system. A huge page that is mostly in
  * use is kept whole instead: the next block comes from it. */
 #define KEEP_BLOCKS 16u
@@ -39,25 +52,67 @@
 
 /* One huge page. */
 typedef struct page {
-    uint32_t out;  /* blocks that were taken */
-    uint32_t held; /* blocks with memory behind them; those that are out among them */
-    uint32_t next; /* in the list of pages to be looked at: 0 in none, else index + 1 or LIST_END */
+    _Atomic uint64_t word; /* see blocks; pair: pages.block */
+    _Atomic uint32_t next; /* in the list of pages to be looked at: 0 in none, else LIST_END or
+                            * index + 1; pair: pages.next */
 } page;
 
+/* What a word says: a bit for each block. */
+typedef struct blocks {
+    uint32_t out;  /* were taken */
+    uint32_t held; /* have memory behind them; those that are out among them */
+} blocks;
+
+/* The hint where to look first. */
+typedef struct hint {
+    uint32_t lowest; /* no page below has a free block */
+    uint32_t given;  /* counts blocks that were given, so that a raise from an old look fails */
+} hint;
+
+/* The thread. */
+enum { THREAD_NONE, THREAD_STARTS, THREAD_RUNS };
+
 struct shoal_pages {
-    pthread_mutex_t lock;
-    char *base;           /* of the first page */
-    void *reserve;        /* as mapped */
-    size_t lowest;        /* no page below has a free block */
-    size_t end;           /* no page from here on was ever used */
-    _Atomic size_t taken; /* blocks out; relaxed */
-    _Atomic size_t held;  /* blocks held; relaxed */
-    uint32_t unused;      /* the first page with blocks to give back: index + 1; or LIST_END */
-    bool runs, ends;      /* the thread; it is to end */
+    char *base;                    /* of the first page */
+    void *reserve;                 /* as mapped */
+    _Atomic uint64_t hint;         /* pair: pages.hint */
+    _Atomic uint32_t end;          /* pages from here on were never used; relaxed */
+    _Atomic size_t taken;          /* blocks out; relaxed */
+    _Atomic size_t held;           /* blocks held; relaxed */
+    _Atomic uint32_t unused;       /* the first page with blocks to give back; pair: pages.unused */
+    _Atomic uint32_t thread_state; /* pair: pages.thread */
+    _Atomic bool ends;             /* the thread is to end; relaxed, the wake behind it orders it */
     pthread_t thread;
-    pthread_cond_t wanted;
+    int wanted; /* an eventfd that the thread reads: who gives a block never waits for it */
     page pages[RESERVE_PAGES];
 };
+
+static uint64_t word_of(blocks are)
+{
+    return (uint64_t)are.held << 32 | are.out;
+}
+
+static blocks blocks_of(uint64_t word)
+{
+    return (blocks){.out = (uint32_t)word, .held = (uint32_t)(word >> 32)};
+}
+
+/* True when the thread is to give what a page holds for nobody back to the system. */
+static bool is_little_used(blocks are)
+{
+    SHOAL_ASSERT((are.out & ~are.held) == 0);
+    return (are.held & ~are.out) != 0 && (uint32_t)__builtin_popcount(are.out) < KEEP_BLOCKS;
+}
+
+static uint64_t word_of_hint(hint at)
+{
+    return (uint64_t)at.given << 32 | at.lowest;
+}
+
+static hint hint_of(uint64_t word)
+{
+    return (hint){.lowest = (uint32_t)word, .given = (uint32_t)(word >> 32)};
+}
 
 static void *map(size_t size)
 {
@@ -77,25 +132,30 @@ shoal_pages *shoal_pages__open(void)
     }
     uintptr_t base = ((uintptr_t)made->reserve + PAGE_SIZE - 1) & ~(uintptr_t)(PAGE_SIZE - 1);
     made->base = (char *)base;
-    pthread_mutex_init(&made->lock, NULL);
-    pthread_cond_init(&made->wanted, NULL);
-    made->unused = LIST_END;
+    made->wanted = eventfd(0, EFD_CLOEXEC);
+    shoal_store_relaxed(&made->unused, LIST_END);
     return made;
+}
+
+static void wake(shoal_pages *pages)
+{
+    const uint64_t one = 1;
+    ssize_t written = write(pages->wanted, &one, sizeof one);
+    SHOAL_ASSERT(written == (ssize_t)sizeof one);
 }
 
 void shoal_pages__close(shoal_pages *pages)
 {
     if (pages == NULL) return;
     SHOAL_ASSERT(pages->reserve != NULL);
-    pthread_mutex_lock(&pages->lock);
-    pages->ends = true;
-    bool runs = pages->runs;
-    pthread_cond_signal(&pages->wanted);
-    pthread_mutex_unlock(&pages->lock);
-    if (runs) pthread_join(pages->thread, NULL);
+    /* pair: pages.thread */
+    if (shoal_load_acquire(&pages->thread_state) == THREAD_RUNS) {
+        shoal_store_relaxed(&pages->ends, true);
+        wake(pages);
+        pthread_join(pages->thread, NULL);
+    }
     munmap(pages->reserve, (RESERVE_PAGES + 1) * PAGE_SIZE);
-    pthread_cond_destroy(&pages->wanted);
-    pthread_mutex_destroy(&pages->lock);
+    if (pages->wanted >= 0) close(pages->wanted);
     munmap(pages, sizeof *pages);
 }
 
@@ -105,110 +165,150 @@ bool shoal_pages__owns(const shoal_pages *pages, const void *memory)
     return offset < RESERVE_PAGES * PAGE_SIZE;
 }
 
-/* The lowest page with a free block, which `lowest` is afterwards; RESERVE_PAGES when all are out.
- * Under the lock. */
-static size_t find_page(shoal_pages *pages)
+/* Takes a block of a page; NULL when all are out. */
+static char *take_of(shoal_pages *pages, uint32_t index)
 {
-    while (pages->lowest < RESERVE_PAGES && pages->pages[pages->lowest].out == PAGE_FULL) {
-        pages->lowest++;
+    page *at = &pages->pages[index];
+    char *memory = pages->base + index * PAGE_SIZE;
+    uint64_t word = shoal_load_relaxed(&at->word);
+    for (;;) {
+        blocks are = blocks_of(word);
+        SHOAL_ASSERT((are.out & ~are.held) == 0);
+        if (are.out == PAGE_FULL) return NULL;
+        /* Before the first block of a page is out. Advice: without huge pages the blocks are as
+         * good as any. */
+        if (word == 0 && index >= shoal_load_relaxed(&pages->end))
+            (void)madvise(memory, PAGE_SIZE, MADV_HUGEPAGE);
+        /* Blocks with memory come first. */
+        uint32_t ready = are.held & ~are.out;
+        uint32_t bit = (uint32_t)__builtin_ctz(ready != 0 ? ready : ~are.out);
+        blocks then = {.out = are.out | 1u << bit, .held = are.held | 1u << bit};
+        /* Claim N1. pair: pages.block */
+        if (!shoal_cas_acquire(&at->word, &word, word_of(then))) continue;
+        if (ready == 0) shoal_add_relaxed(&pages->held, 1);
+        shoal_add_relaxed(&pages->taken, 1);
+        return memory + bit * SHOAL_PAGES_BLOCK;
     }
-    return pages->lowest;
 }
 
 void *shoal_pages__take(shoal_pages *pages)
 {
+    SHOAL_ASSERT(pages->base != NULL);
+    /* pair: pages.hint */
+    uint64_t seen = shoal_load_acquire(&pages->hint);
+    hint from = hint_of(seen);
     char *block = NULL;
-    pthread_mutex_lock(&pages->lock);
-    size_t index = find_page(pages);
-    if (index < RESERVE_PAGES) {
-        page *at = &pages->pages[index];
-        char *memory = pages->base + index * PAGE_SIZE;
-        if (index == pages->end) {
-            /* Advice: without huge pages the blocks are as good as any. */
-            (void)madvise(memory, PAGE_SIZE, MADV_HUGEPAGE);
-            pages->end++;
-        }
-        /* Blocks with memory come first. */
-        uint32_t ready = at->held & ~at->out;
-        uint32_t bit = (uint32_t)__builtin_ctz(ready != 0 ? ready : ~at->out);
-        if (ready == 0) shoal_add_relaxed(&pages->held, 1);
-        at->out |= 1u << bit;
-        at->held |= 1u << bit;
-        shoal_add_relaxed(&pages->taken, 1);
-        block = memory + bit * SHOAL_PAGES_BLOCK;
-    }
-    pthread_mutex_unlock(&pages->lock);
+    uint32_t index = from.lowest;
+    while (index < RESERVE_PAGES && (block = take_of(pages, index)) == NULL) index++;
+    /* Claim N3. When it does not succeed, others look at these pages once more. */
+    hint raised = {.lowest = index, .given = from.given};
+    if (index > from.lowest) (void)shoal_cas_acq_rel(&pages->hint, &seen, word_of_hint(raised));
+    uint32_t end = shoal_load_relaxed(&pages->end);
+    while (block != NULL && index >= end && !shoal_cas_relaxed(&pages->end, &end, index + 1))
+        continue;
     return block;
 }
 
-/* Gives the memory of these blocks of a page to the system, neighbours together. */
-static void release(char *memory, uint32_t blocks)
+/* Says that a page has a free block. Claim N3. */
+static void lower(shoal_pages *pages, uint32_t index)
 {
-    while (blocks != 0) {
-        uint32_t first = (uint32_t)__builtin_ctz(blocks);
-        uint32_t above = ~(blocks >> first);
+    SHOAL_ASSERT(index < RESERVE_PAGES);
+    uint64_t word = shoal_load_relaxed(&pages->hint);
+    uint64_t wanted;
+    do {
+        hint now = hint_of(word);
+        wanted = word_of_hint(
+            (hint){.lowest = index < now.lowest ? index : now.lowest, .given = now.given + 1});
+        /* pair: pages.hint */
+    } while (!shoal_cas_acq_rel(&pages->hint, &word, wanted));
+}
+
+/* Gives the memory of these blocks of a page to the system, neighbours together. */
+static void release(char *memory, uint32_t which)
+{
+    while (which != 0) {
+        uint32_t first = (uint32_t)__builtin_ctz(which);
+        uint32_t above = ~(which >> first);
         uint32_t count = above == 0 ? PAGE_BLOCKS : (uint32_t)__builtin_ctz(above);
         if (first + count > PAGE_BLOCKS) count = PAGE_BLOCKS - first;
         (void)madvise(memory + first * SHOAL_PAGES_BLOCK, count * SHOAL_PAGES_BLOCK, MADV_DONTNEED);
         uint32_t done = count == PAGE_BLOCKS ? PAGE_FULL : ((1u << count) - 1) << first;
-        blocks &= ~done;
+        which &= ~done;
     }
 }
 
-/* Gives back what is unused of one page, if it is still little used. Under the lock, which it lets
- * go meanwhile. */
-static void release_unused(shoal_pages *pages, size_t index)
+/* Lets the thread look at a page of which little is out. Claim N4. */
+static void list(shoal_pages *pages, uint32_t index)
 {
-    page *at = &pages->pages[index];
-    uint32_t idle = at->held & ~at->out;
-    if (idle == 0 || (uint32_t)__builtin_popcount(at->out) >= KEEP_BLOCKS) return;
-    at->out |= idle;
-    pthread_mutex_unlock(&pages->lock);
-    release(pages->base + index * PAGE_SIZE, idle);
-    pthread_mutex_lock(&pages->lock);
-    SHOAL_ASSERT((at->out & idle) == idle);
-    at->out &= ~idle;
-    at->held &= ~idle;
-    shoal_sub_relaxed(&pages->held, (size_t)__builtin_popcount(idle));
-    if (index < pages->lowest) pages->lowest = index;
+    uint32_t next = 0;
+    /* Who makes it something else than 0 puts the page into the list. pair: pages.next */
+    if (!shoal_cas_acq_rel(&pages->pages[index].next, &next, LIST_END)) return;
+    uint32_t first = shoal_load_relaxed(&pages->unused);
+    do {
+        SHOAL_ASSERT(first != index + 1);
+        shoal_store_relaxed(&pages->pages[index].next, first);
+        /* pair: pages.unused */
+    } while (!shoal_cas_release(&pages->unused, &first, index + 1));
+    if (first == LIST_END) wake(pages);
 }
 
+/* Gives back what is unused of one page, if it is still little used. */
+static void release_unused(shoal_pages *pages, uint32_t index)
+{
+    page *at = &pages->pages[index];
+    /* A change, even though of nothing: claim N4. pair: pages.block */
+    uint64_t word = shoal_or_acq_rel(&at->word, (uint64_t)0);
+    uint32_t idle;
+    do {
+        blocks are = blocks_of(word);
+        idle = are.held & ~are.out;
+        if (!is_little_used(are)) return;
+    } while (!shoal_cas_acq_rel(&at->word, &word, word | idle));
+    release(pages->base + index * PAGE_SIZE, idle);
+    /* They are in our hand: neither out nor held now. pair: pages.block */
+    uint64_t before = shoal_and_acq_rel(&at->word, ~((uint64_t)idle << 32 | idle));
+    SHOAL_ASSERT((blocks_of(before).out & idle) == idle);
+    SHOAL_ASSERT((blocks_of(before).held & idle) == idle);
+    shoal_sub_relaxed(&pages->held, (size_t)__builtin_popcount(idle));
+    lower(pages, index);
+    /* Who gave a block meanwhile took those in our hand for used ones. */
+    blocks left = blocks_of(before & ~((uint64_t)idle << 32 | idle));
+    if (is_little_used(left)) list(pages, index);
+}
+
+/* The thread: sleeps until a page is listed, and looks at all that are. */
 static void *give_back(void *argument)
 {
     shoal_pages *pages = argument;
     const struct timespec pause = {0, PAUSE_NS}, page_pause = {0, PAGE_PAUSE_NS};
-    pthread_mutex_lock(&pages->lock);
-    while (!pages->ends) {
-        if (pages->unused == LIST_END) {
-            pthread_cond_wait(&pages->wanted, &pages->lock);
-            pthread_mutex_unlock(&pages->lock);
-            nanosleep(&pause, NULL);
-            pthread_mutex_lock(&pages->lock);
-            continue;
+    while (!shoal_load_relaxed(&pages->ends)) {
+        uint64_t wakes;
+        if (read(pages->wanted, &wakes, sizeof wakes) < 0) SHOAL_ASSERT(errno == EINTR);
+        nanosleep(&pause, NULL);
+        /* pair: pages.unused */
+        uint32_t next = shoal_exchange_acquire(&pages->unused, LIST_END);
+        while (next != LIST_END && !shoal_load_relaxed(&pages->ends)) {
+            uint32_t index = next - 1;
+            SHOAL_ASSERT(index < RESERVE_PAGES);
+            /* Claim N4. pair: pages.next */
+            next = shoal_exchange_acq_rel(&pages->pages[index].next, 0u);
+            release_unused(pages, index);
+            nanosleep(&page_pause, NULL);
         }
-        size_t index = pages->unused - 1;
-        pages->unused = pages->pages[index].next;
-        pages->pages[index].next = 0;
-        release_unused(pages, index);
-        pthread_mutex_unlock(&pages->lock);
-        nanosleep(&page_pause, NULL);
-        pthread_mutex_lock(&pages->lock);
     }
-    pthread_mutex_unlock(&pages->lock);
     return NULL;
 }
 
-/* Lets the thread look at a page. Under the lock. */
-static void list(shoal_pages *pages, size_t index)
+/* True when the thread runs, or starts now. Without it memory is kept. */
+static bool has_thread(shoal_pages *pages)
 {
-    page *at = &pages->pages[index];
-    if (at->next != 0) return;
-    if (!pages->runs) pages->runs = pthread_create(&pages->thread, NULL, give_back, pages) == 0;
-    /* Without it memory is kept. */
-    if (!pages->runs) return;
-    at->next = pages->unused;
-    if (pages->unused == LIST_END) pthread_cond_signal(&pages->wanted);
-    pages->unused = (uint32_t)index + 1;
+    uint32_t state = shoal_load_relaxed(&pages->thread_state);
+    if (state != THREAD_NONE || pages->wanted < 0) return state != THREAD_NONE;
+    if (!shoal_cas_relaxed(&pages->thread_state, &state, THREAD_STARTS)) return true;
+    bool runs = pthread_create(&pages->thread, NULL, give_back, pages) == 0;
+    /* pair: pages.thread */
+    shoal_store_release(&pages->thread_state, runs ? THREAD_RUNS : THREAD_NONE);
+    return runs;
 }
 
 void shoal_pages__give(shoal_pages *pages, void *block)
@@ -216,16 +316,15 @@ void shoal_pages__give(shoal_pages *pages, void *block)
     SHOAL_ASSERT(shoal_pages__owns(pages, block));
     size_t offset = (size_t)((char *)block - pages->base);
     SHOAL_ASSERT(offset % SHOAL_PAGES_BLOCK == 0);
-    size_t index = offset / PAGE_SIZE;
+    uint32_t index = (uint32_t)(offset / PAGE_SIZE);
     uint32_t bit = (uint32_t)(offset % PAGE_SIZE / SHOAL_PAGES_BLOCK);
-    pthread_mutex_lock(&pages->lock);
-    page *at = &pages->pages[index];
-    SHOAL_ASSERT(at->out & 1u << bit);
-    at->out &= ~(1u << bit);
     shoal_sub_relaxed(&pages->taken, 1);
-    if (index < pages->lowest) pages->lowest = index;
-    if ((uint32_t)__builtin_popcount(at->out) < KEEP_BLOCKS) list(pages, index);
-    pthread_mutex_unlock(&pages->lock);
+    /* Claim N1. pair: pages.block */
+    uint64_t before = shoal_and_acq_rel(&pages->pages[index].word, ~((uint64_t)1 << bit));
+    SHOAL_ASSERT(blocks_of(before).out & 1u << bit);
+    lower(pages, index);
+    blocks left = blocks_of(before & ~((uint64_t)1 << bit));
+    if (is_little_used(left) && has_thread(pages)) list(pages, index);
 }
 
 size_t shoal_pages__taken(const shoal_pages *pages)

@@ -6,8 +6,8 @@
  * whole blocks come from here, so what is held without need is at most the free part of the
  * last pages, and never grows with fragmentation: the lowest free block is taken first.
  *
- * Threads: any; blocks are taken and given rarely enough for a lock. Memory that is not needed goes
- * back to the system by a thread that the first such block starts.
+ * Threads: any, and none waits for another. Memory that is not needed goes back to the system by a
+ * thread that the first such block starts.
  */
 #ifndef SHOAL_NODE_PAGES_H
 #define SHOAL_NODE_PAGES_H

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The blocks of node/pages.h in the hands of several threads, while the thread of its own gives
+ * memory back: what an owner writes stays until it gives the block, no block is in two hands, the
+ * sums are right, and what nobody needs goes back to the system (claims N1 to N4 of pages.c).
+ */
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/prng.h"
+#include "node/pages.h"
+#include "support/test.h"
+
+#define THREADS 3u
+#define HELD 200u
+#define STEPS 500000u
+
+typedef struct member {
+    shoal_pages *pages;
+    uint64_t *blocks[HELD];
+    uint64_t stamp; /* differs for all members */
+    const char *complaint;
+    pthread_t id;
+} member;
+
+/* The words of a block that are written: its ends and some between. */
+static void stamp(uint64_t *block, uint64_t value)
+{
+    for (size_t i = 0; i < SHOAL_PAGES_BLOCK / sizeof *block; i += 509) block[i] = value + i;
+}
+
+static bool is_stamped(const uint64_t *block, uint64_t value)
+{
+    for (size_t i = 0; i < SHOAL_PAGES_BLOCK / sizeof *block; i += 509)
+        if (block[i] != value + i) return false;
+    return true;
+}
+
+static bool give(const member *self, uint64_t *block)
+{
+    bool right = is_stamped(block, self->stamp + (uintptr_t)block);
+    shoal_pages__give(self->pages, block);
+    return right;
+}
+
+/* Swings between few blocks and many, so that whole pages become unused and are taken again. */
+static void *run_member(void *argument)
+{
+    member *self = argument;
+    shoal_prng prng = shoal_prng_make((uint64_t[2]){5, self->stamp}, 0, 0);
+    for (uint32_t i = 0; i < STEPS; i++) {
+        uint64_t **at = &self->blocks[shoal_prng_below(&prng, HELD)];
+        bool takes = shoal_prng_below(&prng, 8) < (i / 3000 % 2 == 0 ? 7 : 1);
+        if (*at != NULL && !takes) {
+            if (!give(self, *at)) self->complaint = "another wrote to a block";
+            *at = NULL;
+        } else if (*at == NULL && takes) {
+            *at = shoal_pages__take(self->pages);
+            if (*at == NULL) self->complaint = "no block";
+            if (*at != NULL) stamp(*at, self->stamp + (uintptr_t)*at);
+        }
+    }
+    return NULL;
+}
+
+static void sleep_a_millisecond(void)
+{
+    nanosleep(&(struct timespec){0, 1000000}, NULL);
+}
+
+static void a_block_is_in_one_hand_and_unused_memory_goes_back(void **state)
+{
+    (void)state;
+    static member members[THREADS];
+    shoal_pages *pages = shoal_pages__open();
+    assert_non_null(pages);
+    for (uint32_t i = 0; i < THREADS; i++) {
+        members[i] = (member){.pages = pages, .stamp = (uint64_t)(i + 1) << 56};
+        assert_int_equal(pthread_create(&members[i].id, NULL, run_member, &members[i]), 0);
+    }
+    for (uint32_t i = 0; i < THREADS; i++) {
+        pthread_join(members[i].id, NULL);
+        if (members[i].complaint != NULL) fail_msg("%s", members[i].complaint);
+    }
+    size_t out = 0;
+    for (uint32_t i = 0; i < THREADS * HELD; i++) out += members[i / HELD].blocks[i % HELD] != NULL;
+    assert_int_equal(shoal_pages__taken(pages), out * SHOAL_PAGES_BLOCK);
+    for (uint32_t i = 0; i < THREADS * HELD; i++) {
+        uint64_t *block = members[i / HELD].blocks[i % HELD];
+        if (block != NULL) assert_true(give(&members[i / HELD], block));
+    }
+    assert_int_equal(shoal_pages__taken(pages), 0);
+    while (shoal_pages__held(pages) > 0) sleep_a_millisecond();
+    shoal_pages__close(pages);
+}
+
+static void the_lowest_free_block_is_taken_first(void **state)
+{
+    (void)state;
+    enum { COUNT = 100 };
+    char *blocks[COUNT];
+    shoal_pages *pages = shoal_pages__open();
+    for (size_t i = 0; i < COUNT; i++) {
+        blocks[i] = shoal_pages__take(pages);
+        assert_ptr_equal(blocks[i], blocks[0] + i * SHOAL_PAGES_BLOCK);
+    }
+    const size_t holes[] = {70, 3, 33, 4};
+    for (size_t i = 0; i < 4; i++) shoal_pages__give(pages, blocks[holes[i]]);
+    const size_t filled[] = {3, 4, 33, 70};
+    for (size_t i = 0; i < 4; i++) assert_ptr_equal(shoal_pages__take(pages), blocks[filled[i]]);
+    for (size_t i = 0; i < COUNT; i++) shoal_pages__give(pages, blocks[i]);
+    shoal_pages__close(pages);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_block_is_in_one_hand_and_unused_memory_goes_back),
+        cmocka_unit_test(the_lowest_free_block_is_taken_first),
+    };
+    return cmocka_run_group_tests_name("pages_threads", tests, NULL, NULL);
+}

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "command/apply.h"
+#include "command/dump.h"
 #include "command/keys.h"
 #include "command/worker.h"
 
@@ -88,7 +89,7 @@ static void run_put(shoal_op *op, void *runner)
 {
     put_op *put = (put_op *)op;
     SHOAL_DEBUG_ASSERT(put->gate.held == 1);
-    put->error = put->crew->options.put(runner, &put->key, put->loader, put->expires_ms);
+    put->error = shoal_dump_store(runner, &put->key, put->loader, put->expires_ms);
 }
 
 static void complain(batch *of, uint64_t offset, const char *reason)
@@ -237,7 +238,7 @@ shoal_err shoal_crew_open(const shoal_crew_options *options, shoal_crew **out)
 {
     const shoal_allocator *allocator = &options->env->allocator;
     uint32_t count = options->env->worker_count;
-    SHOAL_ASSERT(options->put != NULL && count > 0);
+    SHOAL_ASSERT(count > 0);
     shoal_crew *crew = shoal_memory_take_zeroed(allocator, sizeof(*crew), SHOAL_ALIGN_PLAIN);
     if (crew == NULL) return SHOAL_ERR_NO_MEMORY;
     crew->options = *options;

@@ -28,10 +28,7 @@ typedef struct shoal_crew shoal_crew;
 /* How to make one. */
 typedef struct shoal_crew_options {
     shoal_env *env;
-    shoal_rdb_limits limits;
-    /* Puts what a loader has read at a key, under its gate, and empties the loader. */
-    shoal_err (*put)(shoal_thread *thread, const shoal_key *key, shoal_rdb_loader *loader,
-                     int64_t expires_ms);
+    shoal_rdb_limits limits; /* of values that are read */
 } shoal_crew_options;
 
 /* Makes one. 0 or SHOAL_ERR_NO_MEMORY. */

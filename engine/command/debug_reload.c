@@ -42,7 +42,7 @@ static void write_item(void *context, const shoal_item *item)
     char scratch[SHOAL_INT_TEXT_SIZE];
     SHOAL_DEBUG_ASSERT(shoal_buffer_size(&file->bytes) > 0 || file->bytes.failed);
     const shoal_rdb_key key = {.name = shoal_item_name(item),
-                               .value = shoal_dump__value(item, scratch),
+                               .value = shoal_dump_value(item, scratch),
                                .expires_ms = shoal_item_expires_ms(item)};
     shoal_rdb_write_key(&file->bytes, &key, &file->style);
 }
@@ -75,7 +75,7 @@ static bool read_place(shoal_rdb_decoder *decoder, shoal_call *call, uint32_t pl
     while ((event = shoal_rdb_decoder_next(decoder)) == SHOAL_RDB_EVENT_KEY) {
         shoal_key key = shoal_key_make(call->store, SHOAL_PLACE_DB(place), decoder->name);
         SHOAL_ASSERT(key.place == place);
-        if (shoal_dump__store(call->thread, &key, &decoder->loader, decoder->expires_ms) != 0)
+        if (shoal_dump_store(call->thread, &key, &decoder->loader, decoder->expires_ms) != 0)
             return false;
     }
     return event == SHOAL_RDB_EVENT_END;
@@ -87,11 +87,11 @@ static void visit(shoal_places *places, shoal_call *call)
     if (work->failed) return;
     const shoal_settings *settings = shoal_call__settings(call);
     place_file file = {.bytes = shoal_buffer_make(&call->env->allocator),
-                       .style = shoal_dump__style(settings, shoal_time_wall_ms(call->now))};
+                       .style = shoal_dump_style(settings, shoal_time_wall_ms(call->now))};
     shoal_rdb_decoder decoder;
     shoal_rdb_decoder_open(&decoder, &call->env->allocator, shoal_thread_allocator(call->thread),
                            shoal_thread_prng(call->thread));
-    decoder.loader.limits = shoal_dump__limits(settings);
+    decoder.loader.limits = shoal_dump_limits(settings);
     bool done = write_place(&file, call, places->place);
     if (done) {
         shoal_rdb_decoder_feed(&decoder, shoal_buffer_slice(&file.bytes));

@@ -8,13 +8,14 @@
 #include "base/atomic.h"
 #include "command/deadline.h"
 #include "command/effect.h"
+#include "command/handlers.h"
 
 /* The level of a warning in trace records of kind LOG, see shoal/trace.def. */
 #define LOG_WARNING 3u
 
 /* ---- items and values ---- */
 
-shoal_rdb_value shoal_dump__value(const shoal_item *item, char scratch[SHOAL_INT_TEXT_SIZE])
+shoal_rdb_value shoal_dump_value(const shoal_item *item, char scratch[SHOAL_INT_TEXT_SIZE])
 {
     shoal_rdb_value value = {.type = shoal_item_type(item)};
     SHOAL_ASSERT(value.type != SHOAL_TYPE_NONE);
@@ -26,7 +27,7 @@ shoal_rdb_value shoal_dump__value(const shoal_item *item, char scratch[SHOAL_INT
     return value;
 }
 
-shoal_rdb_style shoal_dump__style(const shoal_settings *settings, int64_t now_ms)
+shoal_rdb_style shoal_dump_style(const shoal_settings *settings, int64_t now_ms)
 {
     SHOAL_ASSERT(now_ms >= 0);
     return (shoal_rdb_style){.compress = true,
@@ -34,7 +35,7 @@ shoal_rdb_style shoal_dump__style(const shoal_settings *settings, int64_t now_ms
                              .now_ms = now_ms};
 }
 
-shoal_rdb_limits shoal_dump__limits(const shoal_settings *settings)
+shoal_rdb_limits shoal_dump_limits(const shoal_settings *settings)
 {
     SHOAL_DEBUG_ASSERT(settings != NULL);
     return (shoal_rdb_limits){
@@ -53,7 +54,8 @@ static shoal_err store_object(shoal_thread *thread, const shoal_key *key, shoal_
 {
     shoal_account *account = shoal_thread_account(thread);
     shoal_object *object = shoal_rdb_loader_value(loader).compound.object;
-    SHOAL_ASSERT(account->bytes == 0 && object->bytes == 0);
+    SHOAL_ASSERT(account->bytes == 0);
+    SHOAL_ASSERT(object->bytes == 0);
     account->bytes = loader->account.bytes;
     shoal_err err = shoal_store_put_object_locked(thread, key, object, expires_ms);
     if (err == SHOAL_ERR_OK) {
@@ -64,8 +66,8 @@ static shoal_err store_object(shoal_thread *thread, const shoal_key *key, shoal_
     return err;
 }
 
-shoal_err shoal_dump__store(shoal_thread *thread, const shoal_key *key, shoal_rdb_loader *loader,
-                            int64_t expires_ms)
+shoal_err shoal_dump_store(shoal_thread *thread, const shoal_key *key, shoal_rdb_loader *loader,
+                           int64_t expires_ms)
 {
     shoal_rdb_value value = shoal_rdb_loader_value(loader);
     shoal_err err;
@@ -107,12 +109,12 @@ void shoal_command__dump(shoal_call *call)
     int64_t now_ms = shoal_time_wall_ms(call->now);
     char scratch[SHOAL_INT_TEXT_SIZE];
     shoal_rdb_value value = {.type = SHOAL_TYPE_NONE};
-    if (item != NULL) value = shoal_dump__value(item, scratch);
+    if (item != NULL) value = shoal_dump_value(item, scratch);
     if (item == NULL || shoal_rdb_is_empty(&value, now_ms)) {
         shoal_reply_null(&call->reply);
         return;
     }
-    shoal_rdb_style style = shoal_dump__style(shoal_call__settings(call), now_ms);
+    shoal_rdb_style style = shoal_dump_style(shoal_call__settings(call), now_ms);
     shoal_buffer payload = shoal_buffer_make(&call->env->allocator);
     shoal_rdb_write_payload(&payload, &value, &style);
     if (payload.failed) {
@@ -208,7 +210,7 @@ static void settle(shoal_call *call, shoal_rdb_loader *loader, const restore_opt
         shoal_reply_ok(&call->reply);
         return;
     }
-    shoal_err err = shoal_dump__store(call->thread, &call->keys[0], loader, expires_ms);
+    shoal_err err = shoal_dump_store(call->thread, &call->keys[0], loader, expires_ms);
     if (!shoal_call__stored(call, err)) return;
     if (expires_ms >= 0 && !options->absolute) tell_restore(call, options, expires_ms);
     shoal_reply_ok(&call->reply);
@@ -249,7 +251,7 @@ void shoal_command__restore(shoal_call *call)
     shoal_rdb_loader loader;
     shoal_rdb_loader_open(&loader, &call->env->allocator, shoal_thread_allocator(call->thread),
                           shoal_thread_prng(call->thread));
-    loader.limits = shoal_dump__limits(shoal_call__settings(call));
+    loader.limits = shoal_dump_limits(shoal_call__settings(call));
     shoal_rdb_status status = shoal_rdb_read_payload(&loader, call->argv[3]);
     if (status == SHOAL_RDB_OK) {
         settle(call, &loader, &options, expires_ms);

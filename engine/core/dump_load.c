@@ -10,7 +10,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "persist/item.h"
+#include "command/dump.h"
 
 #include <string.h>
 
@@ -23,27 +23,18 @@
 
 shoal_rdb_load_options shoal_node__load_options(shoal_node *node)
 {
-    const shoal_config *config = &node->config;
-    bool cluster = shoal_config__number(config, SHOAL_DIRECTIVE_CLUSTER_ENABLED) != 0;
-    int64_t databases = shoal_config__number(config, SHOAL_DIRECTIVE_DATABASES);
-    int64_t set = shoal_config__number(config, SHOAL_DIRECTIVE_SET_MAX_INTSET_ENTRIES);
-    int64_t hash = shoal_config__number(config, SHOAL_DIRECTIVE_HASH_MAX_LISTPACK_ENTRIES);
-    int64_t value = shoal_config__number(config, SHOAL_DIRECTIVE_HASH_MAX_LISTPACK_VALUE);
-    int64_t zset = shoal_config__number(config, SHOAL_DIRECTIVE_ZSET_MAX_LISTPACK_ENTRIES);
-    int64_t member = shoal_config__number(config, SHOAL_DIRECTIVE_ZSET_MAX_LISTPACK_VALUE);
-    int64_t list = shoal_config__number(config, SHOAL_DIRECTIVE_LIST_MAX_LISTPACK_SIZE);
+    /* They are the control actor's, who is the caller. */
+    const shoal_settings *settings = shoal_load_relaxed(&node->env.settings);
     SHOAL_ASSERT(node->thread != NULL);
-    SHOAL_ASSERT(databases > 0);
-    return (shoal_rdb_load_options){
-        .allocator = &node->allocator,
-        .thread = node->thread,
-        .limits = {.set = {.entries = (uint64_t)set},
-                   .hash = {.entries = (uint64_t)hash, .value_size = (uint64_t)value},
-                   .zset = {.entries = (uint64_t)zset, .member_size = (uint64_t)member},
-                   .list = shoal_list_limits_of(list)},
-        .databases = cluster ? 1 : (uint32_t)databases,
-        .checksum = shoal_config__number(config, SHOAL_DIRECTIVE_RDBCHECKSUM) != 0,
-        .now_ms = shoal_time_wall_ms(node->now)};
+    SHOAL_ASSERT(settings->databases > 0);
+    return (shoal_rdb_load_options){.allocator = &node->allocator,
+                                    .thread = node->thread,
+                                    .limits = shoal_dump_limits(settings),
+                                    .databases = settings->databases,
+                                    .checksum =
+                                        shoal_config__number(&node->config,
+                                                             SHOAL_DIRECTIVE_RDBCHECKSUM) != 0,
+                                    .now_ms = shoal_time_wall_ms(node->now)};
 }
 
 /* key-load-delay: for tests that want to see a node load. */
@@ -77,8 +68,7 @@ static void read_next(shoal_node *node)
 shoal_err shoal_node__crew_open(shoal_node *node, shoal_crew **out)
 {
     const shoal_crew_options options = {.env = &node->env,
-                                        .limits = shoal_node__load_options(node).limits,
-                                        .put = shoal_persist_put};
+                                        .limits = shoal_node__load_options(node).limits};
     SHOAL_ASSERT(*out == NULL);
     return shoal_crew_open(&options, out);
 }

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "command/dump.h"
 #include "core/info.h"
 #include "store/policy.h"
 #include "store/snapshot.h"
@@ -75,13 +76,11 @@ static void collect_facts(const shoal_node *node, shoal_snapshot_head *facts)
 
 static shoal_rdb_style style(const shoal_node *node)
 {
-    const shoal_config *config = &node->config;
-    int64_t list = shoal_config__number(config, SHOAL_DIRECTIVE_LIST_MAX_LISTPACK_SIZE);
+    const shoal_settings *settings = shoal_load_relaxed(&node->env.settings);
     SHOAL_ASSERT(node->now.wall_us >= 0);
-    return (shoal_rdb_style){.compress =
-                                 shoal_config__number(config, SHOAL_DIRECTIVE_RDBCOMPRESSION) != 0,
-                             .list = shoal_list_limits_of(list),
-                             .now_ms = shoal_time_wall_ms(node->now)};
+    shoal_rdb_style made = shoal_dump_style(settings, shoal_time_wall_ms(node->now));
+    made.compress = shoal_config__number(&node->config, SHOAL_DIRECTIVE_RDBCOMPRESSION) != 0;
+    return made;
 }
 
 shoal_snapshot_options shoal_node__snapshot_open(const shoal_node *node, shoal_snapshot_head *head)

@@ -13,7 +13,6 @@
 
 #include "base/assert.h"
 #include "base/text.h"
-#include "persist/item.h"
 
 /* Bytes of a part. Chosen: a step takes a few milliseconds, in which nobody is served anyway. */
 #define PART_SIZE ((size_t)1 << 20)
@@ -69,9 +68,7 @@ void shoal_aof__load_begin(shoal_aof *aof)
     aof->load =
         (shoal_aof__load){.began_us = aof->now.mono_us, .began_wall_s = aof->now.wall_us / 1000000};
     aof->load.early = shoal_buffer_make(&aof->allocator);
-    const shoal_crew_options options = {.env = aof->env,
-                                        .limits = aof->settings.limits,
-                                        .put = shoal_persist_put};
+    const shoal_crew_options options = {.env = aof->env, .limits = aof->settings.limits};
     if (shoal_crew_open(&options, &aof->load.crew) != SHOAL_ERR_OK) {
         shoal_aof__log(aof, SHOAL_AOF__WARNING, "No memory to load the append only file");
         refuse(aof);

@@ -7,7 +7,7 @@
 
 #include "base/assert.h"
 #include "base/text.h"
-#include "persist/item.h"
+#include "command/dump.h"
 
 /* A key on its way under its gate. */
 typedef struct put_op {
@@ -22,7 +22,7 @@ static void run_put(shoal_op *op, void *runner)
     put_op *put = (put_op *)op;
     shoal_rdb_decoder *decoder = &put->load->decoder;
     SHOAL_DEBUG_ASSERT(put->key.name.size == decoder->name.size);
-    put->error = shoal_persist_put(runner, &put->key, &decoder->loader, decoder->expires_ms);
+    put->error = shoal_dump_store(runner, &put->key, &decoder->loader, decoder->expires_ms);
 }
 
 static shoal_rdb_load_state end_bad(shoal_rdb_load *load, const char *reason)

@@ -10,8 +10,8 @@
 #include "base/inbox.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "command/dump.h"
 #include "persist/aof_reader.h"
-#include "persist/item.h"
 #include "rdb/crc64.h"
 #include "rdb/file.h"
 #include "store/places.h"
@@ -186,7 +186,7 @@ static void take_part(void *context, shoal_thread *thread, shoal_snapshot_part *
         write_select(writer, mine->database, &mine->bytes);
     }
     const shoal_rdb_key key = {.name = shoal_item_name(part->item),
-                               .value = shoal_persist__value(part->item, scratch),
+                               .value = shoal_dump_value(part->item, scratch),
                                .expires_ms = shoal_item_expires_ms(part->item)};
     bool empty = shoal_rdb_is_empty(&key.value, writer->options.style.now_ms);
     if (!empty && writer->options.plain) {

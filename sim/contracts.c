@@ -20,6 +20,7 @@ const char *shoal_cause_name(uint32_t cause)
 {
     return cause < SHOAL_CAUSE_COUNT ? cause_words[cause] : "?";
 }
+static const char *const reply_words[] = {"has", "is"};
 static const char *const state_words[] = {"fail", "ok"};
 static const char *const role_words[] = {"replica", "master"};
 
@@ -89,6 +90,35 @@ static bool parse_since(shoal_words *words, shoal_expectation *expect)
     return shoal_words__duration(words, &expect->since_us);
 }
 
+/* Takes a word, quoted where `quoted` says so, and keeps a copy of it. */
+static bool parse_text(shoal_words *words, bool quoted, const char *phrase, char **out)
+{
+    shoal_word word;
+    if (!shoal_words__take(words, phrase, &word)) return false;
+    if (word.quoted != quoted || word.text.size == 0) {
+        return shoal_words__wrong(words, &word, (shoal_fitting){NULL, 0, phrase});
+    }
+    *out = shoal_line__copy(word.text);
+    return true;
+}
+
+/* `"COMMAND" is "TEXT" on SEL` */
+static bool parse_reply(shoal_parser *parser, shoal_line *line)
+{
+    shoal_words *words = &parser->words;
+    if (!parse_text(words, true, "a command in quotes", &line->text)) return false;
+    int is = shoal_words__choose(words, SHOAL_FITTING(reply_words));
+    if (is < 0) return false;
+    line->expect.up = is == 1;
+    return parse_text(words, true, "a text in quotes", &line->answer) && parse_on(parser, line);
+}
+
+static bool parse_info(shoal_parser *parser, shoal_line *line)
+{
+    return parse_text(&parser->words, false, "a field such as sync_full", &line->text) &&
+           parse_limit(&parser->words, &line->expect) && parse_on(parser, line);
+}
+
 static bool parse_body(shoal_parser *parser, shoal_line *line)
 {
     shoal_words *words = &parser->words;
@@ -101,6 +131,8 @@ static bool parse_body(shoal_parser *parser, shoal_line *line)
     case SHOAL_CONTRACT_FAIL:
     case SHOAL_CONTRACT_CLEAR: return parse_by(parser, line);
     case SHOAL_CONTRACT_KNOWN: return parse_limit(words, &line->expect) && parse_on(parser, line);
+    case SHOAL_CONTRACT_REPLY: return parse_reply(parser, line);
+    case SHOAL_CONTRACT_INFO: return parse_info(parser, line);
     case SHOAL_CONTRACT_COPIES:
         return shoal_words__choose(words, SHOAL_FITTING(equal_words)) == 0 &&
                parse_on(parser, line);
@@ -122,7 +154,7 @@ bool shoal_line__parse_contract(shoal_parser *parser, shoal_line *line)
         !shoal_words__duration(words, &line->expect.within_us)) {
         return false;
     }
-    return shoal_words__done(words);
+    return shoal_profile__parse_under(parser, line) && shoal_words__done(words);
 }
 
 /* ---- out ---- */
@@ -152,6 +184,15 @@ static void format_body(const shoal_line *line, shoal_buffer *out)
     case SHOAL_CONTRACT_PFAIL:
     case SHOAL_CONTRACT_FAIL:
     case SHOAL_CONTRACT_CLEAR: format_by(line, out); return;
+    case SHOAL_CONTRACT_REPLY:
+        shoal_text_appendf(out, " \"%s\" %s \"%s\" on ", line->text, reply_words[expect->up],
+                           line->answer);
+        break;
+    case SHOAL_CONTRACT_INFO:
+        shoal_text_appendf(out, " %s", line->text);
+        format_limit(expect, out);
+        shoal_text_appendf(out, " on ");
+        break;
     case SHOAL_CONTRACT_KNOWN:
         format_limit(expect, out);
         shoal_text_appendf(out, " on ");
@@ -179,5 +220,8 @@ void shoal_line__format_contract(const shoal_line *line, shoal_buffer *out)
     if (line->expect.within_us > 0) {
         shoal_text_appendf(out, " within ");
         shoal_line__format_duration(line->expect.within_us, out);
+    }
+    if (line->expect.under) {
+        shoal_text_appendf(out, " under %s", shoal_profile_name(line->expect.under));
     }
 }

@@ -11,23 +11,35 @@
 #include "base/text.h"
 #include "sim/internal.h"
 
+/* Is the line an expectation of this run? */
+static bool concerns(const shoal_world *world, const shoal_line *line)
+{
+    if (line->kind != SHOAL_LINE_EXPECT) return false;
+    return line->expect.under == 0 || line->expect.under == world->profile;
+}
+
+/* How long an answer is waited for that may not be asked for again. Chosen: far above a round trip,
+ * below what a story can be about. */
+#define PATIENCE_US INT64_C(1000000)
+
 void shoal_expect__make(shoal_world *world)
 {
     const shoal_schedule *schedule = world->schedule;
     shoal_expect *expect = &world->expect;
     for (uint32_t i = 0; i < schedule->count; i++) {
-        expect->count += schedule->lines[i].kind == SHOAL_LINE_EXPECT;
+        expect->count += concerns(world, &schedule->lines[i]);
     }
     expect->lines = shoal_sim__allocate(expect->count * sizeof(*expect->lines));
     expect->waits = shoal_sim__allocate(expect->count * sizeof(*expect->waits));
     expect->results = shoal_sim__allocate(expect->count * sizeof(*expect->results));
+    expect->questions = shoal_sim__allocate(expect->count * sizeof(*expect->questions));
     expect->counts_since = shoal_sim__allocate(expect->count * sizeof(*expect->counts_since));
     expect->unjudged = expect->count;
     expect->seen_version = UINT64_MAX;
     uint32_t at = 0;
     for (uint32_t i = 0; i < schedule->count; i++) {
         const shoal_line *line = &schedule->lines[i];
-        if (line->kind != SHOAL_LINE_EXPECT) continue;
+        if (!concerns(world, line)) continue;
         expect->results[at].line = line->number;
         expect->lines[at++] = line;
         if (!line->expect.has_since) continue;
@@ -41,6 +53,7 @@ void shoal_expect__free(shoal_world *world)
     shoal_sim__free(world->expect.waits);
     shoal_sim__free(world->expect.results);
     shoal_sim__free(world->expect.counts_since);
+    shoal_sim__free(world->expect.questions);
 }
 
 /* ---- conditions ---- */
@@ -145,7 +158,7 @@ static finding judge_slots(const shoal_world *world)
     return seen > 0 ? holds() : broken("no node runs");
 }
 
-static bool compare(const shoal_expectation *expect, uint64_t value)
+bool shoal_compare__holds(const shoal_expectation *expect, uint64_t value)
 {
     int64_t found = value > INT64_MAX ? INT64_MAX : (int64_t)value;
     if (expect->compare == SHOAL_COMPARE_AT_MOST) return found <= expect->limit;
@@ -176,7 +189,7 @@ static finding judge_node(const shoal_world *world, const shoal_expectation *exp
         if (view->replica == !expect->up) return holds();
         return broken("%s is a %s", label(world, node), view->replica ? "replica" : "master");
     }
-    if (compare(expect, view->known)) return holds();
+    if (shoal_compare__holds(expect, view->known)) return holds();
     return broken("%s knows %u", label(world, node), view->known);
 }
 
@@ -264,7 +277,7 @@ static finding judge_losses(const shoal_world *world, const shoal_expectation *e
     if (world->judge.totals.audited == 0) return broken("the audit could read no key");
     shoal_losses lost = losses(world, expect);
     long long span_us = (long long)(lost.until_us - lost.from_us);
-    if (!compare(expect, lost.count)) {
+    if (!shoal_compare__holds(expect, lost.count)) {
         return broken("found %llu, acknowledged within %lld us", (unsigned long long)lost.count,
                       span_us);
     }
@@ -279,7 +292,8 @@ static finding judge_count(const shoal_world *world, uint32_t index)
     uint64_t value = expect->contract == SHOAL_CONTRACT_STALE_READS
                          ? stale_reads(world, expect)
                          : total(world, expect->contract) - world->expect.counts_since[index];
-    return compare(expect, value) ? holds() : broken("found %llu", (unsigned long long)value);
+    return shoal_compare__holds(expect, value) ? holds()
+                                               : broken("found %llu", (unsigned long long)value);
 }
 
 static finding judge_line(shoal_world *world, uint32_t index)
@@ -324,6 +338,20 @@ static void settle(shoal_world *world, uint32_t index, const finding *found)
     shoal_world__trace_text(world, SHOAL_TRACE_WORLD, &record);
 }
 
+void shoal_expect__settle(shoal_world *world, uint32_t index, bool holds_, const char *words)
+{
+    SHOAL_ASSERT(world->expect.waits[index] == SHOAL_WAIT_OPEN);
+    finding found = holds_ ? holds() : broken("%s", words);
+    settle(world, index, &found);
+}
+
+/* Does the line ask nodes, instead of looking at what is known of them? */
+static bool asks(const shoal_line *line)
+{
+    return line->expect.contract == SHOAL_CONTRACT_REPLY ||
+           line->expect.contract == SHOAL_CONTRACT_INFO;
+}
+
 static uint32_t index_of(const shoal_expect *expect, const shoal_line *line)
 {
     uint32_t index = 0;
@@ -342,15 +370,18 @@ void shoal_expect__begin(shoal_world *world, const shoal_line *line)
         expect->auditing = true;
         return;
     }
-    finding found = judge_line(world, index);
-    if (found.holds || line->expect.within_us == 0) {
-        settle(world, index, &found);
-        return;
+    if (!asks(line)) {
+        finding found = judge_line(world, index);
+        if (found.holds || line->expect.within_us == 0) {
+            settle(world, index, &found);
+            return;
+        }
     }
+    int64_t patience_us = line->expect.within_us ? line->expect.within_us : PATIENCE_US;
     expect->waits[index] = SHOAL_WAIT_OPEN;
     expect->open++;
-    shoal_world__arrange(world, world->now_us + line->expect.within_us, SHOAL_OCCURRENCE_EXPECT_DUE,
-                         index, 0);
+    shoal_world__arrange(world, world->now_us + patience_us, SHOAL_OCCURRENCE_EXPECT_DUE, index, 0);
+    if (asks(line)) shoal_ask__round(world, index);
 }
 
 void shoal_expect__look(shoal_world *world)
@@ -359,7 +390,7 @@ void shoal_expect__look(shoal_world *world)
     if (expect->open == 0 || expect->seen_version == world->judge.version) return;
     expect->seen_version = world->judge.version;
     for (uint32_t i = 0; i < expect->count; i++) {
-        if (expect->waits[i] != SHOAL_WAIT_OPEN) continue;
+        if (expect->waits[i] != SHOAL_WAIT_OPEN || asks(expect->lines[i])) continue;
         finding found = judge_line(world, i);
         if (found.holds) settle(world, i, &found);
     }
@@ -374,6 +405,13 @@ void shoal_expect__occur_due(shoal_world *world, const shoal_occurrence *occurre
         return;
     }
     if (expect->waits[index] != SHOAL_WAIT_OPEN) return;
+    if (asks(expect->lines[index])) {
+        if (occurrence->detail == 2)
+            shoal_ask__round(world, index);
+        else
+            shoal_ask__due(world, index);
+        return;
+    }
     finding found = judge_line(world, index);
     settle(world, index, &found);
 }

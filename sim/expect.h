@@ -19,6 +19,13 @@ typedef enum shoal_wait {
     SHOAL_WAIT_JUDGED
 } shoal_wait;
 
+/* A round of questions to the nodes of a REPLY or INFO line. */
+typedef struct shoal_question {
+    uint32_t waiting; /* nodes that have not answered in this round */
+    bool wrong;       /* one has, and not as expected */
+    char words[160];  /* what it said */
+} shoal_question;
+
 /* The expect lines of a schedule and what has become of them. */
 typedef struct shoal_expect {
     uint32_t count;
@@ -31,6 +38,7 @@ typedef struct shoal_expect {
     uint64_t seen_version;  /* of opinions, at the last look */
     int64_t seen_us;
     bool auditing;
+    shoal_question *questions; /* of lines that ask nodes */
 } shoal_expect;
 
 /* Collects the expect lines of the world's schedule; gives back what that took. */
@@ -42,6 +50,20 @@ void shoal_expect__begin(shoal_world *world, const shoal_line *line);
 void shoal_expect__look(shoal_world *world);
 /* The auditor has read all that it could. */
 void shoal_expect__audited(shoal_world *world);
+/* Does a number hold against the limit of a line? */
+bool shoal_compare__holds(const shoal_expectation *expect, uint64_t value);
+/* Ends an open line: it holds, or `words` say what was found. */
+void shoal_expect__settle(shoal_world *world, uint32_t index, bool holds, const char *words);
+
+/* ---- lines that ask nodes; sim/ask.c ---- */
+
+/* Asks every selected node. The line is open. */
+void shoal_ask__round(shoal_world *world, uint32_t index);
+/* A node has answered with these bytes, a whole reply. */
+void shoal_ask__answered(shoal_world *world, uint32_t index, uint32_t node, shoal_slice reply);
+/* Its time is over. */
+void shoal_ask__due(shoal_world *world, uint32_t index);
+
 /* The run is over: what still waits is broken. */
 void shoal_expect__end(shoal_world *world);
 

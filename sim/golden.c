@@ -1,40 +1,58 @@
 /* SPDX-License-Identifier: MIT
  *
  * Golden hashes: a table of schedules with the trace hash that each must have, so that a change of
- * behaviour shows up in a review. `bless` writes the table, `golden` holds runs to it, as TAP.
+ * behaviour shows up in a review. A schedule that names profiles has a row for each of them.
+ * `bless` writes the table, `golden` holds runs to it, as TAP.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "sim/memory.h"
 #include "sim/program.h"
 
-static const char HEAD[] = "# schedule\tseed\tschedule hash\ttrace records\ttrace hash\tverdict\n";
+static const char HEAD[] =
+    "# schedule\tprofile\tseed\tschedule hash\ttrace records\ttrace hash\tverdict\n";
 
 #define ROW_SIZE 512
 
-/* The row of the table for a schedule. False after a complaint. */
-static bool make_row(const shoal_arguments *arguments, const char *path, char row[ROW_SIZE])
+/* The row of the table for a schedule in a profile. False after a complaint. */
+static bool make_row(const shoal_arguments *arguments, const char *path,
+                     const shoal_schedule *schedule, char row[ROW_SIZE])
 {
-    shoal_schedule schedule;
     shoal_world_result result;
-    if (!shoal_program__load(path, &schedule)) return false;
-    shoal_world *world = shoal_program__world(arguments, &schedule);
+    shoal_world *world = shoal_program__world(arguments, schedule);
     if (world == NULL) return false;
     shoal_world_run(world);
     shoal_world_result_get(world, &result);
-    snprintf(row, ROW_SIZE, "%s\t%" PRIu64 "\t%016" PRIx64 "\t%" PRIu64 "\t%016" PRIx64 "\t%s\n",
-             path, result.seed, result.schedule_hash, result.trace_records, result.trace_hash,
-             result.violated ? "violated" : "held");
+    snprintf(row, ROW_SIZE,
+             "%s\t%s\t%" PRIu64 "\t%016" PRIx64 "\t%" PRIu64 "\t%016" PRIx64 "\t%s\n", path,
+             shoal_profile_name(result.profile), result.seed, result.schedule_hash,
+             result.trace_records, result.trace_hash, result.violated ? "violated" : "held");
     shoal_world_destroy(world);
-    shoal_schedule_free(&schedule);
     return true;
+}
+
+/* Writes the rows of one schedule. */
+static bool bless(const shoal_arguments *arguments, const char *path, FILE *table)
+{
+    char row[ROW_SIZE];
+    shoal_schedule schedule;
+    shoal_arguments chosen = *arguments;
+    if (!shoal_program__load(path, &schedule)) return false;
+    bool good = true;
+    for (uint32_t i = 0; good && i < SHOAL_PROFILES_COUNT - 1; i++) {
+        if (i > 0 && schedule.profiles[i] == 0) continue;
+        chosen.profile = schedule.profiles[i];
+        good = make_row(&chosen, path, &schedule, row) && fputs(row, table) >= 0;
+    }
+    shoal_schedule_free(&schedule);
+    return good;
 }
 
 int shoal_program__bless(const shoal_arguments *arguments)
 {
-    char row[ROW_SIZE];
     FILE *table = fopen(arguments->files[0], "w");
     if (table == NULL) {
         fprintf(stderr, "%s: %s\n", arguments->files[0], strerror(errno));
@@ -42,25 +60,41 @@ int shoal_program__bless(const shoal_arguments *arguments)
     }
     bool good = fputs(HEAD, table) >= 0;
     for (uint32_t i = 1; good && i < arguments->file_count; i++) {
-        good = make_row(arguments, arguments->files[i], row) && fputs(row, table) >= 0;
+        good = bless(arguments, arguments->files[i], table);
     }
     if (fclose(table) != 0) good = false;
     return good ? SHOAL_EXIT_HELD : SHOAL_EXIT_UNUSABLE;
+}
+
+/* Runs what a row names, by its path and profile; the row that this makes, or "". */
+static void make_again(const shoal_arguments *arguments, const char *path, shoal_slice profile,
+                       char row[ROW_SIZE])
+{
+    shoal_schedule schedule;
+    shoal_arguments chosen = *arguments;
+    row[0] = 0;
+    chosen.profile = shoal_profile_named(profile) % SHOAL_PROFILES_COUNT;
+    if (!shoal_program__load(path, &schedule)) return;
+    if (!make_row(&chosen, path, &schedule, row)) row[0] = 0;
+    shoal_schedule_free(&schedule);
 }
 
 /* Runs what one row names and says what came of it. */
 static bool hold_row(const shoal_arguments *arguments, const char *row, size_t size,
                      uint32_t number)
 {
-    char found[ROW_SIZE] = "", path[ROW_SIZE];
+    char found[ROW_SIZE], path[ROW_SIZE];
     const char *tab = memchr(row, '\t', size);
     size_t length = tab ? (size_t)(tab - row) : size;
     if (length >= sizeof(path)) length = sizeof(path) - 1;
     memcpy(path, row, length);
     path[length] = 0;
-    bool same = make_row(arguments, path, found) && strlen(found) == size + 1 &&
-                memcmp(found, row, size) == 0;
-    printf("%s %u - %s has its golden hash\n", same ? "ok" : "not ok", number, path);
+    shoal_slice profile = {row + length, 0};
+    if (tab) profile = (shoal_slice){tab + 1, strcspn(tab + 1, "\t\n")};
+    make_again(arguments, path, profile, found);
+    bool same = strlen(found) == size + 1 && memcmp(found, row, size) == 0;
+    printf("%s %u - %s has its golden hash (%.*s)\n", same ? "ok" : "not ok", number, path,
+           (int)profile.size, profile.data);
     if (!same)
         printf("# expected %.*s\n# found    %s", (int)size, row, found[0] ? found : "nothing\n");
     fflush(stdout);

@@ -46,6 +46,7 @@ typedef struct shoal_numbers {
 struct shoal_world {
     const shoal_schedule *schedule;
     uint64_t seed_given;
+    uint32_t profile; /* shoal_profile */
     uint64_t seed[2]; /* of all streams */
     uint64_t schedule_hash;
     shoal_sim_heap memory;     /* of the nodes */

@@ -33,6 +33,9 @@ typedef struct shoal_parser {
 bool shoal_line__parse_contract(shoal_parser *parser, shoal_line *line);
 void shoal_line__format_contract(const shoal_line *line, shoal_buffer *out);
 
+/* Perhaps `under PROFILE`, one of those of the profiles line; in sim/profiles.c. */
+bool shoal_profile__parse_under(shoal_parser *parser, shoal_line *line);
+
 /* Selectors, for the functions of several rows. */
 bool shoal_line__selector(shoal_parser *parser, shoal_selector *out);
 void shoal_line__format_selector(const shoal_selector *selector, shoal_buffer *out);

@@ -148,6 +148,7 @@ static void fill_checks(const shoal_world *world, shoal_world_result *out)
 void shoal_world_result_get(const shoal_world *world, shoal_world_result *out)
 {
     *out = (shoal_world_result){.seed = world->seed_given,
+                                .profile = world->profile,
                                 .schedule_hash = world->schedule_hash,
                                 .events = world->events,
                                 .time_us = world->now_us,

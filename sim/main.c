@@ -12,8 +12,11 @@
 static const char USAGE[] =
     "shoal-sim: run a cluster of virtual nodes through a schedule of faults\n"
     "\n"
-    "  shoal-sim run FILE [--seed N] [--trace FILE] [--narrate] [--text] [--json] [--quiet]\n"
-    "  shoal-sim verify FILE... [--seed N]     run twice under perturbation and compare\n"
+    "  shoal-sim run FILE [--seed N] [--profile redis-7|shoal] [--trace FILE] [--narrate] "
+    "[--text]\n"
+    "                [--json] [--quiet]\n"
+    "  shoal-sim verify FILE... [--seed N] [--profile P]\n"
+    "                                          run twice under perturbation and compare\n"
     "  shoal-sim fmt FILE [--write]            print in canonical form, or put it into FILE\n"
     "  shoal-sim list [FOLDER]                 schedules with their first comment\n"
     "  shoal-sim words                         the grammar of schedules\n"
@@ -64,6 +67,10 @@ static bool take_option(shoal_arguments *arguments, const char *option, const ch
     if (strcmp(option, "--trace") == 0) {
         arguments->trace_file = value;
         return true;
+    }
+    if (strcmp(option, "--profile") == 0) {
+        arguments->profile = shoal_profile_named(shoal_text(value));
+        return arguments->profile < SHOAL_PROFILES_COUNT;
     }
     if (!shoal_text_to_u64(shoal_text(value), &number)) return false;
     if (strcmp(option, "--seed") == 0) {

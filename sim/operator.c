@@ -54,20 +54,33 @@ static void arrange_try(shoal_world *world, uint32_t node, int64_t wait_us)
     shoal_world__arrange(world, world->now_us + wait_us, SHOAL_OCCURRENCE_OPERATOR, node, 0);
 }
 
-void shoal_operator__order(shoal_world *world, uint32_t node, shoal_slice text, uint32_t line)
+static shoal_task *add_task(shoal_world *world, uint32_t node, shoal_slice text)
 {
     shoal_desk *desk = &world->operator_.desks[node];
     shoal_task *task = shoal_sim__allocate(sizeof(*task) + text.size + 1);
     task->node = node;
-    task->line = line;
     memcpy(task->text, text.data, text.size);
-    if (line == 0) world->operator_.forming++;
     if (desk->tail)
         desk->tail->next = task;
     else
         desk->head = task;
     desk->tail = task;
     arrange_try(world, node, 0);
+    return task;
+}
+
+void shoal_operator__order(shoal_world *world, uint32_t node, shoal_slice text, uint32_t line)
+{
+    add_task(world, node, text)->line = line;
+    if (line == 0) world->operator_.forming++;
+}
+
+void shoal_operator__ask(shoal_world *world, uint32_t node, shoal_slice text, uint32_t asker)
+{
+    SHOAL_ASSERT(asker < world->expect.count);
+    shoal_task *task = add_task(world, node, text);
+    task->line = world->expect.lines[asker]->number;
+    task->asker = asker + 1;
 }
 
 void shoal_operator__forget(shoal_world *world, uint32_t node)
@@ -223,7 +236,7 @@ static void task_done(shoal_world *world, uint32_t node, shoal_slice trouble)
     shoal_task *task = desk->head;
     desk->head = task->next;
     if (desk->head == NULL) desk->tail = NULL;
-    if (trouble.size > 0) {
+    if (trouble.size > 0 && task->asker == 0) {
         char text[256];
         int size = snprintf(text, sizeof(text), "%s: %s: %.*s", world->nodes[node].label,
                             task->text, (int)trouble.size, trouble.data);
@@ -279,6 +292,9 @@ static void operator_data(shoal_world *world, shoal_port port, shoal_slice bytes
         shoal_buffer_consume(&desk->in, shoal_buffer_size(&desk->in));
         arrange_try(world, node, UNKNOWN_US);
         return;
+    }
+    if (desk->head->asker) {
+        shoal_ask__answered(world, desk->head->asker - 1, node, (shoal_slice){desk->in.data, size});
     }
     task_done(world, node, answer.type == '-' ? answer.text : (shoal_slice){NULL, 0});
     shoal_buffer_consume(&desk->in, shoal_buffer_size(&desk->in));

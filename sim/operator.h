@@ -19,7 +19,8 @@ typedef struct shoal_task {
     uint32_t node;
     uint32_t line; /* of the schedule; 0: part of making the cluster */
     uint32_t tries;
-    char text[]; /* words, terminated by zero */
+    uint32_t asker; /* the expectation that waits for the reply, plus 1; 0: none */
+    char text[];    /* words, terminated by zero */
 } shoal_task;
 
 /* What the operator does at one node. */
@@ -52,6 +53,8 @@ void shoal_operator__free(shoal_world *world);
 void shoal_operator__form(shoal_world *world);
 /* Adds a command for a node; `id(n2)` and `ip(n2)` are replaced when it is sent. */
 void shoal_operator__order(shoal_world *world, uint32_t node, shoal_slice text, uint32_t line);
+/* The same for an expectation, which hears of the reply: shoal_ask__answered. */
+void shoal_operator__ask(shoal_world *world, uint32_t node, shoal_slice text, uint32_t asker);
 /* Drops what was ordered for a node and has no reply, and the connection to it: it may have been
  * done, and is not tried again. */
 void shoal_operator__forget(shoal_world *world, uint32_t node);

@@ -24,6 +24,7 @@ typedef struct shoal_arguments {
     uint32_t file_count;
     bool has_seed;
     uint64_t seed;
+    uint32_t profile;       /* --profile, a shoal_profile; 0: the schedule's first */
     const char *trace_file; /* --trace, or NULL */
     bool json;
     bool narrate;

@@ -112,6 +112,7 @@ void shoal_program__report_text(const shoal_report *report, FILE *out)
     checks_text(result, out);
     expects_text(report, out);
     fprintf(out, "seed          %" PRIu64 "\n", result->seed);
+    if (result->profile) fprintf(out, "profile       %s\n", shoal_profile_name(result->profile));
     fprintf(out, "schedule      %016" PRIx64 "  %s\n", result->schedule_hash, report->file);
     fprintf(out, "events        %" PRIu64 "  (%u nodes, %u clients)\n", result->events,
             result->nodes, result->clients);
@@ -121,8 +122,9 @@ void shoal_program__report_text(const shoal_report *report, FILE *out)
     fprintf(out, "trace hash    %016" PRIx64 "  (%" PRIu64 " records)\n", result->trace_hash,
             result->trace_records);
     fprintf(out, "verdict       %s\n", result->violated ? "violated" : "held");
-    fprintf(out, "again         %s run %s --seed %" PRIu64 "\n", report->arguments->program,
-            report->file, result->seed);
+    fprintf(out, "again         %s run %s --seed %" PRIu64 "%s%s\n", report->arguments->program,
+            report->file, result->seed, result->profile ? " --profile " : "",
+            result->profile ? shoal_profile_name(result->profile) : "");
 }
 
 /* ---- JSON ---- */
@@ -193,12 +195,13 @@ void shoal_program__report_json(const shoal_report *report, FILE *out)
     fputs("{\n  \"file\": ", out);
     json_text(out, report->file);
     fprintf(out,
-            ",\n  \"seed\": %" PRIu64 ", \"schedule_hash\": \"%016" PRIx64
+            ",\n  \"seed\": %" PRIu64 ", \"profile\": \"%s\", \"schedule_hash\": \"%016" PRIx64
             "\",\n  \"events\": %" PRIu64
             ", \"nodes\": %u, \"clients\": %u,\n  \"simulated_us\": %" PRId64
             ", \"wall_us\": %" PRId64 ", \"speed_tenths\": %" PRId64 ",\n",
-            result->seed, result->schedule_hash, result->events, result->nodes, result->clients,
-            result->time_us, report->wall_us, speed_tenths(report));
+            result->seed, shoal_profile_name(result->profile), result->schedule_hash,
+            result->events, result->nodes, result->clients, result->time_us, report->wall_us,
+            speed_tenths(report));
     fprintf(out, "  \"trace_hash\": \"%016" PRIx64 "\", \"trace_records\": %" PRIu64 ",\n",
             result->trace_hash, result->trace_records);
     json_clients(&result->totals, out);

@@ -106,9 +106,10 @@ static bool parse_line(shoal_parser *parser, shoal_line *line)
 void shoal_line_free(shoal_line *line)
 {
     shoal_sim__free(line->text);
+    shoal_sim__free(line->answer);
     shoal_sim__free(line->comment_before);
     shoal_sim__free(line->comment_behind);
-    line->text = line->comment_before = line->comment_behind = NULL;
+    line->text = line->answer = line->comment_before = line->comment_behind = NULL;
 }
 
 /* ---- the whole ---- */
@@ -151,6 +152,12 @@ static char *take_comments(comment_lines *comments)
 static void absorb(shoal_schedule *schedule, const shoal_line *line)
 {
     if (line->kind == SHOAL_LINE_SEED) schedule->seed = (uint64_t)line->amount;
+    if (line->kind == SHOAL_LINE_PROFILES) {
+        uint32_t first = (uint32_t)line->choice;
+        uint32_t other = SHOAL_PROFILE_OF_REDIS + SHOAL_PROFILE_OF_SHOAL - first;
+        schedule->profiles[0] = first;
+        schedule->profiles[1] = line->both ? other : 0;
+    }
     if (line->kind == SHOAL_LINE_CLUSTER) {
         schedule->nodes = line->nodes;
         schedule->masters = line->masters;

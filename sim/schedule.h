@@ -108,6 +108,19 @@ typedef enum shoal_clock_change {
     SHOAL_CLOCK_RUN       /* it goes on from where it stood */
 } shoal_clock_change;
 
+/* Whose rules the nodes follow: directives that come before the config lines of a schedule. */
+typedef enum shoal_profile {
+    SHOAL_PROFILE_OF_CONFIG = 0, /* as config lines say, and Redis's where they do not */
+    SHOAL_PROFILE_OF_REDIS,      /* `redis-7` */
+    SHOAL_PROFILE_OF_SHOAL,      /* `shoal` */
+    SHOAL_PROFILES_COUNT
+} shoal_profile;
+
+/* "redis-7", "shoal"; "-" for SHOAL_PROFILE_OF_CONFIG. */
+const char *shoal_profile_name(uint32_t profile);
+/* The profile of that name, or SHOAL_PROFILES_COUNT. */
+uint32_t shoal_profile_named(shoal_slice name);
+
 /* What an expect line states. */
 typedef enum shoal_contract {
     SHOAL_CONTRACT_CONVERGE = 0, /* all running nodes hold the same map and no suspicion */
@@ -119,6 +132,8 @@ typedef enum shoal_contract {
     SHOAL_CONTRACT_ROLE,         /* the selected nodes are masters, or replicas */
     SHOAL_CONTRACT_COPIES,       /* replicas are in step and have the data of their masters */
     SHOAL_CONTRACT_KNOWN,        /* each selected node knows `limit` nodes, itself included */
+    SHOAL_CONTRACT_REPLY,        /* what the selected nodes answer to a command */
+    SHOAL_CONTRACT_INFO,         /* a number in what INFO or CLUSTER INFO says there */
     SHOAL_CONTRACT_LOST_ACKS,    /* acknowledged writes that an audit does not find */
     SHOAL_CONTRACT_STALE_READS,  /* reads that missed an acknowledged write */
     SHOAL_CONTRACT_ERRORS,       /* operations that ended in an error */
@@ -155,10 +170,11 @@ typedef struct shoal_expectation {
     int64_t limit;
     shoal_cause cause;
     int64_t window_us; /* LOST_ACKS: all were acknowledged within so long; 0: whenever */
-    bool up;           /* STATE: ok or fail. ROLE: master or replica */
+    bool up;           /* STATE: ok or fail. ROLE: master or replica. REPLY: is, not has */
     bool has_since;    /* ERRORS, OPS, FAILOVERS: counted from since_us on */
     int64_t since_us;
     int64_t within_us; /* 0: must hold at once */
+    uint32_t under;    /* shoal_profile that it is about; 0: any */
 } shoal_expectation;
 
 /* One line. Fields not named for its kind are zero. */
@@ -175,12 +191,15 @@ typedef struct shoal_line {
     shoal_disk_fate fate;     /* CRASH */
     bool power;               /* CRASH: the whole host goes dark, nobody is told */
     int32_t choice;           /* CLOCK: shoal_clock_change. DISK: shoal_disk_mode.
-                                   CLUSTER: shoal_meet */
+                                   CLUSTER: shoal_meet. PROFILES: the first */
+    bool both;                /* PROFILES: and the other one too */
     uint32_t nodes, masters;  /* CLUSTER */
     uint32_t replicas;        /* CLUSTER: of each master */
     int64_t node_timeout_us;  /* CLUSTER */
     shoal_expectation expect; /* EXPECT */
-    char *text;               /* SAY caption, CONFIG and OPERATE words; owned */
+    char *text;               /* SAY caption, CONFIG and OPERATE words, what an EXPECT line asks
+                                   or the field that it reads; owned */
+    char *answer;             /* EXPECT: text that a reply is, or has in it; owned */
     char *comment_before;     /* whole comment lines above it, with newlines; owned or NULL */
     char *comment_behind;     /* comment at its end; owned or NULL */
 } shoal_line;
@@ -207,6 +226,7 @@ typedef struct shoal_schedule {
     shoal_meet meet;
     int64_t node_timeout_us;
     uint32_t clients; /* the highest c<number> that a client line names */
+    uint32_t profiles[SHOAL_PROFILES_COUNT - 1]; /* of the profiles line; 0 behind the last */
 } shoal_schedule;
 
 /* What is wrong with a text: a place and a sentence for a person. */

@@ -109,7 +109,11 @@ static void become_child(const shoal_arguments *arguments, const perturbation *h
     const char *command[] = {"shoal-sim", "run",       file,
                              "--quiet",   "--stream",  stream,
                              "--poison",  how->poison, arguments->has_seed ? "--seed" : NULL,
-                             seed,        NULL};
+                             seed,        NULL,        NULL,
+                             NULL};
+    const char **end = command + 8 + (arguments->has_seed ? 2 : 0);
+    end[0] = arguments->profile ? "--profile" : NULL;
+    end[1] = shoal_profile_name(arguments->profile);
     execv("/proc/self/exe", (char *const *)(uintptr_t)command);
     fprintf(stderr, "shoal-sim: cannot start itself: %s\n", strerror(errno));
     _exit(SHOAL_EXIT_UNUSABLE);

@@ -355,6 +355,9 @@ static void write_config(shoal_world *world, shoal_vnode *vnode)
     shoal_text_appendf(text, "port %u\ncluster-enabled yes\ncluster-node-timeout %lu\n",
                        SHOAL_WORLD_PORT, (unsigned long)(schedule->node_timeout_us / 1000));
     shoal_text_appendf(text, "protected-mode no\n");
+    if (world->profile != SHOAL_PROFILE_OF_CONFIG) {
+        shoal_text_appendf(text, "cluster-timing-profile %s\n", shoal_profile_name(world->profile));
+    }
     for (uint32_t i = 0; i < schedule->count; i++) {
         const shoal_line *line = &schedule->lines[i];
         if (line->kind != SHOAL_LINE_CONFIG) continue;

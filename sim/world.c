@@ -204,12 +204,14 @@ shoal_err shoal_world_create(const shoal_world_options *options, shoal_world **o
     *out = NULL;
     if (options->cookie != COOKIE || options->schedule == NULL) return SHOAL_ERR_INVALID;
     if (options->schedule->nodes == 0 || options->poison > 255) return SHOAL_ERR_INVALID;
+    if (options->profile >= SHOAL_PROFILES_COUNT) return SHOAL_ERR_INVALID;
     shoal_world *world = shoal_sim__allocate(sizeof(*world));
     world->schedule = options->schedule;
     world->seed_given =
         options->has_seed || options->seed ? options->seed : options->schedule->seed;
     world->seed[0] = shoal_prng_mix(world->seed_given ^ UINT64_C(0x73686F616C2D7369));
     world->seed[1] = world->seed_given;
+    world->profile = options->profile ? options->profile : options->schedule->profiles[0];
     world->schedule_hash = shoal_schedule_hash(options->schedule);
     world->vacant = options->vacant;
     world->memory.poison = options->poison;

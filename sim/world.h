@@ -33,6 +33,7 @@ typedef struct shoal_world_options {
     const shoal_schedule *schedule; /* borrowed; outlives the world */
     uint64_t seed;                  /* of every random stream; 0: the schedule's own */
     bool has_seed;                  /* use `seed`, also when it is 0 */
+    uint32_t profile;               /* shoal_profile; 0: the first that the schedule names */
     int poison;                     /* byte that fills the nodes' fresh memory, -1 for none */
     bool vacant;                    /* no process starts by itself, and the run does not end by
                                        itself: for shoal_world_mount */
@@ -154,6 +155,7 @@ typedef struct shoal_client_totals {
 /* What came out of a run so far. */
 typedef struct shoal_world_result {
     uint64_t seed;
+    uint32_t profile; /* shoal_profile */
     uint64_t schedule_hash;
     uint64_t events; /* occurrences handled */
     int64_t time_us; /* simulated */

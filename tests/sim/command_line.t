@@ -48,6 +48,35 @@ eval "$(sed -n 's/^again *//p' "$folder"/out)" >"$folder"/again
 [ "$(grep '^trace hash' "$folder"/again)" = "$hash" ]
 result $? 'the last line runs the same again'
 
+printf '%s\nprofiles shoal redis-7\n4s expect known == 3 on n1 under shoal\n4s expect known == 4 on n1 under redis-7\n' \
+    "$head" >"$folder"/profiles
+exits 0 'the first profile that a schedule names is run' "$sim" run "$folder"/profiles
+says '^profile       shoal$'
+eval "$(sed -n 's/^again *//p' "$folder"/out)" >"$folder"/again
+cmp -s "$folder"/out "$folder"/again || grep -q '^profile       shoal$' "$folder"/again
+result $? 'the last line runs the same profile again'
+exits 1 'or the one that is asked for' "$sim" run "$folder"/profiles --profile redis-7
+says "BROKEN        $folder/profiles:5: .* under redis-7: n1 knows 3"
+exits 2 'an unknown profile ends with 2' "$sim" run "$folder"/profiles --profile redis-8
+exits 0 'each profile has a golden row' "$sim" bless "$folder"/table "$folder"/profiles "$folder"/good
+[ "$(cut -f 2,7 "$folder"/table | tail -3)" = "$(printf 'shoal\theld\nredis-7\tviolated\n-\theld')" ]
+result $? 'with its verdict'
+exits 0 'that a run is held to' "$sim" golden "$folder"/table
+says 'ok 2 - .*/profiles has its golden hash (redis-7)'
+
+printf '%s\n%s\n%s\n%s\n%s\n' "$head" '4s operate n1 SET {06S} b' \
+    '5s expect reply "GET {06S}" is "b" on n1' '5s expect info cluster_size == 3 on *' \
+    '5s expect info total_commands_processed >= 3 on n1' >"$folder"/asks
+exits 0 'nodes are asked what they know' "$sim" run "$folder"/asks
+printf '%s\n5s expect reply "GET {06S}" has "b" on n1\n5s expect info no_field == 0 on n2\n6s pause n3\n%s\n%s\n' \
+    "$head" '7s expect reply "PING" is "PONG" on n3 within 2s' \
+    '7s expect info cluster_size >= 4 on n2 within 1s' >"$folder"/asks
+exits 1 'answers that are not as expected break a run' "$sim" run "$folder"/asks
+says 'on n1: n1 says (nil)$'
+says 'on n2: n2 tells no number no_field$'
+says 'on n3 within 2s: no answer in time$'
+says 'on n2 within 1s: n2 says 3$'
+
 exits 1 'a run that does not hold ends with 1' "$sim" run "$folder"/broken
 says "BROKEN        $folder/broken:3: expect known == 4 on n1: n1 knows 3"
 says '^verdict       violated$'

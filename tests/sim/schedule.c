@@ -32,6 +32,7 @@ static void every_kind_of_line_has_one_canonical_form(void **state)
     (void)state;
     formats_to(
         HEAD "config  n1..n3   maxmemory 10mb\n"
+             "profiles shoal   redis-7\n"
              "0s net * latency 1ms jitter 0.2ms dist lognormal split 2.50% rate 1000mbit\n"
              "0.5s net n1 -> n2 n3 rate 64kbit\n"
              "1000ms client c1 rate 200/s keys zipf(1000,1.10) mix set:50,get:50\n"
@@ -49,6 +50,9 @@ static void every_kind_of_line_has_one_canonical_form(void **state)
              "6s expect lost_acks == 0 cause alive\n"
              "6s expect lost_acks <= 9 cause failover window 0.05s\n"
              "6s expect copies equal on n4..n6 within 2s\n"
+             "6s expect  reply \"GET {06S} x\" is \"(nil)\" on n1 within 2000ms under shoal\n"
+             "6s expect reply \"PING\" has \"PO\" on *\n"
+             "6s expect info sync_full >= 1 on n1..n3 under redis-7\n"
              "6s client c2 rate 5/s reads replica\n"
              "6s client c3 rate 5/s reads master\n"
              "6s heal *\n"
@@ -56,6 +60,7 @@ static void every_kind_of_line_has_one_canonical_form(void **state)
         "schedule v1\n"
         "cluster nodes 6 node_timeout 2s meet star\n"
         "config n1..n3 maxmemory 10mb\n"
+        "profiles shoal redis-7\n"
         "0s        net * latency 1ms jitter 200us dist lognormal split 2.5% rate 1gbit\n"
         "500ms     net n1 -> n2 n3 rate 64kbit\n"
         "1s        client c1 rate 200/s keys zipf(1000,1.1) mix set:50,get:50 size 64 timeout 1s\n"
@@ -73,6 +78,9 @@ static void every_kind_of_line_has_one_canonical_form(void **state)
         "6s        expect lost_acks == 0 cause alive\n"
         "6s        expect lost_acks <= 9 cause failover window 50ms\n"
         "6s        expect copies equal on n4..n6 within 2s\n"
+        "6s        expect reply \"GET {06S} x\" is \"(nil)\" on n1 within 2s under shoal\n"
+        "6s        expect reply \"PING\" has \"PO\" on *\n"
+        "6s        expect info sync_full >= 1 on n1..n3 under redis-7\n"
         "6s        client c2 rate 5/s keys uniform(1000) mix set:50,get:50 size 64 timeout 1s "
         "reads replica\n"
         "6s        client c3 rate 5/s keys uniform(1000) mix set:50,get:50 size 64 timeout 1s\n"
@@ -130,6 +138,19 @@ static void a_wrong_word_is_named_with_place_and_neighbours(void **state)
     sim_refused(HEAD "2s expect state up on n1\n", 3, 17, "expected fail or ok");
     sim_refused(HEAD "2s heal * now\n", 3, 11, "found \"now\", expected the end of the line");
     sim_refused(HEAD "2s end now\n", 3, 8, "expected the end of the line");
+}
+
+static void only_named_profiles_can_be_stated(void **state)
+{
+    (void)state;
+    sim_refused(HEAD "profiles redis-8\n", 3, 10, "expected redis-7 or shoal");
+    sim_refused(HEAD "profiles shoal shoal\n", 3, 16, "it is named already");
+    sim_refused(HEAD "profiles shoal\n2s expect converge under redis-7\n", 4, 26,
+                "no profiles line above names it");
+    sim_refused(HEAD "2s expect converge under shoal\n", 3, 26, "no profiles line");
+    sim_refused(HEAD "2s expect reply PING is \"PONG\" on n1\n", 3, 17, "a command in quotes");
+    sim_refused(HEAD "2s expect reply \"PING\" was \"PONG\" on n1\n", 3, 24, "has or is");
+    sim_refused(HEAD "2s expect info on n1\n", 3, 19, "expected <=, >= or ==");
 }
 
 static void a_wrong_value_is_named_with_what_fits(void **state)
@@ -200,6 +221,7 @@ int main(void)
         cmocka_unit_test(comments_stay_with_their_lines),
         cmocka_unit_test(the_hash_does_not_see_comments_spaces_and_seed),
         cmocka_unit_test(a_wrong_word_is_named_with_place_and_neighbours),
+        cmocka_unit_test(only_named_profiles_can_be_stated),
         cmocka_unit_test(a_wrong_value_is_named_with_what_fits),
         cmocka_unit_test(names_of_nobody_are_refused),
         cmocka_unit_test(a_schedule_needs_its_head),

@@ -80,6 +80,16 @@ static const shoal_item *read_key(shoal_call *call, uint32_t index)
     return item;
 }
 
+/* Is it an object of this type, and the gate not held? Then the call is run again with it. */
+static bool wants_gate(shoal_call *call, const shoal_item *item, shoal_value_type type)
+{
+    if (item == NULL || !shoal_item_is_object(item) || shoal_item_type(item) != type) return false;
+    if (call->gated) return false;
+    SHOAL_ASSERT(call->command->executor == SHOAL_RUN_READ);
+    call->wants_gates = true;
+    return true;
+}
+
 const shoal_item *shoal_call__peek(shoal_call *call, uint32_t index)
 {
     SHOAL_DEBUG_ASSERT(call->store != NULL);
@@ -104,11 +114,19 @@ const shoal_item *shoal_call__look(shoal_call *call, uint32_t index)
     return item;
 }
 
+bool shoal_call__look_text(shoal_call *call, uint32_t index, const shoal_item **item)
+{
+    SHOAL_DEBUG_ASSERT(item != NULL);
+    *item = read_key(call, index);
+    if (__builtin_expect(wants_gate(call, *item, SHOAL_TYPE_STRING), 0)) return false;
+    shoal_call__met(call, index, *item != NULL);
+    return true;
+}
+
 bool shoal_call__look_string(shoal_call *call, uint32_t index, const shoal_item **item)
 {
     SHOAL_DEBUG_ASSERT(item != NULL);
-    *item = shoal_call__look(call, index);
-    return check_string(call, *item);
+    return shoal_call__look_text(call, index, item) && check_string(call, *item);
 }
 
 const shoal_item *shoal_call__find(shoal_call *call, uint32_t index)
@@ -130,12 +148,7 @@ bool shoal_call__look_compound(shoal_call *call, uint32_t index, shoal_value_typ
     SHOAL_ASSERT(index < call->key_count);
     *value = (shoal_compound){.object = NULL};
     const shoal_item *item = read_key(call, index);
-    if (item != NULL && shoal_item_type(item) == type && shoal_item_is_object(item) &&
-        !call->gated) {
-        SHOAL_ASSERT(call->command->executor == SHOAL_RUN_READ);
-        call->wants_gates = true;
-        return false;
-    }
+    if (wants_gate(call, item, type)) return false;
     shoal_call__met(call, index, item != NULL);
     if (item == NULL) return true;
     if (shoal_item_type(item) != type) {

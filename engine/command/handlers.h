@@ -51,7 +51,11 @@ void shoal_call__met(const shoal_call *call, uint32_t index, bool found);
 const shoal_item *shoal_call__look(shoal_call *call, uint32_t index);
 /* The same, but no use of the key as far as eviction is concerned. */
 const shoal_item *shoal_call__peek(shoal_call *call, uint32_t index);
-/* As look, for a string: false after writing an error because it is another type. */
+/* As look, where the bytes of a string may be read: false, and the handler returns at once, when it
+ * is a string that is an object, and the gates are not held (call->wants_gates is set then). */
+bool shoal_call__look_text(shoal_call *call, uint32_t index, const shoal_item **item);
+/* As look, for a string. False, and the handler returns at once, after writing an error because it
+ * is another type, or when it is an object and the gates are not held (call->wants_gates). */
 bool shoal_call__look_string(shoal_call *call, uint32_t index, const shoal_item **item);
 /* The compound value of key `index` for a reader, counted as hit or miss. `value` is empty (neither
  * pack nor object) when there is none. False, and the handler returns at once, after writing an

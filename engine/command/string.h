@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * command/string.h - editing strings in part, for the commands that do (APPEND, SETRANGE, SETBIT,
- * BITFIELD). Items do not change, so an edit makes the string anew, with one copy. Under the gate
- * of the call's first key.
+ * BITFIELD). Under the gate of the call's first key. store/edit.c says what is copied.
  */
 #ifndef SHOAL_COMMAND_STRING_H
 #define SHOAL_COMMAND_STRING_H

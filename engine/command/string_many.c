@@ -12,9 +12,11 @@
 void shoal_command__mget(shoal_call *call)
 {
     SHOAL_DEBUG_ASSERT(call->key_count == call->argc - 1);
-    shoal_reply_array(&call->reply, call->key_count);
     for (uint32_t i = 0; i < call->key_count; i++) {
-        const shoal_item *item = shoal_call__look(call, i);
+        const shoal_item *item;
+        /* With several keys the gates are held. */
+        if (!shoal_call__look_text(call, i, &item)) return;
+        if (i == 0) shoal_reply_array(&call->reply, call->key_count);
         bool is_string = item != NULL && shoal_item_type(item) == SHOAL_TYPE_STRING;
         shoal_call__reply_string(call, is_string ? item : NULL);
     }

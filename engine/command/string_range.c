@@ -4,13 +4,7 @@
  */
 #include "command/string.h"
 
-#include <string.h>
-
 #include "base/assert.h"
-#include "base/memory.h"
-
-/* Gaps up to this size need no memory of their own; longer ones are rare. Chosen. */
-#define ZEROS_SIZE 4096u
 
 bool shoal_string__check_size(shoal_call *call, uint64_t size)
 {
@@ -23,35 +17,10 @@ bool shoal_string__check_size(shoal_call *call, uint64_t size)
 
 bool shoal_string__patch(shoal_call *call, const shoal_item *item, size_t offset, shoal_slice part)
 {
-    static const char zeros[ZEROS_SIZE] = {0};
-    char scratch[SHOAL_INT_TEXT_SIZE];
-    shoal_slice old = {"", 0};
-    if (item != NULL) old = shoal_item_string(item, scratch);
-    size_t end = offset + part.size;
-    SHOAL_ASSERT(end >= offset && end <= SHOAL_VALUE_SIZE_MAX);
-
-    const shoal_allocator *allocator = &call->env->allocator;
-    shoal_slice gap = {zeros, offset > old.size ? offset - old.size : 0};
-    void *long_gap = NULL;
-    if (gap.size > ZEROS_SIZE) {
-        long_gap = shoal_memory_take_zeroed(allocator, gap.size, SHOAL_ALIGN_PLAIN);
-        if (long_gap == NULL) {
-            shoal_reply_error(&call->reply, SHOAL_ERROR__MEMORY);
-            return false;
-        }
-        gap.data = long_gap;
-    }
-    const shoal_slice parts[] = {
-        {old.data, offset < old.size ? offset : old.size},
-        gap,
-        part,
-        {old.data + (end < old.size ? end : old.size), end < old.size ? old.size - end : 0},
-    };
-    int64_t at_ms = item == NULL ? -1 : shoal_item_expires_ms(item);
-    shoal_err err = shoal_store_put_raw_parts_locked(call->thread, &call->keys[0],
-                                                     (shoal_gather){parts, 4}, at_ms);
-    shoal_memory_give(allocator, long_gap, gap.size, SHOAL_ALIGN_PLAIN);
-    return shoal_call__stored(call, err);
+    const shoal_patch patch = {offset, part};
+    SHOAL_ASSERT(call->key_count == 1);
+    return shoal_call__stored(call,
+                              shoal_store_patch_locked(call->thread, &call->keys[0], item, &patch));
 }
 
 void shoal_command__append(shoal_call *call)

@@ -100,7 +100,8 @@ static shoal_err build_store(shoal_node *node)
                                    .threads = node->worker_count + 1,
                                    .databases = clustered(node) ? 1 : (uint32_t)databases,
                                    .seed = shoal_prng_next(&stream),
-                                   .owned = !clustered(node)};
+                                   .owned = !clustered(node),
+                                   .edits = true};
     shoal_err error = shoal_store_create(&options, &node->store);
 
     if (error == SHOAL_ERR_OK) node->thread = shoal_store_thread(node->store, node->worker_count);

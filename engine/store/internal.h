@@ -175,6 +175,7 @@ struct shoal_store {
     uint32_t thread_count;
     uint32_t database_count;
     bool owned; /* what FOREIGN is the opposite of */
+    bool edits; /* long strings are edited in place; see edit.c */
     shoal_db *databases[SHOAL_DATABASES_MAX];
     void *database_blocks[SHOAL_DATABASES_MAX]; /* as allocated, before alignment */
     /* writer: control actor, acq_rel. readers: any, acquire. pair: route.publish */

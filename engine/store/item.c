@@ -6,6 +6,7 @@
 #include "store/internal.h"
 
 #include "base/text.h"
+#include "value/edited.h"
 
 /* Values up to this many bytes are "embstr" to clients, as Redis has taught them. */
 #define EMBSTR_SIZE_MAX 44u
@@ -47,6 +48,8 @@ shoal_slice shoal_item_string(const shoal_item *item, char scratch[SHOAL_INT_TEX
         scratch[size] = '\0';
         return (shoal_slice){scratch, size};
     }
+    const shoal_object *object = shoal_item__object(item);
+    if (UNLIKELY(object != NULL)) return shoal_edited_bytes(object);
     shoal_item_parts parts = shoal_item__parts(item);
     return (shoal_slice){parts.value, parts.value_size};
 }
@@ -56,7 +59,7 @@ size_t shoal_item_string_size(const shoal_item *item)
     SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
     SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) != SHOAL_TYPE_NONE);
     char scratch[SHOAL_INT_TEXT_SIZE];
-    if (item->head & ITEM_INTEGER) return shoal_item_string(item, scratch).size;
+    if (item->head & (ITEM_INTEGER | ITEM_OBJECT)) return shoal_item_string(item, scratch).size;
     return shoal_item__parts(item).value_size;
 }
 
@@ -73,7 +76,7 @@ const char *shoal_item_encoding(const shoal_item *item)
     SHOAL_DEBUG_ASSERT((item->head & ITEM_TYPE_MASK) != SHOAL_TYPE_NONE);
     SHOAL_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
     if (item->head & ITEM_INTEGER) return "int";
-    if (item->head & ITEM_RAW) return "raw";
+    if (item->head & (ITEM_RAW | ITEM_OBJECT)) return "raw";
     return shoal_item__parts(item).value_size <= EMBSTR_SIZE_MAX ? "embstr" : "raw";
 }
 
@@ -87,7 +90,7 @@ bool shoal_item_is_object(const shoal_item *item)
 shoal_compound shoal_item_compound(const shoal_item *item)
 {
     SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
-    SHOAL_ASSERT(shoal_item_type(item) > SHOAL_TYPE_STRING);
+    SHOAL_ASSERT(shoal_item_type(item) > SHOAL_TYPE_STRING || shoal_item_is_object(item));
     shoal_object *object = shoal_item__object(item);
     if (object != NULL) return (shoal_compound){.object = object};
     shoal_item_parts parts = shoal_item__parts(item);

@@ -190,7 +190,7 @@ typedef struct shoal_db {
 #define ITEM_TYPE_MASK 0x07u
 #define ITEM_INTEGER 0x08u /* of a string: the value is an int64, eight bytes in machine order */
 #define ITEM_RAW 0x10u     /* of a string: edited in place as clients see it, never "embstr" */
-#define ITEM_OBJECT 0x20u  /* of a compound: the value is the pointer to a shoal_object */
+#define ITEM_OBJECT 0x20u  /* the value is the pointer to a shoal_object */
 #define ITEM_VOLATILE 0x40u
 #define ITEM_LONG 0x80u
 /* The bits that say how a value is kept. */

@@ -103,6 +103,7 @@ shoal_err shoal_store_create(const shoal_store_options *options, shoal_store **o
     store->thread_count = options->threads;
     store->database_count = options->databases;
     store->owned = options->owned;
+    store->edits = options->edits;
     shoal_store_relaxed(&store->active_expire, true);
     shoal_store_relaxed(&store->sweep_due_ms, INT64_MAX);
     shoal_route__init(store);

@@ -50,6 +50,7 @@ typedef struct shoal_store_options {
     uint32_t databases;        /* 1..16 */
     uint64_t seed;             /* of the hash and the jitter */
     bool owned;                /* every slot starts owned (standalone), or none (cluster) */
+    bool edits; /* long strings are edited in place: they are objects then, read under the gate */
 } shoal_store_options;
 
 /* Makes an empty store and its threads. 0, SHOAL_ERR_INVALID or SHOAL_ERR_NO_MEMORY. */
@@ -113,9 +114,10 @@ void shoal_store_prefetch_gate(const shoal_store *store, const shoal_key *key);
 shoal_value_type shoal_item_type(const shoal_item *item);
 /* The key, borrowed like the item. */
 shoal_slice shoal_item_name(const shoal_item *item);
-/* The value's bytes: inside the item, or written to `scratch` when it is kept as an integer. */
+/* The value's bytes: inside the item, written to `scratch` when it is kept as an integer, or those
+ * of an object: then under the gate only, and until the next edit. */
 shoal_slice shoal_item_string(const shoal_item *item, char scratch[SHOAL_INT_TEXT_SIZE]);
-/* Bytes of shoal_item_string without producing them. */
+/* Bytes of shoal_item_string without producing them; under the gate if it is an object. */
 size_t shoal_item_string_size(const shoal_item *item);
 /* True and `*value` when the string is kept as an integer. */
 bool shoal_item_integer(const shoal_item *item, int64_t *value);
@@ -128,8 +130,8 @@ const char *shoal_item_encoding(const shoal_item *item);
 size_t shoal_item_memory(const shoal_store *store, const shoal_item *item);
 /* True when the item's value is an object: to be looked at under the gate only. */
 bool shoal_item_is_object(const shoal_item *item);
-/* The value of an item of a compound type. The object in it may be touched under the gate only; the
- * pack is borrowed like the item. */
+/* The value of an item that is of a compound type or an object. The object in it may be touched
+ * under the gate only; the pack is borrowed like the item. */
 shoal_compound shoal_item_compound(const shoal_item *item);
 
 /* ---- reads: inside enter and leave, no gate ---- */
@@ -207,6 +209,20 @@ typedef struct shoal_gather {
 SHOAL_MUST_USE shoal_err shoal_store_put_raw_parts_locked(shoal_thread *thread,
                                                           const shoal_key *key, shoal_gather parts,
                                                           int64_t expires_ms);
+
+/* An edit of a string: `part` over what there is from `offset` on, with zeros before it where the
+ * string ends earlier. The part lies outside of the string. */
+typedef struct shoal_patch {
+    size_t offset;
+    shoal_slice part;
+} shoal_patch;
+
+/* Edits the string at the key, or creates one. `item` is what shoal_store_get_locked has just said
+ * stands there, a string or NULL; it is no longer to be read behind this. The TTL stays, the
+ * encoding becomes "raw". What comes of it has at most SHOAL_VALUE_SIZE_MAX bytes. 0 or
+ * SHOAL_ERR_NO_MEMORY; then nothing has changed. */
+SHOAL_MUST_USE shoal_err shoal_store_patch_locked(shoal_thread *thread, const shoal_key *key,
+                                                  const shoal_item *item, const shoal_patch *patch);
 
 /* Replaces or creates with a pack of a compound type, made of `parts` one behind the other, which
  * may point into the item that is replaced. At most SHOAL_PACK_INLINE_MAX bytes, at least one.

@@ -381,7 +381,7 @@ static void settle(shoal_thread *thread, uint32_t place, shoal_object *object)
 shoal_err shoal_store_put_object_locked(shoal_thread *thread, const shoal_key *key,
                                         shoal_object *object, int64_t expires_ms)
 {
-    SHOAL_ASSERT(object->type > SHOAL_TYPE_STRING && object->type < SHOAL_TYPE_COUNT);
+    SHOAL_ASSERT(object->type >= SHOAL_TYPE_STRING && object->type < SHOAL_TYPE_COUNT);
     SHOAL_ASSERT(object->bytes == 0);
     shoal_slice bytes = {(const char *)&object, sizeof(void *)};
     shoal_item_plan plan = {.name = key->name,
@@ -398,7 +398,7 @@ shoal_err shoal_store_put_object_locked(shoal_thread *thread, const shoal_key *k
 void shoal_store_changed_locked(shoal_thread *thread, const shoal_key *key, shoal_object *object)
 {
     SHOAL_DEBUG_ASSERT(key->hash == shoal_hash(key->name, thread->store->seed));
-    SHOAL_DEBUG_ASSERT(object->type > SHOAL_TYPE_STRING);
+    SHOAL_DEBUG_ASSERT(object->type >= SHOAL_TYPE_STRING);
     check_gate(thread, key->place);
     settle(thread, key->place, object);
     shoal_dated__changed(thread, key, object);

@@ -106,7 +106,8 @@ typedef struct shoal_value_ops {
                  const shoal_value_mover *mover);
 } shoal_value_ops;
 
-/* The table of a compound type; NULL for NONE, STRING and types that are not built in. */
+/* The table of a type: for STRING of those that are objects, which long ones are that are edited in
+ * place (value/edited.h). NULL for NONE and types that are not built in. */
 const shoal_value_ops *shoal_value_ops_of(shoal_value_type type);
 /* "string", "list", "set", "zset", "hash", "stream", and "none". */
 const char *shoal_value_type_name(shoal_value_type type);

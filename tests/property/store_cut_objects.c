@@ -118,7 +118,7 @@ static void change(world *w)
     uint32_t i = (uint32_t)shoal_prng_below(&w->prng, KEYS);
     uint32_t other = (uint32_t)shoal_prng_below(&w->prng, KEYS);
     unsigned number = (unsigned)shoal_prng_below(&w->prng, 1000000);
-    switch (shoal_prng_below(&w->prng, 16)) {
+    switch (shoal_prng_below(&w->prng, 19)) {
     case 0: snprintf(line, sizeof line, "DEL k%u", i); break;
     case 1: snprintf(line, sizeof line, "RENAME k%u k%u", i, other); break;
     case 2: snprintf(line, sizeof line, "COPY k%u k%u REPLACE", i, other); break;
@@ -134,7 +134,11 @@ static void change(world *w)
     case 12: snprintf(line, sizeof line, "ZADD k%u %u x%u", i, number, number); break;
     case 13: snprintf(line, sizeof line, "HSET k%u x%u %u", i, number, number); break;
     case 14: snprintf(line, sizeof line, "HINCRBY k%u n 1", i); break;
-    default: snprintf(line, sizeof line, "LSET k%u 0 y%u", i, number); break;
+    case 15: snprintf(line, sizeof line, "LSET k%u 0 y%u", i, number); break;
+    /* Strings that are edited in place. */
+    case 16: snprintf(line, sizeof line, "SETRANGE k%u %u z%u", i, 20000 + i, number); break;
+    case 17: snprintf(line, sizeof line, "SETRANGE k%u %u z%u", i, number % 20000, number); break;
+    default: snprintf(line, sizeof line, "APPEND k%u %u", i, number); break;
     }
     run(w, line);
 }
@@ -163,7 +167,7 @@ static uint64_t digest_object(const shoal_object *object)
 static uint64_t digest_item(const shoal_item *item)
 {
     char scratch[SHOAL_INT_TEXT_SIZE];
-    if (shoal_item_type(item) == SHOAL_TYPE_STRING)
+    if (shoal_item_type(item) == SHOAL_TYPE_STRING && !shoal_item_is_object(item))
         return shoal_hash(shoal_item_string(item, scratch), 99) | 1;
     shoal_compound value = shoal_item_compound(item);
     if (value.object != NULL) return digest_object(value.object);

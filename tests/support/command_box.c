@@ -42,6 +42,7 @@ void command_box_open(command_box *box, uint32_t workers, bool cluster)
         .databases = box->settings.databases,
         .seed = 42,
         .owned = !cluster,
+        .edits = true,
     };
     box->host = (shoal_host){.context = box, .nudge = nudge};
     box->env.allocator = options.allocator;

@@ -17,6 +17,7 @@ void box_open(store_box *box, uint32_t threads)
         .databases = 2,
         .seed = 42,
         .owned = true,
+        .edits = true,
     };
     assert_int_equal(shoal_store_create(&options, &box->store), 0);
     box->bytes_fixed = box->heap.bytes;

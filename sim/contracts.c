@@ -20,6 +20,11 @@ const char *shoal_cause_name(uint32_t cause)
 {
     return cause < SHOAL_CAUSE_COUNT ? cause_words[cause] : "?";
 }
+static const char *const check_words[] = {
+#define SHOAL_CHECK(NAME, id, doc) id,
+#include "sim/checks.def"
+#undef SHOAL_CHECK
+};
 static const char *const reply_words[] = {"has", "is"};
 static const char *const state_words[] = {"fail", "ok"};
 static const char *const role_words[] = {"replica", "master"};
@@ -119,6 +124,14 @@ static bool parse_info(shoal_parser *parser, shoal_line *line)
            parse_limit(&parser->words, &line->expect) && parse_on(parser, line);
 }
 
+static bool parse_broken(shoal_parser *parser, shoal_line *line)
+{
+    int check = shoal_words__choose(&parser->words, SHOAL_FITTING(check_words));
+    if (check < 0) return false;
+    line->expect.check = (uint32_t)check;
+    return parse_limit(&parser->words, &line->expect);
+}
+
 static bool parse_body(shoal_parser *parser, shoal_line *line)
 {
     shoal_words *words = &parser->words;
@@ -132,6 +145,7 @@ static bool parse_body(shoal_parser *parser, shoal_line *line)
     case SHOAL_CONTRACT_CLEAR: return parse_by(parser, line);
     case SHOAL_CONTRACT_KNOWN: return parse_limit(words, &line->expect) && parse_on(parser, line);
     case SHOAL_CONTRACT_REPLY: return parse_reply(parser, line);
+    case SHOAL_CONTRACT_BROKEN: return parse_broken(parser, line);
     case SHOAL_CONTRACT_INFO: return parse_info(parser, line);
     case SHOAL_CONTRACT_COPIES:
         return shoal_words__choose(words, SHOAL_FITTING(equal_words)) == 0 &&
@@ -193,6 +207,10 @@ static void format_body(const shoal_line *line, shoal_buffer *out)
         format_limit(expect, out);
         shoal_text_appendf(out, " on ");
         break;
+    case SHOAL_CONTRACT_BROKEN:
+        shoal_text_appendf(out, " %s", check_words[expect->check]);
+        format_limit(expect, out);
+        return;
     case SHOAL_CONTRACT_KNOWN:
         format_limit(expect, out);
         shoal_text_appendf(out, " on ");

@@ -296,6 +296,23 @@ static finding judge_count(const shoal_world *world, uint32_t index)
                                                : broken("found %llu", (unsigned long long)value);
 }
 
+static finding judge_check(const shoal_world *world, const shoal_expectation *expect)
+{
+    uint64_t times = world->judge.violated[expect->check];
+    if (shoal_compare__holds(expect, times)) return holds();
+    return broken("it was violated %llu times", (unsigned long long)times);
+}
+
+bool shoal_expect__states(const shoal_world *world, uint32_t check)
+{
+    SHOAL_ASSERT(check < SHOAL_CHECK_COUNT);
+    for (uint32_t i = 0; i < world->expect.count; i++) {
+        const shoal_expectation *expect = &world->expect.lines[i]->expect;
+        if (expect->contract == SHOAL_CONTRACT_BROKEN && expect->check == check) return true;
+    }
+    return false;
+}
+
 static finding judge_line(shoal_world *world, uint32_t index)
 {
     const shoal_line *line = world->expect.lines[index];
@@ -309,6 +326,7 @@ static finding judge_line(shoal_world *world, uint32_t index)
     case SHOAL_CONTRACT_CLEAR:
     case SHOAL_CONTRACT_COPIES:
     case SHOAL_CONTRACT_KNOWN: return judge_opinions(world, line);
+    case SHOAL_CONTRACT_BROKEN: return judge_check(world, &line->expect);
     default: return judge_count(world, index);
     }
 }

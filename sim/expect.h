@@ -50,6 +50,8 @@ void shoal_expect__begin(shoal_world *world, const shoal_line *line);
 void shoal_expect__look(shoal_world *world);
 /* The auditor has read all that it could. */
 void shoal_expect__audited(shoal_world *world);
+/* Does a line of this run state how often a check is violated? */
+bool shoal_expect__states(const shoal_world *world, uint32_t check);
 /* Does a number hold against the limit of a line? */
 bool shoal_compare__holds(const shoal_expectation *expect, uint64_t value);
 /* Ends an open line: it holds, or `words` say what was found. */

@@ -219,9 +219,12 @@ static void hear_epoch(shoal_world *world, uint32_t node, const shoal_trace_reco
     if (record->b > record->a) {
         fault_of(world, SHOAL_CHECK_EPOCHS, node, "has a configEpoch above its currentEpoch");
     }
+    bool newer = record->b > view->epoch_config;
     view->epoch_current = record->a;
     view->epoch_config = record->b;
     view->changed = true;
+    /* What it claims, it claims with the new one from now on. */
+    if (newer && view->own_count > 0) shoal_copies__claimed(world, node, &view->own, record->b);
 }
 
 /* A new process knows what its disk tells it, and will say so. */

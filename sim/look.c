@@ -141,7 +141,9 @@ static void fill_checks(const shoal_world *world, shoal_world_result *out)
         check->violated = world->judge.violated[i];
         check->expected = expected(world, (shoal_check)i);
         memcpy(check->first, world->judge.first[i], sizeof(check->first));
-        if (check->violated > 0 || (check->expected && check->made == 0)) out->violated = true;
+        check->stated = shoal_expect__states(world, i);
+        if ((check->violated > 0 && !check->stated) || (check->expected && check->made == 0))
+            out->violated = true;
     }
 }
 

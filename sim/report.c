@@ -82,7 +82,10 @@ static void checks_text(const shoal_world_result *result, FILE *out)
     fputc('\n', out);
     for (uint32_t i = 0; i < SHOAL_CHECK_COUNT; i++) {
         const shoal_check_count *check = &result->checks[i];
-        if (check->violated > 0) {
+        if (check->stated) {
+            fprintf(out, "stated        %s, %s: violated %" PRIu64 " times; first %s\n", check->id,
+                    check->doc, check->violated, check->violated > 0 ? check->first : "never");
+        } else if (check->violated > 0) {
             fprintf(out, "VIOLATED      %s, %s: %" PRIu64 " times; first %s\n", check->id,
                     check->doc, check->violated, check->first);
         } else if (check->expected && check->made == 0) {

@@ -134,11 +134,12 @@ typedef enum shoal_contract {
     SHOAL_CONTRACT_KNOWN,        /* each selected node knows `limit` nodes, itself included */
     SHOAL_CONTRACT_REPLY,        /* what the selected nodes answer to a command */
     SHOAL_CONTRACT_INFO,         /* a number in what INFO or CLUSTER INFO says there */
-    SHOAL_CONTRACT_LOST_ACKS,    /* acknowledged writes that an audit does not find */
-    SHOAL_CONTRACT_STALE_READS,  /* reads that missed an acknowledged write */
-    SHOAL_CONTRACT_ERRORS,       /* operations that ended in an error */
-    SHOAL_CONTRACT_OPS,          /* operations that ended well */
-    SHOAL_CONTRACT_FAILOVERS,    /* elections that were won */
+    SHOAL_CONTRACT_BROKEN,      /* how often a check was violated: stated, so no fault of the run */
+    SHOAL_CONTRACT_LOST_ACKS,   /* acknowledged writes that an audit does not find */
+    SHOAL_CONTRACT_STALE_READS, /* reads that missed an acknowledged write */
+    SHOAL_CONTRACT_ERRORS,      /* operations that ended in an error */
+    SHOAL_CONTRACT_OPS,         /* operations that ended well */
+    SHOAL_CONTRACT_FAILOVERS,   /* elections that were won */
     SHOAL_CONTRACT_COUNT
 } shoal_contract;
 
@@ -174,6 +175,7 @@ typedef struct shoal_expectation {
     bool has_since;    /* ERRORS, OPS, FAILOVERS: counted from since_us on */
     int64_t since_us;
     int64_t within_us; /* 0: must hold at once */
+    uint32_t check;    /* BROKEN: the row of sim/checks.def */
     uint32_t under;    /* shoal_profile that it is about; 0: any */
 } shoal_expectation;
 

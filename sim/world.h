@@ -123,6 +123,7 @@ typedef struct shoal_check_count {
     const char *doc;
     uint64_t made;
     uint64_t violated;
+    bool stated;     /* an expect line says how often: violations are no fault of the run */
     bool expected;   /* the run had occasions for it: made 0 is then an error */
     char first[256]; /* the first violation in words, or "" */
 } shoal_check_count;

@@ -25,7 +25,7 @@ void shoal_bus__command_replicate(shoal_cluster *c, shoal_cluster_call *call)
         shoal_reply_error(&call->reply, "ERR To set a master the node must be empty and without "
                                         "assigned slots.");
     } else {
-        shoal_bus__set_master(c, node);
+        shoal_bus__move_to(c, node);
         c->due |= BUS_DUE_STATE | BUS_DUE_SAVE | BUS_DUE_ROUTE;
         shoal_reply_ok(&call->reply);
     }

@@ -64,6 +64,7 @@ static uint32_t hindrance(const shoal_cluster *c)
     if (c->failover.facts.loading) return BUS_WHY_CANDIDATE_LOADING;
     if (manual(c)) return 0;
     if (c->settings.replica_no_failover) return BUS_WHY_CANDIDATE_FORBIDDEN;
+    if (shoal_bus__is_foreign(c)) return BUS_WHY_CANDIDATE_FOREIGN;
     return data_too_old(c) ? BUS_WHY_CANDIDATE_OLD_DATA : 0;
 }
 

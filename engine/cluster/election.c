@@ -71,8 +71,9 @@ void shoal_bus__vote(shoal_cluster *c, bus_node *sender, const shoal_frame *requ
     SHOAL_ASSERT(shoal_bus__knows(c, sender));
     SHOAL_ASSERT(sender != c->myself);
     uint32_t why = refusal(c, sender, request);
-    if (why == BUS_WHY_VOTE_STALE_SLOTS && sender->link) {
-        /* Whoever asks with old news would be refused for ever if nobody told it better. */
+    if (why == BUS_WHY_VOTE_STALE_SLOTS && sender->link && c->failover.timing.eager) {
+        /* Who asks with old news may be refused for ever if nobody tells it better: gossip does
+         * not, where only the epoch of its dead master is news. Redis 7.0 says nothing. */
         shoal_bus__send_update(c, sender->link, shoal_bus__owner(c, newer_slot(c, request)));
     }
     if (why) {

@@ -91,6 +91,14 @@ typedef struct bus_why {
 /* Steps of an election, in ELECTION records. */
 enum { BUS_ELECTION_PLANNED, BUS_ELECTION_ASKED, BUS_ELECTION_WON, BUS_ELECTION_LOST };
 
+/* A replica that moves to another shard has the data of its former master, and an offset in that
+ * one's stream, until it is in step with the new one. */
+enum {
+    BUS_FOREIGN_NO = 0,
+    BUS_FOREIGN_LEAVING, /* the stream of the former master is still up */
+    BUS_FOREIGN_YES
+};
+
 /* Everything of this header's that the opinion has. */
 typedef struct bus_failover {
     bus_timing timing;
@@ -99,6 +107,7 @@ typedef struct bus_failover {
     bus_claim claim;
     shoal_cluster_replication facts;
     bool told;         /* facts were told at all */
+    uint8_t foreign;   /* whether the data are a former master's: BUS_FOREIGN_* */
     bool spread_due;   /* a suspicion is new */
     bool barrier_told; /* why this replica does not move */
     int64_t wake_us;   /* shoal_bus__failover_step wants to run then; INT64_MAX: not by itself */
@@ -123,6 +132,13 @@ typedef enum bus_failover_way {
  * its checks (no slots unless they go with it, no keys), and the rules for lost slots. Slots that
  * this node still has are nobody's then; a manual failover ends; the role's version rises. */
 void shoal_bus__set_master(shoal_cluster *c, struct bus_node *master);
+
+/* The same for a node that leaves its shard for another one: its data are not that one's yet. */
+void shoal_bus__move_to(shoal_cluster *c, struct bus_node *master);
+
+/* Under the profile shoal: the data are not those of the present master's shard, so that they are
+ * no reason to take over, nor their offset one to go first. */
+bool shoal_bus__is_foreign(const shoal_cluster *c);
 
 /* This node becomes a master without slots: CLUSTER RESET of a replica. */
 void shoal_bus__become_master(shoal_cluster *c);

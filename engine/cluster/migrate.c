@@ -78,7 +78,7 @@ void shoal_bus__migrate(shoal_cluster *c)
     if (master->working > (uint64_t)c->settings.migration_barrier) {
         c->failover.barrier_told = false;
         shoal_bus__log(c, BUS_NOTICE, "Migrating to orphaned master %s", orphan->name);
-        shoal_bus__set_master(c, orphan);
+        shoal_bus__move_to(c, orphan);
     } else if (!c->failover.barrier_told) {
         c->failover.barrier_told = true;
         shoal_bus__why_not(c, BUS_WHY_BARRIER, "%s has %u working replicas", master->name,

@@ -17,11 +17,19 @@ bus_node *shoal_bus__my_master(const shoal_cluster *c)
     return index == BUS_NONE ? NULL : c->nodes[index];
 }
 
+bool shoal_bus__is_foreign(const shoal_cluster *c)
+{
+    const bus_failover *f = &c->failover;
+    SHOAL_ASSERT(f->foreign <= BUS_FOREIGN_YES);
+    return f->timing.eager && f->told && f->foreign != BUS_FOREIGN_NO;
+}
+
 uint64_t shoal_bus__own_offset(const shoal_cluster *c)
 {
     SHOAL_ASSERT(c->myself);
     SHOAL_ASSERT(c->failover.told || c->failover.facts.offset == 0);
-    return c->failover.facts.offset;
+    /* Offsets of two histories cannot be compared. Redis 7.0 compares them. */
+    return shoal_bus__is_foreign(c) ? 0 : c->failover.facts.offset;
 }
 
 /* ---- becoming a replica ---- */
@@ -38,11 +46,34 @@ void shoal_bus__set_master(shoal_cluster *c, bus_node *master)
     /* Whatever keys are left here are replaced by the master's. */
     c->lost = (shoal_slotmap){{0}};
     c->any_lost = false;
+    c->failover.foreign = BUS_FOREIGN_NO;
     c->failover.claim = (bus_claim){0};
     c->failover.candidacy.start_us = 0;
     c->failover.candidacy.epoch = 0;
     c->due |= BUS_DUE_STATE | BUS_DUE_SAVE | BUS_DUE_ROUTE;
     SHOAL_ASSERT(me->slot_count == 0);
+}
+
+void shoal_bus__move_to(shoal_cluster *c, bus_node *master)
+{
+    SHOAL_ASSERT(master != c->myself);
+    bool again = shoal_bus__my_master(c) == master && c->failover.foreign == BUS_FOREIGN_NO;
+    shoal_bus__set_master(c, master);
+    if (again) return;
+    bool up = c->failover.told && c->failover.facts.link_up;
+    c->failover.foreign = up ? BUS_FOREIGN_LEAVING : BUS_FOREIGN_YES;
+    SHOAL_ASSERT(shoal_bus__my_master(c) == master);
+}
+
+/* The stream of the former master ends, the one of the present begins. */
+static void notice_stream(shoal_cluster *c, bool up)
+{
+    uint8_t *foreign = &c->failover.foreign;
+    SHOAL_ASSERT(*foreign <= BUS_FOREIGN_YES);
+    if (*foreign == BUS_FOREIGN_LEAVING && !up)
+        *foreign = BUS_FOREIGN_YES;
+    else if (*foreign == BUS_FOREIGN_YES && up)
+        *foreign = BUS_FOREIGN_NO;
 }
 
 void shoal_bus__follow_master(shoal_cluster *c)
@@ -65,6 +96,7 @@ void shoal_bus__become_master(shoal_cluster *c)
 {
     SHOAL_ASSERT(c->myself);
     shoal_bus__manual_reset(c);
+    c->failover.foreign = BUS_FOREIGN_NO;
     if (shoal_bus__is(c->myself, SHOAL_NODE_MASTER)) return;
     shoal_bus__node_make_master(c, c->myself);
     SHOAL_ASSERT(c->myself->slot_count == 0);
@@ -148,7 +180,8 @@ void shoal_cluster_set_replication(shoal_cluster *c, const shoal_cluster_replica
     c->now = now;
     c->failover.facts = *facts;
     c->failover.told = true;
+    notice_stream(c, facts->link_up);
     if (!c->myself) return;
-    c->myself->offset = facts->offset;
+    c->myself->offset = shoal_bus__own_offset(c);
     shoal_bus__finish(c);
 }

@@ -77,6 +77,12 @@ says 'on n2: n2 tells no number no_field$'
 says 'on n3 within 2s: no answer in time$'
 says 'on n2 within 1s: n2 says 3$'
 
+sed '/broken I1/d' sim/scenarios/09-two-owners.schedule >"$folder"/unstated
+exits 1 'a check that is violated breaks a run' "$sim" run "$folder"/unstated
+says '^VIOLATED      I1, '
+exits 0 'but not where the schedule states it' "$sim" run sim/scenarios/09-two-owners.schedule
+says '^stated        I1, .*violated 1 times; first at '
+
 exits 1 'a run that does not hold ends with 1' "$sim" run "$folder"/broken
 says "BROKEN        $folder/broken:3: expect known == 4 on n1: n1 knows 3"
 says '^verdict       violated$'

@@ -227,6 +227,68 @@ static void old_data_do_not_take_over(void **state)
     world_close(&w);
 }
 
+/* A replica of another master was told to copy this one and has not reached it. */
+static void an_offset_of_another_history_does_not_count_under_shoal(void **state)
+{
+    (void)state;
+    for (int profile = 0; profile <= SHOAL_PROFILE_SHOAL; profile++) {
+        world w;
+        int winner;
+        open_world(&w, 66, profile, 2);
+        world_set_offset(&w, 3, 1000);
+        world_set_offset(&w, 6, 900);
+        world_set_offset(&w, 7, 9000);
+        assert_string_equal(world_ask(&w, 7, "REPLICATE %s", name_of(&w, 0)), "+OK\r\n");
+        shoal_cluster_replication facts = {.offset = 9000, .heard_us = w.now_us};
+        shoal_time now = {w.now_us, 1767225600000000 + w.now_us};
+        shoal_cluster_set_replication(w.nodes[7].cluster, &facts, now);
+        world_run(&w, 2000);
+        world_crash(&w, 0);
+        wait_one(&w, 3, 7, &winner);
+        assert_int_equal(winner, profile == SHOAL_PROFILE_SHOAL ? 3 : 7);
+        world_close(&w);
+    }
+}
+
+static void data_of_another_history_do_not_take_over_under_shoal(void **state)
+{
+    (void)state;
+    world w;
+    open_world(&w, 67, SHOAL_PROFILE_SHOAL, 1);
+    world_set_offset(&w, 4, 9000);
+    assert_string_equal(world_ask(&w, 4, "REPLICATE %s", name_of(&w, 0)), "+OK\r\n");
+    shoal_cluster_replication facts = {.offset = 9000, .heard_us = w.now_us};
+    shoal_time now = {w.now_us, 1767225600000000 + w.now_us};
+    shoal_cluster_set_replication(w.nodes[4].cluster, &facts, now);
+    world_run(&w, 2000);
+    world_crash(&w, 3);
+    world_crash(&w, 0);
+    world_run(&w, 10000);
+    assert_true(world_is_replica(&w, 4));
+    assert_true(why_has(&w, 4, "the data are of a former master"));
+    /* In step with it they are its own. */
+    world_set_offset(&w, 4, 20);
+    assert_true(world_wait_master(&w, 4, 4000));
+    world_close(&w);
+}
+
+static void a_candidate_with_an_old_epoch_is_told_better_under_shoal(void **state)
+{
+    (void)state;
+    for (int profile = 0; profile <= SHOAL_PROFILE_SHOAL; profile++) {
+        world w;
+        open_world(&w, 68, profile, 1);
+        world_cut(&w, 0, 3, true);
+        assert_memory_equal(world_ask(&w, 0, "BUMPEPOCH"), "+BUMPED", 7);
+        world_run(&w, 2000);
+        world_crash(&w, 0);
+        world_run(&w, 20000);
+        assert_int_equal(world_is_replica(&w, 3), profile != SHOAL_PROFILE_SHOAL);
+        assert_true(why_has(&w, 1, "a claimed slot has a newer owner"));
+        world_close(&w);
+    }
+}
+
 static void a_replica_that_loads_or_may_not_does_not_take_over(void **state)
 {
     (void)state;
@@ -567,6 +629,9 @@ int main(void)
         cmocka_unit_test(a_takeover_is_not_told_before_it_is_durable),
         cmocka_unit_test(a_crashed_candidate_asks_in_a_new_epoch),
         cmocka_unit_test(old_data_do_not_take_over),
+        cmocka_unit_test(an_offset_of_another_history_does_not_count_under_shoal),
+        cmocka_unit_test(data_of_another_history_do_not_take_over_under_shoal),
+        cmocka_unit_test(a_candidate_with_an_old_epoch_is_told_better_under_shoal),
         cmocka_unit_test(a_replica_that_loads_or_may_not_does_not_take_over),
         cmocka_unit_test(a_master_that_comes_back_follows_its_heir),
         cmocka_unit_test(every_node_may_vote),

@@ -23,6 +23,12 @@
 /* The first tick of time, and into how many ticks the remembered past is divided. */
 #define TICK_US 1000000
 #define TICKS_OF_PAST 100
+/* Ticks from before the first batch, which keys that are said to be older are put into: the last of
+ * them a second long, each further back longer by this share, up to three years in all. With 224
+ * ticks in reach that is nine days, told to three hundredths. */
+#define TICK_BEFORE_DS 10
+#define TICK_BEFORE_SHARE 16
+#define PAST_MAX_DS 1000000000
 /* Below this part of a limit, how many keys will fit is not told from how many there are. */
 #define USED_SHARE 64
 
@@ -139,6 +145,21 @@ static void fetch(shoal_thread *thread)
     }
 }
 
+/* The past begins with the first batch, not with the machine; what is older is made up. */
+static void begin_past(shoal_evict_shared *shared, int64_t mono_us)
+{
+    int64_t began = deciseconds(mono_us), ticks = TICK_BEFORE_DS, past = 0;
+    SHOAL_DEBUG_ASSERT(shared != NULL);
+    SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&shared->ticks[0]) == 0);
+    for (uint32_t i = 0; i < TICK_RING; i++) {
+        /* As far back as numbers modulo 2^32 go that are compared by their difference. */
+        shoal_store_relaxed(&shared->tick_began_ds[(TICK_RING - i) % TICK_RING],
+                            (uint32_t)(began - past));
+        past = past + ticks < PAST_MAX_DS ? past + ticks : PAST_MAX_DS;
+        ticks += ticks / TICK_BEFORE_SHARE + 1;
+    }
+}
+
 /* Nothing has ticked for a while: a tick begins, at the time when the one before was last used. */
 static void tick_by_time(shoal_thread *thread, shoal_time before)
 {
@@ -146,9 +167,8 @@ static void tick_by_time(shoal_thread *thread, shoal_time before)
     SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     shoal_evict_shared *shared = &thread->store->evict;
     int64_t due_us = shoal_load_relaxed(&shared->tick_due_us);
-    /* The past begins with the first batch, not with the machine. */
     if (shoal_load_relaxed(&shared->ticks[0]) == 0 && before.mono_us == 0)
-        shoal_store_relaxed(&shared->tick_began_ds[0], deciseconds(thread->now.mono_us));
+        begin_past(shared, thread->now.mono_us);
     int64_t patience = patience_us(shared, thread->evictor.view.codes, thread->now.mono_us);
     if (thread->now.mono_us < due_us) return;
     if (!shoal_cas_relaxed(&shared->tick_due_us, &due_us, thread->now.mono_us + patience)) return;
@@ -233,9 +253,9 @@ int64_t shoal_clock__since_ms(const shoal_thread *thread, uint32_t age)
     if (age == 0) return 0;
     const shoal_evict_shared *shared = &thread->store->evict;
     uint32_t next = thread->evictor.view.ticks[0] - age + 1;
-    int64_t ended = shoal_load_relaxed(&shared->tick_began_ds[next % TICK_RING]);
-    int64_t since = (int64_t)deciseconds(thread->now.mono_us) - ended;
-    return since > 0 ? since * (US_PER_DS / 1000) : 0;
+    uint32_t ended = shoal_load_relaxed(&shared->tick_began_ds[next % TICK_RING]);
+    int32_t since = (int32_t)(deciseconds(thread->now.mono_us) - ended);
+    return since > 0 ? (int64_t)since * (US_PER_DS / 1000) : 0;
 }
 
 uint32_t shoal_policy_events_since(const shoal_policy_view *view, uint32_t age)

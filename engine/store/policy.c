@@ -137,10 +137,10 @@ static shoal_verdict random_judge(shoal_policy_view *view, uint8_t byte)
 #define MS_PER_MINUTE 60000
 
 /* The counter that a level stands for. Dense where keys are told apart, coarse where all are
- * hot. */
+ * hot. A hundred is among them, for those who set it (RESTORE with FREQ). */
 static const uint8_t lfu_counter[LFU_LEVELS] = {0,  1,  2,  3,  4,   5,   6,   7,   8,   9,  10,
                                                 12, 14, 16, 18, 20,  23,  26,  30,  35,  41, 48,
-                                                56, 66, 78, 92, 108, 128, 152, 180, 215, 255};
+                                                56, 66, 77, 88, 100, 124, 150, 180, 215, 255};
 
 /* What the clock of LFU shows: units of lfu-decay-time. */
 static uint32_t lfu_units(const shoal_policy_view *view)
@@ -236,6 +236,18 @@ static uint32_t lfu_frequency(const shoal_policy_view *view, uint8_t byte)
     SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
     SHOAL_DEBUG_ASSERT(view->capacity >= 1);
     return lfu_counter[lfu_level(view, byte)];
+}
+
+static uint8_t lfu_as_frequent(const shoal_policy_view *view, uint32_t frequency)
+{
+    SHOAL_DEBUG_ASSERT(view->codes == 128 || view->codes == 256);
+    SHOAL_DEBUG_ASSERT(frequency <= UINT8_MAX);
+    uint32_t level = 0;
+    while (level + 1 < LFU_LEVELS && lfu_counter[level + 1] <= frequency) level++;
+    if (level + 1 < LFU_LEVELS &&
+        lfu_counter[level + 1] - frequency < frequency - lfu_counter[level])
+        level++;
+    return lfu_byte(view, level);
 }
 
 /* ---- the nearest to expire ---- */
@@ -456,7 +468,7 @@ static shoal_pace s3_pace(const shoal_policy_view *view, uint32_t clock)
 #define AGED LRU, .judge = lru_judge, .pace = lru_pace, .evicts = true, .steady = true, .looks = 2
 #define LFU                                                                                     \
     .arrive = lfu_arrive, .use = lfu_use, .judge = lfu_judge, .pace = lfu_pace, .evicts = true, \
-    .frequency = lfu_frequency
+    .frequency = lfu_frequency, .as_frequent = lfu_as_frequent
 #define TTL                                                                                     \
     .arrive = ttl_arrive, .use = ttl_use, .judge = ttl_judge, .pace = lfu_pace, .evicts = true, \
     .expiring = true

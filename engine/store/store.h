@@ -153,6 +153,11 @@ bool shoal_store_idle_ms(shoal_thread *thread, const shoal_key *key, int64_t *id
 /* True and how often a live key is used, in Redis's logarithmic scale of 0 to 255. False when it is
  * absent, or the policy does not keep that. */
 bool shoal_store_frequency(shoal_thread *thread, const shoal_key *key, uint32_t *frequency);
+/* Says of a live key, under its gate, when it was last used, or how often it is used: as far as the
+ * policy keeps that, and to the nearest that it can tell (idle times to some hundredths). */
+void shoal_store_set_idle_locked(shoal_thread *thread, const shoal_key *key, int64_t idle_ms);
+void shoal_store_set_frequency_locked(shoal_thread *thread, const shoal_key *key,
+                                      uint32_t frequency);
 /* While quiet, nothing that the thread reads or writes counts as a use (CLIENT NO-TOUCH). */
 void shoal_thread_set_quiet(shoal_thread *thread, bool quiet);
 

@@ -208,6 +208,78 @@ static void the_most_used_key_has_the_highest_frequency_there_is(void **state)
     box_close(&box);
 }
 
+/* What is told of a key's use, on its way through the key's gate. */
+typedef struct telling {
+    shoal_gate_op gate; /* first */
+    shoal_key key;
+    int64_t idle_ms; /* < 0: the frequency */
+    uint32_t frequency;
+} telling;
+
+static void run_telling(shoal_op *op, void *thread)
+{
+    const telling *what = (const telling *)op;
+    if (what->idle_ms >= 0) {
+        shoal_store_set_idle_locked(thread, &what->key, what->idle_ms);
+    } else {
+        shoal_store_set_frequency_locked(thread, &what->key, what->frequency);
+    }
+}
+
+static void tell(store_box *box, const char *name, telling what)
+{
+    what.key = shoal_key_make(box->store, 0, text_slice(name));
+    what.gate = (shoal_gate_op){.op = {.run = run_telling}, .places = &what.key.place, .count = 1};
+    assert_true(shoal_gate_try(box->thread, &what.gate));
+}
+
+static void a_key_may_be_said_to_be_older_than_the_store(void **state)
+{
+    (void)state;
+    store_box box;
+    box_open(&box, 1);
+    limit(&box, "allkeys-lru", 0, 0);
+    box_set(&box, "a", "value");
+    box_set(&box, "b", "value");
+    for (int64_t idle_s = 40; idle_s < 200000; idle_s += idle_s / 2) {
+        tell(&box, "a", (telling){.idle_ms = idle_s * 1000});
+        assert_in_range(idle_ms(&box, "a"), idle_s * 950, idle_s * 1050);
+    }
+    tell(&box, "a", (telling){.idle_ms = 5000000});
+    tell(&box, "b", (telling){.idle_ms = 4000000});
+    int64_t before = idle_ms(&box, "a");
+    for (int second = 0; second < 100; second++) box_turn(&box, 1000);
+    assert_in_range(idle_ms(&box, "a"), before + 90000, before + 110000);
+    assert_true(idle_ms(&box, "b") < idle_ms(&box, "a"));
+    (void)box_get(&box, "a");
+    assert_in_range(idle_ms(&box, "a"), 0, 2000);
+    /* What the policy does not keep is not told to it. */
+    tell(&box, "b", (telling){.idle_ms = -1, .frequency = 200});
+    assert_true(idle_ms(&box, "b") > 3000000);
+    box_close(&box);
+}
+
+static void a_key_may_be_said_to_be_much_used(void **state)
+{
+    (void)state;
+    store_box box;
+    box_open(&box, 1);
+    limit(&box, "allkeys-lfu", 0, 0);
+    box_set(&box, "key", "value");
+    shoal_key key = shoal_key_make(box.store, 0, text_slice("key"));
+    static const uint32_t told[] = {0, 1, 5, 100, 255};
+    uint32_t frequency;
+    for (uint32_t i = 0; i < 5; i++) {
+        tell(&box, "key", (telling){.idle_ms = -1, .frequency = told[i]});
+        assert_true(shoal_store_frequency(box.thread, &key, &frequency));
+        assert_int_equal(frequency, told[i]);
+    }
+    tell(&box, "key", (telling){.idle_ms = 60000});
+    assert_true(shoal_store_frequency(box.thread, &key, &frequency));
+    assert_int_equal(frequency, 255);
+    box_close(&box);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +290,8 @@ int main(void)
         cmocka_unit_test(idle_times_do_not_depend_on_how_long_the_machine_is_up),
         cmocka_unit_test(a_key_that_is_renamed_stays_as_much_used_as_it_was),
         cmocka_unit_test(the_most_used_key_has_the_highest_frequency_there_is),
+        cmocka_unit_test(a_key_may_be_said_to_be_older_than_the_store),
+        cmocka_unit_test(a_key_may_be_said_to_be_much_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,6 +125,8 @@ typedef struct shoal_policy {
     uint32_t (*age)(const shoal_policy_view *view, uint8_t byte);
     /* How often it is used, 0 to 255 in Redis's scale, or NULL where that is not kept. */
     uint32_t (*frequency)(const shoal_policy_view *view, uint8_t byte);
+    /* The byte of a key that is used about so often; where `frequency` is not NULL. */
+    uint8_t (*as_frequent)(const shoal_policy_view *view, uint32_t frequency);
 } shoal_policy;
 
 /* Events of clock 0 since the beginning of the tick that lies `age` ticks back, 0 .. 255. Inside of

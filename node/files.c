@@ -45,6 +45,8 @@ struct shoal_files {
     uint32_t started;
     pthread_mutex_t lock; /* guards all below but what F1 gives to the thread of a job */
     pthread_cond_t work;
+    pthread_cond_t settled; /* of who waits for the jobs of a file to be done, */
+    uint32_t settling;      /* so many */
     job_queue wanted;
     job_queue finished;
     uint64_t busy;    /* files that a job under way is about, a bit each */
@@ -219,6 +221,7 @@ static void finish_job(shoal_files *files, shoal_file_job *job)
     count_job(files, job, -1);
     if (!silent) queue_push(&files->finished, job);
     if (files->wanted.head != NULL || files->stop) pthread_cond_broadcast(&files->work);
+    if (files->settling > 0) pthread_cond_broadcast(&files->settled);
     pthread_mutex_unlock(&files->lock);
     if (silent) {
         shoal_files__free(job);
@@ -267,6 +270,7 @@ static void release(shoal_files *files)
         free(role->name);
     }
     pthread_cond_destroy(&files->work);
+    pthread_cond_destroy(&files->settled);
     pthread_mutex_destroy(&files->lock);
     free(files->directory);
     free(files);
@@ -298,6 +302,7 @@ shoal_err shoal_files__start(const shoal_files_options *options, shoal_files **o
     if (files == NULL) return SHOAL_ERR_NO_MEMORY;
     pthread_mutex_init(&files->lock, NULL);
     pthread_cond_init(&files->work, NULL);
+    pthread_cond_init(&files->settled, NULL);
     queue_init(&files->wanted);
     queue_init(&files->finished);
     files->done = options->done;
@@ -411,6 +416,16 @@ void shoal_files__append(shoal_files *files, const shoal_file_job *job, shoal_sl
         told->error = error;
     }
     end_direct(files, told, job->file);
+}
+
+void shoal_files__settle(shoal_files *files, shoal_file file)
+{
+    SHOAL_ASSERT(file >= SHOAL_FILE_NAMED && file < SHOAL_FILE_LIMIT);
+    pthread_mutex_lock(&files->lock);
+    files->settling++;
+    while (files->entries[file].others > 0) pthread_cond_wait(&files->settled, &files->lock);
+    files->settling--;
+    pthread_mutex_unlock(&files->lock);
 }
 
 shoal_file_job *shoal_files__take(shoal_files *files)

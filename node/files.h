@@ -52,6 +52,10 @@ void shoal_files__name(shoal_files *files, shoal_file file, shoal_slice path);
  * the file is queued, else as shoal_files__submit does. */
 void shoal_files__append(shoal_files *files, const shoal_file_job *job, shoal_slice bytes);
 
+/* Waits until nothing but syncs of a file is queued or under way: what was appended has gone to the
+ * system, or has failed. Not by the file threads. */
+void shoal_files__settle(shoal_files *files, shoal_file file);
+
 /* Queues an operation; `bytes` are copied. Without memory the process stops: an operation that
  * is neither done nor reported would break rule R4. */
 void shoal_files__submit(shoal_files *files, const shoal_file_job *job, shoal_slice bytes);

@@ -49,6 +49,7 @@ typedef struct shoal_desk {
     bool open;             /* an operation is under way, and told */
     mark call;             /* where the effects of the call begin */
     uint64_t departed;     /* changes of the thread that were keys going by themselves */
+    uint64_t logged;       /* the offset behind what it told last */
 } desk;
 
 struct shoal_desks {
@@ -231,7 +232,7 @@ static void close_desk(desk *from, shoal_call *call)
     SHOAL_ASSERT(from->open);
     if (from->count > 0) {
         uint64_t logged = append(from, call->env, shoal_thread_index(call->thread));
-        if (logged != 0) call->logged = logged;
+        if (logged != 0) call->logged = from->logged = logged;
         from->text.start = from->text.end = 0;
         if (from->text.failed || from->text.capacity > KEPT_MAX) shoal_buffer_free(&from->text);
     }
@@ -457,7 +458,8 @@ static void gone(void *context, shoal_thread *thread, const shoal_departure *dep
     }
     if (departure->alone || !to->open) {
         /* Its gate is about to be let go: what comes next there must stand behind this. */
-        (void)append_alone(env, shoal_thread_index(thread), db, argv, argc);
+        uint64_t logged = append_alone(env, shoal_thread_index(thread), db, argv, argc);
+        if (logged != 0) to->logged = logged;
         return;
     }
     add_effect(to, db, argc);
@@ -504,4 +506,10 @@ uint64_t shoal_effects_tell(shoal_env *env, shoal_thread *thread, uint32_t db,
     add_own(to, &call);
     close_desk(to, &call);
     return call.logged;
+}
+
+uint64_t shoal_effects_logged(const shoal_env *env, const shoal_thread *thread)
+{
+    SHOAL_ASSERT(env->desks != NULL);
+    return desk_of(env, thread)->logged;
 }

@@ -104,4 +104,7 @@ void shoal_effects_close(shoal_env *env);
 uint64_t shoal_effects_tell(shoal_env *env, shoal_thread *thread, uint32_t db,
                             const shoal_slice *argv, uint32_t argc);
 
+/* The offset of the log behind what thread `thread` has told last; 0: nothing. By that thread. */
+uint64_t shoal_effects_logged(const shoal_env *env, const shoal_thread *thread);
+
 #endif

@@ -16,6 +16,8 @@
 #include "base/memory.h"
 #include "base/sort.h"
 #include "base/text.h"
+#include "command/effect.h"
+#include "command/embed.h"
 #include "command/handlers.h"
 #include "command/job.h"
 #include "command/keys.h"
@@ -36,6 +38,7 @@ struct shoal_commands {
     shoal_env env;
     shoal_settings settings;
     shoal_lookup lookup;
+    const shoal_journal *journal; /* of a cache that is kept on disk, or NULL */
     int protocol;
 };
 
@@ -55,7 +58,7 @@ shoal_commands_options shoal_commands_options_default(void)
     };
 }
 
-static shoal_settings settings_of(const shoal_commands_options *options)
+shoal_settings shoal_embed_settings(const shoal_commands_options *options)
 {
     SHOAL_ASSERT(options->protocol == 2 || options->protocol == 3);
     return (shoal_settings){
@@ -75,6 +78,17 @@ static shoal_settings settings_of(const shoal_commands_options *options)
     };
 }
 
+/* The effects of commands on a cache that is kept on disk stand with those of its other writes. */
+static void join_journal(shoal_commands *made, const shoal_thread *thread)
+{
+    made->journal = shoal_thread_journal(thread);
+    SHOAL_ASSERT(made->env.log == NULL);
+    if (made->journal == NULL) return;
+    const shoal_env *kept = ((const shoal_scribe *)made->journal)->env;
+    made->env.log = kept->log;
+    made->env.desks = kept->desks;
+}
+
 shoal_err shoal_commands_open(shoal_cache *cache, const shoal_commands_options *options,
                               shoal_commands **out)
 {
@@ -86,10 +100,11 @@ shoal_err shoal_commands_open(shoal_cache *cache, const shoal_commands_options *
         shoal_memory_take_zeroed(&options->allocator, sizeof *made, SHOAL_ALIGN_PLAIN);
     if (made == NULL) return SHOAL_ERR_NO_MEMORY;
     made->protocol = (int)options->protocol;
-    made->settings = settings_of(options);
+    made->settings = shoal_embed_settings(options);
     made->env.allocator = options->allocator;
     made->env.store = shoal_thread_store(shoal_cache_thread_at(cache, 0));
     made->env.run_id = RUN_ID;
+    join_journal(made, shoal_cache_thread_at(cache, 0));
     shoal_store_release(&made->env.settings, &made->settings); /* pair: env.settings */
     shoal_lookup__make(&made->lookup);
     *out = made;
@@ -217,6 +232,13 @@ typedef struct direct {
     shoal_job_turn turn;
 } direct;
 
+static void take_step(void *context, shoal_call *call)
+{
+    direct *now = context;
+    SHOAL_DEBUG_ASSERT(call->gated && now->job != NULL);
+    now->turn = now->job->step(now->job, call);
+}
+
 static void run_direct(shoal_op *op, void *runner)
 {
     direct *now = (direct *)op;
@@ -224,9 +246,9 @@ static void run_direct(shoal_op *op, void *runner)
     (void)runner;
     now->call->gated = true;
     if (now->job == NULL) {
-        if (shoal_call__ready(now->call)) now->call->command->run(now->call);
+        if (shoal_call__ready(now->call)) shoal_effect__run(now->call);
     } else {
-        now->turn = now->job->step(now->job, now->call);
+        shoal_effect__run_step(now->call, take_step, now);
     }
     now->call->gated = false;
 }
@@ -328,10 +350,25 @@ static shoal_err run_flush(shoal_call *call)
     return error;
 }
 
+/* Is it a write, while what is written cannot be made safe? Then it is refused, as in a server. */
+static bool refuse(const shoal_commands *commands, shoal_call *call)
+{
+    const shoal_journal *journal = commands->journal;
+    SHOAL_DEBUG_ASSERT(call->command != NULL);
+    if (journal == NULL || (call->command->flags & SHOAL_FLAG_WRITE) == 0) return false;
+    shoal_err why = journal->refuses(journal);
+    if (why == SHOAL_ERR_OK) return false;
+    shoal_reply_errorf(&call->reply, "MISCONF Errors writing to the AOF file: %s",
+                       why == SHOAL_ERR_NO_SPACE ? "No space left on device"
+                                                 : "Input/output error");
+    return true;
+}
+
 static shoal_err run(const shoal_commands *commands, shoal_call *call)
 {
     const shoal_command *command = call->command;
     SHOAL_DEBUG_ASSERT(command != NULL);
+    if (refuse(commands, call)) return SHOAL_ERR_OK;
     if (command->id == SHOAL_COMMAND_FLUSHALL || command->id == SHOAL_COMMAND_FLUSHDB)
         return run_flush(call);
     switch (command->executor) {

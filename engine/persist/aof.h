@@ -129,6 +129,9 @@ int64_t shoal_aof_deadline(const shoal_aof *aof);
 /* Appends what is committed of the log. Any thread. */
 void shoal_aof_commit(shoal_aof *aof, shoal_time now);
 
+/* Has what stands before `offset` in the log been appended, or can nothing be now? Any thread. */
+bool shoal_aof_has(const shoal_aof *aof, uint64_t offset);
+
 /* BGREWRITEAOF. `blocked`: a snapshot is being written; it begins behind that. */
 shoal_aof_answer shoal_aof_rewrite(shoal_aof *aof, bool blocked, shoal_time now);
 /* Whether one is under way: no other snapshot may begin. */
@@ -143,6 +146,11 @@ bool shoal_aof_finish(shoal_aof *aof, shoal_time now);
  * files is the history `id` of replication, at the offset of the log, whose stream is about
  * database `db` there. True when that is durable, or cannot be. */
 bool shoal_aof_sign(shoal_aof *aof, shoal_slice id, uint32_t db, shoal_time now);
+
+/* Whatever the settings say, what is appended is synced as soon as can be, while `force`. */
+void shoal_aof_force(shoal_aof *aof, bool force, shoal_time now);
+/* The offset of the log up to which the files hold it durably: by a sync that was asked for. */
+uint64_t shoal_aof_synced(const shoal_aof *aof);
 
 /* 0, or why the file cannot be written now: writes are to be refused. */
 shoal_err shoal_aof_trouble(const shoal_aof *aof);

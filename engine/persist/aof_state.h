@@ -117,6 +117,7 @@ typedef struct shoal_aof__sync {
     bool noting;              /* the appender was asked how far it is */
     bool marking;             /* a mark is under way */
     shoal_appender_note safe; /* up to here nothing can be lost but by its disk */
+    uint64_t synced;          /* of the log: up to here syncs have gone */
     uint64_t delayed_count;
     uint64_t gather_bytes;   /* always: so much is waited for before the next sync, */
     int64_t gather_until_us; /* but only until then */
@@ -163,6 +164,7 @@ struct shoal_aof {
     int64_t retry_rewrite_us;
     bool torn_told; /* that the log has lost something */
     bool finishing, signing;
+    bool forced;             /* somebody waits for a sync */
     bool suspended;          /* by shoal_aof_suspend, and not yet read again */
     shoal_aof_state resumes; /* what it was then */
 };

@@ -30,6 +30,7 @@
 /* The policy that holds now: a rewrite may silence syncs. */
 static shoal_aof_policy policy(const shoal_aof *aof)
 {
+    if (aof->forced) return SHOAL_AOF_ALWAYS;
     bool quiet = aof->settings.quiet_rewrite && aof->rewrite.phase >= SHOAL_REWRITE__BASE;
     return quiet ? SHOAL_AOF_NO : aof->settings.policy;
 }
@@ -78,6 +79,7 @@ bool shoal_aof__go_on(shoal_aof *aof, uint64_t from, uint64_t size)
     aof->sync.safe = aof->sync.target =
         (shoal_appender_note){.at = from, .file = aof->incr, .size = size};
     aof->sync.began_us = aof->now.mono_us;
+    aof->sync.synced = from;
     shoal_store_relaxed(&aof->appender.always, policy(aof) == SHOAL_AOF_ALWAYS);
     shoal_store_relaxed(&aof->appender.lenient, false);
     shoal_store_relaxed(&aof->appender.timestamps, aof->settings.timestamps);
@@ -139,7 +141,8 @@ static void noted(shoal_aof *aof, const shoal_appender_note *note)
     if (left && !aof->left_skipped) aof->size_before += note->old_size;
     if (left) aof->left_seen = true;
     sync->target = *note;
-    if (note->at == sync->safe.at && !left) return;
+    bool unsynced = aof->forced && sync->synced < note->at;
+    if (note->at == sync->safe.at && !left && !unsynced) return;
     if (policy(aof) == SHOAL_AOF_NO && !left) {
         sync->marking = true;
         aof->host->file_append(aof->host->context, note->file, (shoal_slice){0},
@@ -197,6 +200,7 @@ static bool is_due(const shoal_aof *aof)
     const shoal_aof__sync *sync = &aof->sync;
     if (sync->waiting > 0 || sync->marking || sync->noting || sync->broken) return false;
     if (shoal_aof__has_left(aof)) return true;
+    if (aof->forced && shoal_appender_written(&aof->appender) > sync->synced) return true;
     if (shoal_appender_written(&aof->appender) <= sync->safe.at) return false;
     if (aof->finishing || aof->rewrite.mends) return true;
     if (policy(aof) == SHOAL_AOF_ALWAYS) {
@@ -309,6 +313,7 @@ static void repaired(shoal_aof *aof, shoal_err error)
         sync->target = sync->safe;
     }
     sync->broken = sync->repairing = false;
+    if (sync->synced < sync->safe.at) sync->synced = sync->safe.at;
     sync->began_us = 0;
     shoal_aof__log(aof, SHOAL_AOF__WARNING, "AOF write error looks solved, Redis can write again.");
     shoal_aof__apply_policy(aof);
@@ -347,10 +352,12 @@ void shoal_aof__sync_done(shoal_aof *aof, const shoal_event *event)
         if (sync->waiting == 0) return;
         if (sync->error == SHOAL_ERR_OK) sync->error = event->error;
         if (--sync->waiting > 0 || !aof->wants || sync->broken) return;
-        if (sync->error == SHOAL_ERR_OK)
+        if (sync->error == SHOAL_ERR_OK) {
             become_safe(aof, &sync->target);
-        else
+            sync->synced = sync->target.at;
+        } else {
             shoal_aof__break(aof, sync->error, true);
+        }
         return;
     }
     if (!aof->wants) {
@@ -436,6 +443,31 @@ bool shoal_aof_sign(shoal_aof *aof, shoal_slice id, uint32_t db, shoal_time now)
     shoal_aof__sync_file(aof, aof->incr);
     shoal_buffer_free(&line);
     return false;
+}
+
+void shoal_aof_force(shoal_aof *aof, bool force, shoal_time now)
+{
+    SHOAL_ASSERT(now.mono_us >= aof->now.mono_us);
+    SHOAL_ASSERT(aof->appender.log != NULL);
+    aof->now = now;
+    if (aof->forced == force) return;
+    aof->forced = force;
+    shoal_aof__apply_policy(aof);
+}
+
+bool shoal_aof_has(const shoal_aof *aof, uint64_t offset)
+{
+    SHOAL_DEBUG_ASSERT(offset <= shoal_log_end(aof->log));
+    if (shoal_appender_written(&aof->appender) >= offset) return true;
+    SHOAL_DEBUG_ASSERT(offset > 0);
+    return !shoal_load_relaxed(&aof->appender.running);
+}
+
+uint64_t shoal_aof_synced(const shoal_aof *aof)
+{
+    SHOAL_ASSERT(aof->sync.synced <= shoal_log_end(aof->log));
+    SHOAL_ASSERT(aof->state != SHOAL_AOF_FAILED);
+    return aof->sync.synced;
 }
 
 bool shoal_aof_finish(shoal_aof *aof, shoal_time now)

@@ -10,8 +10,9 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "store/change.h"
 #include "store/cache_face.h"
+#include "store/change.h"
+#include "store/journal.h"
 #include "store/limits.h"
 #include "store/pin.h"
 #include "store/policy.h"
@@ -144,8 +145,15 @@ void shoal_cache_enter(shoal_cache_thread *thread, shoal_time now)
 void shoal_cache_leave(shoal_cache_thread *thread)
 {
     SHOAL_DEBUG_ASSERT(thread != NULL);
+    const shoal_journal *journal = shoal_thread_journal(thread);
     SHOAL_DEBUG_ASSERT(shoal_thread_store(thread) != NULL);
+    if (__builtin_expect(journal == NULL, 1)) {
+        shoal_thread_leave(thread);
+        return;
+    }
+    shoal_time now = shoal_thread_now(thread);
     shoal_thread_leave(thread);
+    journal->left(journal, thread, now);
 }
 
 int64_t shoal_cache_maintain(shoal_cache_thread *thread, uint32_t budget_us)

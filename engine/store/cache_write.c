@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "store/cache_face.h"
+#include "store/journal.h"
 
 /* One write on its way through the gate of its key. */
 typedef struct cache_write {
@@ -19,8 +20,36 @@ typedef struct cache_write {
     shoal_cache_value *found;               /* of a take */
     int64_t number;                         /* increment: the delta, then the sum */
     size_t size;                            /* append: the new size */
+    const shoal_journal *journal;           /* who writes it down, or NULL */
     shoal_err error;
 } cache_write;
+
+/* Has a write that has been made written down. */
+static void tell(const shoal_journal *journal, shoal_thread *thread, const shoal_told *told)
+{
+    SHOAL_DEBUG_ASSERT(thread != NULL);
+    SHOAL_DEBUG_ASSERT(told->kind <= SHOAL_TOLD_LOST);
+    if (__builtin_expect(journal != NULL, 0)) journal->told(journal, thread, told);
+}
+
+/* Tells of a put. */
+static void tell_put(const cache_write *write, shoal_thread *thread, int64_t expires_ms)
+{
+    SHOAL_DEBUG_ASSERT(write->key.name.data != NULL || write->key.name.size == 0);
+    SHOAL_DEBUG_ASSERT(write->value.data != NULL || write->value.size == 0);
+    const shoal_told told = {SHOAL_TOLD_PUT, write->key.name, write->value, expires_ms, 0};
+    if (write->error == SHOAL_ERR_OK) tell(write->journal, thread, &told);
+}
+
+/* 0, or why nothing may be written now. */
+static shoal_err refusal(const shoal_journal *journal)
+{
+    if (__builtin_expect(journal == NULL, 1)) return SHOAL_ERR_OK;
+    shoal_err why = journal->refuses(journal);
+    SHOAL_DEBUG_ASSERT(why <= 0);
+    SHOAL_DEBUG_ASSERT(why != SHOAL_ERR_BUSY);
+    return why;
+}
 
 /* Runs `what` under the gate of the key, if that is free. */
 static shoal_err run_write(shoal_cache_thread *thread, shoal_slice key, cache_write *write,
@@ -29,6 +58,9 @@ static shoal_err run_write(shoal_cache_thread *thread, shoal_slice key, cache_wr
     SHOAL_DEBUG_ASSERT(what != NULL);
     SHOAL_DEBUG_ASSERT(key.data != NULL || key.size == 0);
     if (key.size > SHOAL_KEY_SIZE_MAX) return SHOAL_ERR_TOO_LARGE;
+    write->journal = shoal_thread_journal(thread);
+    shoal_err refused = refusal(write->journal);
+    if (refused != SHOAL_ERR_OK) return refused;
     write->key = shoal_cache__key(thread, key);
     write->gate = (shoal_gate_op){.op = {.run = what}, .places = &write->key.place, .count = 1};
     if (!shoal_gate_try(thread, &write->gate)) return SHOAL_ERR_BUSY;
@@ -79,6 +111,7 @@ static void run_put(shoal_op *op, void *runner)
             expires_ms = item == NULL ? SHOAL_CACHE_FOREVER : shoal_item_expires_ms(item);
     }
     write->error = shoal_store_put_locked(runner, &write->key, write->value, expires_ms);
+    tell_put(write, runner, expires_ms);
 }
 
 shoal_err shoal_cache_put_with(shoal_cache_thread *thread, shoal_slice key, shoal_slice value,
@@ -157,6 +190,8 @@ static void run_late(shoal_op *op, void *runner)
     shoal_cache_done done = late->done;
     void *context = late->context;
     shoal_err error = shoal_store_put_locked(runner, &late->key, late->value, late->expires_ms);
+    const shoal_told told = {SHOAL_TOLD_PUT, late->key.name, late->value, late->expires_ms, 0};
+    if (error == SHOAL_ERR_OK) tell(shoal_thread_journal(runner), runner, &told);
     shoal_memory_give(shoal_thread_allocator(runner), late, late->memory, SHOAL_ALIGN_PLAIN);
     if (done != NULL) done(context, error);
 }
@@ -169,6 +204,8 @@ shoal_err shoal_cache_put_later(shoal_cache_thread *thread, const shoal_cache_en
     shoal_slice key = entry->key, value = entry->value;
     if (key.size > SHOAL_KEY_SIZE_MAX || value.size > SHOAL_VALUE_SIZE_MAX)
         return SHOAL_ERR_TOO_LARGE;
+    shoal_err refused = refusal(shoal_thread_journal(thread));
+    if (refused != SHOAL_ERR_OK) return refused;
     size_t memory = sizeof(late_put) + key.size + value.size;
     late_put *late = shoal_memory_take(shoal_thread_allocator(thread), memory, SHOAL_ALIGN_PLAIN);
     if (late == NULL) return SHOAL_ERR_NO_MEMORY;
@@ -195,7 +232,11 @@ static shoal_err remove_live(shoal_thread *thread, const shoal_key *key)
     SHOAL_DEBUG_ASSERT(thread != NULL);
     SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) == 0);
-    if (shoal_store_remove_locked(thread, key)) return SHOAL_ERR_OK;
+    if (shoal_store_remove_locked(thread, key)) {
+        const shoal_told told = {.kind = SHOAL_TOLD_REMOVE, .key = key->name};
+        tell(shoal_thread_journal(thread), thread, &told);
+        return SHOAL_ERR_OK;
+    }
     /* Still there: what goes could not even be noted for being freed later. */
     return shoal_store_get(thread, key) != NULL ? SHOAL_ERR_NO_MEMORY : SHOAL_ERR_NOT_FOUND;
 }
@@ -254,10 +295,51 @@ static void run_clear(shoal_op *op, void *runner)
     if (left) now->error = SHOAL_ERR_NO_MEMORY;
 }
 
+/* Empties all places, whose gates are held. */
+static void run_clear_all(shoal_op *op, void *runner)
+{
+    SHOAL_DEBUG_ASSERT(op->run == run_clear_all);
+    SHOAL_DEBUG_ASSERT(runner != NULL);
+    clearing *now = (clearing *)op;
+    const shoal_store *store = shoal_thread_store(runner);
+    for (uint32_t i = 0; i < SHOAL_SLOTS; i++) {
+        uint32_t place = SHOAL_PLACE(0, i);
+        if (shoal_store_count_slot(store, place) == 0) continue;
+        if (shoal_store_clear_locked(runner, place) > 0) continue;
+        if (shoal_store_count_slot(store, place) > 0) now->error = SHOAL_ERR_NO_MEMORY;
+    }
+    bool whole = now->error == SHOAL_ERR_OK;
+    const shoal_told told = {.kind = whole ? SHOAL_TOLD_CLEAR : SHOAL_TOLD_LOST};
+    tell(shoal_thread_journal(runner), runner, &told);
+}
+
+/* Where it is written down it is one moment: what stands before it in the journal is gone, and what
+ * stands behind it is not. */
+static shoal_err clear_at_once(shoal_cache_thread *thread)
+{
+    const shoal_allocator *allocator = shoal_thread_allocator(thread);
+    const size_t size = SHOAL_SLOTS * sizeof(uint32_t);
+    shoal_err refused = refusal(shoal_thread_journal(thread));
+    SHOAL_DEBUG_ASSERT(allocator != NULL);
+    if (refused != SHOAL_ERR_OK) return refused;
+    uint32_t *places = shoal_memory_take(allocator, size, SHOAL_ALIGN_PLAIN);
+    if (places == NULL) return SHOAL_ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < SHOAL_SLOTS; i++) places[i] = SHOAL_PLACE(0, i);
+    clearing now = {.gate = {.op = {.run = run_clear_all},
+                             .places = places,
+                             .count = SHOAL_SLOTS,
+                             .multi = true}};
+    if (!shoal_gate_try(thread, &now.gate)) now.error = SHOAL_ERR_BUSY;
+    SHOAL_DEBUG_ASSERT(now.error <= 0);
+    shoal_memory_give(allocator, places, size, SHOAL_ALIGN_PLAIN);
+    return now.error;
+}
+
 shoal_err shoal_cache_clear(shoal_cache_thread *thread)
 {
     const shoal_store *store = shoal_thread_store(thread);
     SHOAL_DEBUG_ASSERT(store != NULL);
+    if (shoal_thread_journal(thread) != NULL) return clear_at_once(thread);
     shoal_err error = SHOAL_ERR_OK;
     for (uint32_t slot = 0; slot < SHOAL_SLOTS; slot++) {
         clearing now = {.place = SHOAL_PLACE(0, slot)};
@@ -278,6 +360,10 @@ static void run_expire(shoal_op *op, void *runner)
     SHOAL_DEBUG_ASSERT(runner != NULL);
     cache_write *write = (cache_write *)op;
     write->error = shoal_store_expire_locked(runner, &write->key, write->number);
+    const shoal_told told = {.kind = SHOAL_TOLD_EXPIRE,
+                             .key = write->key.name,
+                             .expires_ms = write->number};
+    if (write->error == SHOAL_ERR_OK) tell(write->journal, runner, &told);
 }
 
 shoal_err shoal_cache_expire(shoal_cache_thread *thread, shoal_slice key, int64_t expires_ms)
@@ -320,12 +406,15 @@ static void run_increment(shoal_op *op, void *runner)
         write->error = SHOAL_ERR_NOT_INTEGER;
         return;
     }
-    if (__builtin_add_overflow(before, write->number, &write->number)) {
+    int64_t delta = write->number;
+    if (__builtin_add_overflow(before, delta, &write->number)) {
         write->error = SHOAL_ERR_OVERFLOW;
         return;
     }
     int64_t expires_ms = item == NULL ? SHOAL_CACHE_FOREVER : shoal_item_expires_ms(item);
     write->error = shoal_store_put_integer_locked(runner, &write->key, write->number, expires_ms);
+    const shoal_told told = {.kind = SHOAL_TOLD_INCREMENT, .key = write->key.name, .delta = delta};
+    if (write->error == SHOAL_ERR_OK) tell(write->journal, runner, &told);
 }
 
 shoal_err shoal_cache_increment(shoal_cache_thread *thread, shoal_slice key, int64_t delta,
@@ -364,9 +453,11 @@ static void run_append(shoal_op *op, void *runner)
         }
         shoal_slice small = {text, write->size};
         write->error = shoal_store_put_locked(runner, &write->key, small, expires_ms);
-        return;
+    } else {
+        write->error = shoal_store_put_raw_parts_locked(runner, &write->key, whole, expires_ms);
     }
-    write->error = shoal_store_put_raw_parts_locked(runner, &write->key, whole, expires_ms);
+    const shoal_told told = {SHOAL_TOLD_APPEND, write->key.name, write->value, 0, 0};
+    if (write->error == SHOAL_ERR_OK) tell(write->journal, runner, &told);
 }
 
 shoal_err shoal_cache_append(shoal_cache_thread *thread, shoal_slice key, shoal_slice more,

@@ -61,6 +61,13 @@ void shoal_store_set_departures(shoal_store *store, const shoal_departures *depa
     store->departures = *departures;
 }
 
+shoal_departures shoal_store_departures(const shoal_store *store)
+{
+    SHOAL_ASSERT(store != NULL);
+    SHOAL_ASSERT(store->thread_count > 0);
+    return store->departures;
+}
+
 void shoal_change__gone(shoal_thread *thread, shoal_departure departure)
 {
     SHOAL_DEBUG_ASSERT(departure.change == SHOAL_CHANGE_EXPIRED ||

@@ -58,6 +58,8 @@ typedef struct shoal_departures {
 
 /* Sets who that is, before any thread uses the store. */
 void shoal_store_set_departures(shoal_store *store, const shoal_departures *departures);
+/* Who that is; no function: nobody. */
+shoal_departures shoal_store_departures(const shoal_store *store);
 
 /* Someone who wants to see what one operation changes, in its order. */
 typedef struct shoal_observer {

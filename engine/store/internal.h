@@ -183,7 +183,8 @@ struct shoal_store {
     _Atomic bool active_expire; /* any thread, relaxed */
     _Atomic bool keeps_expired; /* any thread, relaxed: see shoal_store_keep_expired */
     shoal_epoch epoch;
-    shoal_departures departures; /* constant while threads run */
+    shoal_departures departures;         /* constant while threads run */
+    const struct shoal_journal *journal; /* the same; NULL: nobody writes anything down */
     /* The cut that is being taken, or NULL. writer: who takes it, acq_rel. readers: who runs an
      * operation, acquire. pair: cut.publish */
     _Atomic(shoal_cut *) cut;

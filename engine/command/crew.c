@@ -67,7 +67,8 @@ struct shoal_crew {
     uint32_t under_way; /* batches */
     uint64_t bytes;     /* of them */
     uint32_t db;
-    uint32_t alone; /* commands that the caller runs before the crew takes any again */
+    uint64_t keys, last_hash; /* see shoal_crew_keys */
+    uint32_t alone;           /* commands that the caller runs before the crew takes any again */
     const char *reason;
     uint64_t offset;
     shoal_lookup lookup;
@@ -403,6 +404,8 @@ shoal_crew_taken shoal_crew_take_command(shoal_crew *crew, const shoal_slice *ar
     }
     shoal_key key = shoal_key_make(crew->options.env->store, crew->db, argv[at]);
     record head = {.size = (uint32_t)size, .argc = argc, .db = crew->db};
+    if (key.hash != crew->last_hash) crew->keys++;
+    crew->last_hash = key.hash;
     char *to = add_record(crew, &key, &head);
     if (to == NULL) return SHOAL_CREW_NO_MEMORY;
     char *bytes = to + argc * sizeof(uint32_t);
@@ -419,6 +422,13 @@ void shoal_crew_begin(shoal_crew *crew)
 {
     SHOAL_ASSERT(crew->opened == crew->count);
     crew->db = 0;
+    crew->keys = 0;
+}
+
+uint64_t shoal_crew_keys(const shoal_crew *crew)
+{
+    SHOAL_ASSERT(crew->opened == crew->count);
+    return crew->keys;
 }
 
 bool shoal_crew_is_idle(const shoal_crew *crew)

@@ -59,6 +59,9 @@ typedef enum shoal_crew_taken {
 shoal_crew_taken shoal_crew_take_command(shoal_crew *crew, const shoal_slice *argv, uint32_t argc);
 /* Commands are about database 0 again. */
 void shoal_crew_begin(shoal_crew *crew);
+/* Keys of the commands taken since then; one that several commands in a row are about counts once.
+ */
+uint64_t shoal_crew_keys(const shoal_crew *crew);
 
 /* Sends what has been taken. */
 void shoal_crew_send(shoal_crew *crew);

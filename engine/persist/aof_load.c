@@ -13,6 +13,7 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "store/route.h"
 
 /* Bytes of a part. Chosen: a step takes a few milliseconds, in which nobody is served anyway. */
 #define PART_SIZE ((size_t)1 << 20)
@@ -588,6 +589,18 @@ static void content_over(shoal_aof *aof)
         file_over(aof);
 }
 
+/* Behind the first part of a base of commands, which has each key once: what its size says about the
+ * keys to come. */
+static void expect_keys(const shoal_aof *aof)
+{
+    const shoal_aof__load *load = &aof->load;
+    shoal_store *store = shoal_thread_store(aof->options.thread);
+    SHOAL_ASSERT(!load->rdb && load->offset > 0);
+    if (entry_at(aof, load->index)->kind != SHOAL_AOF_BASE) return;
+    SHOAL_ASSERT(load->offset <= PART_SIZE);
+    shoal_store_expect(store, shoal_crew_keys(load->crew) * (load->file_size / load->offset));
+}
+
 /* Takes a part. False when the crew must be waited for, or the start has ended. */
 static bool take_part(shoal_aof *aof, shoal_slice bytes)
 {
@@ -607,6 +620,7 @@ static bool take_part(shoal_aof *aof, shoal_slice bytes)
     load->offset += bytes.size;
     load->done += bytes.size;
     bool all = !load->begun || !commands || run_commands(aof, false);
+    if (!load->rdb && !load->last && load->offset == bytes.size) expect_keys(aof);
     if (load->tail_lost && !load->failed) cut_lost(aof);
     return all;
 }
@@ -700,6 +714,7 @@ void shoal_aof__load_drop(shoal_aof *aof)
     if (load->begun) {
         if (load->rdb && !load->rdb_over) shoal_rdb_load_close(&load->decoder);
         shoal_aof_reader_free(&load->reader);
+        shoal_store_expect(shoal_thread_store(aof->options.thread), 0);
     }
     load->begun = load->rdb = load->rdb_over = false;
     SHOAL_ASSERT(!load->begun);

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/text.h"
 #include "command/dump.h"
+#include "store/route.h"
 
 /* A key on its way under its gate. */
 typedef struct put_op {
@@ -94,6 +95,9 @@ static shoal_rdb_load_state take_event(shoal_rdb_load *load, shoal_rdb_event eve
         if (options->fact != NULL)
             options->fact(options->context, load->decoder.name, load->decoder.text);
         return SHOAL_RDB_LOAD_MORE;
+    case SHOAL_RDB_EVENT_SIZES:
+        shoal_store_expect(shoal_thread_store(options->thread), load->decoder.keys);
+        return SHOAL_RDB_LOAD_MORE;
     case SHOAL_RDB_EVENT_FUNCTION:
         return end_bad(load, "it holds a library of functions, which cannot be kept here");
     case SHOAL_RDB_EVENT_END: return SHOAL_RDB_LOAD_DONE;
@@ -139,5 +143,6 @@ shoal_slice shoal_rdb_load_rest(const shoal_rdb_load *load)
 void shoal_rdb_load_close(shoal_rdb_load *load)
 {
     SHOAL_ASSERT(load->options.allocator != NULL);
+    shoal_store_expect(shoal_thread_store(load->options.thread), 0);
     shoal_rdb_decoder_close(&load->decoder);
 }

@@ -43,6 +43,19 @@ static uint32_t buckets_for(uint32_t keys, uint32_t load)
     return buckets < LEAF_BUCKETS_MAX ? buckets : LEAF_BUCKETS_MAX;
 }
 
+/* Buckets that a leaf should grow to, which has that many. Only a leaf that has entries for a whole
+ * bucket is believed to get what is expected, so that what is made in vain is bounded. */
+static uint32_t grown(const shoal_store *store, const shoal_leaf *leaf, uint32_t buckets)
+{
+    SHOAL_DEBUG_ASSERT(buckets - 1u < LEAF_BUCKETS_MAX);
+    SHOAL_DEBUG_ASSERT(*leaf->keys >= BUCKET_ENTRIES);
+    uint32_t more = buckets + (buckets + GROW_SHARE - 1) / GROW_SHARE;
+    uint32_t expected = leaf->depth == 0 ? shoal_load_relaxed(&store->expected) : 0;
+    if (expected > *leaf->keys && buckets_for(expected, FRESH_LOAD) > more)
+        return buckets_for(expected, FRESH_LOAD);
+    return more < LEAF_BUCKETS_MAX ? more : LEAF_BUCKETS_MAX;
+}
+
 /* Most entries of a leaf of so many buckets before it grows. One bucket is filled to the brim:
  * it has no neighbour to be unequal with. */
 static uint32_t limit(const shoal_store *store, uint32_t place, uint32_t buckets)
@@ -375,8 +388,7 @@ void shoal_leaf__grow(shoal_thread *thread, uint32_t place, const shoal_leaf *le
     uint32_t buckets = shoal_word__buckets(leaf->word);
     if (LIKELY(*leaf->keys < limit(thread->store, place, buckets))) return;
     if (buckets < LEAF_BUCKETS_MAX) {
-        uint32_t more = buckets + (buckets + GROW_SHARE - 1) / GROW_SHARE;
-        (void)resize(thread, place, leaf, more < LEAF_BUCKETS_MAX ? more : LEAF_BUCKETS_MAX);
+        (void)resize(thread, place, leaf, grown(thread->store, leaf, buckets));
     } else if (leaf->depth < DEPTH_MAX) {
         split_leaf(thread, place, leaf);
     }

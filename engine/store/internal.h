@@ -182,6 +182,7 @@ struct shoal_store {
     _Atomic(const shoal_route *) route;
     _Atomic bool active_expire; /* any thread, relaxed */
     _Atomic bool keeps_expired; /* any thread, relaxed: see shoal_store_keep_expired */
+    _Atomic uint32_t expected;  /* keys a slot, any thread, relaxed: see shoal_store_expect */
     shoal_epoch epoch;
     shoal_departures departures;         /* constant while threads run */
     const struct shoal_journal *journal; /* the same; NULL: nobody writes anything down */

@@ -154,3 +154,27 @@ void shoal_route__clear(shoal_store *store)
     const shoal_route *route = shoal_load_relaxed(&store->route);
     if (route != &standalone) shoal_route__free(&store->threads[0], route);
 }
+
+/* How many slots this node keeps, as a master or as a replica; all when nothing is known. */
+static uint32_t slots_here(const shoal_route *route)
+{
+    SHOAL_ASSERT(route->master <= route->node_count);
+    if (!route->cluster) return SHOAL_SLOTS;
+    uint32_t whose = route->master;
+    for (uint32_t i = 0; i < route->node_count && whose == 0; i++) {
+        if (route->nodes[i].myself) whose = i + 1;
+    }
+    uint32_t slots = 0;
+    for (uint32_t i = 0; i < SHOAL_SLOTS; i++) slots += whose != 0 && route->owner[i] == whose;
+    SHOAL_ASSERT(slots <= SHOAL_SLOTS);
+    return slots > 0 ? slots : SHOAL_SLOTS;
+}
+
+void shoal_store_expect(shoal_store *store, uint64_t keys)
+{
+    const uint64_t most = LEAF_BUCKETS_MAX * BUCKET_ENTRIES;
+    uint64_t each = keys / slots_here(shoal_store_route(store));
+    SHOAL_ASSERT(store->thread_count > 0);
+    SHOAL_ASSERT(most <= UINT32_MAX);
+    shoal_store_relaxed(&store->expected, (uint32_t)(each < most ? each : most));
+}

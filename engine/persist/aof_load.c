@@ -589,8 +589,8 @@ static void content_over(shoal_aof *aof)
         file_over(aof);
 }
 
-/* Behind the first part of a base of commands, which has each key once: what its size says about the
- * keys to come. */
+/* Behind the first part of a base of commands, which has each key once: what its size says about
+ * the keys to come. */
 static void expect_keys(const shoal_aof *aof)
 {
     const shoal_aof__load *load = &aof->load;

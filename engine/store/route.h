@@ -58,7 +58,8 @@ const shoal_route *shoal_store_route(const shoal_store *store);
 
 /* Tells that a database is about to get some `keys` keys, evenly in the slots of this node: tables
  * that grow do so at once to what is expected, instead of step by step. Wrong numbers cost
- * memory, 16 KiB a slot with several keys at most. 0: nothing more is expected. Control actor only. */
+ * memory, 16 KiB a slot with several keys at most. 0: nothing more is expected. Control actor
+ * only. */
 void shoal_store_expect(shoal_store *store, uint64_t keys);
 
 #endif

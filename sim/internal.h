@@ -16,6 +16,7 @@
 #include "sim/heap.h"
 #include "sim/history.h"
 #include "sim/judge.h"
+#include "sim/marks.h"
 #include "sim/memory.h"
 #include "sim/net.h"
 #include "sim/operator.h"
@@ -75,6 +76,7 @@ struct shoal_world {
     shoal_operator operator_;
     shoal_history history;
     shoal_judge judge;
+    shoal_marks marks;
     shoal_copies copies;
     shoal_expect expect;
     shoal_buffer scratch; /* for texts that live for a call */

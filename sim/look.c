@@ -168,6 +168,7 @@ void shoal_world_result_get(const shoal_world *world, shoal_world_result *out)
         out->totals.redirections += world->clients[i].redirections;
     }
     fill_checks(world, out);
+    shoal_marks__get(world, out->marks);
     for (uint32_t i = 0; i < out->expect_count; i++) {
         out->expects_broken += out->expects[i].judged && !out->expects[i].held;
     }

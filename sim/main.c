@@ -22,6 +22,11 @@ static const char USAGE[] =
     "  shoal-sim words                         the grammar of schedules\n"
     "  shoal-sim bless TABLE FILE...           write the hashes of these runs to TABLE\n"
     "  shoal-sim golden TABLE                  run what TABLE names and compare (TAP)\n"
+    "  shoal-sim sweep [FILE] --seeds A..B [--profile P] [--reckless] [--jobs N] [--out FOLDER]\n"
+    "                [--json]                  draw a schedule for each seed, run and judge it; "
+    "what\n"
+    "                                          FILE says stays, what it says nothing of is drawn\n"
+    "  shoal-sim sweep --merge FILE... [--json]  add up what sweeps have written as JSON\n"
     "\n"
     "FILE may be - for standard input. Exit codes: 0 what was expected held, 1 it did not,\n"
     "2 the arguments or the schedule cannot be used. docs/SIMULATOR.md explains schedules.\n";
@@ -31,10 +36,10 @@ static const struct {
     const char *name;
     command_function function;
     uint32_t files_min;
-} commands[] = {{"run", shoal_program__run, 1},      {"verify", shoal_program__verify, 1},
-                {"fmt", shoal_program__fmt, 1},      {"list", shoal_program__list, 0},
-                {"words", shoal_program__words, 0},  {"bless", shoal_program__bless, 2},
-                {"golden", shoal_program__golden, 1}};
+} commands[] = {{"run", shoal_program__run, 1},       {"verify", shoal_program__verify, 1},
+                {"fmt", shoal_program__fmt, 1},       {"list", shoal_program__list, 0},
+                {"words", shoal_program__words, 0},   {"bless", shoal_program__bless, 2},
+                {"golden", shoal_program__golden, 1}, {"sweep", shoal_program__sweep, 0}};
 
 static int unusable(const char *what, const char *which)
 {
@@ -53,11 +58,27 @@ static bool take_flag(shoal_arguments *arguments, const char *option)
         arguments->text = true;
     else if (strcmp(option, "--quiet") == 0)
         arguments->quiet = true;
+    else if (strcmp(option, "--merge") == 0)
+        arguments->merge = true;
+    else if (strcmp(option, "--reckless") == 0)
+        arguments->reckless = true;
     else if (strcmp(option, "--write") == 0)
         arguments->write = true;
     else
         return false;
     return true;
+}
+
+/* `A..B` */
+static bool take_seeds(shoal_arguments *arguments, const char *value)
+{
+    const char *dots = strstr(value, "..");
+    arguments->has_seeds =
+        dots &&
+        shoal_text_to_u64((shoal_slice){value, (size_t)(dots - value)}, &arguments->seeds[0]) &&
+        shoal_text_to_u64(shoal_text(dots + 2), &arguments->seeds[1]) &&
+        arguments->seeds[0] <= arguments->seeds[1] && arguments->seeds[1] < UINT64_MAX - 10;
+    return arguments->has_seeds;
 }
 
 /* Options with one. False when the option is unknown or the value is wrong. */
@@ -68,6 +89,11 @@ static bool take_option(shoal_arguments *arguments, const char *option, const ch
         arguments->trace_file = value;
         return true;
     }
+    if (strcmp(option, "--out") == 0) {
+        arguments->out = value;
+        return true;
+    }
+    if (strcmp(option, "--seeds") == 0) return take_seeds(arguments, value);
     if (strcmp(option, "--profile") == 0) {
         arguments->profile = shoal_profile_named(shoal_text(value));
         return arguments->profile < SHOAL_PROFILES_COUNT;
@@ -76,6 +102,8 @@ static bool take_option(shoal_arguments *arguments, const char *option, const ch
     if (strcmp(option, "--seed") == 0) {
         arguments->seed = number;
         arguments->has_seed = true;
+    } else if (strcmp(option, "--jobs") == 0 && number > 0 && number < 1000) {
+        arguments->jobs = (uint32_t)number;
     } else if (strcmp(option, "--poison") == 0 && number < 256) {
         arguments->poison = (int32_t)number;
     } else if (strcmp(option, "--stream") == 0 && number < 1024) {

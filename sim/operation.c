@@ -171,6 +171,8 @@ static void settle_write(shoal_world *world, const shoal_client *client,
         world->judge.totals.writes_acknowledged++;
     } else if (outcome != SHOAL_OUTCOME_BROKEN && outcome != SHOAL_OUTCOME_TIMEOUT) {
         shoal_history__end(world, operation->serial, SHOAL_WRITE_REFUSED, operation->node, 0);
+    } else {
+        shoal_marks__reach(world, SHOAL_MARK_WRITE_UNKNOWN);
     }
 }
 
@@ -228,6 +230,7 @@ static void redirected(shoal_world *world, shoal_client *client, uint32_t index,
     bool ask = starts(text, "ASK ");
     client->redirections++;
     client->tick_redirections++;
+    shoal_marks__reach(world, ask ? SHOAL_MARK_ASK : SHOAL_MARK_MOVED);
     if (!ask) {
         if (node != UINT32_MAX)
             client->map[shoal_operation__slot(operation->key)] = (uint16_t)(node + 1);
@@ -249,9 +252,11 @@ static void refused(shoal_world *world, shoal_client *client, uint32_t index, sh
     if (starts(text, "MOVED ") || starts(text, "ASK ")) {
         redirected(world, client, index, text);
     } else if (starts(text, "TRYAGAIN")) {
+        shoal_marks__reach(world, SHOAL_MARK_TRYAGAIN);
         shoal_operation__retry(world, client, index, SHOAL_OUTCOME_TRYAGAIN);
     } else if (starts(text, "CLUSTERDOWN")) {
         client->map_wanted = true;
+        shoal_marks__reach(world, SHOAL_MARK_CLUSTERDOWN);
         shoal_operation__retry(world, client, index, SHOAL_OUTCOME_CLUSTERDOWN);
     } else {
         shoal_operation__finish(world, client, index, SHOAL_OUTCOME_ERROR);

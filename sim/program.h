@@ -26,6 +26,14 @@ typedef struct shoal_arguments {
     uint64_t seed;
     uint32_t profile;       /* --profile, a shoal_profile; 0: the schedule's first */
     const char *trace_file; /* --trace, or NULL */
+    bool has_seeds;
+    uint64_t seeds[2];   /* --seeds A..B, both included */
+    uint32_t jobs;       /* --jobs; 0: as many as there are processors */
+    uint32_t budget;     /* --budget: runs of `shrink`; 0: its own */
+    const char *out;     /* --out: a folder for `sweep`, a file for `shrink`; or NULL */
+    const char *promise; /* --check: the promise to keep broken, or NULL */
+    bool merge;          /* add up what sweeps have written */
+    bool reckless;       /* faults may take the last good copy of a slot */
     bool json;
     bool narrate;
     bool text;      /* every trace entry as a line */
@@ -43,6 +51,7 @@ int shoal_program__list(const shoal_arguments *arguments);
 int shoal_program__words(const shoal_arguments *arguments);
 int shoal_program__bless(const shoal_arguments *arguments);
 int shoal_program__golden(const shoal_arguments *arguments);
+int shoal_program__sweep(const shoal_arguments *arguments);
 
 /* Reads a schedule from a file, `-` for standard input. On a failure says why on standard error,
  * as FILE:LINE:COLUMN: message, and returns false. */
@@ -62,6 +71,9 @@ typedef struct shoal_report {
 } shoal_report;
 void shoal_program__report_text(const shoal_report *report, FILE *out);
 void shoal_program__report_json(const shoal_report *report, FILE *out);
+
+/* Writes a text with the quotes and escapes of JSON. */
+void shoal_program__json_text(FILE *out, const char *text);
 
 /* ---- listeners ---- */
 

@@ -94,6 +94,18 @@ static void checks_text(const shoal_world_result *result, FILE *out)
     }
 }
 
+/* The rare paths that the run has reached. */
+static void marks_text(const shoal_world_result *result, FILE *out)
+{
+    const char *before = "marks        ";
+    for (uint32_t i = 0; i < SHOAL_MARK_COUNT; i++) {
+        if (result->marks[i] == 0) continue;
+        fprintf(out, "%s %s:%" PRIu64, before, shoal_mark_id(i), result->marks[i]);
+        before = "";
+    }
+    if (before[0] == 0) fputc('\n', out);
+}
+
 static void expects_text(const shoal_report *report, FILE *out)
 {
     const shoal_world_result *result = report->result;
@@ -113,6 +125,7 @@ void shoal_program__report_text(const shoal_report *report, FILE *out)
     int64_t speed = speed_tenths(report);
     clients_text(result, out);
     checks_text(result, out);
+    marks_text(result, out);
     expects_text(report, out);
     fprintf(out, "seed          %" PRIu64 "\n", result->seed);
     if (result->profile) fprintf(out, "profile       %s\n", shoal_profile_name(result->profile));
@@ -132,7 +145,7 @@ void shoal_program__report_text(const shoal_report *report, FILE *out)
 
 /* ---- JSON ---- */
 
-static void json_text(FILE *out, const char *text)
+void shoal_program__json_text(FILE *out, const char *text)
 {
     fputc('"', out);
     for (const char *c = text; *c; c++) {
@@ -154,7 +167,7 @@ static void json_checks(const shoal_world_result *result, FILE *out)
         fprintf(out, "%s\n    {\"id\": \"%s\", \"made\": %" PRIu64 ", \"violated\": %" PRIu64,
                 i ? "," : "", check->id, check->made, check->violated);
         fputs(", \"first\": ", out);
-        json_text(out, check->first);
+        shoal_program__json_text(out, check->first);
         fputc('}', out);
     }
     fputs("\n  ],\n  \"expectations\": [", out);
@@ -162,10 +175,19 @@ static void json_checks(const shoal_world_result *result, FILE *out)
         const shoal_expect_result *expect = &result->expects[i];
         fprintf(out, "%s\n    {\"line\": %u, \"held\": %s, \"judged_us\": %" PRId64 ", \"words\": ",
                 i ? "," : "", expect->line, expect->held ? "true" : "false", expect->judged_us);
-        json_text(out, expect->words);
+        shoal_program__json_text(out, expect->words);
         fputc('}', out);
     }
     fputs("\n  ],\n", out);
+}
+
+static void json_marks(const shoal_world_result *result, FILE *out)
+{
+    fputs("  \"marks\": {", out);
+    for (uint32_t i = 0; i < SHOAL_MARK_COUNT; i++) {
+        fprintf(out, "%s\n    \"%s\": %" PRIu64, i ? "," : "", shoal_mark_id(i), result->marks[i]);
+    }
+    fputs("\n  },\n", out);
 }
 
 static void json_clients(const shoal_client_totals *t, FILE *out)
@@ -196,7 +218,7 @@ void shoal_program__report_json(const shoal_report *report, FILE *out)
 {
     const shoal_world_result *result = report->result;
     fputs("{\n  \"file\": ", out);
-    json_text(out, report->file);
+    shoal_program__json_text(out, report->file);
     fprintf(out,
             ",\n  \"seed\": %" PRIu64 ", \"profile\": \"%s\", \"schedule_hash\": \"%016" PRIx64
             "\",\n  \"events\": %" PRIu64
@@ -209,5 +231,6 @@ void shoal_program__report_json(const shoal_report *report, FILE *out)
             result->trace_hash, result->trace_records);
     json_clients(&result->totals, out);
     json_checks(result, out);
+    json_marks(result, out);
     fprintf(out, "  \"verdict\": \"%s\"\n}\n", result->violated ? "violated" : "held");
 }

@@ -485,6 +485,7 @@ void shoal_stream__release(shoal_world *world, shoal_port receiver, bool at_once
     if (next < world->now_us) next = world->now_us;
     int64_t at = next + latency(world, connection, receiver.side, pipe->blocks++);
     pipe->held_since_us = -1;
+    if (pipe->head) shoal_marks__reach(world, SHOAL_MARK_LATE_BYTES);
     if (at > pipe->arrival_last_us) pipe->arrival_last_us = at;
     for (shoal_block *block = pipe->head; block; block = block->next) {
         if (block->arrives_us == INT64_MAX) block->arrives_us = pipe->arrival_last_us;

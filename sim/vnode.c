@@ -235,6 +235,7 @@ void shoal_vnode__step(shoal_world *world, uint32_t index, shoal_event *event)
     vnode->stepping = false;
     if (wants_to_end(vnode)) {
         judge_start(world, vnode, true);
+        shoal_marks__reach(world, SHOAL_MARK_GAVE_UP);
         shoal_vnode__crash(world, index, false, SHOAL_DISK_KEPT);
         return;
     }
@@ -471,6 +472,7 @@ void shoal_vnode__crash(shoal_world *world, uint32_t index, bool power, shoal_di
 {
     shoal_vnode *vnode = &world->nodes[index];
     if (!vnode->running) return;
+    shoal_marks__dying(world, index);
     vnode->dying = true;
     if (vnode->node) {
         shoal_session__close_all(world, index);

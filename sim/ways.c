@@ -148,6 +148,9 @@ void shoal_net__reset(shoal_world *world, uint32_t a, uint32_t b)
         shoal_connection *connection = world->net.connections[i];
         uint32_t h0 = connection->ends[0].host, h1 = connection->ends[1].host;
         if ((h0 != a || h1 != b) && (h0 != b || h1 != a)) continue;
+        if (connection->pipes[0].head || connection->pipes[1].head) {
+            shoal_marks__reach(world, SHOAL_MARK_RESET_UNDER_LOAD);
+        }
         for (uint32_t side = 0; side < 2; side++) {
             if (connection->ends[side].state != SHOAL_END_OPEN) continue;
             shoal_world__arrange(world, world->now_us, SHOAL_OCCURRENCE_RESET,

@@ -95,6 +95,7 @@ void shoal_world__trace_text(shoal_world *world, uint32_t node, const shoal_trac
     world->trace_records++;
     if (world->tracer) world->tracer(world->tracer_context, &entry);
     shoal_judge__hear(world, &entry);
+    shoal_marks__hear(world, &entry);
 }
 
 void shoal_world__trace(shoal_world *world, uint32_t node, shoal_trace_kind kind,
@@ -191,6 +192,7 @@ static void make_parts(shoal_world *world)
     world->nodes = shoal_sim__allocate(world->node_count * sizeof(*world->nodes));
     world->clients = shoal_sim__allocate(world->client_count * sizeof(*world->clients));
     shoal_judge__make(world);
+    shoal_marks__make(world);
     shoal_copies__make(world);
     shoal_history__make(&world->history, key_space(schedule));
     for (uint32_t i = 0; i < world->node_count; i++) shoal_vnode__make(world, i);
@@ -235,6 +237,7 @@ void shoal_world_destroy(shoal_world *world)
     shoal_expect__free(world);
     shoal_history__free(&world->history);
     shoal_copies__free(world);
+    shoal_marks__free(world);
     shoal_judge__free(world);
     shoal_heap__free(&world->heap);
     shoal_buffer_free(&world->scratch);

@@ -128,6 +128,17 @@ typedef struct shoal_check_count {
     char first[256]; /* the first violation in words, or "" */
 } shoal_check_count;
 
+/* Rare paths, from sim/marks.def. */
+typedef enum shoal_mark {
+#define SHOAL_MARK(NAME, id, KIND, condition, number, text, doc) SHOAL_MARK_##NAME,
+#include "sim/marks.def"
+#undef SHOAL_MARK
+    SHOAL_MARK_COUNT
+} shoal_mark;
+/* "vote-split" and what it means. */
+const char *shoal_mark_id(uint32_t mark);
+const char *shoal_mark_doc(uint32_t mark);
+
 /* One expect line. */
 typedef struct shoal_expect_result {
     uint32_t line; /* in the schedule's text */
@@ -166,6 +177,7 @@ typedef struct shoal_world_result {
     uint32_t nodes, clients;
     shoal_client_totals totals;
     shoal_check_count checks[SHOAL_CHECK_COUNT];
+    uint64_t marks[SHOAL_MARK_COUNT]; /* how often each was reached */
     uint32_t expect_count;
     const shoal_expect_result *expects; /* borrowed from the world */
     uint32_t expects_broken;

@@ -406,7 +406,9 @@ int64_t shoal_aof__sync_deadline(const shoal_aof *aof)
     const shoal_aof__sync *sync = &aof->sync;
 
     if (!aof->wants) return SHOAL_NEVER;
-    if (sync->broken) return sync->repairing ? SHOAL_NEVER : sync->retry_us;
+    /* What is under way ends with an event; a deadline that is over would only be met again. */
+    bool under_way = sync->repairing || sync->waiting > 0 || sync->repairs > 0;
+    if (sync->broken) return under_way ? SHOAL_NEVER : sync->retry_us;
     if (sync->waiting > 0) return sync->delayed ? SHOAL_NEVER : sync->began_us + SYNC_SLOW_US;
     if (policy(aof) == SHOAL_AOF_ALWAYS && shoal_appender_written(&aof->appender) > sync->safe.at)
         return sync->gather_until_us;

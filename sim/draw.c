@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a seed draws besides its faults: the cluster, its configuration, the network, the clients,
+ * and the end of the run, where everything is healed and the cluster must find itself again. A
+ * given schedule takes the place of what it speaks of.
+ */
+#include "sim/draw.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/text.h"
+#include "sim/memory.h"
+
+#define MS INT64_C(1000)
+#define SECOND INT64_C(1000000)
+
+/* Purposes of streams. Never renumber: every seed would mean another schedule. Those of faults
+ * begin at 100. */
+enum {
+    DRAW_CLUSTER = 1,
+    DRAW_CONFIG = 2,
+    DRAW_DATA = 3,
+    DRAW_NET = 4,
+    DRAW_CLIENTS = 5,
+    DRAW_TIMES = 6,
+    DRAW_PROFILE = 7
+};
+
+/* Most nodes that are drawn: enough for every path that a few votes take, and still fast. */
+#define NODES_MAX 24u
+
+/* ---- chance ---- */
+
+shoal_prng shoal_draw__stream(const shoal_drawing *drawing, uint32_t purpose)
+{
+    return shoal_prng_make(drawing->key, 0, purpose);
+}
+
+uint32_t shoal_draw__weighted(shoal_prng *stream, const uint32_t *weights)
+{
+    uint64_t sum = 0;
+    uint32_t index = 0;
+    for (uint32_t i = 0; weights[i] > 0; i++) sum += weights[i];
+    SHOAL_ASSERT(sum > 0);
+    uint64_t aim = shoal_prng_below(stream, sum);
+    while (aim >= weights[index]) aim -= weights[index++];
+    return index;
+}
+
+bool shoal_draw__percent(shoal_prng *stream, uint32_t percent)
+{
+    return shoal_prng_chance_ppm(stream, percent * 10000);
+}
+
+/* ---- the cluster ---- */
+
+static void draw_cluster(shoal_drawing *drawing)
+{
+    static const uint32_t masters_weights[] = {3, 5, 45, 12, 15, 10, 4, 4, 2, 0};
+    static const uint32_t replicas_weights[] = {20, 50, 24, 6, 0};
+    static const uint32_t timeout_weights[] = {40, 30, 10, 14, 6, 0};
+    static const int64_t timeouts_ms[] = {1000, 2000, 3000, 5000, 15000};
+    static const uint32_t meet_weights[] = {60, 20, 20, 0};
+    shoal_prng stream = shoal_draw__stream(drawing, DRAW_CLUSTER);
+    shoal_line *line = shoal_draft__add(&drawing->draft, SHOAL_LINE_CLUSTER, 0);
+    line->masters = shoal_draw__weighted(&stream, masters_weights) + 1;
+    line->replicas = shoal_draw__weighted(&stream, replicas_weights);
+    line->node_timeout_us = timeouts_ms[shoal_draw__weighted(&stream, timeout_weights)] * MS;
+    line->choice = (int32_t)shoal_draw__weighted(&stream, meet_weights);
+    uint32_t spare = shoal_draw__percent(&stream, 12);
+    while (line->masters * (1 + line->replicas) + spare > NODES_MAX) line->replicas--;
+    line->nodes = line->masters * (1 + line->replicas) + spare;
+}
+
+/* Takes over what the cluster line says. */
+static void note_cluster(shoal_drawing *drawing)
+{
+    const shoal_line *line = &drawing->draft.lines[drawing->draft.count - 1];
+    drawing->nodes = line->nodes;
+    drawing->masters = line->masters;
+    drawing->replicas = line->replicas;
+    drawing->timeout_us = line->node_timeout_us;
+    drawing->logs = shoal_sim__allocate(line->nodes * sizeof(bool));
+    drawing->syncs = shoal_sim__allocate(line->nodes * sizeof(bool));
+}
+
+/* ---- configuration ---- */
+
+static void config(shoal_drawing *drawing, const char *text)
+{
+    shoal_draft__say(&drawing->draft, SHOAL_LINE_CONFIG, 0, "%s", text)->left = shoal_draft__all();
+}
+
+/* One of these directives, or none, with so many parts in a hundred for each. */
+typedef struct choice {
+    const char *text;
+    uint32_t percent;
+} choice;
+
+static void choose(shoal_drawing *drawing, shoal_prng *stream, const choice *choices)
+{
+    uint64_t aim = shoal_prng_below(stream, 100);
+    for (; choices->text; choices++) {
+        if (aim < choices->percent) {
+            config(drawing, choices->text);
+            return;
+        }
+        aim -= choices->percent;
+    }
+}
+
+static void draw_manners(shoal_drawing *drawing)
+{
+    static const choice choices[][4] = {
+        {{"cluster-voters all", 20}},
+        {{"cluster-require-full-coverage no", 60}},
+        {{"cluster-allow-reads-when-down yes", 20}},
+        {{"cluster-replica-validity-factor 0", 25}, {"cluster-replica-validity-factor 2", 10}},
+        {{"cluster-migration-barrier 0", 10}, {"cluster-migration-barrier 2", 10}},
+        {{"repl-backlog-size 16kb", 25}},
+        {{"repl-diskless-sync no", 25}, {"repl-diskless-sync-delay 0", 40}},
+        {{"repl-diskless-load swapdb", 15}, {"repl-diskless-load on-empty-db", 10}},
+        {{"repl-timeout 5", 15}},
+        {{"repl-backlog-ttl 5", 10}},
+    };
+    shoal_prng stream = shoal_draw__stream(drawing, DRAW_CONFIG);
+    for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+        choose(drawing, &stream, choices[i]);
+    }
+    drawing->migrates = shoal_draw__percent(&stream, 60);
+    if (!drawing->migrates) config(drawing, "cluster-allow-replica-migration no");
+}
+
+/* Which nodes have an append-only file, and when it is synced. */
+static void draw_log(shoal_drawing *drawing, shoal_prng *stream)
+{
+    enum { NOBODY, EVERYSEC, ALWAYS, NEVER, SOME };
+    static const uint32_t weights[] = {35, 25, 20, 8, 12, 0};
+    uint32_t kind = shoal_draw__weighted(stream, weights);
+    if (kind == NOBODY) return;
+    if (kind == ALWAYS) config(drawing, "appendfsync always");
+    if (kind == NEVER) config(drawing, "appendfsync no");
+    if (kind != SOME) config(drawing, "appendonly yes");
+    for (uint32_t i = 0; i < drawing->nodes; i++) {
+        drawing->logs[i] = kind != SOME || shoal_draw__percent(stream, 50);
+        drawing->syncs[i] = kind == ALWAYS;
+        if (kind != SOME || !drawing->logs[i]) continue;
+        shoal_draft__say(&drawing->draft, SHOAL_LINE_CONFIG, 0, "appendonly yes")->left =
+            shoal_draft__node(i);
+    }
+}
+
+static void draw_data(shoal_drawing *drawing)
+{
+    static const choice choices[][3] = {
+        {{"save \"\"", 60}, {"save 2 100", 20}},
+        {{"aof-use-rdb-preamble no", 25}},
+        {{"auto-aof-rewrite-min-size 16kb", 30}},
+        {{"no-appendfsync-on-rewrite yes", 15}},
+    };
+    shoal_prng stream = shoal_draw__stream(drawing, DRAW_DATA);
+    draw_log(drawing, &stream);
+    for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+        choose(drawing, &stream, choices[i]);
+    }
+    /* A failed snapshot would have all writes refused until the next one, far behind the end. */
+    config(drawing, "stop-writes-on-bgsave-error no");
+}
+
+/* Whose rules the nodes follow, unless what is given leaves that to itself. */
+static void draw_profile(shoal_drawing *drawing)
+{
+    const shoal_schedule *given = drawing->options.given;
+    shoal_prng stream = shoal_draw__stream(drawing, DRAW_PROFILE);
+    bool eager = shoal_draw__percent(&stream, 50);
+    uint32_t profile = drawing->options.profile;
+    if (profile == 0 && given) profile = given->profiles[0];
+    if (profile == 0 && given) return;
+    if (profile == 0) profile = eager ? SHOAL_PROFILE_OF_SHOAL : SHOAL_PROFILE_OF_REDIS;
+    shoal_line *line = shoal_draft__add(&drawing->draft, SHOAL_LINE_PROFILES, 0);
+    line->choice = (int32_t)profile;
+    line->both = given && given->profiles[1] != 0;
+}
+
+/* ---- the network ---- */
+
+static shoal_quality draw_quality(const shoal_drawing *drawing, shoal_prng *stream)
+{
+    static const uint32_t weights[] = {10, 25, 30, 15, 10, 6, 4, 0};
+    static const int64_t latencies_us[] = {50, 200, 500, 1000, 3000, 10000, 30000};
+    static const uint32_t rate_weights[] = {75, 10, 15, 0};
+    static const int64_t rates[] = {0, 12500000, 1250000};
+    shoal_quality quality;
+    int64_t most = drawing->timeout_us / 40;
+    quality.latency_us = latencies_us[shoal_draw__weighted(stream, weights)];
+    if (quality.latency_us > most) quality.latency_us = most;
+    quality.jitter_us = quality.latency_us * (int64_t)shoal_prng_below(stream, 11) / 10;
+    quality.shape = (int32_t)shoal_prng_below(stream, SHOAL_SHAPE_COUNT);
+    quality.split_ppm = (int32_t)shoal_prng_below(stream, 5) * 50000;
+    quality.rate_bytes_per_s = rates[shoal_draw__weighted(stream, rate_weights)];
+    return quality;
+}
+
+static void draw_net(shoal_drawing *drawing)
+{
+    shoal_prng stream = shoal_draw__stream(drawing, DRAW_NET);
+    shoal_line *line = shoal_draft__add(&drawing->draft, SHOAL_LINE_NET, 0);
+    line->left = shoal_draft__all();
+    line->quality = draw_quality(drawing, &stream);
+    uint32_t odd =
+        shoal_draw__percent(&stream, 25) ? 1 + (uint32_t)shoal_prng_below(&stream, 3) : 0;
+    for (uint32_t i = 0; i < odd; i++) {
+        line = shoal_draft__add(&drawing->draft, SHOAL_LINE_NET, 0);
+        line->left = shoal_draft__node((uint32_t)shoal_prng_below(&stream, drawing->nodes));
+        line->quality = draw_quality(drawing, &stream);
+    }
+}
+
+/* ---- clients ---- */
+
+static shoal_load draw_load(shoal_prng *stream)
+{
+    static const uint32_t keys[] = {1, 10, 100, 1000, 5000};
+    static const uint32_t rates[] = {5, 20, 50, 100, 300};
+    static const uint32_t sizes[] = {8, 32, 64, 500, 4000};
+    static const uint32_t sets[] = {10, 50, 90, 100};
+    shoal_load load = {.rate_milli = UINT64_C(1000) * rates[shoal_prng_below(stream, 5)],
+                       .keys = keys[shoal_prng_below(stream, 5)],
+                       .value_size = sizes[shoal_prng_below(stream, 5)],
+                       .set_weight = sets[shoal_prng_below(stream, 4)],
+                       .timeout_us = 500 * MS * shoal_prng_between(stream, 1, 6)};
+    load.get_weight = 100 - load.set_weight;
+    if (shoal_draw__percent(stream, 50))
+        load.zipf_milli = 100u * (uint32_t)shoal_prng_between(stream, 5, 15);
+    load.reads_replicas = shoal_draw__percent(stream, 25);
+    return load;
+}
+
+static void draw_clients(shoal_drawing *drawing)
+{
+    static const uint32_t weights[] = {10, 40, 35, 15, 0};
+    shoal_prng stream = shoal_draw__stream(drawing, DRAW_CLIENTS);
+    drawing->clients = shoal_draw__weighted(&stream, weights);
+    for (uint32_t i = 0; i < drawing->clients; i++) {
+        int64_t at_us = drawing->from_us - 100 * MS * shoal_prng_between(&stream, 1, 30);
+        shoal_line *line = shoal_draft__add(&drawing->draft, SHOAL_LINE_CLIENT, at_us);
+        line->left = shoal_draft__client(i);
+        line->load = draw_load(&stream);
+    }
+}
+
+/* ---- the end ---- */
+
+static shoal_line *expect(shoal_drawing *drawing, int64_t at_us, shoal_contract contract)
+{
+    shoal_line *line = shoal_draft__add(&drawing->draft, SHOAL_LINE_EXPECT, at_us);
+    line->expect.contract = contract;
+    return line;
+}
+
+static void expect_cause(shoal_drawing *drawing, int64_t at_us, shoal_contract contract,
+                         shoal_cause cause)
+{
+    expect(drawing, at_us, contract)->expect.cause = cause;
+}
+
+/* All faults end. */
+static void heal(shoal_drawing *drawing, int64_t at_us)
+{
+    static const shoal_line_kind kinds[] = {SHOAL_LINE_HEAL, SHOAL_LINE_DISK, SHOAL_LINE_RESUME,
+                                            SHOAL_LINE_CLOCK, SHOAL_LINE_RESTART};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        shoal_line *line = shoal_draft__add(&drawing->draft, kinds[i], at_us);
+        line->left = shoal_draft__all();
+        if (kinds[i] == SHOAL_LINE_CLOCK) line->choice = SHOAL_CLOCK_RUN;
+    }
+}
+
+/* Processes that were told to end may take their time, and end behind the line that was to start
+ * them again: once more. */
+static void start_late(shoal_drawing *drawing, int64_t at_us)
+{
+    bool shutdown = false;
+    for (uint32_t i = 0; i < drawing->draft.count; i++) {
+        const shoal_line *line = &drawing->draft.lines[i];
+        bool order = line->kind == SHOAL_LINE_OPERATE && line->text;
+        shutdown = shutdown || (order && strncmp(line->text, "SHUTDOWN", 8) == 0);
+    }
+    if (!shutdown) return;
+    shoal_draft__add(&drawing->draft, SHOAL_LINE_RESTART, at_us)->left = shoal_draft__all();
+}
+
+/* A cluster that nothing disturbs any more finds itself again, serves, and has what nothing excuses
+ * the loss of. */
+static void draw_end(shoal_drawing *drawing)
+{
+    static const shoal_contract contracts[] = {SHOAL_CONTRACT_CONVERGE, SHOAL_CONTRACT_SLOTS,
+                                               SHOAL_CONTRACT_STATE};
+    int64_t at_us = drawing->until_us;
+    /* Chosen: a failure is seen within 1.5 timeouts and forgiven within two, an election takes two
+     * and is repeated after four; and a snapshot waits for five seconds. */
+    int64_t within_us = 12 * drawing->timeout_us + 25 * SECOND;
+    heal(drawing, at_us);
+    start_late(drawing, at_us + 15 * SECOND);
+    for (size_t i = 0; i < sizeof(contracts) / sizeof(contracts[0]); i++) {
+        shoal_line *line = expect(drawing, at_us, contracts[i]);
+        line->expect.within_us = within_us;
+        line->expect.up = true;
+        if (contracts[i] == SHOAL_CONTRACT_STATE) line->left = shoal_draft__all();
+    }
+    at_us += within_us;
+    if (drawing->clients > 0) {
+        shoal_line *stop = shoal_draft__add(&drawing->draft, SHOAL_LINE_STOP, drawing->until_us);
+        stop->left = shoal_draft__all();
+        shoal_line *client = shoal_draft__add(&drawing->draft, SHOAL_LINE_CLIENT, at_us);
+        client->left = shoal_draft__client(drawing->clients);
+        client->load = (shoal_load){.rate_milli = 50000,
+                                    .keys = 100,
+                                    .set_weight = 50,
+                                    .get_weight = 50,
+                                    .value_size = 16,
+                                    .timeout_us = SECOND};
+        shoal_line *errors = expect(drawing, at_us + 3 * SECOND, SHOAL_CONTRACT_ERRORS);
+        errors->expect.has_since = true;
+        errors->expect.since_us = at_us;
+        stop = shoal_draft__add(&drawing->draft, SHOAL_LINE_STOP, at_us + 3 * SECOND);
+        stop->left = shoal_draft__all();
+        at_us += 5 * SECOND;
+        expect_cause(drawing, at_us, SHOAL_CONTRACT_STALE_READS, SHOAL_CAUSE_ALIVE);
+        expect_cause(drawing, at_us, SHOAL_CONTRACT_LOST_ACKS, SHOAL_CAUSE_ALIVE);
+        bool safe = true;
+        for (uint32_t i = 0; i < drawing->nodes; i++) safe = safe && drawing->syncs[i];
+        if (safe) expect_cause(drawing, at_us, SHOAL_CONTRACT_LOST_ACKS, SHOAL_CAUSE_CRASH);
+    }
+    shoal_draft__add(&drawing->draft, SHOAL_LINE_END, at_us + 20 * SECOND);
+}
+
+/* ---- all ---- */
+
+/* What kinds of lines a given schedule has. */
+typedef struct given_lines {
+    bool config, net, clients, faults, expects;
+    int64_t last_us;
+} given_lines;
+
+static void note_line(given_lines *given, const shoal_line *line)
+{
+    switch (line->kind) {
+    case SHOAL_LINE_CONFIG: given->config = true; break;
+    case SHOAL_LINE_NET: given->net = true; break;
+    case SHOAL_LINE_CLIENT:
+    case SHOAL_LINE_STOP: given->clients = true; break;
+    case SHOAL_LINE_EXPECT: given->expects = true; break;
+    case SHOAL_LINE_SCHEDULE:
+    case SHOAL_LINE_SEED:
+    case SHOAL_LINE_CLUSTER:
+    case SHOAL_LINE_PROFILES:
+    case SHOAL_LINE_SAY:
+    case SHOAL_LINE_END: break;
+    default: given->faults = true;
+    }
+    if (line->at_us > given->last_us) given->last_us = line->at_us;
+}
+
+/* The first lines, and everything that is given. */
+static given_lines take_given(shoal_drawing *drawing)
+{
+    const shoal_schedule *schedule = drawing->options.given;
+    given_lines given = {false};
+    shoal_draft__add(&drawing->draft, SHOAL_LINE_SCHEDULE, 0);
+    shoal_draft__add(&drawing->draft, SHOAL_LINE_SEED, 0)->amount = (int64_t)drawing->options.seed;
+    if (schedule == NULL) draw_cluster(drawing);
+    for (uint32_t i = 0; schedule && i < schedule->count; i++) {
+        if (schedule->lines[i].kind != SHOAL_LINE_CLUSTER) continue;
+        shoal_draft__copy(&drawing->draft, &schedule->lines[i]);
+    }
+    note_cluster(drawing);
+    draw_profile(drawing);
+    for (uint32_t i = 0; schedule && i < schedule->count; i++) {
+        const shoal_line *line = &schedule->lines[i];
+        note_line(&given, line);
+        if (line->kind >= SHOAL_LINE_CONFIG) shoal_draft__copy(&drawing->draft, line);
+    }
+    return given;
+}
+
+/* When faults begin and end: the cluster needs a few seconds to be made, and faults that last for
+ * some timeouts need room. */
+static void draw_times(shoal_drawing *drawing, const given_lines *given)
+{
+    shoal_prng stream = shoal_draw__stream(drawing, DRAW_TIMES);
+    drawing->from_us = 8 * SECOND + 2 * drawing->timeout_us;
+    int64_t length_us = drawing->timeout_us * shoal_prng_between(&stream, 4, 14) + 8 * SECOND;
+    drawing->until_us = drawing->from_us + length_us;
+    if (given->last_us > drawing->until_us) drawing->until_us = given->last_us;
+}
+
+static void draw_all(shoal_drawing *drawing)
+{
+    given_lines given = take_given(drawing);
+    if (!given.config) draw_manners(drawing);
+    if (!given.config) draw_data(drawing);
+    draw_times(drawing, &given);
+    if (!given.net) draw_net(drawing);
+    if (given.clients)
+        drawing->clients = drawing->options.given->clients;
+    else
+        draw_clients(drawing);
+    if (!given.expects) {
+        expect(drawing, 3 * SECOND, SHOAL_CONTRACT_CONVERGE)->expect.within_us =
+            drawing->from_us - 3 * SECOND;
+    }
+    if (!given.faults) shoal_draw__faults(drawing);
+    if (!given.expects) draw_end(drawing);
+}
+
+shoal_err shoal_draw__schedule(const shoal_draw_options *options, shoal_schedule *out,
+                               shoal_schedule_error *error)
+{
+    shoal_drawing drawing = {.options = *options};
+    drawing.key[0] = shoal_prng_mix(options->seed ^ UINT64_C(0x73776565702D6472));
+    drawing.key[1] = options->seed;
+    draw_all(&drawing);
+    shoal_err result = shoal_draft__finish(&drawing.draft, out, error);
+    shoal_draft__free(&drawing.draft);
+    shoal_sim__free(drawing.logs);
+    shoal_sim__free(drawing.syncs);
+    return result;
+}

@@ -55,7 +55,7 @@ typedef struct shoal_replica {
     bool rdb_only;           /* it wants a snapshot and nothing more */
     /* Of both. */
     _Atomic uint64_t acknowledged; /* writer: worker; readers: any; relaxed */
-    _Atomic int64_t heard_us;      /* last ACK, monotonic; the same */
+    _Atomic int64_t heard_us;      /* last ACK or PSYNC, monotonic; control writes too */
     _Atomic uint64_t sent;         /* offset up to which the log has been handed out; the same */
     _Atomic uint64_t unsent;       /* bytes that the host still holds; the same */
     /* The worker's. */

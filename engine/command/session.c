@@ -471,6 +471,9 @@ void shoal_session_close(shoal_session *session)
     if (session->errand == NULL) {
         shoal_session__free(session);
     } else if (session->answered) {
+        /* Control counts on a replica whose PSYNC it has answered, delivered or not. */
+        session->dead = true;
+        if (session->errand->attach) shoal_replica__attach(session);
         shoal_errand__free(session->errand);
         shoal_session__free(session);
     } else {

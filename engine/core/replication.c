@@ -20,6 +20,14 @@ static int64_t number(const shoal_node *node, shoal_directive_id id)
     return shoal_config__number(&node->config, id);
 }
 
+/* A directive's seconds in microseconds; so many that they pass for ever are for ever. */
+static int64_t microseconds(const shoal_node *node, shoal_directive_id id)
+{
+    int64_t seconds = number(node, id), most = SHOAL_NEVER / US_PER_S;
+    SHOAL_ASSERT(seconds >= 0);
+    return (seconds < most ? seconds : most) * US_PER_S;
+}
+
 /* The numbers of one class in client-output-buffer-limit: "slave 268435456 67108864 60". */
 static void read_limits(const shoal_node *node, shoal_repl_settings *out)
 {
@@ -37,7 +45,8 @@ static void read_limits(const shoal_node *node, shoal_repl_settings *out)
     SHOAL_DEBUG_ASSERT(at <= text.size);
     out->output_hard = numbers[0];
     out->output_soft = numbers[1];
-    out->output_soft_us = (int64_t)numbers[2] * US_PER_S;
+    bool ever = numbers[2] >= (uint64_t)(SHOAL_NEVER / US_PER_S);
+    out->output_soft_us = ever ? SHOAL_NEVER : (int64_t)numbers[2] * US_PER_S;
 }
 
 void shoal_node__replication_set(shoal_node *node)
@@ -50,17 +59,17 @@ void shoal_node__replication_set(shoal_node *node)
         .announce_ip = shoal_config__text(config, SHOAL_DIRECTIVE_REPLICA_ANNOUNCE_IP),
         .master_user = shoal_config__text(config, SHOAL_DIRECTIVE_MASTERUSER),
         .master_auth = shoal_config__text(config, SHOAL_DIRECTIVE_MASTERAUTH),
-        .ping_period_us = number(node, SHOAL_DIRECTIVE_REPL_PING_REPLICA_PERIOD) * US_PER_S,
-        .timeout_us = number(node, SHOAL_DIRECTIVE_REPL_TIMEOUT) * US_PER_S,
-        .backlog_ttl_us = number(node, SHOAL_DIRECTIVE_REPL_BACKLOG_TTL) * US_PER_S,
+        .ping_period_us = microseconds(node, SHOAL_DIRECTIVE_REPL_PING_REPLICA_PERIOD),
+        .timeout_us = microseconds(node, SHOAL_DIRECTIVE_REPL_TIMEOUT),
+        .backlog_ttl_us = microseconds(node, SHOAL_DIRECTIVE_REPL_BACKLOG_TTL),
         .backlog_size = (uint64_t)number(node, SHOAL_DIRECTIVE_REPL_BACKLOG_SIZE),
         .min_replicas = (uint32_t)number(node, SHOAL_DIRECTIVE_MIN_REPLICAS_TO_WRITE),
-        .min_lag_us = number(node, SHOAL_DIRECTIVE_MIN_REPLICAS_MAX_LAG) * US_PER_S,
+        .min_lag_us = microseconds(node, SHOAL_DIRECTIVE_MIN_REPLICAS_MAX_LAG),
         .priority = number(node, SHOAL_DIRECTIVE_REPLICA_PRIORITY),
         .read_only = number(node, SHOAL_DIRECTIVE_REPLICA_READ_ONLY) != 0,
     };
     if (number(node, SHOAL_DIRECTIVE_REPL_DISKLESS_SYNC) != 0)
-        settings.full_delay_us = number(node, SHOAL_DIRECTIVE_REPL_DISKLESS_SYNC_DELAY) * US_PER_S;
+        settings.full_delay_us = microseconds(node, SHOAL_DIRECTIVE_REPL_DISKLESS_SYNC_DELAY);
     SHOAL_ASSERT(settings.ping_period_us > 0 && settings.timeout_us > 0);
     read_limits(node, &settings);
     shoal_repl_set(node->replication.repl, &settings);

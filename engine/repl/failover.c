@@ -18,7 +18,7 @@
 
 const char *shoal_repl__failover_word(const shoal_repl *repl)
 {
-    SHOAL_DEBUG_ASSERT(repl->failover.stage <= REPL_FAILOVER_TURN);
+    SHOAL_ASSERT(repl->failover.stage <= REPL_FAILOVER_TURN);
     switch (repl->failover.stage) {
     case REPL_FAILOVER_NONE: break;
     case REPL_FAILOVER_SYNC: return "waiting-for-sync";
@@ -29,20 +29,20 @@ const char *shoal_repl__failover_word(const shoal_repl *repl)
 
 int64_t shoal_repl_pause(const shoal_repl *repl)
 {
-    SHOAL_DEBUG_ASSERT(repl->failover.stage <= REPL_FAILOVER_TURN);
+    SHOAL_ASSERT(repl->failover.stage <= REPL_FAILOVER_TURN);
     /* As long as it takes. */
     return repl->failover.stage != REPL_FAILOVER_NONE ? SHOAL_NEVER - 1 : 0;
 }
 
 void shoal_repl_paused(shoal_repl *repl, bool paused)
 {
-    SHOAL_DEBUG_ASSERT(repl->log != NULL);
+    SHOAL_ASSERT(repl->log != NULL);
     repl->paused = paused;
 }
 
 void shoal_repl__failover_over(shoal_repl *repl)
 {
-    SHOAL_ASSERT(repl->log != NULL);
+    SHOAL_ASSERT(repl->failover.stage != REPL_FAILOVER_NONE);
     repl->failover = (repl_failover){.stage = REPL_FAILOVER_NONE};
     shoal_repl__listen(repl);
 }
@@ -51,6 +51,7 @@ static void abort_it(shoal_repl *repl, const char *why)
 {
     repl_failover *failover = &repl->failover;
     SHOAL_ASSERT(failover->stage != REPL_FAILOVER_NONE);
+    SHOAL_ASSERT(why != NULL);
     if (failover->target.ip[0] != '\0') {
         shoal_repl__log(repl, REPL_NOTICE, "Aborting failover to %s:%u. %s", failover->target.ip,
                         (unsigned)failover->target.port, why);
@@ -60,11 +61,13 @@ static void abort_it(shoal_repl *repl, const char *why)
     bool turned = failover->stage == REPL_FAILOVER_TURN;
     shoal_repl__failover_over(repl);
     if (turned) shoal_repl_follow(repl, NULL);
+    SHOAL_ASSERT(!shoal_repl__is_replica(repl));
 }
 
 void shoal_repl__failover_refused(shoal_repl *repl)
 {
     SHOAL_ASSERT(repl->failover.stage == REPL_FAILOVER_TURN);
+    SHOAL_ASSERT(repl->master.state == REPL_LINK_PSYNC);
     abort_it(repl, "Failover target rejected psync request");
 }
 
@@ -72,7 +75,8 @@ void shoal_repl__failover_refused(shoal_repl *repl)
 
 static bool is_target(const shoal_replica *replica, const shoal_address *target)
 {
-    SHOAL_DEBUG_ASSERT(target->ip[sizeof target->ip - 1] == '\0');
+    SHOAL_ASSERT(target->ip[sizeof target->ip - 1] == '\0');
+    SHOAL_ASSERT(replica->address.ip[sizeof replica->address.ip - 1] == '\0');
     return replica->listening_port == target->port &&
            shoal_text_equal(shoal_text(replica->address.ip), shoal_text(target->ip));
 }
@@ -80,7 +84,7 @@ static bool is_target(const shoal_replica *replica, const shoal_address *target)
 /* The target, or NULL. */
 static const shoal_replica *find(const shoal_repl *repl, const shoal_address *target)
 {
-    SHOAL_DEBUG_ASSERT(target->ip[0] != '\0');
+    SHOAL_ASSERT(target->ip[0] != '\0');
     const shoal_replica *each = repl->replicas;
     while (each != NULL && (each->state == SHOAL_REPLICA_GONE || !is_target(each, target)))
         each = each->next;
@@ -93,6 +97,7 @@ static const shoal_replica *find_heir(const shoal_repl *repl)
     const repl_failover *failover = &repl->failover;
     uint64_t end = shoal_log_end(repl->log);
     SHOAL_ASSERT(failover->stage == REPL_FAILOVER_SYNC);
+    SHOAL_ASSERT(repl->paused);
     for (const shoal_replica *each = repl->replicas; each != NULL; each = each->next) {
         if (each->state != SHOAL_REPLICA_ONLINE) continue;
         if (failover->target.ip[0] != '\0' && !is_target(each, &failover->target)) continue;
@@ -105,10 +110,12 @@ static const shoal_replica *find_heir(const shoal_repl *repl)
 static void turn(shoal_repl *repl, const shoal_address *heir)
 {
     SHOAL_ASSERT(!shoal_repl__is_replica(repl));
+    SHOAL_ASSERT(repl->failover.stage == REPL_FAILOVER_SYNC);
     const shoal_address to = *heir;
     repl->failover.stage = REPL_FAILOVER_TURN;
     repl->failover.target = to;
     shoal_repl_follow(repl, &to);
+    SHOAL_ASSERT(shoal_repl__is_replica(repl));
 }
 
 void shoal_repl__failover_step(shoal_repl *repl)
@@ -117,6 +124,7 @@ void shoal_repl__failover_step(shoal_repl *repl)
     if (failover->stage != REPL_FAILOVER_SYNC) return;
     bool late = repl->now.mono_us >= failover->until_us;
     SHOAL_ASSERT(!shoal_repl__is_replica(repl));
+    SHOAL_ASSERT(!failover->force || failover->target.ip[0] != '\0');
     if (repl->paused && !failover->asked) {
         failover->asked = true;
         shoal_repl_ask(repl);
@@ -150,7 +158,7 @@ static bool read_words(const shoal_errand *errand, failover_words *out, shoal_re
 {
     const char *error = NULL;
     *out = (failover_words){0};
-    SHOAL_DEBUG_ASSERT(errand->argc >= 1);
+    SHOAL_ASSERT(errand->argc >= 1);
     for (uint32_t i = 1; i < errand->argc && error == NULL; i++) {
         shoal_slice word = errand->argv[i];
         bool more = i + 1 < errand->argc;
@@ -175,6 +183,7 @@ static bool read_words(const shoal_errand *errand, failover_words *out, shoal_re
         }
     }
     if (error != NULL) shoal_reply_error(reply, error);
+    SHOAL_ASSERT(error != NULL || !out->timed || out->timeout_ms > 0);
     return error == NULL;
 }
 
@@ -182,7 +191,7 @@ static bool read_words(const shoal_errand *errand, failover_words *out, shoal_re
 static const char *refusal(shoal_repl *repl, const failover_words *words, shoal_address *target)
 {
     *target = (shoal_address){0};
-    SHOAL_DEBUG_ASSERT(!words->abort);
+    SHOAL_ASSERT(!words->abort);
     if (repl->failover.stage != REPL_FAILOVER_NONE) return "ERR FAILOVER already in progress.";
     if (shoal_repl__is_replica(repl)) return "ERR FAILOVER is not valid when server is a replica.";
     if (repl->replicas == NULL) return "ERR FAILOVER requires connected replicas.";
@@ -193,6 +202,7 @@ static const char *refusal(shoal_repl *repl, const failover_words *words, shoal_
         return "ERR FAILOVER target HOST and PORT is not a replica.";
     memcpy(target->ip, words->host.data, words->host.size);
     target->port = (uint16_t)words->port;
+    SHOAL_ASSERT(target->ip[sizeof target->ip - 1] == '\0');
     const shoal_replica *replica = target->ip[0] != '\0' ? find(repl, target) : NULL;
     if (replica == NULL) return "ERR FAILOVER target HOST and PORT is not a replica.";
     return replica->state == SHOAL_REPLICA_ONLINE ? NULL
@@ -219,6 +229,7 @@ void shoal_repl_failover(shoal_repl *repl, const shoal_errand *errand, shoal_rep
         shoal_reply_error(reply, error);
         return;
     }
+    SHOAL_ASSERT(!shoal_repl__is_replica(repl) && repl->replicas != NULL);
     int64_t most_ms = (SHOAL_NEVER - repl->now.mono_us) / 1000;
     bool timed = words.timed && words.timeout_ms < most_ms;
     repl->failover = (repl_failover){.stage = REPL_FAILOVER_SYNC,
@@ -242,11 +253,14 @@ const char *shoal_repl__take_over(shoal_repl *repl, shoal_slice id)
 {
     shoal_repl__log(repl, REPL_WARNING, "Failover request received for replid %.*s.", (int)id.size,
                     id.data);
-    SHOAL_DEBUG_ASSERT(repl->id[0] != '\0');
+    SHOAL_ASSERT(id.data != NULL || id.size == 0);
     if (!shoal_repl__is_replica(repl)) return "ERR PSYNC FAILOVER can't be sent to a master.";
     if (!shoal_text_equal_nocase(id, shoal_text(repl->id)))
         return "ERR PSYNC FAILOVER replid must match my replid.";
+    /* The role that this node was giving away has come back. */
+    if (repl->failover.stage != REPL_FAILOVER_NONE) shoal_repl__failover_over(repl);
     shoal_repl_follow(repl, NULL);
+    SHOAL_ASSERT(!shoal_repl__is_replica(repl));
     shoal_repl__log(repl, REPL_NOTICE, "MASTER MODE enabled (failover request)");
     return NULL;
 }

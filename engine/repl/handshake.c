@@ -10,11 +10,15 @@
 #include "base/text.h"
 #include "repl/internal.h"
 
+/* Words of the longest command that is said. */
+#define WORDS_MAX 5u
+
 /* ---- saying ---- */
 
 static void send_words(shoal_repl *repl, const shoal_slice *words, uint32_t count)
 {
-    SHOAL_ASSERT(repl->master.link != 0 && count > 0);
+    SHOAL_ASSERT(repl->master.link != 0);
+    SHOAL_ASSERT(count > 0 && count <= WORDS_MAX);
     shoal_buffer text = shoal_buffer_make(&repl->allocator);
     shoal_text_appendf(&text, "*%u\r\n", (unsigned)count);
     for (uint32_t i = 0; i < count; i++) {
@@ -22,8 +26,12 @@ static void send_words(shoal_repl *repl, const shoal_slice *words, uint32_t coun
         shoal_buffer_append(&text, words[i]);
         shoal_buffer_append(&text, (shoal_slice){"\r\n", 2});
     }
-    repl->host->link_send(repl->host->context, repl->master.link, shoal_buffer_slice(&text));
+    /* Half a command would be answered never, or wrongly. */
+    bool whole = !text.failed;
+    if (whole)
+        repl->host->link_send(repl->host->context, repl->master.link, shoal_buffer_slice(&text));
     shoal_buffer_free(&text);
+    if (!whole) shoal_repl__retry(repl, "no memory for what is to be said");
 }
 
 static void say_auth(shoal_repl *repl)
@@ -33,6 +41,8 @@ static void say_auth(shoal_repl *repl)
     SHOAL_DEBUG_ASSERT(repl->settings.master_auth.size > 0);
     if (repl->settings.master_user.size != 0) words[count++] = repl->settings.master_user;
     words[count++] = repl->settings.master_auth;
+    SHOAL_ASSERT(count <= 3);
+    SHOAL_ASSERT(repl->master.state == REPL_LINK_AUTH);
     send_words(repl, words, count);
 }
 
@@ -47,7 +57,9 @@ static void say_psync(shoal_repl *repl)
         words[1] = shoal_text(repl->id);
         words[2] = (shoal_slice){digits, shoal_text_from_u64(digits, shoal_log_end(repl->log) + 1)};
     }
-    SHOAL_DEBUG_ASSERT(repl->master.state == REPL_LINK_PSYNC);
+    SHOAL_ASSERT(repl->master.state == REPL_LINK_PSYNC);
+    SHOAL_ASSERT(words[1].size == 1 || words[1].size == SHOAL_REPL_ID_LEN);
+    SHOAL_ASSERT((words[1].size == 1) == (words[2].data[0] == '-'));
     shoal_repl__log(repl, REPL_NOTICE, "Trying a partial resynchronization (request %.*s:%.*s).",
                     (int)words[1].size, words[1].data, (int)words[2].size, words[2].data);
     send_words(repl, words, gives ? 4 : 3);
@@ -56,8 +68,9 @@ static void say_psync(shoal_repl *repl)
 void shoal_repl__say(shoal_repl *repl)
 {
     char digits[SHOAL_TEXT_INTEGER_SIZE];
-    shoal_slice words[5] = {shoal_text("REPLCONF")};
+    shoal_slice words[WORDS_MAX] = {shoal_text("REPLCONF")};
     SHOAL_ASSERT(repl->master.link != 0);
+    SHOAL_ASSERT(repl->master.state >= REPL_LINK_PING && repl->master.state <= REPL_LINK_PSYNC);
     switch (repl->master.state) {
     case REPL_LINK_PING:
         words[0] = shoal_text("PING");
@@ -97,12 +110,15 @@ static bool begins(shoal_slice line, const char *word)
 {
     size_t size = strlen(word);
     SHOAL_DEBUG_ASSERT(size > 0);
+    SHOAL_ASSERT(line.data != NULL);
     return line.size >= size && memcmp(line.data, word, size) == 0;
 }
 
 /* The next word of a line, moved over. */
 static shoal_slice next_word(shoal_slice *line)
 {
+    SHOAL_ASSERT(line->data != NULL);
+    const char *end = line->data + line->size;
     while (line->size > 0 && line->data[0] == ' ')
         *line = (shoal_slice){line->data + 1, line->size - 1};
     size_t size = 0;
@@ -110,6 +126,7 @@ static shoal_slice next_word(shoal_slice *line)
     SHOAL_DEBUG_ASSERT(size <= line->size);
     shoal_slice word = {line->data, size};
     *line = (shoal_slice){line->data + size, line->size - size};
+    SHOAL_ASSERT(line->data + line->size == end);
     return word;
 }
 
@@ -117,11 +134,11 @@ static shoal_slice next_word(shoal_slice *line)
 static bool hear_full(shoal_repl *repl, shoal_slice line)
 {
     repl_master *master = &repl->master;
-    SHOAL_ASSERT(master->state == REPL_LINK_PSYNC);
+    SHOAL_ASSERT(master->state == REPL_LINK_PSYNC && master->link != 0);
     (void)next_word(&line);
     shoal_slice id = next_word(&line), number = next_word(&line);
     uint64_t offset;
-    if (id.size != SHOAL_REPL_ID_LEN || !shoal_text_to_u64(number, &offset) ||
+    if (!shoal_repl__is_id(id) || !shoal_text_to_u64(number, &offset) ||
         offset >= SHOAL_LOG_OFFSET_END)
         return false;
     memcpy(master->id, id.data, SHOAL_REPL_ID_LEN);
@@ -130,6 +147,7 @@ static bool hear_full(shoal_repl *repl, shoal_slice line)
     shoal_repl__log(repl, REPL_NOTICE, "Full resync from master: %s:%llu", master->id,
                     (unsigned long long)offset);
     shoal_repl__link_enter(repl, REPL_LINK_TRANSFER);
+    SHOAL_ASSERT(master->received == 0 && !master->announced);
     return true;
 }
 
@@ -138,8 +156,9 @@ static void hear_continue(shoal_repl *repl, shoal_slice line)
 {
     (void)next_word(&line);
     shoal_slice id = next_word(&line);
-    SHOAL_ASSERT(repl->synced);
-    if (id.size == SHOAL_REPL_ID_LEN && !shoal_text_equal(id, shoal_text(repl->id))) {
+    SHOAL_ASSERT(repl->synced && repl->wants_log);
+    SHOAL_ASSERT(repl->master.state == REPL_LINK_PSYNC);
+    if (shoal_repl__is_id(id) && !shoal_text_equal(id, shoal_text(repl->id))) {
         /* The history goes on under another id. */
         memcpy(repl->id2, repl->id, sizeof repl->id2);
         repl->second_offset = shoal_log_end(repl->log) + 1;
@@ -155,7 +174,8 @@ static void hear_continue(shoal_repl *repl, shoal_slice line)
 
 static void hear_psync(shoal_repl *repl, shoal_slice line)
 {
-    SHOAL_DEBUG_ASSERT(repl->master.state == REPL_LINK_PSYNC);
+    SHOAL_ASSERT(repl->master.state == REPL_LINK_PSYNC);
+    SHOAL_ASSERT(repl->failover.stage != REPL_FAILOVER_SYNC);
     if (repl->failover.stage == REPL_FAILOVER_TURN) {
         /* Whatever else it says: it has taken the role, or it cannot. */
         if (begins(line, "-")) {
@@ -180,7 +200,8 @@ static void hear_psync(shoal_repl *repl, shoal_slice line)
 
 static void go_on(shoal_repl *repl, repl_link_state state)
 {
-    SHOAL_DEBUG_ASSERT(state > REPL_LINK_PING && state <= REPL_LINK_PSYNC);
+    SHOAL_ASSERT(state > REPL_LINK_PING && state <= REPL_LINK_PSYNC);
+    SHOAL_ASSERT(state > repl->master.state);
     shoal_repl__link_enter(repl, state);
     shoal_repl__say(repl);
 }
@@ -189,6 +210,7 @@ void shoal_repl__hear(shoal_repl *repl, shoal_slice line)
 {
     bool failed = begins(line, "-");
     SHOAL_ASSERT(line.size > 0);
+    SHOAL_ASSERT(repl->master.link != 0);
     switch (repl->master.state) {
     case REPL_LINK_PING:
         if (failed && !begins(line, "-NOAUTH") && !begins(line, "-NOPERM") &&

@@ -2,9 +2,9 @@
  *
  * repl/internal.h - the inside of replication, shared by this room's files only. Control actor.
  *
- * Files: repl.c (life, history, facts), master.c (who gets what), snapshot.c (full
- * synchronisations), wait.c (WAIT and acknowledgements), replica.c (the link to a master),
- * handshake.c (what is said on it first), tell.c (INFO and ROLE).
+ * Files: repl.c (life, history, facts), invariants.c (what always holds), master.c (who gets what),
+ * snapshot.c (full synchronisations), wait.c (WAIT and acknowledgements), replica.c (the link to a
+ * master), handshake.c (what is said on it first), tell.c (INFO and ROLE).
  */
 #ifndef SHOAL_REPL_INTERNAL_H
 #define SHOAL_REPL_INTERNAL_H
@@ -27,6 +27,8 @@ enum { REPL_RANDOM_ID = 0x201, REPL_RANDOM_MARK };
 #define REPL_PARTS_MAX 8u
 /* Characters of the mark that ends a snapshot whose size is not known before. */
 #define REPL_MARK_LEN 40u
+/* To who asks a replica for a synchronisation that it cannot give. */
+#define SHOAL_REPL_NO_MASTER_LINK "NOMASTERLINK Can't SYNC while not connected with my master"
 /* Levels of LOG records. */
 enum { REPL_DEBUG = 0, REPL_VERBOSE = 1, REPL_NOTICE = 2, REPL_WARNING = 3 };
 
@@ -102,6 +104,7 @@ typedef struct repl_master {
     shoal_address address;
     shoal_link link; /* 0: none */
     int64_t since_us, heard_us, ack_us, down_us;
+    uint64_t acked;     /* the last offset that was acknowledged since it is online */
     shoal_buffer input; /* what has come and is not used yet */
     /* The transfer. */
     bool announced;    /* its first line has come */
@@ -151,7 +154,21 @@ struct shoal_repl {
     uint64_t full_syncs, partial_syncs, partial_refused;
 };
 
+/* ---- invariants.c ---- */
+
+/* Stops the process unless the roles, the lists and the counts of replication agree. Cheap: what
+ * is under way is little. In every step. */
+void shoal_repl__check(const shoal_repl *repl);
+/* The same of the link to a master: what must be there, and must not, in its state. */
+void shoal_repl__check_link(const shoal_repl *repl);
+/* Whether the link may go from one state to the other. */
+bool shoal_repl__link_may(repl_link_state from, repl_link_state to);
+
 /* ---- repl.c ---- */
+
+/* Whether it may be the id of a history: as long as one, of printing characters. What others send
+ * is asked before it is kept. */
+bool shoal_repl__is_id(shoal_slice text);
 
 /* Writes a LOG record. */
 void shoal_repl__log(const shoal_repl *repl, int level, const char *format, ...)
@@ -176,6 +193,10 @@ void shoal_repl__forget(shoal_repl *repl, shoal_replica *replica);
 void shoal_repl__free_if_over(shoal_repl *repl, shoal_replica *replica);
 /* All are sent away: they must come again. */
 void shoal_repl__dismiss_all(shoal_repl *repl, const char *why);
+/* Bytes of the stream that one that reads has not taken yet, here and in the host. */
+uint64_t shoal_repl__unsent(const shoal_repl *repl, const shoal_replica *replica);
+/* Those that wait for a snapshot to begin are answered with an error. They may ask again. */
+void shoal_repl__turn_away(shoal_repl *repl, const char *error);
 /* How many are online, and heard of within `lag_us` (0: whenever). */
 uint32_t shoal_repl__count(const shoal_repl *repl, int64_t lag_us);
 /* Whether writes are refused because too few replicas are there. */

@@ -13,7 +13,8 @@
 
 void shoal_repl__name(const shoal_replica *replica, shoal_buffer *out)
 {
-    SHOAL_DEBUG_ASSERT(replica->address.ip[sizeof replica->address.ip - 1] == '\0');
+    SHOAL_ASSERT(replica->address.ip[sizeof replica->address.ip - 1] == '\0');
+    SHOAL_ASSERT(out->allocator != NULL);
     uint16_t port = replica->listening_port != 0 ? replica->listening_port : replica->address.port;
     shoal_text_appendf(out, "%s:%u", replica->address.ip, (unsigned)port);
     shoal_buffer_append(out, (shoal_slice){"", 1});
@@ -23,7 +24,8 @@ void shoal_repl__name(const shoal_replica *replica, shoal_buffer *out)
 static void log_about(const shoal_repl *repl, const shoal_replica *replica, const char *before,
                       const char *behind)
 {
-    SHOAL_DEBUG_ASSERT(before != NULL && behind != NULL);
+    SHOAL_ASSERT(before != NULL && behind != NULL);
+    SHOAL_ASSERT(replica->owner == repl);
     shoal_buffer name = shoal_buffer_make(&repl->allocator);
     shoal_repl__name(replica, &name);
     shoal_repl__log(repl, REPL_NOTICE, "%s%s%s", before, name.failed ? "?" : name.data, behind);
@@ -34,7 +36,10 @@ static void log_about(const shoal_repl *repl, const shoal_replica *replica, cons
 
 void shoal_repl__forget(shoal_repl *repl, shoal_replica *replica)
 {
-    SHOAL_ASSERT(replica->previous != NULL || repl->replicas == replica);
+    SHOAL_ASSERT(replica->owner == repl);
+    SHOAL_ASSERT(replica->previous != NULL ? replica->previous->next == replica
+                                           : repl->replicas == replica);
+    SHOAL_ASSERT(replica->next == NULL || replica->next->previous == replica);
     *(replica->previous != NULL ? &replica->previous->next : &repl->replicas) = replica->next;
     if (replica->next != NULL) replica->next->previous = replica->previous;
     replica->next = replica->previous = NULL;
@@ -46,7 +51,8 @@ void shoal_repl__free_if_over(shoal_repl *repl, shoal_replica *replica)
 {
     if (replica->state != SHOAL_REPLICA_GONE) return;
     if (replica->parts > 0 || replica->reads_under_way > 0 || replica->order_out) return;
-    SHOAL_ASSERT(replica->session == NULL);
+    SHOAL_ASSERT(replica->session == NULL && replica->errand == NULL);
+    SHOAL_ASSERT(!replica->reads);
     shoal_repl__forget(repl, replica);
     shoal_replica_free(repl->env, replica);
     shoal_repl__sync_release(repl);
@@ -54,7 +60,8 @@ void shoal_repl__free_if_over(shoal_repl *repl, shoal_replica *replica)
 
 static void order_back(shoal_replica *replica)
 {
-    SHOAL_DEBUG_ASSERT(replica->owner != NULL);
+    SHOAL_ASSERT(replica->owner != NULL);
+    SHOAL_ASSERT(replica->ordered && !replica->order_out);
     shoal_repl__free_if_over(replica->owner, replica);
 }
 
@@ -62,7 +69,8 @@ static void order_back(shoal_replica *replica)
 static void is_gone(shoal_replica *replica)
 {
     shoal_repl *repl = replica->owner;
-    SHOAL_ASSERT(replica->state != SHOAL_REPLICA_GONE);
+    SHOAL_ASSERT(replica->state == SHOAL_REPLICA_LOADING || replica->state == SHOAL_REPLICA_ONLINE);
+    SHOAL_ASSERT(replica->session == NULL);
     log_about(repl, replica, "Connection with replica ", " lost.");
     replica->state = SHOAL_REPLICA_GONE;
     if (replica->reads) shoal_log_reader_close(repl->log, &replica->reader);
@@ -74,6 +82,7 @@ void shoal_repl__part_back(shoal_replica *replica, shoal_replica_part *part)
 {
     shoal_repl *repl = replica->owner;
     SHOAL_ASSERT(part->replica == replica);
+    SHOAL_ASSERT(part->memory == sizeof *part + part->size);
     shoal_memory_give(&repl->allocator, part, part->memory, SHOAL_ALIGN_PLAIN);
     if (replica->state == SHOAL_REPLICA_LOADING) shoal_repl__send_parts(repl, replica);
     shoal_repl__free_if_over(repl, replica);
@@ -81,7 +90,8 @@ void shoal_repl__part_back(shoal_replica *replica, shoal_replica_part *part)
 
 static void remember(shoal_repl *repl, shoal_replica *replica)
 {
-    SHOAL_ASSERT(replica->state == SHOAL_REPLICA_NEW);
+    SHOAL_ASSERT(replica->state == SHOAL_REPLICA_NEW && replica->errand == NULL);
+    SHOAL_ASSERT(!replica->reads && replica->parts == 0);
     replica->owner = repl;
     replica->serial = ++repl->serial;
     replica->gone = is_gone;
@@ -90,6 +100,7 @@ static void remember(shoal_repl *repl, shoal_replica *replica)
     replica->next = replica->previous = NULL;
     shoal_replica *last = repl->replicas;
     while (last != NULL && last->next != NULL) last = last->next;
+    SHOAL_ASSERT(last == NULL || last->serial < replica->serial);
     replica->previous = last;
     *(last != NULL ? &last->next : &repl->replicas) = replica;
 }
@@ -97,6 +108,7 @@ static void remember(shoal_repl *repl, shoal_replica *replica)
 bool shoal_repl__open_reader(shoal_repl *repl, shoal_replica *replica, uint64_t from)
 {
     SHOAL_ASSERT(!replica->reads);
+    SHOAL_ASSERT(from < SHOAL_LOG_OFFSET_END);
     if (shoal_log_torn(repl->log)) return false;
     replica->reads = shoal_log_reader_open(repl->log, &replica->reader, from);
     if (replica->reads) shoal_store_relaxed(&replica->sent, from);
@@ -107,8 +119,12 @@ void shoal_repl__accept(shoal_repl *repl, shoal_replica *replica, shoal_replica_
 {
     shoal_errand *errand = replica->errand;
     SHOAL_ASSERT(errand != NULL && errand->replica == replica && replica->reads);
+    SHOAL_ASSERT(state == SHOAL_REPLICA_LOADING || state == SHOAL_REPLICA_ONLINE);
+    SHOAL_ASSERT(repl->wants_log);
     replica->state = state;
     replica->since_us = repl->now.mono_us;
+    /* It has just asked, though its worker has not yet heard the answer. */
+    shoal_store_relaxed(&replica->heard_us, repl->now.mono_us);
     replica->errand = NULL;
     /* Its worker touches it only when the errand is home. */
     replica->streams = state == SHOAL_REPLICA_ONLINE;
@@ -121,7 +137,8 @@ void shoal_repl__accept(shoal_repl *repl, shoal_replica *replica, shoal_replica_
 /* Why the log has not what the replica lacks; NULL when it has. */
 static const char *partial_refusal(const shoal_repl *repl, shoal_slice id, uint64_t number)
 {
-    SHOAL_DEBUG_ASSERT(repl->id[0] != '\0');
+    SHOAL_ASSERT(repl->id[SHOAL_REPL_ID_LEN] == '\0' && repl->id2[SHOAL_REPL_ID_LEN] == '\0');
+    SHOAL_ASSERT(number > 0);
     bool present = shoal_text_equal_nocase(id, shoal_text(repl->id));
     bool former = repl->second_offset != 0 && shoal_text_equal_nocase(id, shoal_text(repl->id2));
     if (!present && !former) {
@@ -140,7 +157,8 @@ static const char *partial_refusal(const shoal_repl *repl, shoal_slice id, uint6
 /* True when it goes on where it stopped. */
 static bool try_partial(shoal_repl *repl, shoal_replica *replica, shoal_errand *errand)
 {
-    SHOAL_ASSERT(errand->argc >= 3);
+    SHOAL_ASSERT(errand->argc >= 3 && !replica->plain);
+    SHOAL_ASSERT(replica->state == SHOAL_REPLICA_NEW);
     shoal_slice id = errand->argv[1];
     uint64_t number = 0;
     bool numbered = shoal_text_to_u64(errand->argv[2], &number) && number > 0;
@@ -155,6 +173,7 @@ static bool try_partial(shoal_repl *repl, shoal_replica *replica, shoal_errand *
                         name.failed ? "?" : name.data, why, (int)id.size, id.data,
                         (int)errand->argv[2].size, errand->argv[2].data);
         shoal_buffer_free(&name);
+        SHOAL_ASSERT(!replica->reads);
         return false;
     }
     bool two = (replica->capabilities & SHOAL_CAPA_PSYNC2) != 0;
@@ -171,6 +190,7 @@ void shoal_repl_psync(shoal_repl *repl, shoal_errand *errand)
     shoal_replica *replica = errand->replica;
     shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
     SHOAL_ASSERT(repl->log != NULL && errand->argc >= 1);
+    SHOAL_ASSERT(replica == NULL || replica->errand == NULL);
     if (replica == NULL || replica->state != SHOAL_REPLICA_NEW) {
         shoal_reply_error(&reply, replica == NULL ? SHOAL_ERROR__MEMORY
                                                   : "ERR this connection is a replica's already");
@@ -186,7 +206,7 @@ void shoal_repl_psync(shoal_repl *repl, shoal_errand *errand)
         return;
     }
     if (shoal_repl__is_replica(repl) && repl->master.state != REPL_LINK_ONLINE) {
-        shoal_reply_error(&reply, "NOMASTERLINK Can't SYNC while not connected with my master");
+        shoal_reply_error(&reply, SHOAL_REPL_NO_MASTER_LINK);
         shoal_errand_finish(errand);
         return;
     }
@@ -200,35 +220,55 @@ void shoal_repl_psync(shoal_repl *repl, shoal_errand *errand)
     shoal_repl__ask_snapshot(repl, replica);
 }
 
+void shoal_repl__turn_away(shoal_repl *repl, const char *error)
+{
+    SHOAL_ASSERT(error != NULL);
+    for (shoal_replica *each = repl->replicas, *next; each != NULL; each = next) {
+        next = each->next;
+        if (each->state != SHOAL_REPLICA_ASKING) continue;
+        shoal_errand *errand = each->errand;
+        shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
+        SHOAL_ASSERT(!each->reads && each->parts == 0 && each->reads_under_way == 0);
+        each->errand = NULL;
+        /* From here on it is its worker's again. */
+        each->state = SHOAL_REPLICA_NEW;
+        shoal_repl__forget(repl, each);
+        shoal_reply_error(&reply, error);
+        shoal_errand_finish(errand);
+    }
+}
+
 /* ---- timers ---- */
 
 void shoal_repl__dismiss_all(shoal_repl *repl, const char *why)
 {
-    SHOAL_ASSERT(why != NULL);
+    SHOAL_ASSERT(why != NULL && why[0] != '\0');
     for (shoal_replica *each = repl->replicas; each != NULL; each = each->next) {
         if (each->ordered || each->state == SHOAL_REPLICA_GONE) continue;
         if (each->state == SHOAL_REPLICA_ASKING) continue;
         log_about(repl, each, "Sending away replica ", "");
         shoal_repl__log(repl, REPL_NOTICE, "because %s", why);
         shoal_replica_dismiss(repl->env, each);
+        SHOAL_ASSERT(each->ordered);
     }
 }
 
 uint32_t shoal_repl__count(const shoal_repl *repl, int64_t lag_us)
 {
     uint32_t count = 0;
-    SHOAL_DEBUG_ASSERT(lag_us >= 0);
+    SHOAL_ASSERT(lag_us >= 0);
     for (const shoal_replica *each = repl->replicas; each != NULL; each = each->next) {
         if (each->state != SHOAL_REPLICA_ONLINE) continue;
         int64_t silent = repl->now.mono_us - shoal_load_relaxed(&each->heard_us);
         if (lag_us == 0 || silent <= lag_us) count++;
     }
+    SHOAL_ASSERT(count <= repl->serial);
     return count;
 }
 
 bool shoal_repl_is_alone(const shoal_repl *repl)
 {
-    SHOAL_DEBUG_ASSERT(repl->log != NULL);
+    SHOAL_ASSERT(repl->log != NULL);
     for (const shoal_replica *each = repl->replicas; each != NULL; each = each->next)
         if (each->reads) return false;
     return true;
@@ -237,7 +277,8 @@ bool shoal_repl_is_alone(const shoal_repl *repl)
 static void ping(shoal_repl *repl)
 {
     static const shoal_slice words = {"*1\r\n$4\r\nPING\r\n", 14};
-    SHOAL_DEBUG_ASSERT(!shoal_repl__is_replica(repl));
+    SHOAL_ASSERT(!shoal_repl__is_replica(repl));
+    SHOAL_ASSERT(repl->pinged_us <= repl->now.mono_us);
     if (repl->paused || repl->now.mono_us - repl->pinged_us < repl->settings.ping_period_us) return;
     repl->pinged_us = repl->now.mono_us;
     if (shoal_repl__count(repl, 0) == 0) return;
@@ -245,10 +286,19 @@ static void ping(shoal_repl *repl)
     shoal_replica_rouse(repl->env, NULL);
 }
 
+uint64_t shoal_repl__unsent(const shoal_repl *repl, const shoal_replica *replica)
+{
+    SHOAL_ASSERT(replica->owner == repl);
+    /* Its worker may have handed out what the log has grown by since its end was looked at. */
+    uint64_t sent = shoal_load_relaxed(&replica->sent), end = shoal_log_end(repl->log);
+    SHOAL_ASSERT(end <= SHOAL_LOG_OFFSET_END);
+    return (sent < end ? end - sent : 0) + shoal_load_relaxed(&replica->unsent);
+}
+
 /* Sends it away when it is silent, or takes too little. */
 static void check(shoal_repl *repl, shoal_replica *replica)
 {
-    SHOAL_DEBUG_ASSERT(replica->owner == repl);
+    SHOAL_ASSERT(replica->owner == repl);
     if (replica->ordered || replica->state < SHOAL_REPLICA_LOADING ||
         replica->state == SHOAL_REPLICA_GONE)
         return;
@@ -260,8 +310,8 @@ static void check(shoal_repl *repl, shoal_replica *replica)
         shoal_replica_dismiss(repl->env, replica);
         return;
     }
-    uint64_t waits = shoal_log_end(repl->log) - shoal_load_relaxed(&replica->sent) +
-                     shoal_load_relaxed(&replica->unsent);
+    uint64_t waits = shoal_repl__unsent(repl, replica);
+    SHOAL_ASSERT(replica->over_us <= now);
     if (settings->output_soft == 0 || waits <= settings->output_soft) {
         replica->over_us = 0;
     } else if (replica->over_us == 0) {
@@ -278,7 +328,8 @@ static void check(shoal_repl *repl, shoal_replica *replica)
 void shoal_repl__judge_replicas(shoal_repl *repl)
 {
     const shoal_repl_settings *settings = &repl->settings;
-    SHOAL_DEBUG_ASSERT(repl->env != NULL);
+    SHOAL_ASSERT(repl->env != NULL);
+    SHOAL_ASSERT(settings->min_lag_us >= 0);
     /* As Redis: either of the two at 0 turns it off. */
     bool enough = settings->min_replicas == 0 || settings->min_lag_us == 0 ||
                   shoal_repl__is_replica(repl) ||
@@ -288,10 +339,11 @@ void shoal_repl__judge_replicas(shoal_repl *repl)
 
 void shoal_repl__master_cron(shoal_repl *repl)
 {
-    SHOAL_DEBUG_ASSERT(repl->settings.backlog_size > 0);
+    SHOAL_ASSERT(repl->settings.backlog_size > 0);
     if (!shoal_repl__is_replica(repl)) ping(repl);
     for (shoal_replica *each = repl->replicas; each != NULL; each = each->next) check(repl, each);
     uint64_t backlog = repl->wants_log ? repl->settings.backlog_size : 0;
     (void)shoal_log_trim(repl->log, backlog);
+    SHOAL_ASSERT(shoal_log_first(repl->log) <= shoal_log_end(repl->log));
     shoal_repl__judge_replicas(repl);
 }

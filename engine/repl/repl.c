@@ -13,6 +13,7 @@
 void shoal_repl__log(const shoal_repl *repl, int level, const char *format, ...)
 {
     SHOAL_ASSERT(level >= REPL_DEBUG && level <= REPL_WARNING);
+    SHOAL_ASSERT(format != NULL);
     shoal_buffer text = shoal_buffer_make(&repl->allocator);
     va_list arguments;
     va_start(arguments, format);
@@ -27,9 +28,18 @@ void shoal_repl__log(const shoal_repl *repl, int level, const char *format, ...)
 
 /* ---- histories ---- */
 
+bool shoal_repl__is_id(shoal_slice text)
+{
+    SHOAL_ASSERT(text.data != NULL || text.size == 0);
+    size_t good = 0;
+    while (good < text.size && text.data[good] > ' ' && text.data[good] <= '~') good++;
+    SHOAL_ASSERT(good <= text.size);
+    return text.size == SHOAL_REPL_ID_LEN && good == text.size;
+}
+
 static void draw_id(shoal_repl *repl, char id[SHOAL_REPL_ID_LEN + 1])
 {
-    SHOAL_ASSERT(SHOAL_REPL_ID_LEN % 2 == 0);
+    _Static_assert(SHOAL_REPL_ID_LEN % 2 == 0, "two characters are a byte");
     unsigned char bytes[SHOAL_REPL_ID_LEN / 2];
     shoal_prng_fill(&repl->ids, bytes, sizeof bytes);
     for (size_t i = 0; i < sizeof bytes; i++) {
@@ -37,6 +47,7 @@ static void draw_id(shoal_repl *repl, char id[SHOAL_REPL_ID_LEN + 1])
         id[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
     }
     id[SHOAL_REPL_ID_LEN] = '\0';
+    SHOAL_DEBUG_ASSERT(shoal_repl__is_id(shoal_text(id)));
 }
 
 void shoal_repl__new_history(shoal_repl *repl, bool remember)
@@ -50,6 +61,8 @@ void shoal_repl__new_history(shoal_repl *repl, bool remember)
         repl->second_offset = shoal_log_end(repl->log) + 1;
     }
     draw_id(repl, repl->id);
+    SHOAL_ASSERT((repl->second_offset != 0) == remember);
+    SHOAL_ASSERT(memcmp(repl->id, repl->id2, SHOAL_REPL_ID_LEN) != 0);
     if (!remember) return;
     shoal_repl__log(repl, REPL_NOTICE,
                     "Setting secondary replication ID to %s, valid up to offset: %llu. New "
@@ -60,10 +73,12 @@ void shoal_repl__new_history(shoal_repl *repl, bool remember)
 void shoal_repl_restore(shoal_repl *repl, shoal_slice id, uint64_t offset, bool as_replica)
 {
     SHOAL_ASSERT(repl->replicas == NULL && repl->master.state == REPL_LINK_NONE);
-    if (id.size != SHOAL_REPL_ID_LEN || offset >= SHOAL_LOG_OFFSET_END || repl->wants_log) return;
+    SHOAL_ASSERT(repl->sync.stage == REPL_SYNC_NONE);
+    if (!shoal_repl__is_id(id) || offset >= SHOAL_LOG_OFFSET_END || repl->wants_log) return;
     shoal_log_restart(repl->log, offset, false);
     shoal_repl__want_log(repl);
     if (shoal_log_torn(repl->log)) return;
+    SHOAL_ASSERT(shoal_log_end(repl->log) == offset);
     memcpy(repl->id, id.data, SHOAL_REPL_ID_LEN);
     repl->synced = true;
     repl->restored = as_replica;
@@ -76,6 +91,7 @@ uint64_t shoal_repl__backlog_first(const shoal_repl *repl)
     uint64_t size = repl->settings.backlog_size;
     SHOAL_ASSERT(first <= end);
     if (size < REPL_BACKLOG_MIN) size = REPL_BACKLOG_MIN;
+    SHOAL_ASSERT(end <= SHOAL_LOG_OFFSET_END);
     return end - first > size ? end - size : first;
 }
 
@@ -86,13 +102,19 @@ void shoal_repl__want_log(shoal_repl *repl)
     if (repl->wants_log) return;
     repl->wants_log = true;
     shoal_log_want(repl->log, 1);
+    SHOAL_ASSERT(shoal_log_wanted(repl->log));
 }
 
 /* ---- making ---- */
 
 shoal_err shoal_repl_create(const shoal_repl_options *options, shoal_repl **out)
 {
-    SHOAL_ASSERT(options->env->log != NULL && options->face.snapshot_start != NULL);
+    const shoal_repl_face *face = &options->face;
+    SHOAL_ASSERT(options->env->log != NULL && options->host != NULL);
+    SHOAL_ASSERT(face->snapshot_start != NULL && face->snapshot_stop != NULL);
+    SHOAL_ASSERT(face->load != NULL && face->apply != NULL && face->apply_reset != NULL);
+    SHOAL_ASSERT(face->changed != NULL);
+    SHOAL_ASSERT(options->snapshot_file != options->sync_file);
     shoal_repl *repl =
         shoal_memory_take_zeroed(&options->allocator, sizeof *repl, SHOAL_ALIGN_PLAIN);
     if (repl == NULL) return SHOAL_ERR_NO_MEMORY;
@@ -127,6 +149,7 @@ void shoal_repl_destroy(shoal_repl *repl)
         if (replica->reads) shoal_log_reader_close(repl->log, &replica->reader);
         replica->reads = false;
         SHOAL_ASSERT(replica->session == NULL);
+        SHOAL_ASSERT(replica->errand == NULL);
         shoal_replica_free(repl->env, replica);
     }
     shoal_buffer_free(&repl->announce_ip);
@@ -141,11 +164,15 @@ static void keep_text(shoal_buffer *kept, shoal_slice text)
     SHOAL_DEBUG_ASSERT(kept->allocator != NULL);
     shoal_buffer_consume(kept, shoal_buffer_size(kept));
     shoal_buffer_append(kept, text);
+    SHOAL_ASSERT(kept->failed || shoal_buffer_size(kept) == text.size);
 }
 
 void shoal_repl_set(shoal_repl *repl, const shoal_repl_settings *settings)
 {
     SHOAL_ASSERT(settings->ping_period_us > 0 && settings->timeout_us > 0);
+    SHOAL_ASSERT(settings->backlog_size > 0 && settings->backlog_ttl_us >= 0);
+    SHOAL_ASSERT(settings->full_delay_us >= 0 && settings->output_soft_us >= 0);
+    SHOAL_ASSERT(settings->min_lag_us >= 0);
     repl->settings = *settings;
     keep_text(&repl->announce_ip, settings->announce_ip);
     keep_text(&repl->master_user, settings->master_user);
@@ -167,17 +194,20 @@ bool shoal_repl__is_replica(const shoal_repl *repl)
 
 static bool same_address(const shoal_address *a, const shoal_address *b)
 {
-    SHOAL_DEBUG_ASSERT(a->ip[sizeof a->ip - 1] == '\0');
+    SHOAL_ASSERT(a->ip[sizeof a->ip - 1] == '\0');
+    SHOAL_ASSERT(b->ip[sizeof b->ip - 1] == '\0');
     return a->port == b->port && shoal_text_equal(shoal_text(a->ip), shoal_text(b->ip));
 }
 
 void shoal_repl_follow(shoal_repl *repl, const shoal_address *master)
 {
     bool was_replica = shoal_repl__is_replica(repl);
+    SHOAL_ASSERT(!was_replica || repl->wants_log);
     if (master == NULL) {
         if (!was_replica) return;
         shoal_repl__unlink(repl);
         SHOAL_ASSERT(!shoal_repl__is_replica(repl));
+        SHOAL_ASSERT(repl->failover.stage == REPL_FAILOVER_NONE);
         /* Its replicas, and those of its master, share the history that ends here. */
         shoal_repl__new_history(repl, repl->synced);
         shoal_log_forget_database(repl->log);
@@ -188,6 +218,7 @@ void shoal_repl_follow(shoal_repl *repl, const shoal_address *master)
     }
     if (was_replica && same_address(&repl->master.address, master)) return;
     if (was_replica) shoal_repl__unlink(repl);
+    SHOAL_ASSERT(repl->failover.stage != REPL_FAILOVER_SYNC);
     /* What a master wrote is a history that another may know, if it was kept. */
     if (!was_replica) repl->synced = repl->wants_log && !shoal_log_torn(repl->log);
     /* A master's own data are as new as can be; those of a file are of nobody knows when. */
@@ -208,14 +239,13 @@ bool shoal_repl_clear(shoal_repl *repl)
 {
     SHOAL_ASSERT(repl->log != NULL);
     shoal_repl__dismiss_all(repl, "the log of effects has lost some for want of memory");
-    const shoal_replica *each = repl->replicas;
-    while (each != NULL && !each->reads) each = each->next;
-    return each == NULL;
+    return shoal_repl_is_alone(repl);
 }
 
 void shoal_repl_begin_anew(shoal_repl *repl)
 {
     SHOAL_ASSERT(shoal_log_committed(repl->log) == shoal_log_end(repl->log));
+    SHOAL_ASSERT(shoal_repl_is_alone(repl));
     shoal_log_restart(repl->log, shoal_log_end(repl->log), false);
     repl->synced = false;
     if (!shoal_repl__is_replica(repl)) shoal_repl__new_history(repl, false);
@@ -226,6 +256,7 @@ void shoal_repl_begin_anew(shoal_repl *repl)
 bool shoal_repl_event(shoal_repl *repl, const shoal_event *event)
 {
     SHOAL_ASSERT(event->now.mono_us >= repl->now.mono_us);
+    SHOAL_ASSERT(event->data.data != NULL || event->data.size == 0);
     repl->now = event->now;
     switch (event->kind) {
     case SHOAL_EVENT_LINK_UP:
@@ -262,6 +293,7 @@ static void forget_backlog(shoal_repl *repl)
         return;
     }
     if (repl->lonely_us == 0) repl->lonely_us = repl->now.mono_us;
+    SHOAL_ASSERT(repl->lonely_us <= repl->now.mono_us);
     if (repl->now.mono_us - repl->lonely_us < repl->settings.backlog_ttl_us) return;
     repl->wants_log = false;
     repl->lonely_us = 0;
@@ -275,8 +307,10 @@ static void forget_backlog(shoal_repl *repl)
 
 void shoal_repl_tick(shoal_repl *repl, shoal_time now)
 {
-    repl->now = now;
     SHOAL_ASSERT(repl->settings.timeout_us > 0);
+    SHOAL_ASSERT(now.mono_us >= repl->now.mono_us);
+    repl->now = now;
+    shoal_repl__check(repl);
     if (shoal_load_relaxed(&repl->env->master_kill)) {
         shoal_store_relaxed(&repl->env->master_kill, false);
         if (repl->master.link != 0) shoal_repl__retry(repl, "a client has closed it");
@@ -289,6 +323,8 @@ void shoal_repl_tick(shoal_repl *repl, shoal_time now)
     shoal_repl__master_cron(repl);
     if (shoal_repl__is_replica(repl)) shoal_repl__link_cron(repl);
     forget_backlog(repl);
+    shoal_repl__check(repl);
+    SHOAL_ASSERT(repl->cron_us > now.mono_us || shoal_repl__is_replica(repl));
 }
 
 int64_t shoal_repl_deadline(const shoal_repl *repl)
@@ -302,47 +338,53 @@ int64_t shoal_repl_deadline(const shoal_repl *repl)
         deadline = repl->sync.due_us;
     if (repl->failover.stage == REPL_FAILOVER_SYNC && repl->failover.until_us < deadline)
         deadline = repl->failover.until_us;
-    SHOAL_DEBUG_ASSERT(deadline >= 0);
+    SHOAL_ASSERT(deadline >= 0);
+    SHOAL_ASSERT(repl->cron_us <= repl->now.mono_us + REPL_CRON_US);
     return deadline;
 }
 
 /* Bytes of the stream that are kept: all replicas share them. */
 static uint64_t buffered(const shoal_repl *repl)
 {
-    uint64_t end = shoal_log_end(repl->log), most = 0;
-    if (repl->wants_log) most = end - shoal_repl__backlog_first(repl);
+    uint64_t first = shoal_repl__backlog_first(repl), end = shoal_log_end(repl->log);
+    uint64_t most = repl->wants_log ? end - first : 0;
+    SHOAL_ASSERT(first <= end);
     for (const shoal_replica *each = repl->replicas; each != NULL; each = each->next) {
         if (!each->reads) continue;
-        uint64_t waits = end - shoal_load_relaxed(&each->sent) + shoal_load_relaxed(&each->unsent);
+        uint64_t waits = shoal_repl__unsent(repl, each);
         if (waits > most) most = waits;
     }
-    SHOAL_DEBUG_ASSERT(end < SHOAL_LOG_OFFSET_END);
+    SHOAL_ASSERT(end < SHOAL_LOG_OFFSET_END);
+    SHOAL_ASSERT(repl->wants_log || repl->replicas != NULL || most == 0);
     return most;
 }
 
 void shoal_repl_reset_counts(shoal_repl *repl)
 {
     SHOAL_ASSERT(repl->log != NULL);
+    SHOAL_ASSERT(repl->full_syncs + repl->partial_syncs <= repl->serial);
     repl->full_syncs = repl->partial_syncs = repl->partial_refused = 0;
 }
 
 void shoal_repl_facts_get(const shoal_repl *repl, shoal_repl_facts *facts)
 {
     SHOAL_ASSERT(facts != NULL);
+    SHOAL_ASSERT(repl->id[SHOAL_REPL_ID_LEN] == '\0' && repl->id2[SHOAL_REPL_ID_LEN] == '\0');
+    /* In this order: writers go on meanwhile. */
+    uint64_t first = shoal_repl__backlog_first(repl), end = shoal_log_end(repl->log);
     *facts = (shoal_repl_facts){
         .is_replica = shoal_repl__is_replica(repl),
         .link_up = repl->master.state == REPL_LINK_ONLINE,
         .syncing =
             repl->master.state == REPL_LINK_TRANSFER || repl->master.state == REPL_LINK_LOADING,
-        .offset = shoal_log_end(repl->log),
+        .offset = end,
         .heard_us = repl->master.state == REPL_LINK_ONLINE ? repl->master.heard_us
                     : repl->fresh                          ? repl->master.down_us
                                                            : 0,
         .replicas = shoal_repl__count(repl, 0),
         .second_offset = repl->second_offset,
         .has_second = repl->second_offset != 0,
-        .backlog_bytes =
-            repl->wants_log ? shoal_log_end(repl->log) - shoal_repl__backlog_first(repl) : 0,
+        .backlog_bytes = repl->wants_log ? end - first : 0,
         .buffered_bytes = buffered(repl),
         .full_syncs = repl->full_syncs,
         .partial_syncs = repl->partial_syncs,

@@ -30,7 +30,8 @@ void shoal_repl__show_link(const shoal_repl *repl)
         if (!name.failed) shown = shoal_hash(shoal_buffer_slice(&name), 0) | 1;
         shoal_buffer_free(&name);
     }
-    SHOAL_DEBUG_ASSERT(master->state <= REPL_LINK_ONLINE);
+    SHOAL_ASSERT(master->state <= REPL_LINK_ONLINE);
+    SHOAL_ASSERT(shown == 0 || shoal_repl__is_replica(repl));
     shoal_store_relaxed(&repl->env->master_link, shown);
 }
 
@@ -38,13 +39,14 @@ void shoal_repl__link_enter(shoal_repl *repl, repl_link_state state)
 {
     repl_master *master = &repl->master;
     bool was_online = master->state == REPL_LINK_ONLINE;
-    SHOAL_ASSERT(state <= REPL_LINK_ONLINE);
+    SHOAL_ASSERT(shoal_repl__link_may(master->state, state));
     master->state = state;
     master->since_us = repl->now.mono_us;
     if (state == REPL_LINK_ONLINE) {
         master->down_us = 0;
         repl->fresh = true;
         master->heard_us = repl->now.mono_us;
+        master->acked = 0;
         shoal_repl__send_ack(repl);
     }
     if (state == REPL_LINK_TRANSFER) {
@@ -52,9 +54,11 @@ void shoal_repl__link_enter(shoal_repl *repl, repl_link_state state)
         master->size = master->received = 0;
         master->error = SHOAL_ERR_OK;
         master->tag++;
+        SHOAL_ASSERT(master->writing == 0);
         master->writing = 1;
         repl->host->file_remove(repl->host->context, repl->sync_file, master->tag);
     }
+    shoal_repl__check_link(repl);
     shoal_repl__show_link(repl);
     if (was_online != (state == REPL_LINK_ONLINE)) repl->face.changed(repl->face.context);
 }
@@ -68,7 +72,8 @@ static void drop_link(shoal_repl *repl)
     shoal_buffer_free(&master->input);
     master->input = shoal_buffer_make(&repl->allocator);
     if (master->state == REPL_LINK_ONLINE) master->down_us = repl->now.mono_us;
-    SHOAL_ASSERT(shoal_buffer_size(&master->input) == 0);
+    SHOAL_ASSERT(shoal_buffer_size(&master->input) == 0 && !master->input.failed);
+    SHOAL_ASSERT(master->down_us <= repl->now.mono_us);
 }
 
 void shoal_repl__unlink(shoal_repl *repl)
@@ -77,16 +82,25 @@ void shoal_repl__unlink(shoal_repl *repl)
     drop_link(repl);
     shoal_repl__link_enter(repl, REPL_LINK_NONE);
     repl->face.apply_reset(repl->face.context);
+    SHOAL_ASSERT(repl->master.link == 0);
+}
+
+/* Closes the link; it is tried again. */
+static void give_up(shoal_repl *repl, const char *why)
+{
+    SHOAL_ASSERT(repl->master.state > REPL_LINK_RETRY);
+    SHOAL_ASSERT(why != NULL);
+    shoal_repl__log(repl, REPL_NOTICE, "Link to the master given up: %s", why);
+    drop_link(repl);
+    shoal_repl__link_enter(repl, REPL_LINK_RETRY);
 }
 
 void shoal_repl__retry(shoal_repl *repl, const char *why)
 {
-    SHOAL_ASSERT(repl->master.state != REPL_LINK_NONE);
-    if (repl->master.state == REPL_LINK_LOADING) return;
-    shoal_repl__log(repl, REPL_NOTICE, "Link to the master given up: %s", why);
     bool was_online = repl->master.state == REPL_LINK_ONLINE;
-    drop_link(repl);
-    shoal_repl__link_enter(repl, REPL_LINK_RETRY);
+    SHOAL_ASSERT(repl->master.state > REPL_LINK_RETRY);
+    if (repl->master.state == REPL_LINK_LOADING) return;
+    give_up(repl, why);
     if (!was_online) return;
     /* What worked a moment ago is tried at once. */
     repl->master.since_us = 0;
@@ -97,7 +111,8 @@ void shoal_repl__retry(shoal_repl *repl, const char *why)
 
 static void send_text(shoal_repl *repl, shoal_slice text)
 {
-    SHOAL_DEBUG_ASSERT(text.size > 0);
+    SHOAL_ASSERT(text.size > 0);
+    SHOAL_ASSERT(repl->master.state >= REPL_LINK_TRANSFER);
     if (repl->master.link == 0) return;
     repl->host->link_send(repl->host->context, repl->master.link, text);
 }
@@ -106,7 +121,8 @@ void shoal_repl__send_ack(shoal_repl *repl)
 {
     char digits[SHOAL_TEXT_INTEGER_SIZE], text[96];
     uint64_t offset = shoal_log_end(repl->log);
-    SHOAL_DEBUG_ASSERT(repl->master.state == REPL_LINK_ONLINE);
+    SHOAL_ASSERT(repl->master.state == REPL_LINK_ONLINE && repl->synced);
+    SHOAL_ASSERT(offset >= repl->master.acked);
     size_t count = shoal_text_from_u64(digits, offset);
     static const char head[] = "*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$";
     size_t size = sizeof head - 1;
@@ -115,7 +131,9 @@ void shoal_repl__send_ack(shoal_repl *repl)
     memcpy(text + size, "\r\n", 2);
     memcpy(text + size + 2, digits, count);
     memcpy(text + size + 2 + count, "\r\n", 2);
+    SHOAL_ASSERT(size + count + 4 <= sizeof text);
     send_text(repl, (shoal_slice){text, size + count + 4});
+    repl->master.acked = offset;
     repl->master.ack_us = repl->now.mono_us;
 }
 
@@ -123,10 +141,11 @@ static void connect(shoal_repl *repl)
 {
     repl_master *master = &repl->master;
     SHOAL_ASSERT(master->link == 0 && master->state == REPL_LINK_RETRY);
+    SHOAL_ASSERT(master->writing == 0);
     shoal_repl__log(repl, REPL_NOTICE, "Connecting to MASTER %s:%u", master->address.ip,
                     (unsigned)master->address.port);
-    shoal_repl__link_enter(repl, REPL_LINK_CONNECTING);
     master->link = repl->host->link_open(repl->host->context, &master->address);
+    shoal_repl__link_enter(repl, REPL_LINK_CONNECTING);
 }
 
 void shoal_repl__link_cron(shoal_repl *repl)
@@ -134,6 +153,7 @@ void shoal_repl__link_cron(shoal_repl *repl)
     repl_master *master = &repl->master;
     int64_t now = repl->now.mono_us;
     SHOAL_ASSERT(master->state != REPL_LINK_NONE);
+    SHOAL_ASSERT(master->since_us <= now && master->heard_us <= now && master->ack_us <= now);
     switch (master->state) {
     case REPL_LINK_RETRY:
         /* A new transfer waits for the one before, whose file may still be written or read. */
@@ -170,9 +190,10 @@ void shoal_repl__link_cron(shoal_repl *repl)
 static void keep(shoal_repl *repl, shoal_slice bytes)
 {
     repl_master *master = &repl->master;
-    SHOAL_ASSERT(master->state == REPL_LINK_TRANSFER);
+    SHOAL_ASSERT(master->state == REPL_LINK_TRANSFER && master->announced);
     if (bytes.size == 0) return;
     master->received += bytes.size;
+    SHOAL_ASSERT(master->marked || master->received <= master->size);
     master->writing++;
     repl->host->file_append(repl->host->context, repl->sync_file, bytes, master->tag);
 }
@@ -181,7 +202,8 @@ static void keep(shoal_repl *repl, shoal_slice bytes)
 static bool hear_announcement(shoal_repl *repl, shoal_slice line)
 {
     repl_master *master = &repl->master;
-    SHOAL_DEBUG_ASSERT(!master->announced);
+    SHOAL_ASSERT(!master->announced && !master->marked);
+    SHOAL_ASSERT(line.size > 0 && master->received == 0);
     if (line.size == 5 + REPL_MARK_LEN && memcmp(line.data, "$EOF:", 5) == 0) {
         memcpy(master->mark, line.data + 5, REPL_MARK_LEN);
         master->marked = true;
@@ -202,6 +224,7 @@ static void take_snapshot(shoal_repl *repl)
     shoal_slice input = shoal_buffer_slice(&master->input);
     SHOAL_ASSERT(master->announced && !master->whole);
     size_t used;
+    SHOAL_ASSERT(master->marked || master->received <= master->size);
     if (!master->marked) {
         uint64_t left = master->size - master->received;
         used = left < input.size ? (size_t)left : input.size;
@@ -215,6 +238,7 @@ static void take_snapshot(shoal_repl *repl)
         keep(repl, (shoal_slice){input.data, used});
         if (master->whole) used += REPL_MARK_LEN;
     }
+    SHOAL_ASSERT(used <= input.size);
     shoal_buffer_consume(&master->input, used);
     if (!master->whole) return;
     master->size = master->received;
@@ -241,8 +265,11 @@ void shoal_repl__sync_file_done(shoal_repl *repl, const shoal_event *event)
         return;
     }
     if (!master->whole || master->writing > 0) return;
-    /* Sub-replicas have the data that go away now. */
+    SHOAL_ASSERT(master->received == master->size);
+    /* Sub-replicas have the data that go away now, or wait for a snapshot of them. */
     shoal_repl__dismiss_all(repl, "all data are replaced");
+    shoal_repl__turn_away(repl, SHOAL_REPL_NO_MASTER_LINK);
+    repl->synced = false;
     shoal_repl__link_enter(repl, REPL_LINK_LOADING);
     repl->face.load(repl->face.context, repl->sync_file, master->size);
 }
@@ -252,12 +279,11 @@ void shoal_repl_loaded(shoal_repl *repl, shoal_err error)
     repl_master *master = &repl->master;
     SHOAL_ASSERT(master->state != REPL_LINK_LOADING || master->writing == 0);
     if (master->state != REPL_LINK_LOADING) return;
-    master->state = REPL_LINK_TRANSFER; /* from where a retry is possible */
     if (error != SHOAL_ERR_OK) {
-        repl->synced = false;
-        shoal_repl__retry(repl, "the master's snapshot could not be loaded");
+        give_up(repl, "the master's snapshot could not be loaded");
         return;
     }
+    SHOAL_ASSERT(master->whole && shoal_repl_is_alone(repl));
     memcpy(repl->id, master->id, sizeof repl->id);
     memset(repl->id2, '0', SHOAL_REPL_ID_LEN);
     repl->second_offset = 0;
@@ -265,8 +291,9 @@ void shoal_repl_loaded(shoal_repl *repl, shoal_err error)
     shoal_log_restart(repl->log, master->offset, false);
     repl->face.apply_reset(repl->face.context);
     shoal_repl__log(repl, REPL_NOTICE, "MASTER <-> REPLICA sync: Finished with success");
+    SHOAL_ASSERT(shoal_log_end(repl->log) == master->offset);
     if (master->link == 0) {
-        shoal_repl__link_enter(repl, REPL_LINK_RETRY);
+        give_up(repl, "it was lost while the snapshot was loaded");
         return;
     }
     shoal_repl__link_enter(repl, REPL_LINK_ONLINE);
@@ -280,7 +307,7 @@ void shoal_repl_loaded(shoal_repl *repl, shoal_err error)
 
 void shoal_repl_applied(shoal_repl *repl, uint64_t offset)
 {
-    SHOAL_DEBUG_ASSERT(offset <= shoal_log_end(repl->log));
+    SHOAL_ASSERT(offset <= shoal_log_end(repl->log));
     if (shoal_log_torn(repl->log) && repl->master.state == REPL_LINK_ONLINE) {
         repl->synced = false;
         shoal_repl__retry(repl, "the log has lost effects for want of memory");
@@ -289,15 +316,15 @@ void shoal_repl_applied(shoal_repl *repl, uint64_t offset)
 
 void shoal_repl_spoiled(shoal_repl *repl)
 {
-    SHOAL_DEBUG_ASSERT(repl->master.state <= REPL_LINK_ONLINE);
     if (repl->master.state != REPL_LINK_ONLINE) return;
+    SHOAL_ASSERT(repl->master.link != 0 && repl->synced);
     repl->synced = false;
     shoal_repl__retry(repl, "its stream cannot be carried out");
 }
 
 void shoal_repl_acknowledge(shoal_repl *repl)
 {
-    SHOAL_DEBUG_ASSERT(repl->log != NULL);
+    SHOAL_ASSERT(repl->log != NULL);
     if (repl->master.state == REPL_LINK_ONLINE) shoal_repl__send_ack(repl);
 }
 
@@ -312,7 +339,7 @@ static bool take_line(repl_master *master, shoal_slice *line, size_t *used)
     *used = size + 1;
     if (size > 0 && input.data[size - 1] == '\r') size--;
     *line = (shoal_slice){input.data, size};
-    SHOAL_DEBUG_ASSERT(line->size < *used);
+    SHOAL_ASSERT(line->size < *used && *used <= input.size);
     return true;
 }
 
@@ -334,17 +361,19 @@ static void take_lines(shoal_repl *repl)
         }
         if (line.size != 0 && handshake) shoal_repl__hear(repl, line);
         if (master->link == 0) return;
+        SHOAL_ASSERT(used <= shoal_buffer_size(&master->input));
         shoal_buffer_consume(&master->input, used);
     }
     if (shoal_buffer_size(&master->input) > LINE_MAX_SIZE)
         shoal_repl__retry(repl, "the master's answer has no end");
-    SHOAL_DEBUG_ASSERT(master->state != REPL_LINK_NONE);
+    SHOAL_ASSERT(master->state != REPL_LINK_NONE);
 }
 
 static void take_bytes(shoal_repl *repl, shoal_slice bytes)
 {
     repl_master *master = &repl->master;
     SHOAL_ASSERT(master->link != 0);
+    SHOAL_ASSERT(master->state >= REPL_LINK_PING);
     master->heard_us = repl->now.mono_us;
     if (master->state == REPL_LINK_ONLINE) {
         repl->face.apply(repl->face.context, bytes);
@@ -368,9 +397,10 @@ static void take_bytes(shoal_repl *repl, shoal_slice bytes)
 void shoal_repl__link_event(shoal_repl *repl, const shoal_event *event)
 {
     repl_master *master = &repl->master;
-    SHOAL_ASSERT(event->link == master->link);
+    SHOAL_ASSERT(event->link == master->link && event->link != 0);
     switch (event->kind) {
     case SHOAL_EVENT_LINK_UP:
+        SHOAL_ASSERT(master->state == REPL_LINK_CONNECTING);
         master->heard_us = repl->now.mono_us;
         shoal_repl__log(repl, REPL_NOTICE, "Non blocking connect for SYNC fired the event.");
         shoal_repl__link_enter(repl, REPL_LINK_PING);

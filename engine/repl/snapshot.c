@@ -24,6 +24,7 @@ static void enter(shoal_repl *repl, repl_sync_stage stage)
         [REPL_SYNC_RUNNING] = 1u << REPL_SYNC_WHOLE | 1u << REPL_SYNC_NONE,
         [REPL_SYNC_WHOLE] = 1u << REPL_SYNC_NONE,
     };
+    SHOAL_ASSERT(repl->sync.stage <= REPL_SYNC_WHOLE && stage <= REPL_SYNC_WHOLE);
     SHOAL_ASSERT((next[repl->sync.stage] & 1u << stage) != 0);
     repl->sync.stage = stage;
 }
@@ -33,17 +34,18 @@ static void enter(shoal_repl *repl, repl_sync_stage stage)
 static shoal_replica_part *make_part(shoal_repl *repl, shoal_replica *replica, size_t size)
 {
     size_t memory = sizeof(shoal_replica_part) + size;
+    SHOAL_ASSERT(memory > size && replica->owner == repl);
     shoal_replica_part *part = shoal_memory_take(&repl->allocator, memory, SHOAL_ALIGN_PLAIN);
     if (part == NULL) return NULL;
     *part = (shoal_replica_part){.replica = replica, .size = size, .memory = memory};
-    SHOAL_DEBUG_ASSERT(part->op.run == NULL);
+    SHOAL_ASSERT(part->op.run == NULL && !part->last);
     return part;
 }
 
 /* Whether it takes a snapshot that ends with a mark. */
 static bool takes_mark(const shoal_replica *replica)
 {
-    SHOAL_DEBUG_ASSERT(replica->owner != NULL);
+    SHOAL_ASSERT(replica->owner != NULL);
     return (replica->capabilities & SHOAL_CAPA_EOF) != 0 && !replica->plain;
 }
 
@@ -51,7 +53,8 @@ static bool takes_mark(const shoal_replica *replica)
 static void post_text(shoal_repl *repl, shoal_replica *replica, shoal_slice text, bool last)
 {
     shoal_replica_part *part = make_part(repl, replica, text.size);
-    SHOAL_ASSERT(replica->state == SHOAL_REPLICA_LOADING);
+    SHOAL_ASSERT(replica->state == SHOAL_REPLICA_LOADING && replica->headed);
+    SHOAL_ASSERT(last == replica->tailed);
     if (part == NULL) {
         shoal_replica_dismiss(repl->env, replica);
         return;
@@ -74,7 +77,8 @@ static bool post_head(shoal_repl *repl, shoal_replica *replica)
     } else {
         return false;
     }
-    SHOAL_ASSERT(!replica->tailed);
+    SHOAL_ASSERT(!replica->tailed && replica->read_at == 0);
+    SHOAL_ASSERT(replica->parts == 0 && replica->reads_under_way == 0);
     replica->headed = true;
     post_text(repl, replica, shoal_buffer_slice(&text), false);
     shoal_buffer_free(&text);
@@ -87,6 +91,7 @@ static void post_tail(shoal_repl *repl, shoal_replica *replica)
     if (replica->tailed || repl->sync.stage != REPL_SYNC_WHOLE) return;
     if (replica->read_at < repl->sync.size || replica->reads_under_way > 0) return;
     SHOAL_ASSERT(replica->headed && replica->read_at == repl->sync.size);
+    SHOAL_ASSERT(replica->reads && replica->sync == repl->sync.number);
     replica->tailed = true;
     shoal_slice mark = {repl->sync.mark, takes_mark(replica) ? REPL_MARK_LEN : 0};
     post_text(repl, replica, mark, true);
@@ -103,6 +108,7 @@ void shoal_repl__send_parts(shoal_repl *repl, shoal_replica *replica)
     SHOAL_ASSERT(replica->state == SHOAL_REPLICA_LOADING);
     if (replica->ordered || replica->sync != repl->sync.number) return;
     if (!post_head(repl, replica)) return;
+    SHOAL_ASSERT(replica->read_at <= repl->sync.size);
     while (replica->read_at < repl->sync.size &&
            replica->parts + replica->reads_under_way < REPL_PARTS_MAX) {
         uint64_t left = repl->sync.size - replica->read_at;
@@ -113,13 +119,15 @@ void shoal_repl__send_parts(shoal_repl *repl, shoal_replica *replica)
                                    replica->serial);
         replica->read_at += size;
         replica->reads_under_way++;
+        SHOAL_ASSERT(size > 0 && size <= REPL_PART_SIZE);
     }
+    SHOAL_ASSERT(replica->parts + replica->reads_under_way <= REPL_PARTS_MAX);
     post_tail(repl, replica);
 }
 
 static shoal_replica *by_serial(const shoal_repl *repl, uint64_t serial)
 {
-    SHOAL_DEBUG_ASSERT(serial != 0);
+    SHOAL_ASSERT(serial != 0 && serial <= repl->serial);
     shoal_replica *each = repl->replicas;
     while (each != NULL && each->serial != serial) each = each->next;
     return each;
@@ -129,6 +137,7 @@ void shoal_repl__part_read(shoal_repl *repl, const shoal_event *event)
 {
     shoal_replica *replica = by_serial(repl, event->tag);
     SHOAL_ASSERT(replica != NULL && replica->reads_under_way > 0);
+    SHOAL_ASSERT(event->data.size <= REPL_PART_SIZE);
     replica->reads_under_way--;
     if (replica->state != SHOAL_REPLICA_LOADING) {
         shoal_repl__free_if_over(repl, replica);
@@ -149,12 +158,13 @@ void shoal_repl__part_read(shoal_repl *repl, const shoal_event *event)
 /* The replica gets the present snapshot. False when it cannot. */
 static bool join(shoal_repl *repl, shoal_replica *replica)
 {
-    SHOAL_ASSERT(replica->state == SHOAL_REPLICA_ASKING);
+    SHOAL_ASSERT(replica->state == SHOAL_REPLICA_ASKING && replica->errand != NULL);
     if (repl->sync.stage != REPL_SYNC_RUNNING && repl->sync.stage != REPL_SYNC_WHOLE) return false;
     if (!shoal_repl__open_reader(repl, replica, repl->sync.offset)) return false;
     if (!replica->plain)
         shoal_text_appendf(&replica->errand->reply, "+FULLRESYNC %s %llu\r\n", repl->id,
                            (unsigned long long)repl->sync.offset);
+    SHOAL_ASSERT(repl->sync.number > 0 && !replica->headed);
     replica->sync = repl->sync.number;
     replica->read_at = 0;
     repl->full_syncs++;
@@ -165,7 +175,8 @@ static bool join(shoal_repl *repl, shoal_replica *replica)
 
 void shoal_repl__ask_snapshot(shoal_repl *repl, shoal_replica *replica)
 {
-    SHOAL_ASSERT(replica->errand != NULL);
+    SHOAL_ASSERT(replica->errand != NULL && !replica->reads);
+    SHOAL_ASSERT(repl->master.state != REPL_LINK_LOADING);
     if (join(repl, replica)) return;
     if (repl->sync.stage != REPL_SYNC_NONE) return;
     shoal_repl__want_log(repl);
@@ -176,7 +187,7 @@ void shoal_repl__ask_snapshot(shoal_repl *repl, shoal_replica *replica)
 
 static bool anyone(const shoal_repl *repl, shoal_replica_state state)
 {
-    SHOAL_DEBUG_ASSERT(state < SHOAL_REPLICA_GONE);
+    SHOAL_ASSERT(state > SHOAL_REPLICA_NEW && state < SHOAL_REPLICA_GONE);
     const shoal_replica *each = repl->replicas;
     while (each != NULL && (each->state != state || each->ordered)) each = each->next;
     return each != NULL;
@@ -185,10 +196,13 @@ static bool anyone(const shoal_repl *repl, shoal_replica_state state)
 void shoal_repl__sync_step(shoal_repl *repl)
 {
     repl_sync *sync = &repl->sync;
-    if (sync->stage == REPL_SYNC_NONE && anyone(repl, SHOAL_REPLICA_ASKING)) {
+    bool asked = anyone(repl, SHOAL_REPLICA_ASKING);
+    if (sync->stage == REPL_SYNC_NONE && asked) {
         enter(repl, REPL_SYNC_DELAYED);
         sync->due_us = repl->now.mono_us;
     }
+    if (sync->stage == REPL_SYNC_DELAYED && !asked) enter(repl, REPL_SYNC_NONE);
+    SHOAL_ASSERT(sync->stage != REPL_SYNC_DELAYED || repl->wants_log);
     if (sync->stage != REPL_SYNC_DELAYED || repl->now.mono_us < sync->due_us) return;
     enter(repl, REPL_SYNC_ASKED);
     if (repl->face.snapshot_start(repl->face.context)) return;
@@ -201,6 +215,7 @@ void shoal_repl_snapshot_begun(shoal_repl *repl, uint64_t offset)
 {
     repl_sync *sync = &repl->sync;
     SHOAL_ASSERT(offset == shoal_log_end(repl->log));
+    SHOAL_ASSERT(offset == shoal_log_committed(repl->log));
     enter(repl, REPL_SYNC_RUNNING);
     sync->number++;
     sync->offset = offset;
@@ -217,13 +232,15 @@ void shoal_repl_snapshot_begun(shoal_repl *repl, uint64_t offset)
         next = each->next;
         if (each->state == SHOAL_REPLICA_ASKING) (void)join(repl, each);
     }
+    /* Who asked for it may have been turned away. */
+    shoal_repl__sync_release(repl);
 }
 
 /* Sends on to all who are loading the present snapshot. */
 static void send_on(shoal_repl *repl)
 {
-    SHOAL_DEBUG_ASSERT(repl->sync.stage == REPL_SYNC_RUNNING ||
-                       repl->sync.stage == REPL_SYNC_WHOLE);
+    SHOAL_ASSERT(repl->sync.stage == REPL_SYNC_RUNNING || repl->sync.stage == REPL_SYNC_WHOLE);
+    SHOAL_ASSERT(repl->sync.number > 0);
     for (shoal_replica *each = repl->replicas, *next; each != NULL; each = next) {
         next = each->next;
         if (each->state == SHOAL_REPLICA_LOADING) shoal_repl__send_parts(repl, each);
@@ -232,8 +249,8 @@ static void send_on(shoal_repl *repl)
 
 void shoal_repl_snapshot_grown(shoal_repl *repl, uint64_t size)
 {
-    SHOAL_ASSERT(size >= repl->sync.size);
     if (repl->sync.stage != REPL_SYNC_RUNNING) return;
+    SHOAL_ASSERT(size >= repl->sync.size);
     repl->sync.size = size;
     send_on(repl);
 }
@@ -241,7 +258,8 @@ void shoal_repl_snapshot_grown(shoal_repl *repl, uint64_t size)
 void shoal_repl_snapshot_ended(shoal_repl *repl, shoal_err error)
 {
     repl_sync *sync = &repl->sync;
-    SHOAL_ASSERT(sync->stage >= REPL_SYNC_ASKED);
+    SHOAL_ASSERT(sync->stage == REPL_SYNC_ASKED || sync->stage == REPL_SYNC_RUNNING);
+    SHOAL_ASSERT(error != SHOAL_ERR_OK || sync->stage == REPL_SYNC_RUNNING);
     if (error == SHOAL_ERR_OK) {
         enter(repl, REPL_SYNC_WHOLE);
         send_on(repl);
@@ -268,6 +286,7 @@ void shoal_repl__sync_release(shoal_repl *repl)
             return;
     }
     SHOAL_ASSERT(sync->number > 0);
+    SHOAL_ASSERT(sync->offset <= shoal_log_end(repl->log));
     enter(repl, REPL_SYNC_NONE);
     repl->face.snapshot_stop(repl->face.context);
 }

@@ -14,6 +14,7 @@
 
 static const char *link_word(const shoal_repl *repl)
 {
+    SHOAL_ASSERT(repl->master.state <= REPL_LINK_ONLINE);
     switch (repl->master.state) {
     case REPL_LINK_NONE: return "none";
     case REPL_LINK_RETRY: return "connect";
@@ -23,21 +24,22 @@ static const char *link_word(const shoal_repl *repl)
     case REPL_LINK_ONLINE: return "connected";
     default: break;
     }
-    SHOAL_DEBUG_ASSERT(repl->master.state >= REPL_LINK_PING);
+    SHOAL_ASSERT(repl->master.state >= REPL_LINK_PING && repl->master.state <= REPL_LINK_PSYNC);
     return "handshake";
 }
 
 static void role_of_master(const shoal_repl *repl, shoal_reply *reply)
 {
     char digits[SHOAL_TEXT_INTEGER_SIZE];
-    uint32_t count = shoal_repl__count(repl, 0);
-    SHOAL_DEBUG_ASSERT(!shoal_repl__is_replica(repl));
+    uint32_t count = shoal_repl__count(repl, 0), told = 0;
+    SHOAL_ASSERT(!shoal_repl__is_replica(repl));
     shoal_reply_array(reply, 3);
     shoal_reply_text(reply, "master");
     shoal_reply_integer(reply, (int64_t)shoal_log_end(repl->log));
     shoal_reply_array(reply, count);
     for (const shoal_replica *each = repl->replicas; each != NULL; each = each->next) {
         if (each->state != SHOAL_REPLICA_ONLINE) continue;
+        told++;
         shoal_reply_array(reply, 3);
         shoal_reply_text(reply, each->address.ip);
         shoal_reply_bulk(reply,
@@ -45,11 +47,12 @@ static void role_of_master(const shoal_repl *repl, shoal_reply *reply)
         uint64_t offset = shoal_load_relaxed(&each->acknowledged);
         shoal_reply_bulk(reply, (shoal_slice){digits, shoal_text_from_u64(digits, offset)});
     }
+    SHOAL_ASSERT(told == count);
 }
 
 void shoal_repl_role(const shoal_repl *repl, shoal_reply *reply)
 {
-    SHOAL_ASSERT(repl->id[0] != '\0');
+    SHOAL_ASSERT(reply->out != NULL);
     if (!shoal_repl__is_replica(repl)) {
         role_of_master(repl, reply);
         return;
@@ -71,7 +74,8 @@ static void tell_master_link(const shoal_repl *repl, shoal_buffer *out)
     bool online = master->state == REPL_LINK_ONLINE;
     bool syncing = master->state == REPL_LINK_TRANSFER || master->state == REPL_LINK_LOADING;
     int64_t now = repl->now.mono_us;
-    SHOAL_DEBUG_ASSERT(now >= master->heard_us);
+    SHOAL_ASSERT(now >= master->heard_us && now >= master->down_us);
+    SHOAL_ASSERT(shoal_repl__is_replica(repl));
     shoal_text_appendf(out, "master_host:%s\r\nmaster_port:%u\r\n", master->address.ip,
                        (unsigned)master->address.port);
     shoal_text_appendf(out, "master_link_status:%s\r\n", online ? "up" : "down");
@@ -100,7 +104,8 @@ static void tell_master_link(const shoal_repl *repl, shoal_buffer *out)
 
 static const char *state_word(const shoal_replica *replica)
 {
-    SHOAL_DEBUG_ASSERT(replica->owner != NULL);
+    SHOAL_ASSERT(replica->owner != NULL);
+    SHOAL_ASSERT(replica->state <= SHOAL_REPLICA_GONE);
     switch (replica->state) {
     case SHOAL_REPLICA_ASKING: return "wait_bgsave";
     case SHOAL_REPLICA_LOADING: return "send_bulk";
@@ -121,7 +126,7 @@ static void tell_replicas(const shoal_repl *repl, shoal_buffer *out)
         shoal_text_appendf(out, "min_slaves_good_slaves:%u\r\n",
                            (unsigned)shoal_repl__count(repl, repl->settings.min_lag_us));
     uint32_t number = 0;
-    SHOAL_DEBUG_ASSERT(repl->now.mono_us >= 0);
+    SHOAL_ASSERT(repl->now.mono_us >= 0);
     for (const shoal_replica *each = repl->replicas; each != NULL; each = each->next) {
         if (state_word(each) == NULL) continue;
         int64_t silent_us = repl->now.mono_us - shoal_load_relaxed(&each->heard_us);
@@ -132,6 +137,7 @@ static void tell_replicas(const shoal_repl *repl, shoal_buffer *out)
                            (unsigned long long)shoal_load_relaxed(&each->acknowledged),
                            online && silent_us > 0 ? (long long)(silent_us / 1000000) : 0ll);
     }
+    SHOAL_ASSERT(number == count);
 }
 
 void shoal_repl_info(const shoal_repl *repl, shoal_buffer *out)
@@ -145,11 +151,13 @@ void shoal_repl_info(const shoal_repl *repl, shoal_buffer *out)
                            (long long)repl->settings.priority, repl->settings.read_only);
     }
     tell_replicas(repl, out);
-    SHOAL_DEBUG_ASSERT(repl->id[SHOAL_REPL_ID_LEN] == '\0');
+    SHOAL_ASSERT(repl->id[SHOAL_REPL_ID_LEN] == '\0' && repl->id2[SHOAL_REPL_ID_LEN] == '\0');
     shoal_text_appendf(out, "master_failover_state:%s\r\nmaster_replid:%s\r\n",
                        shoal_repl__failover_word(repl), repl->id);
     shoal_text_appendf(out, "master_replid2:%s\r\n", repl->id2);
-    uint64_t end = shoal_log_end(repl->log), first = shoal_repl__backlog_first(repl);
+    /* In this order: writers go on meanwhile. */
+    uint64_t first = shoal_repl__backlog_first(repl), end = shoal_log_end(repl->log);
+    SHOAL_ASSERT(first <= end);
     shoal_text_appendf(out, "master_repl_offset:%llu\r\n", (unsigned long long)end);
     shoal_text_appendf(out, "second_repl_offset:%lld\r\n",
                        repl->second_offset != 0 ? (long long)repl->second_offset : -1ll);
@@ -168,12 +176,13 @@ static bool read_address(const shoal_errand *errand, shoal_address *out)
     shoal_slice host = errand->argv[1];
     int64_t port;
     *out = (shoal_address){0};
-    SHOAL_DEBUG_ASSERT(errand->argc == 3);
+    SHOAL_ASSERT(errand->argc == 3);
     if (shoal_text_is(host, "localhost")) host = shoal_text("127.0.0.1");
     if (!shoal_text_to_i64(errand->argv[2], &port) || port < 0 || port > 65535) return false;
     if (host.size == 0 || host.size >= sizeof out->ip) return false;
     memcpy(out->ip, host.data, host.size);
     out->port = (uint16_t)port;
+    SHOAL_ASSERT(out->ip[sizeof out->ip - 1] == '\0');
     return true;
 }
 

@@ -13,12 +13,13 @@
 static uint32_t acknowledged(const shoal_repl *repl, uint64_t offset)
 {
     uint32_t count = 0;
-    SHOAL_DEBUG_ASSERT(offset <= SHOAL_LOG_OFFSET_END);
+    SHOAL_ASSERT(offset <= SHOAL_LOG_OFFSET_END);
     for (const shoal_replica *each = repl->replicas; each != NULL; each = each->next) {
         if (each->state == SHOAL_REPLICA_ONLINE &&
             shoal_load_relaxed(&each->acknowledged) >= offset)
             count++;
     }
+    SHOAL_ASSERT(count <= repl->serial);
     return count;
 }
 
@@ -26,7 +27,8 @@ static void answer(repl_wait *wait, const shoal_repl *repl, const char *error)
 {
     shoal_errand *errand = wait->errand;
     shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
-    SHOAL_DEBUG_ASSERT(errand->replica == NULL || errand->argc > 0);
+    SHOAL_ASSERT(errand != NULL && errand->argc == 3);
+    SHOAL_ASSERT(wait->until_us >= 0);
     if (error != NULL) {
         shoal_reply_error(&reply, error);
     } else {
@@ -38,7 +40,7 @@ static void answer(repl_wait *wait, const shoal_repl *repl, const char *error)
 
 void shoal_repl__listen(shoal_repl *repl)
 {
-    SHOAL_DEBUG_ASSERT(repl->env != NULL);
+    SHOAL_ASSERT(repl->env != NULL);
     bool on = repl->waits != NULL || repl->gathers || repl->failover.stage == REPL_FAILOVER_SYNC;
     shoal_store_relaxed(&repl->env->acks_wanted, on ? 1u : 0u);
 }
@@ -47,7 +49,7 @@ uint32_t shoal_repl_lagging(shoal_repl *repl, bool listens, bool tell)
 {
     uint64_t end = shoal_log_end(repl->log);
     uint32_t count = 0, all = 0;
-    SHOAL_DEBUG_ASSERT(repl->now.mono_us >= 0);
+    SHOAL_ASSERT(repl->now.mono_us >= 0);
     repl->gathers = listens;
     shoal_repl__listen(repl);
     for (const shoal_replica *each = repl->replicas; each != NULL; each = each->next) {
@@ -64,6 +66,7 @@ uint32_t shoal_repl_lagging(shoal_repl *repl, bool listens, bool tell)
                         each->address.ip, (unsigned)each->listening_port,
                         (unsigned long long)(end - has), (long long)(silent_us / 1000000));
     }
+    SHOAL_ASSERT(count <= all);
     if (tell && all > 0)
         shoal_repl__log(repl, REPL_NOTICE, "%u of %u replicas are in sync when shutting down.",
                         (unsigned)(all - count), (unsigned)all);
@@ -74,8 +77,10 @@ uint32_t shoal_repl_lagging(shoal_repl *repl, bool listens, bool tell)
 void shoal_repl_ask(shoal_repl *repl)
 {
     static const shoal_slice words = {"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n", 37};
-    SHOAL_DEBUG_ASSERT(words.size == 37);
-    if (shoal_repl__count(repl, 0) == 0) return;
+    SHOAL_ASSERT(words.data[words.size] == '\0');
+    /* The log of a replica is its master's, byte for byte; who reads it acknowledges unasked. */
+    if (shoal_repl__is_replica(repl) || shoal_repl__count(repl, 0) == 0) return;
+    SHOAL_ASSERT(repl->wants_log);
     (void)shoal_log_append(repl->log, repl->writer, SHOAL_LOG_DB_ANY, &words, 1);
     shoal_replica_rouse(repl->env, NULL);
 }
@@ -85,6 +90,10 @@ void shoal_repl_wait(shoal_repl *repl, shoal_errand *errand, uint64_t logged)
     shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
     int64_t replicas, timeout_ms;
     SHOAL_ASSERT(errand->argc == 3);
+    uint64_t end = shoal_log_end(repl->log);
+    /* What the client wrote before this node became a replica, and then a master again, stood in a
+     * history that may have been longer. */
+    if (logged > end) logged = end;
     if (shoal_repl__is_replica(repl)) {
         shoal_reply_error(&reply, "ERR WAIT cannot be used with replica instances. Please also "
                                   "note that writes to replicas are just local and are not "
@@ -108,6 +117,7 @@ void shoal_repl_wait(shoal_repl *repl, shoal_errand *errand, uint64_t logged)
                             .offset = logged,
                             .replicas = replicas > UINT32_MAX ? UINT32_MAX : (uint32_t)replicas,
                             .until_us = ever ? SHOAL_NEVER : repl->now.mono_us + timeout_ms * 1000};
+            SHOAL_ASSERT(wait->replicas > 0 && wait->until_us > repl->now.mono_us);
             repl->waits = wait;
             shoal_repl__listen(repl);
             shoal_repl_ask(repl);
@@ -121,9 +131,10 @@ void shoal_repl_wait(shoal_repl *repl, shoal_errand *errand, uint64_t logged)
 void shoal_repl__waits_step(shoal_repl *repl)
 {
     if (repl->waits == NULL) return;
+    SHOAL_ASSERT(!shoal_repl__is_replica(repl));
     for (repl_wait **at = &repl->waits; *at != NULL;) {
         repl_wait *wait = *at;
-        SHOAL_DEBUG_ASSERT(wait->errand != NULL);
+        SHOAL_ASSERT(wait->errand != NULL);
         bool over = wait->until_us <= repl->now.mono_us ||
                     acknowledged(repl, wait->offset) >= wait->replicas;
         if (!over) {
@@ -144,6 +155,7 @@ void shoal_repl__waits_end(shoal_repl *repl, const char *error)
         repl->waits = wait->next;
         answer(wait, repl, error);
     }
+    SHOAL_ASSERT(repl->waits == NULL);
     shoal_repl__listen(repl);
 }
 
@@ -151,18 +163,5 @@ void shoal_repl_abandon(shoal_repl *repl)
 {
     shoal_repl__waits_end(repl, "ERR the server ends");
     SHOAL_ASSERT(repl->waits == NULL);
-    for (shoal_replica *each = repl->replicas; each != NULL; each = each->next) {
-        shoal_errand *errand = each->errand;
-        if (errand == NULL) continue;
-        shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
-        each->errand = NULL;
-        each->state = SHOAL_REPLICA_NEW;
-        shoal_reply_error(&reply, "ERR the server ends");
-        shoal_errand_finish(errand);
-    }
-    /* Their workers free those that were never accepted. */
-    for (shoal_replica *each = repl->replicas, *next; each != NULL; each = next) {
-        next = each->next;
-        if (each->state == SHOAL_REPLICA_NEW) shoal_repl__forget(repl, each);
-    }
+    shoal_repl__turn_away(repl, "ERR the server ends");
 }

@@ -25,6 +25,7 @@ typedef struct fuzz_master {
     command_box box; /* first: the host's context */
     shoal_repl *repl;
     shoal_link link;
+    bool up; /* the link is; the door says so once, and tells of bytes only then */
     shoal_event jobs[JOBS_MAX];
     uint32_t job_count;
     uint64_t kept, load_size;
@@ -41,6 +42,7 @@ static fuzz_master *of(void *context)
 static shoal_link open_link(void *context, const shoal_address *peer)
 {
     (void)peer;
+    of(context)->up = false;
     return ++of(context)->link;
 }
 
@@ -154,6 +156,9 @@ static void hear(fuzz_master *f, shoal_event event)
 {
     event.now = f->box.now;
     event.link = f->link;
+    if (event.kind == SHOAL_EVENT_LINK_DATA && !f->up) return;
+    if (event.kind == SHOAL_EVENT_LINK_UP && f->up) return;
+    f->up = event.kind != SHOAL_EVENT_LINK_DOWN;
     (void)shoal_repl_event(f->repl, &event);
 }
 

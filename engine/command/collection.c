@@ -178,6 +178,12 @@ shoal_err shoal_edit__end(shoal_call *call, shoal_edit *edit)
 
 bool shoal_edit__finish(shoal_call *call, shoal_edit *edit, shoal_err err)
 {
+    bool in_place = edit->draft.table != NULL && !edit->draft.made;
+    if (err != SHOAL_ERR_OK && !in_place) {
+        /* What has been made so far is nobody's yet. */
+        shoal_draft_drop(&edit->draft);
+        return shoal_call__stored(call, err);
+    }
     shoal_err end = shoal_edit__end(call, edit);
     SHOAL_DEBUG_ASSERT(shoal_thread_account(call->thread)->bytes == 0);
     return shoal_call__stored(call, err == SHOAL_ERR_OK ? end : err);

@@ -216,5 +216,6 @@ void shoal_command__flush(shoal_call *call)
         return;
     }
     shoal_worker__dirty(call->worker);
-    shoal_job__start(&work->places.job, call);
+    /* Nothing is emptied before there is an errand to go on with. */
+    call->job = &work->places.job;
 }

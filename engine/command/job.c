@@ -143,12 +143,15 @@ void shoal_job__park(shoal_session *session, shoal_call *call, size_t before)
     if (errand != NULL) shoal_buffer_append(&errand->reply, written);
     if (errand != NULL && job->turn == SHOAL_JOB_LATER)
         errand->took_ns = (job->at_us - call->now.mono_us) * 1000;
-    out->end = out->start + before;
     if (errand != NULL) {
+        out->end = out->start + before;
         park(errand, call->thread, job);
         return;
     }
+    bool answered = job->answered;
     job->drop(job, &call->env->allocator);
+    if (answered) return;
+    out->end = out->start + before;
     shoal_reply_error(&call->reply, "OOM no memory left for this command");
 }
 

@@ -37,6 +37,7 @@ typedef struct shoal_job {
     const uint32_t *places; /* GATES: ascending and distinct; borrowed until that step */
     uint32_t place_count;
     bool multi;          /* GATES: readers queue too while the step runs */
+    bool answered;       /* the reply is written: without memory for the waiting it goes at once */
     int64_t at_us;       /* LATER: monotonic */
     shoal_job_turn turn; /* of shoal_job__start: how its step ended; else 0 */
 } shoal_job;

@@ -35,6 +35,7 @@ void shoal_command__del(shoal_call *call)
     /* Without memory for the waiting it does not wait. */
     if (freed == NULL) return;
     shoal_freed__add_own(freed, call);
+    freed->job.answered = true;
     call->job = &freed->job;
 }
 

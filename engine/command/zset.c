@@ -81,11 +81,10 @@ bool shoal_zset_change__finish(shoal_call *call, shoal_zset_change *change, shoa
     /* An addition that found no memory may have left a larger tree. */
     if (in_place && (change->changed || edit->account->bytes != 0)) {
         shoal_store_changed_locked(call->thread, key, value.object);
-    } else if (change->changed && count > 0) {
-        shoal_err stored = store(call, change, &value);
-        if (err == SHOAL_ERR_OK) err = stored;
+    } else if (change->changed && count > 0 && err == SHOAL_ERR_OK) {
+        err = store(call, change, &value);
     }
-    if (change->changed && count == 0 && change->existed)
+    if (change->changed && count == 0 && change->existed && (in_place || err == SHOAL_ERR_OK))
         (void)shoal_store_remove_locked(call->thread, key);
     shoal_zset_edit_drop(edit);
     SHOAL_DEBUG_ASSERT(edit->account->bytes == 0);

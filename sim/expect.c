@@ -236,6 +236,7 @@ static finding judge_opinions(shoal_world *world, const shoal_line *line)
 static uint64_t total(const shoal_world *world, shoal_contract contract)
 {
     uint64_t sum = 0;
+    if (contract == SHOAL_CONTRACT_CONNECTS) return world->judge.connects;
     if (contract == SHOAL_CONTRACT_FAILOVERS) return world->judge.failovers;
     for (uint32_t i = 0; i + 1 < world->client_count; i++) {
         const shoal_client *client = &world->clients[i];

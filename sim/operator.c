@@ -22,6 +22,9 @@
 
 #define WORDS_MAX 64
 
+/* The longest word that bytes(N) stands for. Chosen: below what a node takes as one word. */
+#define BYTES_MAX (64u << 20)
+
 void shoal_operator__make(shoal_world *world)
 {
     shoal_operator *who = &world->operator_;
@@ -167,11 +170,31 @@ static void replicate(shoal_world *world)
 
 /* ---- sending ---- */
 
-/* Appends one word, with id(nK) and ip(nK) replaced, as a bulk string. */
+/* Appends a bulk string of as many bytes as `bytes(N)` says; false when the word is none. */
+static bool append_bytes(shoal_slice word, shoal_buffer *out)
+{
+    static const char filling[] =
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+    uint64_t left = 0;
+    if (word.size < 8 || memcmp(word.data, "bytes(", 6) != 0) return false;
+    if (word.data[word.size - 1] != ')') return false;
+    if (!shoal_text_to_u64((shoal_slice){word.data + 6, word.size - 7}, &left)) return false;
+    if (left > BYTES_MAX) return false;
+    shoal_text_appendf(out, "$%llu\r\n", (unsigned long long)left);
+    for (size_t part; left > 0; left -= part) {
+        part = left < sizeof(filling) - 1 ? left : sizeof(filling) - 1;
+        shoal_buffer_append(out, (shoal_slice){filling, part});
+    }
+    shoal_text_appendf(out, "\r\n");
+    return true;
+}
+
+/* Appends one word, with id(nK), ip(nK) and bytes(N) replaced, as a bulk string. */
 static void append_word(shoal_world *world, shoal_slice word, shoal_buffer *out)
 {
     char text[64];
     uint64_t number = 0;
+    if (append_bytes(word, out)) return;
     bool id = word.size > 5 && memcmp(word.data, "id(n", 4) == 0;
     bool ip = word.size > 5 && memcmp(word.data, "ip(n", 4) == 0;
     if ((id || ip) && word.data[word.size - 1] == ')' &&

@@ -140,6 +140,7 @@ typedef enum shoal_contract {
     SHOAL_CONTRACT_ERRORS,      /* operations that ended in an error */
     SHOAL_CONTRACT_OPS,         /* operations that ended well */
     SHOAL_CONTRACT_FAILOVERS,   /* elections that were won */
+    SHOAL_CONTRACT_CONNECTS,    /* connections that nodes tried to open to each other\'s buses */
     SHOAL_CONTRACT_COUNT
 } shoal_contract;
 

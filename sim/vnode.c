@@ -49,6 +49,7 @@ static shoal_link link_open(void *context, const shoal_address *peer)
     if (vnode->dying) return 0;
     SHOAL_ASSERT(vnode->stepping);
     uint32_t host = shoal_world__host_of(world, peer->ip);
+    world->judge.connects += peer->port != SHOAL_WORLD_PORT;
     shoal_port port = shoal_net__open(world, vnode->index, host, peer->port);
     port.connection->ends[0].kind = SHOAL_END_LINK;
     return shoal_net__handle(port);

@@ -15,6 +15,18 @@ static int64_t handshake_timeout_us(const shoal_cluster *c)
     return timeout_ms * 1000;
 }
 
+/* A failed node that does not speak to us is tried every fourth of the node timeout, at least twice
+ * a second: a storm of attempts helps nobody. When it is back, it opens a connection itself. Redis
+ * 7.0 tries ten times a second. */
+static bool can_wait(const shoal_cluster *c, const bus_node *node)
+{
+    SHOAL_ASSERT(!node->link);
+    if (!c->failover.timing.eager || !shoal_bus__is(node, SHOAL_NODE_FAIL)) return false;
+    int64_t pause_us = c->failover.timing.ping_us;
+    if (pause_us < BUS_RETRY_US_MIN) pause_us = BUS_RETRY_US_MIN;
+    return !node->inbound && shoal_bus__since(c, node->opened_us) < pause_us;
+}
+
 /* Links and handshakes. Walks backwards because a node may be removed. */
 static void reconnect(shoal_cluster *c)
 {
@@ -31,7 +43,8 @@ static void reconnect(shoal_cluster *c)
             shoal_bus__node_remove(c, node, BUS_FORGOTTEN_HANDSHAKE_TIMEOUT);
             continue;
         }
-        if (!node->link && node->ip[0]) shoal_bus__link_open(c, node);
+        if (node->link || !node->ip[0] || can_wait(c, node)) continue;
+        shoal_bus__link_open(c, node);
     }
 }
 

@@ -35,7 +35,7 @@ bool shoal_bus__report_add(shoal_cluster *c, bus_node *node, const bus_node *rep
 {
     SHOAL_ASSERT(shoal_bus__knows(c, node));
     SHOAL_ASSERT(shoal_bus__knows(c, reporter));
-    SHOAL_ASSERT(shoal_bus__votes(c, reporter));
+    SHOAL_ASSERT(shoal_bus__reports(c, reporter));
     SHOAL_ASSERT(node != c->myself);
     bus_reports *reports = &node->reports;
     if (!room_for(c, reports, reporter->index)) return false;
@@ -131,7 +131,7 @@ void shoal_bus__fail_if_agreed(shoal_cluster *c, bus_node *node)
     if (!shoal_bus__is(node, SHOAL_NODE_PFAIL) || shoal_bus__is(node, SHOAL_NODE_FAIL)) return;
     uint32_t reports = shoal_bus__report_count(c, node);
     uint32_t needed = shoal_bus__quorum(c);
-    if (shoal_bus__votes(c, c->myself)) reports++;
+    if (shoal_bus__reports(c, c->myself)) reports++;
     if (reports < needed) return;
     shoal_bus__log(c, BUS_NOTICE, "Marking node %s as failing (quorum reached).", node->name);
     shoal_bus__set_failed(c, node, reports);

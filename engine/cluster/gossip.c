@@ -120,7 +120,7 @@ static void read_suspicion(shoal_cluster *c, bus_node *sender, bus_node *node, b
 {
     SHOAL_ASSERT(shoal_bus__knows(c, sender));
     SHOAL_ASSERT(shoal_bus__knows(c, node));
-    if (!shoal_bus__votes(c, sender) || node == c->myself || node == sender) return;
+    if (!shoal_bus__reports(c, sender) || node == c->myself || node == sender) return;
     if (!suspected) {
         if (shoal_bus__report_remove(node, sender)) {
             shoal_bus__log(c, BUS_VERBOSE, "Node %s reported node %s is back online.", sender->name,

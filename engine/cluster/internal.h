@@ -250,6 +250,13 @@ static inline bool shoal_bus__votes(const shoal_cluster *c, const bus_node *node
     if (c->settings.voters_all) return !shoal_bus__is(node, SHOAL_NODE_HANDSHAKE);
     return shoal_bus__is(node, SHOAL_NODE_MASTER) && node->slot_count > 0;
 }
+/* Its suspicions count towards FAIL. Redis 7.0 counts those of masters without slots too, against a
+ * majority of the others; the profile shoal counts voters only. */
+static inline bool shoal_bus__reports(const shoal_cluster *c, const bus_node *node)
+{
+    if (c->failover.timing.eager || c->settings.voters_all) return shoal_bus__votes(c, node);
+    return shoal_bus__is(node, SHOAL_NODE_MASTER);
+}
 /* How many voters make a majority. */
 static inline uint32_t shoal_bus__quorum(const shoal_cluster *c)
 {

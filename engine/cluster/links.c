@@ -134,6 +134,7 @@ void shoal_bus__link_open(shoal_cluster *c, bus_node *node)
     SHOAL_ASSERT(node != c->myself);
     SHOAL_ASSERT(node->ip[0]);
     SHOAL_ASSERT(!node->link);
+    node->opened_us = shoal_bus__stamp(c);
     shoal_address peer = {.port = node->bus_port};
     memcpy(peer.ip, node->ip, sizeof(peer.ip));
     shoal_link id = c->host->link_open(c->host->context, &peer);

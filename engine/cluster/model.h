@@ -27,6 +27,7 @@
 #define BUS_CRON_US 100000
 #define BUS_CRON_SAMPLE_EVERY 10 /* crons between two pings of a sampled node */
 #define BUS_CRON_SAMPLE 5        /* nodes looked at for that ping */
+#define BUS_RETRY_US_MIN 500000  /* pause between tries of a failed node, profile shoal; chosen */
 #define BUS_HANDSHAKE_MS_MIN 1000
 #define BUS_TIMEOUT_MS_MAX (1ll << 40) /* chosen: 34 years, so that sums cannot overflow */
 #define BUS_REPORT_TIMEOUTS 2          /* a failure report is valid this many node timeouts */
@@ -132,6 +133,7 @@ typedef struct bus_node {
     int64_t fail_us;      /* when it became FAIL */
     int64_t voted_us;     /* when a replica of it had our vote */
     int64_t orphaned_us;  /* since when it has no working replica; 0: it has, or never had */
+    int64_t opened_us;    /* when a connection to it was last tried */
     int64_t refused_us;   /* since when connections to it are refused; 0: they are not */
     uint64_t seen_epoch;  /* the greatest current epoch of its frames */
     uint64_t acked_epoch; /* of the last vote that it gave this node */

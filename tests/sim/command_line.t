@@ -64,8 +64,9 @@ result $? 'with its verdict'
 exits 0 'that a run is held to' "$sim" golden "$folder"/table
 says 'ok 2 - .*/profiles has its golden hash (redis-7)'
 
-printf '%s\n%s\n%s\n%s\n%s\n' "$head" '4s operate n1 SET {06S} b' \
-    '5s expect reply "GET {06S}" is "b" on n1' '5s expect info cluster_size == 3 on *' \
+printf '%s\n%s\n%s\n%s\n%s\n%s\n%s\n' "$head" '4s operate n1 SET {06S} b' \
+    '4s operate n1 APPEND {06S} bytes(300)' '5s expect reply "STRLEN {06S}" is "301" on n1' \
+    '5s expect reply "GETRANGE {06S} 0 1" is "bx" on n1' '5s expect info cluster_size == 3 on *' \
     '5s expect info total_commands_processed >= 3 on n1' >"$folder"/asks
 exits 0 'nodes are asked what they know' "$sim" run "$folder"/asks
 printf '%s\n5s expect reply "GET {06S}" has "b" on n1\n5s expect info no_field == 0 on n2\n6s pause n3\n%s\n%s\n' \

@@ -100,8 +100,8 @@ bool shoal_aof_suspend(shoal_aof *aof, shoal_time now)
     if (!shoal_aof_finish(aof, now)) return false;
     aof->finishing = false;
     shoal_aof__stop(aof);
-    /* Its last sync, before which names must not change. */
-    if (aof->sync.waiting > 0) return false;
+    /* Its last sync, and what is left of a repair, before which names must not change. */
+    if (aof->sync.waiting > 0 || aof->sync.repairs > 0) return false;
     aof->suspended = true;
     aof->resumes = aof->state;
     aof->state = SHOAL_AOF_OFF;

@@ -141,7 +141,7 @@ bool shoal_aof__rewrite_begin(shoal_aof *aof, bool enables)
 {
     shoal_aof__rewrite *rewrite = &aof->rewrite;
     SHOAL_ASSERT(rewrite->phase == SHOAL_REWRITE__NONE && rewrite->writer == NULL);
-    bool settled = aof->sync.waiting == 0 &&
+    bool settled = aof->sync.waiting == 0 && aof->sync.repairs == 0 &&
                    (!aof->wants || (aof->left_seen && !aof->sync.marking && !aof->sync.broken));
     if (!settled || !shoal_manifest_copy(&aof->manifest, &rewrite->next)) {
         aof->scheduled = !enables;
@@ -286,7 +286,9 @@ static void moment_step(shoal_aof *aof)
     shoal_aof__rewrite *rewrite = &aof->rewrite;
     shoal_thread *thread = aof->options.thread;
     SHOAL_ASSERT(rewrite->prepared);
-    if (rewrite->error != SHOAL_ERR_OK || (rewrite->switches && aof->sync.broken)) {
+    bool stuck = rewrite->error != SHOAL_ERR_OK || (rewrite->switches && aof->sync.broken);
+    /* An appender that was asked to go over does so, whatever comes in between. */
+    if (stuck && !aof->sync.switched) {
         fail(aof, rewrite->error != SHOAL_ERR_OK ? rewrite->error : SHOAL_ERR_IO);
         return;
     }

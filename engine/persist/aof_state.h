@@ -126,7 +126,7 @@ typedef struct shoal_aof__sync {
     bool stopped; /* the appender has been */
     bool repairing;
     bool emptying;    /* the first part of it: the present file */
-    uint32_t repairs; /* syncs of it under way */
+    uint32_t repairs; /* operations of it, or of one that was given up, under way */
     int64_t retry_us;
     shoal_err why;
 } shoal_aof__sync;

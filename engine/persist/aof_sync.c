@@ -69,6 +69,8 @@ void shoal_aof__apply_policy(shoal_aof *aof)
 bool shoal_aof__go_on(shoal_aof *aof, uint64_t from, uint64_t size)
 {
     SHOAL_ASSERT(!aof->wants);
+    SHOAL_ASSERT(aof->sync.waiting == 0);
+    SHOAL_ASSERT(aof->sync.repairs == 0);
     if (!shoal_log_reader_open(aof->log, &aof->reader, from)) return false;
     if (!shoal_log_reader_open(aof->log, &aof->keeper, from)) {
         shoal_log_reader_close(aof->log, &aof->reader);
@@ -111,7 +113,8 @@ void shoal_aof__stop(shoal_aof *aof)
     shoal_log_reader_close(aof->log, &aof->keeper);
     shoal_log_want(aof->log, -1);
     aof->wants = false;
-    aof->sync.broken = false;
+    aof->sync.broken = aof->sync.repairing = false;
+    aof->sync.switched = aof->sync.noting = aof->sync.marking = false;
     shoal_hold_release(aof->env, SHOAL_RELEASED_ALL);
 }
 
@@ -232,6 +235,15 @@ void shoal_aof__break(shoal_aof *aof, shoal_err why, bool lost_sync)
     shoal_aof__apply_policy(aof);
 }
 
+/* Cuts a file, as a part of a repair. */
+static void cut(shoal_aof *aof, shoal_file file, uint64_t size)
+{
+    SHOAL_ASSERT(aof->sync.repairing);
+    SHOAL_ASSERT(aof->sync.repairs == 0);
+    aof->sync.repairs++;
+    aof->host->file_truncate(aof->host->context, file, size, TAG(SHOAL_AOF__FOR_REPAIR));
+}
+
 /* Cuts the file where all is well, and appends what follows once more. When that is the file before
  * the present one, the present one is emptied first, and takes what follows: it may be named by the
  * manifest. A base that was to take the place of the other one would have some of that twice. */
@@ -242,13 +254,12 @@ static void repair(shoal_aof *aof)
     sync->repairing = true;
     sync->emptying = shoal_aof__has_left(aof);
     if (!sync->emptying) {
-        aof->host->file_truncate(aof->host->context, sync->safe.file, sync->safe.size,
-                                 TAG(SHOAL_AOF__FOR_REPAIR));
+        cut(aof, sync->safe.file, sync->safe.size);
         return;
     }
     if (aof->rewrite.phase == SHOAL_REWRITE__BASE && aof->rewrite.error == SHOAL_ERR_OK)
         aof->rewrite.error = sync->why;
-    aof->host->file_truncate(aof->host->context, aof->incr, 0, TAG(SHOAL_AOF__FOR_REPAIR));
+    cut(aof, aof->incr, 0);
 }
 
 static void repair_cut(shoal_aof *aof, shoal_err error)
@@ -260,8 +271,7 @@ static void repair_cut(shoal_aof *aof, shoal_err error)
     }
     if (sync->emptying) {
         sync->emptying = false;
-        aof->host->file_truncate(aof->host->context, sync->safe.file, sync->safe.size,
-                                 TAG(SHOAL_AOF__FOR_REPAIR));
+        cut(aof, sync->safe.file, sync->safe.size);
         return;
     }
     SHOAL_ASSERT(shoal_log_at(&aof->keeper) == sync->safe.at);
@@ -297,9 +307,7 @@ static uint64_t behind_size(const shoal_aof *aof, uint64_t size)
 static void repaired(shoal_aof *aof, shoal_err error)
 {
     shoal_aof__sync *sync = &aof->sync;
-    SHOAL_ASSERT(sync->repairs > 0);
-    sync->repairs--;
-    if (!sync->repairing) return;
+    SHOAL_ASSERT(sync->repairing);
     if (error != SHOAL_ERR_OK) {
         shoal_aof__break(aof, error, true);
         return;
@@ -317,6 +325,19 @@ static void repaired(shoal_aof *aof, shoal_err error)
     sync->began_us = 0;
     shoal_aof__log(aof, SHOAL_AOF__WARNING, "AOF write error looks solved, Redis can write again.");
     shoal_aof__apply_policy(aof);
+}
+
+/* An operation of a repair has ended, which may have been given up meanwhile. */
+static void repair_done(shoal_aof *aof, const shoal_event *event)
+{
+    shoal_aof__sync *sync = &aof->sync;
+    SHOAL_ASSERT(sync->repairs > 0);
+    sync->repairs--;
+    if (!aof->wants || !sync->repairing) return;
+    if (event->op == SHOAL_FILE_SYNC)
+        repaired(aof, event->error);
+    else
+        repair_cut(aof, event->error);
 }
 
 static void trouble_step(shoal_aof *aof)
@@ -360,12 +381,8 @@ void shoal_aof__sync_done(shoal_aof *aof, const shoal_event *event)
         }
         return;
     }
-    if (!aof->wants) {
-        sync->repairs = 0;
-        return;
-    }
     if (purpose == SHOAL_AOF__FOR_MARK) {
-        if (!sync->marking) return;
+        if (!aof->wants || !sync->marking) return;
         sync->marking = false;
         sync->began_us = aof->now.mono_us;
         if (event->error == SHOAL_ERR_OK)
@@ -374,10 +391,8 @@ void shoal_aof__sync_done(shoal_aof *aof, const shoal_event *event)
             shoal_aof__break(aof, event->error, false);
         return;
     }
-    if (event->op == SHOAL_FILE_SYNC)
-        repaired(aof, event->error);
-    else if (sync->repairing)
-        repair_cut(aof, event->error);
+    SHOAL_ASSERT(purpose == SHOAL_AOF__FOR_REPAIR);
+    repair_done(aof, event);
 }
 
 void shoal_aof__sync_step(shoal_aof *aof)
@@ -406,9 +421,9 @@ int64_t shoal_aof__sync_deadline(const shoal_aof *aof)
     const shoal_aof__sync *sync = &aof->sync;
 
     if (!aof->wants) return SHOAL_NEVER;
-    /* What is under way ends with an event; a deadline that is over would only be met again. */
-    bool under_way = sync->repairing || sync->waiting > 0 || sync->repairs > 0;
-    if (sync->broken) return under_way ? SHOAL_NEVER : sync->retry_us;
+    /* What is under way ends with an event, and the appender's answer with a nudge. */
+    bool waits = !sync->stopped || sync->repairing || sync->waiting > 0 || sync->repairs > 0;
+    if (sync->broken) return waits ? SHOAL_NEVER : sync->retry_us;
     if (sync->waiting > 0) return sync->delayed ? SHOAL_NEVER : sync->began_us + SYNC_SLOW_US;
     if (policy(aof) == SHOAL_AOF_ALWAYS && shoal_appender_written(&aof->appender) > sync->safe.at)
         return sync->gather_until_us;

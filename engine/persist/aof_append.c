@@ -20,7 +20,9 @@ void shoal_appender_make(shoal_appender *appender, shoal_env *env, shoal_log *lo
                          shoal_log_reader *reader)
 {
     SHOAL_ASSERT(env->host != NULL);
-    SHOAL_ASSERT(log != NULL && reader != NULL);
+    SHOAL_ASSERT(log != NULL);
+    SHOAL_ASSERT(reader != NULL);
+    SHOAL_ASSERT(appender->log == NULL);
     appender->host = env->host;
     appender->env = env;
     appender->log = log;
@@ -32,6 +34,7 @@ void shoal_appender_free(shoal_appender *appender)
 {
     SHOAL_ASSERT(shoal_load_relaxed(&appender->comers) == 0);
     SHOAL_ASSERT(!appender->on);
+    SHOAL_ASSERT(shoal_appender_idle(appender));
     shoal_buffer_free(&appender->stamp);
 }
 
@@ -43,10 +46,27 @@ uint64_t shoal_appender_written(const shoal_appender *appender)
 
 /* ---- with the turn ---- */
 
+/* What holds before and behind each turn of an appender that is on: the place is where the reader
+ * stands, everything before it has been handed to the host, and nothing of it was made up. */
+static void check_place(const shoal_appender *appender)
+{
+    const shoal_appender_note *place = &appender->place;
+    SHOAL_ASSERT(appender->on);
+    SHOAL_ASSERT(shoal_load_relaxed(&appender->running));
+    SHOAL_ASSERT(place->at == shoal_log_at(appender->reader));
+    SHOAL_ASSERT(place->at == shoal_load_relaxed(&appender->written));
+    SHOAL_ASSERT(place->at <= shoal_log_end(appender->log));
+    SHOAL_ASSERT(place->file >= SHOAL_FILE_NAMED);
+    SHOAL_ASSERT(place->file < SHOAL_FILE_LIMIT);
+    SHOAL_ASSERT(place->old_file != place->file);
+    SHOAL_ASSERT(place->old_file != 0 || place->old_size == 0);
+}
+
 /* Replies may go as far as the policy lets them. With `always` the control actor says how far. */
 static void release(shoal_appender *appender)
 {
     SHOAL_DEBUG_ASSERT(appender->on);
+    SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&appender->written) == appender->place.at);
     uint64_t at = appender->place.at;
     if (shoal_load_relaxed(&appender->always)) return;
     if (shoal_load_relaxed(&appender->lenient)) at = SHOAL_RELEASED_ALL;
@@ -55,6 +75,7 @@ static void release(shoal_appender *appender)
 
 static void put(shoal_appender *appender, shoal_slice bytes)
 {
+    SHOAL_DEBUG_ASSERT(appender->on);
     SHOAL_DEBUG_ASSERT(bytes.size > 0);
     appender->host->file_append(appender->host->context, appender->place.file, bytes, 0);
     appender->place.size += bytes.size;
@@ -63,6 +84,7 @@ static void put(shoal_appender *appender, shoal_slice bytes)
 /* Begins an empty file by saying how many bytes the one before it has. */
 static void put_behind(shoal_appender *appender, uint64_t size)
 {
+    SHOAL_ASSERT(appender->on);
     SHOAL_ASSERT(appender->place.size == 0);
     shoal_buffer_consume(&appender->stamp, shoal_buffer_size(&appender->stamp));
     shoal_aof_write_behind(&appender->stamp, size);
@@ -72,7 +94,10 @@ static void put_behind(shoal_appender *appender, uint64_t size)
 static void start(shoal_appender *appender)
 {
     SHOAL_ASSERT(!appender->on);
+    SHOAL_ASSERT(!shoal_load_relaxed(&appender->running));
     const shoal_appender_request *request = &appender->request;
+    SHOAL_ASSERT(request->wish == SHOAL_APPENDER_START);
+    SHOAL_ASSERT(!request->follows || request->size == 0);
     appender->place = (shoal_appender_note){.at = shoal_log_at(appender->reader),
                                             .file = request->file,
                                             .size = request->size};
@@ -87,6 +112,7 @@ static void start(shoal_appender *appender)
 static void put_stamp(shoal_appender *appender, shoal_time now)
 {
     SHOAL_DEBUG_ASSERT(appender->on);
+    SHOAL_DEBUG_ASSERT(now.wall_us >= 0);
     int64_t second = now.wall_us / 1000000;
     if (!shoal_load_relaxed(&appender->timestamps) || second <= appender->stamped_s) return;
     appender->stamped_s = second;
@@ -105,6 +131,7 @@ static void append(shoal_appender *appender, shoal_time now)
         if (place->at == began) put_stamp(appender, now);
         shoal_slice bytes = shoal_log_peek(appender->log, appender->reader, end);
         SHOAL_ASSERT(bytes.size > 0);
+        SHOAL_ASSERT(bytes.size <= end - place->at);
         put(appender, bytes);
         shoal_log_skip(appender->reader, bytes.size);
         place->at += bytes.size;
@@ -119,8 +146,11 @@ static void append(shoal_appender *appender, shoal_time now)
 /* The file changes here. */
 static void change_file(shoal_appender *appender, shoal_time now)
 {
+    SHOAL_ASSERT(appender->request.wish == SHOAL_APPENDER_SWITCH);
     SHOAL_ASSERT(appender->request.file != appender->place.file);
     if (!appender->on) return;
+    /* What was left before that has been told of. */
+    SHOAL_ASSERT(appender->place.old_file == 0);
     append(appender, now);
     SHOAL_ASSERT(appender->place.at == shoal_log_end(appender->log));
     appender->place.old_file = appender->place.file;
@@ -144,6 +174,7 @@ static void obey(shoal_appender *appender, shoal_time now)
     case SHOAL_APPENDER_SWITCH: change_file(appender, now); break;
     case SHOAL_APPENDER_NOTE: break;
     }
+    SHOAL_ASSERT(appender->on == shoal_load_relaxed(&appender->running));
     if (appender->on) release(appender);
     request->note = appender->place;
     if (request->wish == SHOAL_APPENDER_NOTE) {
@@ -159,12 +190,16 @@ static void take_turn(shoal_appender *appender, shoal_time now)
     SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&appender->comers) > 0);
     /* pair: appender.request */
     if (shoal_load_acquire(&appender->asked) == ASKED) obey(appender, now);
-    if (appender->on) append(appender, now);
+    if (!appender->on) return;
+    check_place(appender);
+    append(appender, now);
+    check_place(appender);
 }
 
 void shoal_appender_turn(shoal_appender *appender, shoal_time now)
 {
     SHOAL_DEBUG_ASSERT(appender->log != NULL);
+    SHOAL_DEBUG_ASSERT(now.mono_us >= 0);
     bool asked = shoal_load_relaxed(&appender->asked) == ASKED;
     if (!asked && (!shoal_load_relaxed(&appender->running) ||
                    shoal_log_committed(appender->log) <= shoal_appender_written(appender)))
@@ -184,13 +219,17 @@ void shoal_appender_turn(shoal_appender *appender, shoal_time now)
 bool shoal_appender_idle(const shoal_appender *appender)
 {
     SHOAL_DEBUG_ASSERT(appender->log != NULL);
+    SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&appender->asked) <= ANSWERED);
     return shoal_load_relaxed(&appender->asked) == ASKED_NOTHING;
 }
 
 void shoal_appender_ask(shoal_appender *appender, const shoal_appender_request *request,
                         shoal_time now)
 {
+    bool names = request->wish == SHOAL_APPENDER_START || request->wish == SHOAL_APPENDER_SWITCH;
     SHOAL_ASSERT(shoal_appender_idle(appender));
+    SHOAL_ASSERT(request->wish <= SHOAL_APPENDER_NOTE);
+    SHOAL_ASSERT(names == (request->file != 0));
     appender->request = *request;
     shoal_store_release(&appender->asked, ASKED); /* pair: appender.request */
     shoal_appender_turn(appender, now);
@@ -202,5 +241,6 @@ const shoal_appender_request *shoal_appender_answer(shoal_appender *appender)
     /* pair: appender.request */
     if (shoal_load_acquire(&appender->asked) != ANSWERED) return NULL;
     shoal_store_relaxed(&appender->asked, ASKED_NOTHING);
+    SHOAL_ASSERT(appender->request.note.at <= shoal_log_end(appender->log));
     return &appender->request;
 }

@@ -12,6 +12,36 @@
 /* Words of a line. */
 #define WORDS_MAX 64
 
+static shoal_aof_entry *entry_at(const shoal_manifest *manifest, uint32_t index);
+
+/* What holds of a manifest that is whole: names lie in its names, there is one base at most,
+ * increments have rising numbers, and those to come will be higher than all that were. */
+static void check(const shoal_manifest *manifest)
+{
+    uint32_t count = shoal_manifest_count(manifest), bases = 0;
+    uint64_t last = 0;
+    SHOAL_ASSERT(count <= SHOAL_AOF_ENTRIES_MAX);
+    SHOAL_ASSERT(!manifest->entries.failed);
+    SHOAL_ASSERT(!manifest->names.failed);
+    for (uint32_t i = 0; i < count; i++) {
+        const shoal_aof_entry *entry = entry_at(manifest, i);
+        SHOAL_ASSERT(entry->sequence > 0);
+        SHOAL_ASSERT(entry->name_size > 0);
+        SHOAL_ASSERT(entry->name_at <= shoal_buffer_size(&manifest->names) - entry->name_size);
+        if (entry->kind == SHOAL_AOF_BASE) {
+            bases++;
+            SHOAL_ASSERT(entry->sequence <= manifest->base_sequence);
+        } else if (entry->kind == SHOAL_AOF_INCR) {
+            SHOAL_ASSERT(entry->sequence > last);
+            last = entry->sequence;
+        } else {
+            SHOAL_ASSERT(entry->kind == SHOAL_AOF_HISTORY);
+        }
+    }
+    SHOAL_ASSERT(bases <= 1);
+    SHOAL_ASSERT(last <= manifest->incr_sequence);
+}
+
 shoal_manifest shoal_manifest_make(const shoal_allocator *allocator)
 {
     SHOAL_ASSERT(allocator != NULL);
@@ -22,6 +52,7 @@ shoal_manifest shoal_manifest_make(const shoal_allocator *allocator)
 void shoal_manifest_free(shoal_manifest *manifest)
 {
     SHOAL_ASSERT(manifest->entries.allocator != NULL);
+    SHOAL_ASSERT(manifest->names.allocator == manifest->entries.allocator);
     const shoal_allocator *allocator = manifest->entries.allocator;
     shoal_buffer_free(&manifest->entries);
     shoal_buffer_free(&manifest->names);
@@ -31,7 +62,7 @@ void shoal_manifest_free(shoal_manifest *manifest)
 bool shoal_manifest_copy(const shoal_manifest *from, shoal_manifest *to)
 {
     SHOAL_ASSERT(from != to);
-    SHOAL_ASSERT(!from->entries.failed && !from->names.failed);
+    check(from);
     shoal_manifest_free(to);
     shoal_buffer_append(&to->entries, shoal_buffer_slice(&from->entries));
     shoal_buffer_append(&to->names, shoal_buffer_slice(&from->names));
@@ -46,6 +77,7 @@ uint32_t shoal_manifest_count(const shoal_manifest *manifest)
 {
     size_t size = shoal_buffer_size(&manifest->entries);
     SHOAL_ASSERT(size % sizeof(shoal_aof_entry) == 0);
+    SHOAL_ASSERT(size / sizeof(shoal_aof_entry) <= SHOAL_AOF_ENTRIES_MAX);
     return (uint32_t)(size / sizeof(shoal_aof_entry));
 }
 
@@ -58,11 +90,14 @@ static shoal_aof_entry *entry_at(const shoal_manifest *manifest, uint32_t index)
 
 const shoal_aof_entry *shoal_manifest_at(const shoal_manifest *manifest, uint32_t index)
 {
+    SHOAL_DEBUG_ASSERT(index < shoal_manifest_count(manifest));
     return entry_at(manifest, index);
 }
 
 shoal_slice shoal_manifest_name(const shoal_manifest *manifest, const shoal_aof_entry *entry)
 {
+    SHOAL_ASSERT(entry->name_size > 0);
+    SHOAL_ASSERT(manifest->names.start == 0);
     SHOAL_ASSERT(entry->name_at + entry->name_size <= shoal_buffer_size(&manifest->names));
     return (shoal_slice){manifest->names.data + entry->name_at, entry->name_size};
 }
@@ -81,6 +116,8 @@ const shoal_aof_entry *shoal_manifest_find(const shoal_manifest *manifest, shoal
 uint32_t shoal_manifest_count_of(const shoal_manifest *manifest, shoal_aof_kind kind)
 {
     uint32_t count = shoal_manifest_count(manifest), found = 0;
+    SHOAL_DEBUG_ASSERT(kind == SHOAL_AOF_BASE || kind == SHOAL_AOF_HISTORY ||
+                       kind == SHOAL_AOF_INCR);
     for (uint32_t i = 0; i < count; i++) found += entry_at(manifest, i)->kind == kind;
     return found;
 }
@@ -88,7 +125,10 @@ uint32_t shoal_manifest_count_of(const shoal_manifest *manifest, shoal_aof_kind 
 bool shoal_manifest_add(shoal_manifest *manifest, shoal_aof_kind kind, shoal_slice name,
                         uint64_t sequence)
 {
-    SHOAL_ASSERT(name.size > 0 && name.size <= UINT32_MAX);
+    SHOAL_ASSERT(name.size > 0);
+    SHOAL_ASSERT(name.size <= UINT32_MAX);
+    SHOAL_ASSERT(sequence > 0);
+    SHOAL_ASSERT(kind == SHOAL_AOF_BASE || kind == SHOAL_AOF_HISTORY || kind == SHOAL_AOF_INCR);
     shoal_aof_entry entry;
 
     if (shoal_manifest_count(manifest) >= SHOAL_AOF_ENTRIES_MAX) return false;
@@ -113,6 +153,7 @@ static bool add_named(shoal_manifest *manifest, shoal_aof_kind kind, shoal_slice
                       const char *tail)
 {
     SHOAL_ASSERT(prefix.size > 0);
+    SHOAL_ASSERT(kind == SHOAL_AOF_BASE || kind == SHOAL_AOF_INCR);
     shoal_buffer name = shoal_buffer_make(manifest->names.allocator);
     uint64_t sequence =
         1 + (kind == SHOAL_AOF_BASE ? manifest->base_sequence : manifest->incr_sequence);
@@ -133,11 +174,13 @@ bool shoal_manifest_add_base(shoal_manifest *manifest, shoal_slice prefix, bool 
         shoal_aof_entry *entry = entry_at(manifest, i);
         if (entry->kind == SHOAL_AOF_BASE) entry->kind = SHOAL_AOF_HISTORY;
     }
+    SHOAL_ASSERT(shoal_manifest_count_of(manifest, SHOAL_AOF_BASE) == 0);
     return add_named(manifest, SHOAL_AOF_BASE, prefix, rdb ? "base.rdb" : "base.aof");
 }
 
 bool shoal_manifest_add_incr(shoal_manifest *manifest, shoal_slice prefix)
 {
+    SHOAL_ASSERT(manifest->incr_sequence < UINT64_MAX);
     return add_named(manifest, SHOAL_AOF_INCR, prefix, "incr.aof");
 }
 
@@ -152,6 +195,8 @@ void shoal_manifest_retire_incrs(shoal_manifest *manifest, uint32_t keep)
         entry->kind = SHOAL_AOF_HISTORY;
         live--;
     }
+    SHOAL_ASSERT(live <= keep);
+    check(manifest);
 }
 
 void shoal_manifest_forget(shoal_manifest *manifest, uint32_t index)
@@ -163,12 +208,14 @@ void shoal_manifest_forget(shoal_manifest *manifest, uint32_t index)
 
     memmove(entry, entry + 1, (count - 1 - index) * sizeof *entry);
     manifest->entries.end -= sizeof *entry;
+    SHOAL_ASSERT(shoal_manifest_count(manifest) == count - 1);
 }
 
 void shoal_manifest_drop_incr(shoal_manifest *manifest)
 {
     uint32_t count = shoal_manifest_count(manifest);
     SHOAL_ASSERT(shoal_manifest_count_of(manifest, SHOAL_AOF_INCR) > 0);
+    SHOAL_ASSERT(manifest->incr_sequence > 0);
 
     for (uint32_t i = count; i-- > 0;) {
         shoal_aof_entry *entry = entry_at(manifest, i);
@@ -186,6 +233,7 @@ void shoal_manifest_drop_incr(shoal_manifest *manifest)
 static bool needs_quotes(shoal_slice name)
 {
     SHOAL_ASSERT(name.size > 0);
+    SHOAL_ASSERT(name.data != NULL);
     for (size_t i = 0; i < name.size; i++) {
         unsigned char c = (unsigned char)name.data[i];
         if (c <= ' ' || c >= 127 || c == '"' || c == '\'' || c == '\\') return true;
@@ -196,6 +244,7 @@ static bool needs_quotes(shoal_slice name)
 static void write_quoted(shoal_slice name, shoal_buffer *out)
 {
     SHOAL_ASSERT(name.data != NULL);
+    SHOAL_DEBUG_ASSERT(needs_quotes(name));
     shoal_buffer_append(out, shoal_text("\""));
     for (size_t i = 0; i < name.size; i++) {
         unsigned char c = (unsigned char)name.data[i];
@@ -215,8 +264,9 @@ static void write_quoted(shoal_slice name, shoal_buffer *out)
 void shoal_manifest_write(const shoal_manifest *manifest, shoal_buffer *out)
 {
     static const char order[] = {SHOAL_AOF_BASE, SHOAL_AOF_HISTORY, SHOAL_AOF_INCR};
-    uint32_t count = shoal_manifest_count(manifest);
+    uint32_t count = shoal_manifest_count(manifest), written = 0;
 
+    check(manifest);
     for (size_t k = 0; k < sizeof order; k++) {
         for (uint32_t i = 0; i < count; i++) {
             const shoal_aof_entry *entry = entry_at(manifest, i);
@@ -229,8 +279,10 @@ void shoal_manifest_write(const shoal_manifest *manifest, shoal_buffer *out)
                 shoal_buffer_append(out, name);
             shoal_text_appendf(out, " seq %llu type %c\n", (unsigned long long)entry->sequence,
                                order[k]);
+            written++;
         }
     }
+    SHOAL_ASSERT(written == count);
 }
 
 /* ---- reading ---- */
@@ -250,6 +302,7 @@ static shoal_slice trim(shoal_slice line)
         line.data++;
         line.size--;
     }
+    SHOAL_DEBUG_ASSERT(line.size == 0 || !is_blank(line.data[0]));
     return line;
 }
 
@@ -263,6 +316,7 @@ typedef struct said {
 /* NULL, or what is wrong. */
 static const char *read_words(const shoal_slice *argv, int argc, said *out)
 {
+    SHOAL_ASSERT(argc >= 0);
     SHOAL_ASSERT(argc <= WORDS_MAX);
     *out = (said){0};
     if (argc < 6 || argc % 2 != 0) return bad_format;
@@ -287,6 +341,7 @@ static const char *read_words(const shoal_slice *argv, int argc, said *out)
 static const char *take(shoal_manifest *manifest, const said *words)
 {
     SHOAL_ASSERT(words->sequence > 0);
+    SHOAL_ASSERT(words->name.size > 0);
     switch (words->kind) {
     case SHOAL_AOF_BASE:
         if (shoal_manifest_count_of(manifest, SHOAL_AOF_BASE) > 0)
@@ -306,6 +361,7 @@ static const char *take(shoal_manifest *manifest, const said *words)
 static const char *read_line(shoal_manifest *manifest, shoal_slice line, shoal_buffer *store)
 {
     SHOAL_ASSERT(store->allocator != NULL);
+    SHOAL_ASSERT(line.size <= SHOAL_AOF_LINE_MAX);
     shoal_slice argv[WORDS_MAX];
     said words;
 
@@ -319,6 +375,7 @@ static const char *read_line(shoal_manifest *manifest, shoal_slice line, shoal_b
 
 static shoal_err complain(shoal_manifest_complaint *complaint, const char *reason)
 {
+    SHOAL_ASSERT(complaint != NULL);
     SHOAL_ASSERT(reason != NULL);
     complaint->reason = reason;
     return reason[0] != '\0' ? SHOAL_ERR_MALFORMED : SHOAL_ERR_NO_MEMORY;
@@ -337,6 +394,8 @@ shoal_err shoal_manifest_read(shoal_manifest *manifest, shoal_slice text,
         size_t size = shoal_text_find(text, shoal_text("\n"));
         shoal_slice line = {text.data, size == SHOAL_TEXT_NONE ? text.size : size};
         size_t used = size == SHOAL_TEXT_NONE ? text.size : size + 1;
+        SHOAL_ASSERT(used > 0);
+        SHOAL_ASSERT(used <= text.size);
         text = (shoal_slice){text.data + used, text.size - used};
         complaint->line++;
         complaint->text = line;
@@ -351,5 +410,6 @@ shoal_err shoal_manifest_read(shoal_manifest *manifest, shoal_slice text,
     if (failed) wrong = "";
     if (wrong != NULL) return complain(complaint, wrong);
     *complaint = (shoal_manifest_complaint){0};
+    check(manifest);
     return SHOAL_ERR_OK;
 }

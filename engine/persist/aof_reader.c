@@ -22,8 +22,24 @@ shoal_aof_reader shoal_aof_reader_make(const shoal_allocator *allocator, uint64_
 void shoal_aof_reader_free(shoal_aof_reader *reader)
 {
     SHOAL_ASSERT(reader->input.allocator != NULL);
+    SHOAL_ASSERT(reader->slots.allocator == reader->input.allocator);
     shoal_buffer_free(&reader->input);
     shoal_buffer_free(&reader->slots);
+}
+
+/* What holds between two calls: places in the input follow each other, and a transaction is open
+ * exactly while its EXEC is known and still to come. */
+static void check(const shoal_aof_reader *reader)
+{
+    size_t size = shoal_buffer_size(&reader->input);
+    SHOAL_DEBUG_ASSERT(reader->at <= size);
+    SHOAL_DEBUG_ASSERT(reader->scanned <= size);
+    SHOAL_DEBUG_ASSERT(reader->scanned == 0 || reader->scanned > reader->at);
+    SHOAL_DEBUG_ASSERT(reader->exec_at < size || size == 0);
+    SHOAL_DEBUG_ASSERT(reader->in_transaction == (reader->exec_at != 0));
+    SHOAL_DEBUG_ASSERT(!reader->in_transaction || reader->at <= reader->exec_at);
+    SHOAL_DEBUG_ASSERT(!reader->in_transaction || reader->scanned == 0);
+    SHOAL_DEBUG_ASSERT(reader->whole_at <= reader->offset + reader->at);
 }
 
 /* ---- one record ---- */
@@ -42,6 +58,7 @@ static shoal_aof_found read_number(shoal_slice input, size_t at, char letter, ui
                                    size_t *next)
 {
     SHOAL_DEBUG_ASSERT(at <= input.size);
+    SHOAL_DEBUG_ASSERT(letter == '*' || letter == '$');
     const char *line = input.data + at;
     size_t size = input.size - at, i = 1;
     uint64_t value = 0;
@@ -57,11 +74,14 @@ static shoal_aof_found read_number(shoal_slice input, size_t at, char letter, ui
     if (i + 1 >= size) return SHOAL_AOF_MORE;
     *number = value;
     *next = at + i + 2;
+    SHOAL_ASSERT(*next <= input.size);
     return SHOAL_AOF_COMMAND;
 }
 
 static shoal_aof_found bad(record_at *out, size_t at, const char *reason)
 {
+    SHOAL_ASSERT(reason != NULL);
+    SHOAL_ASSERT(out->reason == NULL);
     out->bad_at = at;
     out->reason = reason;
     return SHOAL_AOF_BAD;
@@ -71,6 +91,8 @@ static shoal_aof_found bad(record_at *out, size_t at, const char *reason)
 static void put(shoal_aof_reader *reader, const char *data, size_t size)
 {
     shoal_slice slice = {data, size};
+    SHOAL_DEBUG_ASSERT(data >= reader->input.data + reader->input.start);
+    SHOAL_DEBUG_ASSERT(data + size <= reader->input.data + reader->input.end);
     shoal_buffer_append(&reader->slots, (shoal_slice){(const char *)&slice, sizeof slice});
     reader->argc++;
 }
@@ -78,6 +100,7 @@ static void put(shoal_aof_reader *reader, const char *data, size_t size)
 static shoal_aof_found read_remark(shoal_aof_reader *reader, size_t at, record_at *out)
 {
     shoal_slice rest = shoal_buffer_slice(&reader->input);
+    SHOAL_DEBUG_ASSERT(at < rest.size);
     SHOAL_DEBUG_ASSERT(rest.data[at] == '#');
     shoal_slice line = {rest.data + at, rest.size - at};
     const size_t max = SHOAL_AOF_REMARK_MAX;
@@ -89,9 +112,10 @@ static shoal_aof_found read_remark(shoal_aof_reader *reader, size_t at, record_a
         return SHOAL_AOF_MORE;
     }
     out->end = at + size + 1;
+    SHOAL_ASSERT(out->end <= rest.size);
     if (size > 1 && line.data[size - 1] == '\r') size--;
     put(reader, line.data + 1, size - 1);
-    return SHOAL_AOF_REMARK;
+    return reader->slots.failed ? SHOAL_AOF_NO_MEMORY : SHOAL_AOF_REMARK;
 }
 
 /* Reads the record at byte `at` of the input; its arguments go to `slots`. */
@@ -105,6 +129,7 @@ static shoal_aof_found read_record(shoal_aof_reader *reader, size_t at, record_a
     reader->argc = 0;
     shoal_buffer_consume(&reader->slots, shoal_buffer_size(&reader->slots));
     SHOAL_ASSERT(reader->slots.start == 0);
+    SHOAL_ASSERT(at <= input.size);
     if (at == input.size) return SHOAL_AOF_MORE;
     if (input.data[at] == '#') return read_remark(reader, at, out);
     shoal_aof_found found = read_number(input, at, '*', &count, &next);
@@ -127,6 +152,8 @@ static shoal_aof_found read_record(shoal_aof_reader *reader, size_t at, record_a
         put(reader, input.data + next, size);
         next += size + 2;
     }
+    SHOAL_ASSERT(next <= input.size);
+    SHOAL_ASSERT(reader->argc == count);
     out->end = next;
     return reader->slots.failed ? SHOAL_AOF_NO_MEMORY : SHOAL_AOF_COMMAND;
 }
@@ -134,6 +161,8 @@ static shoal_aof_found read_record(shoal_aof_reader *reader, size_t at, record_a
 static bool is_word(const shoal_aof_reader *reader, const char *word)
 {
     const shoal_slice *argv = (const void *)reader->slots.data;
+    SHOAL_DEBUG_ASSERT(word != NULL);
+    SHOAL_DEBUG_ASSERT(shoal_buffer_size(&reader->slots) == reader->argc * sizeof *argv);
     return reader->argc == 1 && shoal_text_is(argv[0], word);
 }
 
@@ -143,6 +172,7 @@ void shoal_aof_reader_feed(shoal_aof_reader *reader, shoal_slice bytes)
 {
     SHOAL_ASSERT(bytes.data != NULL || bytes.size == 0);
     size_t done = reader->at;
+    check(reader);
 
     /* What is before `at` is not needed any more. */
     if (done > 0) {
@@ -154,15 +184,25 @@ void shoal_aof_reader_feed(shoal_aof_reader *reader, shoal_slice bytes)
         reader->at = 0;
     }
     shoal_buffer_append(&reader->input, bytes);
+    SHOAL_ASSERT(reader->at == 0);
+    check(reader);
 }
 
 static shoal_aof_found fail(shoal_aof_reader *reader, shoal_aof_found found, const record_at *got)
 {
+    SHOAL_ASSERT(found != SHOAL_AOF_COMMAND);
+    SHOAL_ASSERT(found != SHOAL_AOF_REMARK);
     if (found == SHOAL_AOF_BAD) {
+        SHOAL_ASSERT(got->reason != NULL);
+        SHOAL_ASSERT(got->bad_at <= shoal_buffer_size(&reader->input));
         reader->bad_at = reader->offset + got->bad_at;
         reader->reason = got->reason;
     }
-    if (found == SHOAL_AOF_MORE) reader->wanted = got->wanted;
+    if (found == SHOAL_AOF_MORE) {
+        SHOAL_ASSERT(got->wanted > shoal_buffer_size(&reader->input));
+        reader->wanted = got->wanted;
+    }
+    check(reader);
     return found;
 }
 
@@ -170,6 +210,7 @@ static shoal_aof_found fail(shoal_aof_reader *reader, shoal_aof_found found, con
 static shoal_aof_found find_exec(shoal_aof_reader *reader)
 {
     SHOAL_ASSERT(reader->scanned > reader->at);
+    SHOAL_ASSERT(reader->exec_at == 0);
     record_at got;
 
     for (;;) {
@@ -182,6 +223,7 @@ static shoal_aof_found find_exec(shoal_aof_reader *reader)
             reader->exec_at = reader->scanned;
             return SHOAL_AOF_COMMAND;
         }
+        SHOAL_ASSERT(got.end > reader->scanned);
         reader->scanned = got.end;
     }
 }
@@ -189,6 +231,8 @@ static shoal_aof_found find_exec(shoal_aof_reader *reader)
 /* A MULTI that ends at `end` has been met: everything up to its EXEC must be there. */
 static shoal_aof_found open_transaction(shoal_aof_reader *reader, size_t end)
 {
+    SHOAL_ASSERT(!reader->in_transaction);
+    SHOAL_ASSERT(end > reader->at);
     if (reader->scanned == 0) reader->scanned = end;
     shoal_aof_found found = find_exec(reader);
     if (found != SHOAL_AOF_COMMAND) return found;
@@ -203,6 +247,7 @@ static void close_transaction(shoal_aof_reader *reader, size_t end)
 {
     SHOAL_ASSERT(reader->in_transaction);
     SHOAL_ASSERT(reader->at == reader->exec_at);
+    SHOAL_ASSERT(end > reader->at);
     reader->exec_at = 0;
     reader->in_transaction = false;
     reader->at = end;
@@ -212,6 +257,7 @@ static void close_transaction(shoal_aof_reader *reader, size_t end)
 shoal_aof_found shoal_aof_reader_next(shoal_aof_reader *reader)
 {
     record_at got;
+    check(reader);
 
     if (reader->input.failed || reader->slots.failed) return SHOAL_AOF_NO_MEMORY;
     if (shoal_buffer_size(&reader->input) < reader->wanted) return SHOAL_AOF_MORE;
@@ -246,12 +292,14 @@ shoal_aof_found shoal_aof_reader_next(shoal_aof_reader *reader)
 bool shoal_aof_reader_is_torn(const shoal_aof_reader *reader)
 {
     SHOAL_ASSERT(!reader->in_transaction);
+    SHOAL_ASSERT(reader->at <= shoal_buffer_size(&reader->input));
     return reader->at < shoal_buffer_size(&reader->input);
 }
 
 bool shoal_aof_reader_lacks_exec(const shoal_aof_reader *reader)
 {
     SHOAL_ASSERT(!reader->in_transaction);
+    SHOAL_ASSERT(reader->exec_at == 0);
     return reader->scanned != 0;
 }
 
@@ -260,6 +308,7 @@ bool shoal_aof_reader_lacks_exec(const shoal_aof_reader *reader)
 void shoal_aof_write_command(shoal_buffer *out, const shoal_slice *argv, uint32_t argc)
 {
     SHOAL_ASSERT(argc > 0);
+    SHOAL_ASSERT(argc <= SHOAL_AOF_ARGUMENTS_MAX);
     shoal_text_appendf(out, "*%u\r\n", (unsigned)argc);
     for (uint32_t i = 0; i < argc; i++) {
         SHOAL_ASSERT(argv[i].data != NULL || argv[i].size == 0);
@@ -271,6 +320,7 @@ void shoal_aof_write_command(shoal_buffer *out, const shoal_slice *argv, uint32_
 
 void shoal_aof_write_timestamp(shoal_buffer *out, int64_t seconds)
 {
+    SHOAL_ASSERT(out->allocator != NULL);
     SHOAL_ASSERT(seconds >= 0);
     shoal_text_appendf(out, "#TS:%lld\r\n", (long long)seconds);
 }
@@ -278,6 +328,7 @@ void shoal_aof_write_timestamp(shoal_buffer *out, int64_t seconds)
 void shoal_aof_write_history(shoal_buffer *out, shoal_slice id, uint64_t offset, uint32_t db)
 {
     SHOAL_ASSERT(id.size > 0);
+    SHOAL_ASSERT(id.size < SHOAL_AOF_REMARK_MAX / 2);
     shoal_text_appendf(out, "#REPL:%.*s %llu %u\r\n", (int)id.size, id.data,
                        (unsigned long long)offset, (unsigned)db);
 }
@@ -297,6 +348,7 @@ bool shoal_aof_read_history(shoal_slice remark, shoal_slice *id, uint64_t *offse
         words[i] = (shoal_slice){remark.data + begin, at - begin};
         if (at < remark.size) at++;
     }
+    SHOAL_ASSERT(at <= remark.size);
     *id = words[0];
     if (!shoal_text_to_u64(words[1], offset) || !shoal_text_to_u64(words[2], &number)) return false;
     *db = (uint32_t)number;
@@ -304,16 +356,19 @@ bool shoal_aof_read_history(shoal_slice remark, shoal_slice *id, uint64_t *offse
 }
 
 static const char behind[] = "SHOAL-BEHIND:";
+_Static_assert(sizeof behind + SHOAL_TEXT_INTEGER_SIZE < SHOAL_AOF_REMARK_MAX, "it is a remark");
 
 void shoal_aof_write_behind(shoal_buffer *out, uint64_t size)
 {
     SHOAL_ASSERT(out->allocator != NULL);
+    SHOAL_ASSERT(size <= INT64_MAX);
     shoal_text_appendf(out, "#%s%llu\r\n", behind, (unsigned long long)size);
 }
 
 bool shoal_aof_read_behind(shoal_slice remark, uint64_t *size)
 {
     const size_t head = sizeof behind - 1;
+    SHOAL_DEBUG_ASSERT(size != NULL);
     SHOAL_DEBUG_ASSERT(remark.data != NULL || remark.size == 0);
     if (remark.size <= head || memcmp(remark.data, behind, head) != 0) return false;
     return shoal_text_to_u64((shoal_slice){remark.data + head, remark.size - head}, size);

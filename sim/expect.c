@@ -47,6 +47,30 @@ void shoal_expect__make(shoal_world *world)
     }
 }
 
+/* An array of one element more; the new one is zero. */
+static void *longer(void *array, uint32_t count, size_t element)
+{
+    char *grown = shoal_sim__allocate((count + 1) * element);
+    if (count > 0) memcpy(grown, array, count * element);
+    shoal_sim__free(array);
+    return grown;
+}
+
+void shoal_expect__add(shoal_world *world, const shoal_line *line)
+{
+    shoal_expect *expect = &world->expect;
+    uint32_t count = expect->count;
+    SHOAL_ASSERT(line->kind == SHOAL_LINE_EXPECT && !line->expect.has_since);
+    expect->lines = longer(expect->lines, count, sizeof(*expect->lines));
+    expect->waits = longer(expect->waits, count, sizeof(*expect->waits));
+    expect->results = longer(expect->results, count, sizeof(*expect->results));
+    expect->counts_since = longer(expect->counts_since, count, sizeof(*expect->counts_since));
+    expect->lines[count] = line;
+    expect->results[count].line = line->number;
+    expect->count++;
+    expect->unjudged++;
+}
+
 void shoal_expect__free(shoal_world *world)
 {
     shoal_sim__free(world->expect.lines);

@@ -44,6 +44,8 @@ typedef struct shoal_expect {
 /* Collects the expect lines of the world's schedule; gives back what that took. */
 void shoal_expect__make(shoal_world *world);
 void shoal_expect__free(shoal_world *world);
+/* Adds an expect line that was not in the schedule at the start; it does not count since a time. */
+void shoal_expect__add(shoal_world *world, const shoal_line *line);
 /* The time of an expect line has come. */
 void shoal_expect__begin(shoal_world *world, const shoal_line *line);
 /* Looks at what waits, when an opinion or the set of faults has changed; between occurrences. */

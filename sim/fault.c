@@ -217,5 +217,8 @@ void shoal_fault__apply(shoal_world *world, const shoal_line *line)
 void shoal_fault__occur(shoal_world *world, const shoal_occurrence *occurrence)
 {
     world->lines_left--;
-    shoal_fault__apply(world, &world->schedule->lines[occurrence->subject]);
+    uint32_t count = world->schedule->count;
+    bool late = occurrence->subject >= count;
+    shoal_fault__apply(world, late ? world->late[occurrence->subject - count]
+                                   : &world->schedule->lines[occurrence->subject]);
 }

@@ -16,11 +16,11 @@ static bool before(const shoal_occurrence *a, const shoal_occurrence *b)
     return a->sequence < b->sequence;
 }
 
-void shoal_heap__push(shoal_heap *heap, shoal_occurrence occurrence)
+/* Adds an occurrence that has its number. */
+static void add(shoal_heap *heap, shoal_occurrence occurrence)
 {
     heap->items =
         shoal_sim__grow(heap->items, &heap->capacity, heap->count + 1, sizeof(*heap->items));
-    occurrence.sequence = heap->sequence++;
     uint32_t at = heap->count++;
     while (at > 0) {
         uint32_t parent = (at - 1) / ARITY;
@@ -29,6 +29,26 @@ void shoal_heap__push(shoal_heap *heap, shoal_occurrence occurrence)
         at = parent;
     }
     heap->items[at] = occurrence;
+}
+
+void shoal_heap__push(shoal_heap *heap, shoal_occurrence occurrence)
+{
+    occurrence.sequence = heap->sequence++;
+    add(heap, occurrence);
+}
+
+void shoal_heap__reserve(shoal_heap *heap, uint64_t count)
+{
+    heap->early = heap->sequence;
+    heap->sequence += count;
+    heap->early_end = heap->sequence;
+}
+
+void shoal_heap__push_early(shoal_heap *heap, shoal_occurrence occurrence)
+{
+    SHOAL_ASSERT(heap->early < heap->early_end);
+    occurrence.sequence = heap->early++;
+    add(heap, occurrence);
 }
 
 const shoal_occurrence *shoal_heap__first(const shoal_heap *heap)

@@ -27,10 +27,16 @@ typedef struct shoal_heap {
     uint32_t count;
     uint32_t capacity;
     uint64_t sequence;
+    uint64_t early, early_end; /* numbers that are kept free for shoal_heap__push_early */
 } shoal_heap;
 
 /* Adds an occurrence; its sequence number is set here. */
 void shoal_heap__push(shoal_heap *heap, shoal_occurrence occurrence);
+/* Keeps `count` numbers free, behind what was pushed so far and before what comes. */
+void shoal_heap__reserve(shoal_heap *heap, uint64_t count);
+/* Adds an occurrence with the next of these numbers: at its moment it is the turn of this one
+ * before those that were pushed after the reservation. */
+void shoal_heap__push_early(shoal_heap *heap, shoal_occurrence occurrence);
 /* The earliest one, or NULL when there is none. Valid until the next call. */
 const shoal_occurrence *shoal_heap__first(const shoal_heap *heap);
 /* Takes the earliest one; there must be one. */

@@ -59,8 +59,10 @@ struct shoal_world {
     uint64_t event_hash;
     uint64_t same_moment; /* occurrences handled since the time moved: guards progress */
     bool begun, ended, finished;
-    bool vacant;         /* somebody drives it by hand */
-    uint32_t lines_left; /* timed lines that have not happened */
+    bool vacant;             /* somebody drives it by hand */
+    uint32_t lines_left;     /* timed lines that have not happened */
+    const shoal_line **late; /* lines that came while the run went on; borrowed */
+    uint32_t late_count, late_capacity;
 
     shoal_tracer tracer;
     void *tracer_context;

@@ -17,6 +17,8 @@ static const char USAGE[] =
     "                [--json] [--quiet]\n"
     "  shoal-sim verify FILE... [--seed N] [--profile P]\n"
     "                                          run twice under perturbation and compare\n"
+    "  shoal-sim generate FILE.lua [NAME=VALUE...] [--seed N] [--out FILE] [--params]\n"
+    "                                          the schedule that a generator writes\n"
     "  shoal-sim fmt FILE [--write]            print in canonical form, or put it into FILE\n"
     "  shoal-sim list [FOLDER]                 schedules with their first comment\n"
     "  shoal-sim words                         the grammar of schedules\n"
@@ -36,10 +38,11 @@ static const struct {
     const char *name;
     command_function function;
     uint32_t files_min;
-} commands[] = {{"run", shoal_program__run, 1},       {"verify", shoal_program__verify, 1},
-                {"fmt", shoal_program__fmt, 1},       {"list", shoal_program__list, 0},
-                {"words", shoal_program__words, 0},   {"bless", shoal_program__bless, 2},
-                {"golden", shoal_program__golden, 1}, {"sweep", shoal_program__sweep, 0}};
+} commands[] = {{"run", shoal_program__run, 1},          {"verify", shoal_program__verify, 1},
+                {"fmt", shoal_program__fmt, 1},          {"list", shoal_program__list, 0},
+                {"words", shoal_program__words, 0},      {"bless", shoal_program__bless, 2},
+                {"golden", shoal_program__golden, 1},    {"sweep", shoal_program__sweep, 0},
+                {"generate", shoal_program__generate, 1}};
 
 static int unusable(const char *what, const char *which)
 {
@@ -64,6 +67,8 @@ static bool take_flag(shoal_arguments *arguments, const char *option)
         arguments->reckless = true;
     else if (strcmp(option, "--write") == 0)
         arguments->write = true;
+    else if (strcmp(option, "--params") == 0)
+        arguments->parameters = true;
     else
         return false;
     return true;

@@ -30,22 +30,24 @@ typedef struct shoal_arguments {
     uint64_t seeds[2];   /* --seeds A..B, both included */
     uint32_t jobs;       /* --jobs; 0: as many as there are processors */
     uint32_t budget;     /* --budget: runs of `shrink`; 0: its own */
-    const char *out;     /* --out: a folder for `sweep`, a file for `shrink`; or NULL */
+    const char *out;     /* --out: a folder for `sweep`, a file for others; or NULL */
     const char *promise; /* --check: the promise to keep broken, or NULL */
     bool merge;          /* add up what sweeps have written */
     bool reckless;       /* faults may take the last good copy of a slot */
     bool json;
     bool narrate;
-    bool text;      /* every trace entry as a line */
-    bool quiet;     /* no report */
-    bool write;     /* fmt: put the result into the file */
-    int32_t poison; /* of the nodes' memory, -1: none */
-    int32_t stream; /* file descriptor for `verify`'s children, -1: none */
+    bool text;       /* every trace entry as a line */
+    bool quiet;      /* no report */
+    bool parameters; /* generate: only tell what the file takes */
+    bool write;      /* fmt: put the result into the file */
+    int32_t poison;  /* of the nodes' memory, -1: none */
+    int32_t stream;  /* file descriptor for `verify`'s children, -1: none */
 } shoal_arguments;
 
 /* The commands; each returns an exit code. */
 int shoal_program__run(const shoal_arguments *arguments);
 int shoal_program__verify(const shoal_arguments *arguments);
+int shoal_program__generate(const shoal_arguments *arguments);
 int shoal_program__fmt(const shoal_arguments *arguments);
 int shoal_program__list(const shoal_arguments *arguments);
 int shoal_program__words(const shoal_arguments *arguments);
@@ -56,6 +58,12 @@ int shoal_program__sweep(const shoal_arguments *arguments);
 /* Reads a schedule from a file, `-` for standard input. On a failure says why on standard error,
  * as FILE:LINE:COLUMN: message, and returns false. */
 bool shoal_program__load(const char *path, shoal_schedule *out);
+/* Is it a generator, by its name? */
+bool shoal_program__is_generator(const char *path);
+/* What a run needs: reads a schedule, or lets a generator write it, files[0] either, with
+ * `name=value` behind it for a generator's parameters; puts it into --out, if that is said. On a
+ * failure says why on standard error and returns false. */
+bool shoal_program__prepare(const shoal_arguments *arguments, shoal_schedule *out);
 /* Reads a whole file; the text, with a zero behind it, or NULL after a complaint. Owned by the
  * caller (shoal_sim__free). */
 char *shoal_program__read(const char *path, size_t *size);

@@ -138,8 +138,11 @@ void shoal_program__report_text(const shoal_report *report, FILE *out)
     fprintf(out, "trace hash    %016" PRIx64 "  (%" PRIu64 " records)\n", result->trace_hash,
             result->trace_records);
     fprintf(out, "verdict       %s\n", result->violated ? "violated" : "held");
-    fprintf(out, "again         %s run %s --seed %" PRIu64 "%s%s\n", report->arguments->program,
-            report->file, result->seed, result->profile ? " --profile " : "",
+    fprintf(out, "again         %s run %s", report->arguments->program, report->file);
+    for (uint32_t i = 1; i < report->arguments->file_count; i++) {
+        fprintf(out, " %s", report->arguments->files[i]);
+    }
+    fprintf(out, " --seed %" PRIu64 "%s%s\n", result->seed, result->profile ? " --profile " : "",
             result->profile ? shoal_profile_name(result->profile) : "");
 }
 

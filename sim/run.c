@@ -159,11 +159,7 @@ static int run_world(const shoal_arguments *arguments, shoal_world *world)
 int shoal_program__run(const shoal_arguments *arguments)
 {
     shoal_schedule schedule;
-    if (arguments->file_count != 1) {
-        fputs("shoal-sim run takes one FILE\n", stderr);
-        return SHOAL_EXIT_UNUSABLE;
-    }
-    if (!shoal_program__load(arguments->files[0], &schedule)) return SHOAL_EXIT_UNUSABLE;
+    if (!shoal_program__prepare(arguments, &schedule)) return SHOAL_EXIT_UNUSABLE;
     shoal_world *world = shoal_program__world(arguments, &schedule);
     int code = world ? run_world(arguments, world) : SHOAL_EXIT_UNUSABLE;
     shoal_world_destroy(world);

@@ -246,22 +246,62 @@ static bool check_clients(shoal_parser *parser, const shoal_schedule *schedule)
     return true;
 }
 
-static bool parse_text(shoal_parser *parser, shoal_slice text, shoal_schedule *schedule,
-                       comment_lines *comments)
+/* ---- making one line by line ---- */
+
+struct shoal_schedule_builder {
+    shoal_schedule schedule;
+    shoal_parser parser;
+    comment_lines comments;
+    shoal_allocator memory;
+};
+
+shoal_schedule_builder *shoal_schedule_build(void)
 {
-    size_t at = 0;
-    while (at < text.size) {
-        const char *newline = memchr(text.data + at, '\n', text.size - at);
-        size_t end = newline ? (size_t)(newline - text.data) : text.size;
-        parser->words.number++;
-        if (!add_line(parser, schedule, comments, (shoal_slice){text.data + at, end - at})) {
-            return false;
-        }
-        at = end + 1;
-    }
-    comments->blank = false;
-    schedule->comment_end = take_comments(comments);
-    if (schedule->nodes > 0) return check_clients(parser, schedule);
+    shoal_schedule_builder *builder = shoal_sim__allocate(sizeof(*builder));
+    builder->schedule.seed = 1;
+    builder->memory = shoal_allocator_default();
+    builder->comments.text = shoal_buffer_make(&builder->memory);
+    builder->parser.schedule = &builder->schedule;
+    builder->parser.mentions =
+        shoal_sim__allocate((SHOAL_SCHEDULE_CLIENTS_MAX + 1) * sizeof(shoal_mention));
+    return builder;
+}
+
+void shoal_schedule_build_drop(shoal_schedule_builder *builder)
+{
+    shoal_buffer_free(&builder->comments.text);
+    shoal_sim__free(builder->parser.mentions);
+    shoal_schedule_free(&builder->schedule);
+    shoal_sim__free(builder);
+}
+
+shoal_err shoal_schedule_build_line(shoal_schedule_builder *builder, shoal_slice line,
+                                    shoal_schedule_error *error)
+{
+    *error = (shoal_schedule_error){0};
+    builder->parser.words.error = error;
+    builder->parser.words.failed = false;
+    builder->parser.words.number++;
+    return add_line(&builder->parser, &builder->schedule, &builder->comments, line)
+               ? SHOAL_ERR_OK
+               : SHOAL_ERR_MALFORMED;
+}
+
+const shoal_schedule *shoal_schedule_built(const shoal_schedule_builder *builder)
+{
+    return &builder->schedule;
+}
+
+/* What only the whole can tell: nothing is missing, every client starts. */
+static bool check_whole(shoal_schedule_builder *builder, shoal_schedule_error *error)
+{
+    shoal_parser *parser = &builder->parser;
+    *error = (shoal_schedule_error){0};
+    parser->words.error = error;
+    parser->words.failed = false;
+    builder->comments.blank = false;
+    builder->schedule.comment_end = take_comments(&builder->comments);
+    if (builder->schedule.nodes > 0) return check_clients(parser, &builder->schedule);
     shoal_word word = {{"", 0}, 1, false};
     parser->words.number++;
     return shoal_words__complain(&parser->words, &word,
@@ -269,29 +309,42 @@ static bool parse_text(shoal_parser *parser, shoal_slice text, shoal_schedule *s
                                  "cluster line");
 }
 
+shoal_err shoal_schedule_build_end(shoal_schedule_builder *builder, shoal_schedule *out,
+                                   shoal_schedule_error *error)
+{
+    bool good = check_whole(builder, error);
+    *out = (shoal_schedule){0};
+    if (good) {
+        *out = builder->schedule;
+        builder->schedule = (shoal_schedule){0};
+        shoal_line *spare = shoal_sim__allocate(out->count * sizeof(*spare));
+        sort_lines(out->lines, spare, out->count);
+        shoal_sim__free(spare);
+    }
+    shoal_schedule_build_drop(builder);
+    return good ? SHOAL_ERR_OK : SHOAL_ERR_MALFORMED;
+}
+
 shoal_err shoal_schedule_parse(shoal_slice text, shoal_schedule *out, shoal_schedule_error *error)
 {
-    *out = (shoal_schedule){.seed = 1};
-    *error = (shoal_schedule_error){0};
-    shoal_allocator memory = shoal_allocator_default();
-    comment_lines comments = {.text = shoal_buffer_make(&memory)};
-    shoal_parser parser = {.words = {.error = error}, .schedule = out};
-    parser.mentions = shoal_sim__allocate((SHOAL_SCHEDULE_CLIENTS_MAX + 1) * sizeof(shoal_mention));
-    bool zero = text.size > 0 && memchr(text.data, 0, text.size) != NULL;
-    if (zero) {
+    *out = (shoal_schedule){0};
+    if (text.size > 0 && memchr(text.data, 0, text.size) != NULL) {
         *error = (shoal_schedule_error){1, 1, "a schedule is text; this has bytes that are zero"};
-    }
-    bool good = !zero && parse_text(&parser, text, out, &comments);
-    shoal_buffer_free(&comments.text);
-    shoal_sim__free(parser.mentions);
-    if (!good) {
-        shoal_schedule_free(out);
         return SHOAL_ERR_MALFORMED;
     }
-    shoal_line *spare = shoal_sim__allocate(out->count * sizeof(*spare));
-    sort_lines(out->lines, spare, out->count);
-    shoal_sim__free(spare);
-    return SHOAL_ERR_OK;
+    shoal_schedule_builder *builder = shoal_schedule_build();
+    size_t at = 0;
+    while (at < text.size) {
+        const char *newline = memchr(text.data + at, '\n', text.size - at);
+        size_t end = newline ? (size_t)(newline - text.data) : text.size;
+        shoal_slice line = {text.data + at, end - at};
+        if (shoal_schedule_build_line(builder, line, error) != SHOAL_ERR_OK) {
+            shoal_schedule_build_drop(builder);
+            return SHOAL_ERR_MALFORMED;
+        }
+        at = end + 1;
+    }
+    return shoal_schedule_build_end(builder, out, error);
 }
 
 shoal_err shoal_schedule_parse_action(shoal_slice text, int64_t at_us, const shoal_schedule *whole,

@@ -244,6 +244,24 @@ typedef struct shoal_schedule_error {
 SHOAL_MUST_USE shoal_err shoal_schedule_parse(shoal_slice text, shoal_schedule *out,
                                               shoal_schedule_error *error);
 
+/* A schedule that is made line by line, each read and checked as it comes: what a generator and
+ * shoal_schedule_parse use. */
+typedef struct shoal_schedule_builder shoal_schedule_builder;
+
+/* An empty one, which shoal_schedule_build_end or _drop ends. */
+shoal_schedule_builder *shoal_schedule_build(void);
+void shoal_schedule_build_drop(shoal_schedule_builder *builder);
+/* Adds a line, which may be a comment or empty; without a newline and bytes that are zero. 0, or
+ * SHOAL_ERR_MALFORMED and an error whose line counts calls from 1; then only _drop may follow. */
+SHOAL_MUST_USE shoal_err shoal_schedule_build_line(shoal_schedule_builder *builder,
+                                                   shoal_slice line, shoal_schedule_error *error);
+/* What there is so far, in the order in which it came. Valid until the next call. */
+const shoal_schedule *shoal_schedule_built(const shoal_schedule_builder *builder);
+/* Checks the whole and gives it in canonical order. The builder has ended, also on a failure:
+ * SHOAL_ERR_MALFORMED and an error, and `out` is empty. */
+SHOAL_MUST_USE shoal_err shoal_schedule_build_end(shoal_schedule_builder *builder,
+                                                  shoal_schedule *out, shoal_schedule_error *error);
+
 /* Reads one timed line without its time (or with it) as something that happens at `at_us`, for
  * hands that break a running world. `whole` gives the numbers of nodes and clients. */
 SHOAL_MUST_USE shoal_err shoal_schedule_parse_action(shoal_slice text, int64_t at_us,

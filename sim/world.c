@@ -241,6 +241,7 @@ void shoal_world_destroy(shoal_world *world)
     shoal_judge__free(world);
     shoal_heap__free(&world->heap);
     shoal_buffer_free(&world->scratch);
+    shoal_sim__free(world->late);
     shoal_sim__free(world->nodes);
     shoal_sim__free(world->clients);
     SHOAL_ASSERT(world->memory.bytes == 0 && world->memory.blocks == 0);
@@ -274,6 +275,7 @@ static void begin(shoal_world *world)
         world->lines_left++;
         shoal_world__arrange(world, line->at_us, SHOAL_OCCURRENCE_LINE, i, 0);
     }
+    shoal_heap__reserve(&world->heap, SHOAL_SCHEDULE_LINES_MAX);
     for (uint32_t i = 0; i < world->node_count; i++) {
         if (!world->vacant) shoal_vnode__start(world, i);
     }
@@ -347,4 +349,21 @@ shoal_err shoal_world_act(shoal_world *world, shoal_slice text, shoal_schedule_e
     if (!world->ended) shoal_fault__apply(world, &line);
     shoal_line_free(&line);
     return SHOAL_ERR_OK;
+}
+
+void shoal_world_arrange_line(shoal_world *world, const shoal_line *line)
+{
+    SHOAL_ASSERT(world->begun && line->at_us > world->now_us);
+    SHOAL_ASSERT(line->kind >= SHOAL_LINE_NET);
+    if (world->finished) return;
+    world->late = shoal_sim__grow(world->late, &world->late_capacity, world->late_count + 1,
+                                  sizeof(*world->late));
+    world->late[world->late_count] = line;
+    world->lines_left++;
+    if (line->kind == SHOAL_LINE_EXPECT) shoal_expect__add(world, line);
+    shoal_heap__push_early(&world->heap, (shoal_occurrence){.time_us = line->at_us,
+                                                            .kind = SHOAL_OCCURRENCE_LINE,
+                                                            .subject = world->schedule->count +
+                                                                       world->late_count});
+    world->late_count++;
 }

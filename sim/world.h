@@ -69,6 +69,11 @@ bool shoal_world_ended(const shoal_world *world);
 SHOAL_MUST_USE shoal_err shoal_world_act(shoal_world *world, shoal_slice line,
                                          shoal_schedule_error *error);
 
+/* Lets a timed line happen at its moment, which lies in the future, as if the schedule had it
+ * behind its other lines. It is borrowed and lives as long as the world. For what listens to a
+ * run and reacts to it; call it between steps. */
+void shoal_world_arrange_line(shoal_world *world, const shoal_line *line);
+
 /* ---- looking at it ---- */
 
 /* A node as its host sees it, and what it thinks of the cluster as its trace records say. */

@@ -153,11 +153,7 @@ void shoal_node__replication_close(shoal_node *node)
     shoal_replication *replication = &node->replication;
     SHOAL_DEBUG_ASSERT(node->allocator.release != NULL);
     if (replication->repl == NULL) return;
-    if (replication->load != NULL) {
-        shoal_rdb_load_close(replication->load);
-        shoal_memory_give(&node->allocator, replication->load, sizeof *replication->load,
-                          SHOAL_ALIGN_PLAIN);
-    }
+    shoal_node__receive_drop(node);
     if (replication->writer != NULL) shoal_snapshot_drop(replication->writer);
     shoal_node__apply_close(node);
     shoal_repl_destroy(replication->repl);

@@ -60,9 +60,12 @@ typedef struct shoal_replication {
     shoal_receiving_stage receiving;
     uint32_t place;    /* to be cleared next */
     uint64_t size, at; /* of the file; bytes asked for */
-    bool reading;      /* a part is on its way */
+    uint32_t reads;    /* parts on their way */
     uint32_t removing; /* of its file, under way */
     shoal_rdb_load *load;
+    shoal_crew *crew;     /* that puts what is loaded */
+    bool parsed;          /* nothing more is fed: the crew is waited for */
+    shoal_err load_error; /* of parsed */
     uint32_t stream_db;          /* of a stream that goes on from a file */
     struct shoal_stream *stream; /* what comes behind it; replication_apply.c's own */
 } shoal_replication;
@@ -104,6 +107,8 @@ void shoal_node__apply_reset(void *context);
 /* What is due of each. */
 void shoal_node__send_step(shoal_node *node);
 void shoal_node__receive_step(shoal_node *node);
+/* Frees what loads a snapshot; its crew is idle, or no worker runs any more. */
+void shoal_node__receive_drop(shoal_node *node);
 void shoal_node__apply_step(shoal_node *node);
 /* A command of the stream has been handed over and is not in the log yet. */
 bool shoal_node__apply_pending(const shoal_node *node);

@@ -4,6 +4,8 @@
  * Clients are answered -LOADING meanwhile; operations of theirs that are under way end first.
  *
  *   IDLE -> MOMENT -> CLEARING -> LOADING -> IDLE
+ *
+ * LOADING reads parts of the file ahead of the parser, and a crew of all workers puts the values.
  */
 #include "core/node.h"
 
@@ -13,6 +15,8 @@
 
 /* Bytes that a step loads at once. */
 #define PART_SIZE ((size_t)256 << 10)
+/* How many are on their way, so that the disk and the parser work at the same time. */
+#define PARTS_AHEAD 3u
 
 static void nudge(const shoal_node *node)
 {
@@ -20,17 +24,27 @@ static void nudge(const shoal_node *node)
     node->host.nudge(node->host.context, SHOAL_ACTOR_CONTROL);
 }
 
-static void end(shoal_node *node, shoal_err error)
+void shoal_node__receive_drop(shoal_node *node)
 {
     shoal_replication *replication = &node->replication;
-    SHOAL_ASSERT(replication->receiving != SHOAL_RECEIVING_IDLE && !replication->reading);
+    SHOAL_DEBUG_ASSERT(node->allocator.release != NULL);
     if (replication->load != NULL) {
         shoal_rdb_load_close(replication->load);
         shoal_memory_give(&node->allocator, replication->load, sizeof *replication->load,
                           SHOAL_ALIGN_PLAIN);
     }
     replication->load = NULL;
+    shoal_crew_close(replication->crew);
+    replication->crew = NULL;
+}
+
+static void end(shoal_node *node, shoal_err error)
+{
+    shoal_replication *replication = &node->replication;
+    SHOAL_ASSERT(replication->receiving != SHOAL_RECEIVING_IDLE && replication->reads == 0);
+    shoal_node__receive_drop(node);
     replication->receiving = SHOAL_RECEIVING_IDLE;
+    replication->parsed = false;
     shoal_repl_loaded(replication->repl, error);
     /* What a failed one has left is worth no file, unless this node becomes a master with it. */
     if (error == SHOAL_ERR_OK) shoal_node__appending_hold(node, false);
@@ -41,31 +55,99 @@ static void end(shoal_node *node, shoal_err error)
 
 /* ---- loading ---- */
 
+/* Asks for the next parts, as long as the crew is not behind. */
 static void read_on(shoal_node *node)
 {
     shoal_replication *replication = &node->replication;
-    SHOAL_ASSERT(!replication->reading && replication->at < replication->size);
-    uint64_t left = replication->size - replication->at;
-    replication->reading = true;
-    node->host.file_read_part(node->host.context, SHOAL_REPL_FILE_SYNC, replication->at,
-                              left < PART_SIZE ? (size_t)left : PART_SIZE, 0);
+    SHOAL_ASSERT(replication->receiving == SHOAL_RECEIVING_LOADING && !replication->parsed);
+    while (replication->reads < PARTS_AHEAD && replication->at < replication->size &&
+           !shoal_crew_is_full(replication->crew)) {
+        uint64_t left = replication->size - replication->at;
+        size_t size = left < PART_SIZE ? (size_t)left : PART_SIZE;
+        node->host.file_read_part(node->host.context, SHOAL_REPL_FILE_SYNC, replication->at, size,
+                                  0);
+        replication->at += size;
+        replication->reads++;
+    }
 }
 
 static void begin_loading(shoal_node *node)
 {
     shoal_replication *replication = &node->replication;
-    replication->load =
-        shoal_memory_take(&node->allocator, sizeof *replication->load, SHOAL_ALIGN_PLAIN);
+    SHOAL_ASSERT(replication->at == 0 && replication->load == NULL);
     replication->receiving = SHOAL_RECEIVING_LOADING;
-    SHOAL_ASSERT(replication->at == 0);
-    if (replication->load == NULL || replication->size == 0) {
-        end(node, replication->load == NULL ? SHOAL_ERR_NO_MEMORY : SHOAL_ERR_MALFORMED);
+    if (replication->size == 0) {
+        end(node, SHOAL_ERR_MALFORMED);
         return;
     }
+    void *load = shoal_memory_take(&node->allocator, sizeof *replication->load, SHOAL_ALIGN_PLAIN);
+    if (load == NULL || shoal_node__crew_open(node, &replication->crew) != SHOAL_ERR_OK) {
+        shoal_memory_give(&node->allocator, load, sizeof *replication->load, SHOAL_ALIGN_PLAIN);
+        end(node, SHOAL_ERR_NO_MEMORY);
+        return;
+    }
+    replication->load = load;
     shoal_rdb_load_options options = shoal_node__load_options(node);
     options.keeps_expired = true;
+    options.crew = replication->crew;
     shoal_rdb_load_open(replication->load, &options);
     read_on(node);
+}
+
+/* Nothing more is fed. */
+static void parsed(shoal_node *node, shoal_err error)
+{
+    SHOAL_ASSERT(!node->replication.parsed);
+    node->replication.parsed = true;
+    node->replication.load_error = error;
+    nudge(node);
+}
+
+static void complain(shoal_node *node, const char *reason, uint64_t offset)
+{
+    SHOAL_ASSERT(reason != NULL);
+    shoal_node__log(node, SHOAL_LEVEL_WARNING,
+                    "The master's snapshot cannot be loaded: %s, at byte %llu", reason,
+                    (unsigned long long)offset);
+}
+
+/* Looks at what the crew has done: once it has done all, the loading ends. */
+static void follow_crew(shoal_node *node)
+{
+    shoal_replication *replication = &node->replication;
+    uint64_t offset = 0;
+    SHOAL_ASSERT(replication->load != NULL && replication->crew != NULL);
+    const char *wrong = shoal_crew_trouble(replication->crew, &offset);
+    if (wrong != NULL && replication->load_error == SHOAL_ERR_OK) {
+        complain(node, wrong, offset);
+        if (!replication->parsed) parsed(node, SHOAL_ERR_MALFORMED);
+        replication->load_error = SHOAL_ERR_MALFORMED;
+    }
+    if (!replication->parsed) {
+        read_on(node);
+    } else if (replication->reads == 0 && shoal_crew_is_idle(replication->crew)) {
+        end(node, replication->load_error);
+    }
+}
+
+/* Takes a part of the snapshot. */
+static void feed(shoal_node *node, const shoal_event *event)
+{
+    shoal_replication *replication = &node->replication;
+    SHOAL_ASSERT(!replication->parsed);
+    if (event->error != SHOAL_ERR_OK || event->data.size == 0) {
+        parsed(node, event->error != SHOAL_ERR_OK ? event->error : SHOAL_ERR_MALFORMED);
+        return;
+    }
+    shoal_rdb_load_state state = shoal_rdb_load_feed(replication->load, event->data);
+    bool more = replication->at < replication->size || replication->reads > 0;
+    if (state == SHOAL_RDB_LOAD_DONE) {
+        parsed(node, SHOAL_ERR_OK);
+    } else if (state != SHOAL_RDB_LOAD_MORE || !more) {
+        const char *reason = replication->load->reason;
+        complain(node, reason != NULL ? reason : "it ends too early", replication->load->offset);
+        parsed(node, state == SHOAL_RDB_LOAD_NO_MEMORY ? SHOAL_ERR_NO_MEMORY : SHOAL_ERR_MALFORMED);
+    }
 }
 
 void shoal_node__receive_file_done(shoal_node *node, const shoal_event *event)
@@ -75,32 +157,15 @@ void shoal_node__receive_file_done(shoal_node *node, const shoal_event *event)
         replication->removing--;
         return;
     }
-    if (event->op != SHOAL_FILE_READ || !replication->reading) {
+    if (event->op != SHOAL_FILE_READ || replication->reads == 0) {
         (void)shoal_repl_event(replication->repl, event);
         return;
     }
-    replication->reading = false;
+    replication->reads--;
     SHOAL_ASSERT(replication->receiving == SHOAL_RECEIVING_LOADING);
-    if (event->error != SHOAL_ERR_OK || event->data.size == 0) {
-        end(node, event->error != SHOAL_ERR_OK ? event->error : SHOAL_ERR_MALFORMED);
-        return;
-    }
-    replication->at += event->data.size;
-    shoal_rdb_load_state state = shoal_rdb_load_feed(replication->load, event->data);
-    if (state == SHOAL_RDB_LOAD_MORE && replication->at < replication->size) {
-        read_on(node);
-        return;
-    }
-    if (state == SHOAL_RDB_LOAD_DONE) {
-        end(node, SHOAL_ERR_OK);
-        return;
-    }
-    const char *reason = replication->load->reason;
-    shoal_node__log(node, SHOAL_LEVEL_WARNING,
-                    "The master's snapshot cannot be loaded: %s, at byte %llu",
-                    reason != NULL ? reason : "it ends too early",
-                    (unsigned long long)replication->load->offset);
-    end(node, state == SHOAL_RDB_LOAD_NO_MEMORY ? SHOAL_ERR_NO_MEMORY : SHOAL_ERR_MALFORMED);
+    /* What was read ahead behind the end is nobody's. */
+    if (!replication->parsed) feed(node, event);
+    follow_crew(node);
 }
 
 void shoal_node__receive_step(shoal_node *node)
@@ -117,6 +182,7 @@ void shoal_node__receive_step(shoal_node *node)
         shoal_node__moment_end(node);
         replication->receiving = SHOAL_RECEIVING_CLEARING;
     }
+    if (replication->receiving == SHOAL_RECEIVING_LOADING) follow_crew(node);
     if (replication->receiving != SHOAL_RECEIVING_CLEARING) return;
     SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&node->env.loading));
     if (shoal_node__clear_some(node, &replication->place)) {
@@ -135,5 +201,7 @@ void shoal_node__receive_start(void *context, shoal_file file, uint64_t size)
     replication->receiving = SHOAL_RECEIVING_MOMENT;
     replication->size = size;
     replication->at = replication->place = 0;
+    replication->load_error = SHOAL_ERR_OK;
+    SHOAL_ASSERT(!replication->parsed && replication->reads == 0);
     nudge(node);
 }

@@ -2,7 +2,7 @@
  *
  * rdb/lzf.c - see lzf.h. The compressor remembers where each beginning of three bytes was seen
  * last, in a table as large as the text makes worth while, and takes the first repetition that it
- * meets.
+ * meets. Where nothing repeats itself it looks at fewer and fewer places.
  */
 #include "rdb/lzf.h"
 
@@ -16,6 +16,8 @@
 #define DISTANCE_MAX 8192u
 #define TABLE_BITS_MAX 13u
 #define TABLE_BITS_MIN 6u
+/* After so many misses (2 to that power) every other place is looked at, then every third ... */
+#define PATIENCE_BITS 4u
 
 /* What is being compressed. */
 typedef struct squeeze {
@@ -67,19 +69,39 @@ static uint32_t equal_bytes(const squeeze *work, uint32_t earlier, uint32_t at)
     return count;
 }
 
-static uint32_t hash_at(const squeeze *work, uint32_t at, uint32_t bits)
+/* The three bytes from `at` on as a number. */
+static uint32_t three_at(const squeeze *work, uint32_t at)
 {
     const unsigned char *text = work->text + at;
-    uint32_t three = (uint32_t)text[0] << 16 | (uint32_t)text[1] << 8 | text[2];
+    SHOAL_DEBUG_ASSERT(at + COPY_MIN <= work->size);
+    return (uint32_t)text[0] | (uint32_t)text[1] << 8 | (uint32_t)text[2] << 16;
+}
+
+/* Looks for a repetition from `at` on, and moves `*at` to it. Returns its beginning, or UINT32_MAX
+ * when there is none. The longer none was found, the fewer places are looked at. */
+static uint32_t find_copy(const squeeze *work, uint16_t *table, uint32_t bits, uint32_t *at)
+{
+    uint32_t misses = 0;
     SHOAL_DEBUG_ASSERT(bits >= TABLE_BITS_MIN && bits <= TABLE_BITS_MAX);
-    return three * 2654435761u >> (32 - bits);
+    while (*at + COPY_MIN <= work->size) {
+        uint32_t three = three_at(work, *at);
+        uint16_t *seen = &table[three * 2654435761u >> (32 - bits)];
+        /* Positions are kept to 16 bits, which is more than the distance that can be told. */
+        uint32_t distance = (uint16_t)(*at - *seen);
+        *seen = (uint16_t)*at;
+        if (distance - 1u < DISTANCE_MAX && distance <= *at &&
+            three_at(work, *at - distance) == three)
+            return *at - distance;
+        *at += 1 + (misses++ >> PATIENCE_BITS);
+    }
+    return UINT32_MAX;
 }
 
 size_t shoal_lzf_compress(shoal_slice bytes, char *out, size_t room)
 {
-    SHOAL_ASSERT(bytes.size < UINT32_MAX);
-    /* Positions plus one; 0 is nowhere. */
-    uint32_t table[1u << TABLE_BITS_MAX];
+    SHOAL_ASSERT(bytes.size < UINT32_MAX - LITERAL_MAX);
+    /* Where the beginnings were; what was never written says position 0. */
+    uint16_t table[1u << TABLE_BITS_MAX];
     uint32_t bits = TABLE_BITS_MIN;
     while (bits < TABLE_BITS_MAX && 1ull << bits < bytes.size) bits++;
     memset(table, 0, sizeof(table[0]) << bits);
@@ -87,17 +109,12 @@ size_t shoal_lzf_compress(shoal_slice bytes, char *out, size_t room)
                     .size = (uint32_t)bytes.size,
                     .out = (unsigned char *)out,
                     .room = room};
-    uint32_t at = 0, told = 0;
-    while (at + COPY_MIN <= work.size) {
-        uint32_t *seen = &table[hash_at(&work, at, bits)], last = *seen;
-        *seen = at + 1;
-        uint32_t count = 0;
-        if (last != 0 && at - (last - 1) <= DISTANCE_MAX) count = equal_bytes(&work, last - 1, at);
-        if (count < COPY_MIN) {
-            at++;
-            continue;
-        }
-        if (!put_literals(&work, told, at) || !put_copy(&work, at - (last - 1), count)) return 0;
+    uint32_t told = 0;
+    for (uint32_t at = 0;;) {
+        uint32_t earlier = find_copy(&work, table, bits, &at);
+        if (earlier == UINT32_MAX) break;
+        uint32_t count = equal_bytes(&work, earlier, at);
+        if (!put_literals(&work, told, at) || !put_copy(&work, at - earlier, count)) return 0;
         told = at += count;
     }
     return put_literals(&work, told, work.size) ? work.used : 0;

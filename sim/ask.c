@@ -17,11 +17,12 @@
 /* Pause between two rounds. Chosen: finer than what a story tells apart. */
 #define AGAIN_US INT64_C(50000)
 
-/* What a node is asked. Fields cluster_... stand in CLUSTER INFO. */
+/* What a node is asked. Fields cluster_... and total_cluster_... stand in CLUSTER INFO. */
 static shoal_slice question_of(const shoal_line *line)
 {
     if (line->expect.contract == SHOAL_CONTRACT_REPLY) return shoal_text(line->text);
-    bool cluster = strncmp(line->text, "cluster_", 8) == 0;
+    bool cluster =
+        strncmp(line->text, "cluster_", 8) == 0 || strncmp(line->text, "total_cluster_", 14) == 0;
     return shoal_text(cluster ? "CLUSTER INFO" : "INFO everything");
 }
 

@@ -84,6 +84,8 @@ static void command_forget(shoal_cluster *c, shoal_cluster_call *call)
         shoal_reply_error(&call->reply, "ERR Can't forget my master!");
         return;
     }
+    /* Where one node still knows it, gossip brings it back in a minute. Redis 7.0 tells nobody. */
+    if (c->failover.timing.eager) shoal_bus__send_forgotten(c, node);
     shoal_bus__forget(c, node->name);
     shoal_bus__node_remove(c, node, BUS_FORGOTTEN_COMMAND);
     shoal_reply_ok(&call->reply);

@@ -207,6 +207,8 @@ void shoal_bus__seeds_cron(shoal_cluster *c);
 void shoal_bus__send_ping(shoal_cluster *c, bus_link *link, uint16_t type);
 /* FAIL about `node` to every node that has a link. */
 void shoal_bus__send_fail(shoal_cluster *c, const bus_node *node);
+/* Tells everybody that an operator made this node forget `node`, so that they do too. */
+void shoal_bus__send_forgotten(shoal_cluster *c, const bus_node *node);
 /* UPDATE: how `owner` is configured, to the node of `link`. */
 void shoal_bus__send_update(shoal_cluster *c, bus_link *link, const bus_node *owner);
 /* Encodes a bare header (a vote, a request for votes) into `out`; it leaves by

@@ -6,6 +6,7 @@
 #include "cluster/internal.h"
 
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "base/text.h"
 
 /* Whom the header speaks for: this node, or the master whose replica it is. */
@@ -119,6 +120,26 @@ void shoal_bus__send_fail(shoal_cluster *c, const bus_node *node)
         bus_node *other = c->live[i];
         if (!other->link || shoal_bus__is(other, SHOAL_NODE_HANDSHAKE)) continue;
         shoal_bus__send_bytes(c, other->link, SHOAL_FRAME_FAIL, bytes);
+    }
+}
+
+void shoal_bus__send_forgotten(shoal_cluster *c, const bus_node *node)
+{
+    SHOAL_ASSERT(node != c->myself);
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    char data[SHOAL_NODE_NAME_LEN + 8];
+    memcpy(data, node->name, SHOAL_NODE_NAME_LEN);
+    shoal_bytes_put_be64(data + SHOAL_NODE_NAME_LEN, BUS_FORGOTTEN_MS / 1000);
+    shoal_frame frame = make_frame(c, SHOAL_FRAME_PONG);
+    frame.mflags[0] |= SHOAL_MFLAG_EXT_DATA;
+    frame.extension_count = 1;
+    frame.extensions[0].type = SHOAL_EXT_FORGOTTEN_NODE;
+    frame.extensions[0].data = (shoal_slice){data, sizeof(data)};
+    shoal_slice bytes = encode(c, &frame);
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        bus_node *other = c->live[i];
+        if (other == node || !other->link || shoal_bus__is(other, SHOAL_NODE_HANDSHAKE)) continue;
+        shoal_bus__send_bytes(c, other->link, SHOAL_FRAME_PONG, bytes);
     }
 }
 

@@ -77,6 +77,7 @@ typedef struct shoal_replica {
     bool headed, tailed;      /* what stands before and behind it has been posted */
     bool plain;               /* it said SYNC: no offsets */
     bool reads;               /* its reader is open */
+    uint64_t from;            /* where its stream began; what was sent before is a snapshot */
     int64_t since_us;         /* in this state */
     int64_t over_us;          /* over its soft limit since; 0: it is not */
     void *owner;              /* who takes parts back, and hears of its end */

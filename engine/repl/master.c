@@ -112,6 +112,7 @@ bool shoal_repl__open_reader(shoal_repl *repl, shoal_replica *replica, uint64_t 
     if (shoal_log_torn(repl->log)) return false;
     replica->reads = shoal_log_reader_open(repl->log, &replica->reader, from);
     if (replica->reads) shoal_store_relaxed(&replica->sent, from);
+    replica->from = from;
     return replica->reads;
 }
 
@@ -292,7 +293,12 @@ uint64_t shoal_repl__unsent(const shoal_repl *repl, const shoal_replica *replica
     /* Its worker may have handed out what the log has grown by since its end was looked at. */
     uint64_t sent = shoal_load_relaxed(&replica->sent), end = shoal_log_end(repl->log);
     SHOAL_ASSERT(end <= SHOAL_LOG_OFFSET_END);
-    return (sent < end ? end - sent : 0) + shoal_load_relaxed(&replica->unsent);
+    /* A snapshot that the host still holds is no output that the replica failed to take: Redis does
+     * not count it either, and counted, a large one would be cut off again and again. */
+    uint64_t held = shoal_load_relaxed(&replica->unsent);
+    uint64_t streamed = sent > replica->from ? sent - replica->from : 0;
+    if (held > streamed) held = streamed;
+    return (sent < end ? end - sent : 0) + held;
 }
 
 /* Sends it away when it is silent, or takes too little. */

@@ -134,6 +134,25 @@ static void a_forgotten_node_stays_away_for_a_minute(void **state)
     world_close(&w);
 }
 
+static void one_forget_is_enough_under_shoal(void **state)
+{
+    (void)state;
+    world w;
+    char name[SHOAL_NODE_NAME_LEN + 1];
+    world_open(&w, 18, TIMEOUT_MS);
+    w.settings.profile = SHOAL_PROFILE_SHOAL;
+    world_start_many(&w, 3);
+    world_form(&w, 3, 10000);
+    snprintf(name, sizeof(name), "%s", shoal_cluster_name(w.nodes[2].cluster));
+    assert_string_equal(world_ask(&w, 0, "FORGET %s", name), "+OK\r\n");
+    world_run(&w, 100);
+    assert_int_equal(world_count_lines(&w, 1, name), 0);
+    world_run(&w, 70000);
+    assert_int_equal(world_count_lines(&w, 0, name), 0);
+    assert_int_equal(world_count_lines(&w, 1, name), 0);
+    world_close(&w);
+}
+
 static void forget_refuses_strangers_and_oneself(void **state)
 {
     (void)state;
@@ -217,6 +236,7 @@ int main(void)
         cmocka_unit_test(a_handshake_without_an_answer_ends_in_time),
         cmocka_unit_test(the_same_handshake_is_not_begun_twice),
         cmocka_unit_test(a_forgotten_node_stays_away_for_a_minute),
+        cmocka_unit_test(one_forget_is_enough_under_shoal),
         cmocka_unit_test(forget_refuses_strangers_and_oneself),
         cmocka_unit_test(a_hard_reset_takes_the_name_and_everybody),
         cmocka_unit_test(a_soft_reset_keeps_the_name_and_the_epoch),

@@ -368,8 +368,9 @@ static shoal_err make_keeper(shoal_disk *disk, const shoal_cache_options *cache,
     return shoal_keeper_create(&wanted, &disk->keeper);
 }
 
-/* Starts the threads that load and the one that controls. */
-static shoal_err start_threads(shoal_disk *disk)
+/* Starts the threads that load and the one that controls, and waits until it is `*open` or will
+ * not be. */
+static shoal_err start_threads(shoal_disk *disk, bool *open)
 {
     uint32_t started = 0;
     for (uint32_t i = 0; i < disk->loader_count; i++) {
@@ -384,6 +385,7 @@ static shoal_err start_threads(shoal_disk *disk)
     pthread_mutex_lock(&disk->lock);
     if (!all) disk->over = true;
     while (!disk->over) pthread_cond_wait(&disk->changed, &disk->lock);
+    *open = disk->state == SHOAL_KEEPER_OPEN;
     pthread_cond_broadcast(&disk->wake);
     pthread_mutex_unlock(&disk->lock);
     for (uint32_t i = 0; i < started; i++) pthread_join(disk->loaders[i].thread, NULL);
@@ -433,13 +435,14 @@ static shoal_err open_threads(shoal_disk *disk, const shoal_cache_options *cache
                                        .done = files_done,
                                        .context = disk};
     sigset_t all, before;
+    bool open = false;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     shoal_err error = shoal_files__start(&files, &disk->files);
     if (error == SHOAL_ERR_OK) error = make_keeper(disk, cache, options);
-    if (error == SHOAL_ERR_OK) error = start_threads(disk);
+    if (error == SHOAL_ERR_OK) error = start_threads(disk, &open);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != SHOAL_ERR_OK || disk->state == SHOAL_KEEPER_OPEN) return error;
+    if (error != SHOAL_ERR_OK || open) return error;
     stop_control(disk);
     return SHOAL_ERR_CORRUPT;
 }

@@ -67,6 +67,13 @@ shoal_cause shoal_copies__cause(const shoal_world *world, uint64_t serial)
     return passed ? SHOAL_CAUSE_PARTITION : SHOAL_CAUSE_ALIVE;
 }
 
+bool shoal_copies__deposed(const shoal_world *world, uint32_t node, uint32_t slot)
+{
+    SHOAL_ASSERT(slot < SHOAL_SLOTS);
+    const shoal_tenancy *tenancy = &world->copies.slots[slot];
+    return tenancy->owner != 0 && tenancy->owner != node + 1;
+}
+
 /* ---- what a node showed ---- */
 
 void shoal_copies__loaded(shoal_world *world, uint32_t node)

@@ -52,6 +52,9 @@ void shoal_copies__loaded(shoal_world *world, uint32_t node);
 /* Why the write `serial`, which was acknowledged, is not there. */
 shoal_cause shoal_copies__cause(const shoal_world *world, uint64_t serial);
 
+/* Has somebody else the slot now, whatever this node believes? */
+bool shoal_copies__deposed(const shoal_world *world, uint32_t node, uint32_t slot);
+
 /* A read that found something. */
 typedef struct shoal_finding {
     uint32_t node;

@@ -14,9 +14,21 @@
 
 static const shoal_opinion no_opinion = {0};
 
+/* Does some node get this line of configuration? */
+static bool configured(const shoal_world *world, const char *text)
+{
+    for (uint32_t i = 0; i < world->schedule->count; i++) {
+        const shoal_line *line = &world->schedule->lines[i];
+        if (line->kind == SHOAL_LINE_CONFIG && strcmp(line->text, text) == 0) return true;
+    }
+    return false;
+}
+
 void shoal_judge__make(shoal_world *world)
 {
     shoal_judge *judge = &world->judge;
+    judge->all_vote = configured(world, "cluster-voters all");
+    judge->replies_wait = configured(world, "appendfsync always");
     judge->views = shoal_sim__allocate(world->node_count * sizeof(*judge->views));
     judge->table_size = 64;
     while (judge->table_size < world->node_count * 8) judge->table_size *= 2;
@@ -450,8 +462,8 @@ static int64_t suspicion_bound_us(const shoal_world *world)
     return world->schedule->node_timeout_us * 3 / 2 + 300000;
 }
 
-/* May a node still believe at `now_us` that it reaches a majority of the masters in its own map? It
- * may of each master that it was in contact with not longer ago than the bound. Counts in `*lost`
+/* May a node still believe at `now_us` that it reaches a majority of the voters in its own map? It
+ * may of each voter that it was in contact with not longer ago than the bound. Counts in `*lost`
  * those that it cannot believe in. */
 static bool may_believe(const shoal_world *world, uint32_t node, int64_t now_us, uint32_t *lost)
 {
@@ -462,7 +474,8 @@ static bool may_believe(const shoal_world *world, uint32_t node, int64_t now_us,
     for (uint32_t i = 0; i < view->capacity && i < judge->subject_count; i++) {
         int64_t since =
             judge->apart_since_us[(size_t)node * world->node_count + judge->subjects[i].node];
-        if (view->of[i].slots == 0) continue;
+        bool votes = judge->all_vote ? view->of[i].known : view->of[i].slots > 0;
+        if (!votes) continue;
         voters++;
         *lost += since >= 0 && now_us - since > suspicion_bound_us(world);
     }
@@ -471,13 +484,15 @@ static bool may_believe(const shoal_world *world, uint32_t node, int64_t now_us,
 
 void shoal_judge__served(shoal_world *world, const shoal_service *service)
 {
-    const shoal_view *view = &world->judge.views[service->node];
+    const shoal_judge *judge = &world->judge;
+    const shoal_view *view = &judge->views[service->node];
     const shoal_vnode *vnode = &world->nodes[service->node];
     if (vnode->starts == 0 || !vnode->running || service->served_us < vnode->ready_at_us) return;
     shoal_judge__made(world, SHOAL_CHECK_OWNER_SERVES);
     bool copy = view->replica && service->readonly && !service->write;
-    if (!copy && !shoal_slotmap_has(&view->own, service->slot) &&
-        view->own_changed_us < service->served_us) {
+    /* When it was done is known only to be before it was answered, which may be a sync later. */
+    int64_t done_us = judge->replies_wait ? service->began_us : service->served_us;
+    if (!copy && !shoal_slotmap_has(&view->own, service->slot) && view->own_changed_us < done_us) {
         fault_of(world, SHOAL_CHECK_OWNER_SERVES, service->node,
                  "served a slot that it does not claim");
     }

@@ -71,6 +71,8 @@ typedef struct shoal_judge {
     uint32_t *island;        /* per node: those with equal numbers reach each other */
     uint32_t *queue;         /* room to find them */
     shoal_promise *promises; /* per node */
+    bool all_vote;           /* the schedule says cluster-voters all */
+    bool replies_wait;       /* and appendfsync always: answers leave behind a sync */
     uint64_t connects;       /* connections that nodes have tried to open to each other's buses */
     uint64_t failovers;      /* elections that were won */
     uint64_t version;        /* rises when an opinion changes */

@@ -29,6 +29,9 @@ static const char USAGE[] =
     "what\n"
     "                                          FILE says stays, what it says nothing of is drawn\n"
     "  shoal-sim sweep --merge FILE... [--json]  add up what sweeps have written as JSON\n"
+    "  shoal-sim shrink FILE [--check PROMISE] [--budget RUNS] [--out FILE] [--seed N] [--profile "
+    "P]\n"
+    "                                          the few lines of FILE that break the same promise\n"
     "\n"
     "FILE may be - for standard input. Exit codes: 0 what was expected held, 1 it did not,\n"
     "2 the arguments or the schedule cannot be used. docs/SIMULATOR.md explains schedules.\n";
@@ -38,11 +41,11 @@ static const struct {
     const char *name;
     command_function function;
     uint32_t files_min;
-} commands[] = {{"run", shoal_program__run, 1},          {"verify", shoal_program__verify, 1},
-                {"fmt", shoal_program__fmt, 1},          {"list", shoal_program__list, 0},
-                {"words", shoal_program__words, 0},      {"bless", shoal_program__bless, 2},
-                {"golden", shoal_program__golden, 1},    {"sweep", shoal_program__sweep, 0},
-                {"generate", shoal_program__generate, 1}};
+} commands[] = {{"run", shoal_program__run, 1},           {"verify", shoal_program__verify, 1},
+                {"fmt", shoal_program__fmt, 1},           {"list", shoal_program__list, 0},
+                {"words", shoal_program__words, 0},       {"bless", shoal_program__bless, 2},
+                {"golden", shoal_program__golden, 1},     {"sweep", shoal_program__sweep, 0},
+                {"generate", shoal_program__generate, 1}, {"shrink", shoal_program__shrink, 1}};
 
 static int unusable(const char *what, const char *which)
 {
@@ -98,6 +101,10 @@ static bool take_option(shoal_arguments *arguments, const char *option, const ch
         arguments->out = value;
         return true;
     }
+    if (strcmp(option, "--check") == 0) {
+        arguments->promise = value;
+        return true;
+    }
     if (strcmp(option, "--seeds") == 0) return take_seeds(arguments, value);
     if (strcmp(option, "--profile") == 0) {
         arguments->profile = shoal_profile_named(shoal_text(value));
@@ -109,6 +116,8 @@ static bool take_option(shoal_arguments *arguments, const char *option, const ch
         arguments->has_seed = true;
     } else if (strcmp(option, "--jobs") == 0 && number > 0 && number < 1000) {
         arguments->jobs = (uint32_t)number;
+    } else if (strcmp(option, "--budget") == 0 && number > 0 && number <= UINT32_MAX) {
+        arguments->budget = (uint32_t)number;
     } else if (strcmp(option, "--poison") == 0 && number < 256) {
         arguments->poison = (int32_t)number;
     } else if (strcmp(option, "--stream") == 0 && number < 1024) {

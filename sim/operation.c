@@ -293,6 +293,8 @@ static void judge_read(shoal_world *world, const shoal_client *client,
         return;
     }
     if (verdict == SHOAL_READ_FRESH) return;
+    uint32_t slot = shoal_operation__slot(operation->key);
+    if (shoal_copies__deposed(world, operation->node, slot)) cause = SHOAL_CAUSE_PARTITION;
     if (world->judge.views[operation->node].replica) cause = SHOAL_CAUSE_REPLICA;
     world->judge.totals.reads_stale[cause]++;
 }

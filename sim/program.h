@@ -54,6 +54,7 @@ int shoal_program__words(const shoal_arguments *arguments);
 int shoal_program__bless(const shoal_arguments *arguments);
 int shoal_program__golden(const shoal_arguments *arguments);
 int shoal_program__sweep(const shoal_arguments *arguments);
+int shoal_program__shrink(const shoal_arguments *arguments);
 
 /* Reads a schedule from a file, `-` for standard input. On a failure says why on standard error,
  * as FILE:LINE:COLUMN: message, and returns false. */

@@ -56,9 +56,6 @@ bool shoal_attempt__start(shoal_trial *job, shoal_attempt_maker make, void *cont
 /* Waits for its end and takes what it found. */
 void shoal_attempt__finish(shoal_trial *job, shoal_attempt *out);
 
-/* The promise of an expect line: its words without whom it is about and until when. */
-void shoal_promise__of_line(const shoal_line *line, char out[160]);
-
 /* ---- many ---- */
 
 /* Seeds that were run, both ends included. */

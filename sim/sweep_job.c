@@ -15,6 +15,7 @@
 
 #include "base/text.h"
 #include "sim/memory.h"
+#include "sim/shrink.h"
 #include "sim/sweep.h"
 
 /* Seconds of processor time for a run; chosen: a thousand times what a usual one takes. */
@@ -27,22 +28,6 @@ static void put(char *out, size_t size, shoal_slice text)
     size_t fits = text.size < size ? text.size : size - 1;
     memcpy(out, text.data, fits);
     out[fits] = 0;
-}
-
-void shoal_promise__of_line(const shoal_line *line, char out[160])
-{
-    shoal_allocator memory = shoal_allocator_default();
-    shoal_buffer text = shoal_buffer_make(&memory);
-    shoal_line bare = *line;
-    bare.left.count = bare.right.count = 0;
-    bare.expect.within_us = bare.expect.window_us = 0;
-    bare.expect.has_since = false;
-    bare.expect.under = 0;
-    shoal_line_format(&bare, &text);
-    put(out, 160, shoal_buffer_slice(&text));
-    shoal_buffer_free(&text);
-    size_t size = strlen(out);
-    if (size > 4 && memcmp(out + size - 4, " on ", 4) == 0) out[size - 4] = 0;
 }
 
 static void add_breach(shoal_attempt *attempt, const char *promise, const char *words)

@@ -136,15 +136,21 @@ static const shoal_latency_picture *named(const shoal_call *call, const history 
 
 /* ---- events ---- */
 
+/* At the last worker of the tour, what all of them have, `*count` histories. NULL before, and
+ * without memory, when the call has been answered. */
+static history *gathered(shoal_call *call, uint32_t *count)
+{
+    SHOAL_ASSERT(call->tour != NULL);
+    if (call->tour->last) return histories(call, count);
+    gather(call);
+    return NULL;
+}
+
 void shoal_command__latency_latest(shoal_call *call)
 {
     SHOAL_ASSERT(call->tour != NULL);
-    if (!call->tour->last) {
-        gather(call);
-        return;
-    }
     uint32_t count;
-    history *found = histories(call, &count);
+    history *found = gathered(call, &count);
     if (found == NULL) return;
     shoal_reply_array(&call->reply, count);
     for (uint32_t i = 0; i < count; i++) {
@@ -162,12 +168,8 @@ void shoal_command__latency_latest(shoal_call *call)
 void shoal_command__latency_history(shoal_call *call)
 {
     SHOAL_ASSERT(call->tour != NULL && call->argc == 3);
-    if (!call->tour->last) {
-        gather(call);
-        return;
-    }
     uint32_t count;
-    history *found = histories(call, &count);
+    history *found = gathered(call, &count);
     if (found == NULL) return;
     const shoal_latency_picture *picture = named(call, found, count);
     shoal_reply_array(&call->reply, picture != NULL ? picture->count : 0);
@@ -182,12 +184,8 @@ void shoal_command__latency_history(shoal_call *call)
 void shoal_command__latency_graph(shoal_call *call)
 {
     SHOAL_ASSERT(call->tour != NULL && call->argc == 3);
-    if (!call->tour->last) {
-        gather(call);
-        return;
-    }
     uint32_t count;
-    history *found = histories(call, &count);
+    history *found = gathered(call, &count);
     if (found == NULL) return;
     const shoal_latency_picture *picture = named(call, found, count);
     if (picture == NULL) {
@@ -206,12 +204,8 @@ void shoal_command__latency_graph(shoal_call *call)
 void shoal_command__latency_doctor(shoal_call *call)
 {
     SHOAL_ASSERT(call->tour != NULL);
-    if (!call->tour->last) {
-        gather(call);
-        return;
-    }
     uint32_t count;
-    history *found = histories(call, &count);
+    history *found = gathered(call, &count);
     if (found == NULL) return;
     shoal_buffer text = shoal_buffer_make(&call->env->allocator);
     const shoal_settings *settings = call->worker->settings;

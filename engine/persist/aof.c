@@ -12,6 +12,43 @@
 
 #define US_PER_S 1000000
 
+_Static_assert(SHOAL_AOF__MANIFEST >= SHOAL_FILE_NAMED, "its files have names");
+_Static_assert(SHOAL_AOF__FILES_END <= SHOAL_FILE_LIMIT, "and numbers");
+
+/* ---- invariants ---- */
+
+/* What the phase of the rewrite says of its fields. */
+static void check_rewrite(const shoal_aof *aof)
+{
+    const shoal_aof__rewrite *rewrite = &aof->rewrite;
+    shoal_rewrite_phase phase = rewrite->phase;
+    bool named = phase == SHOAL_REWRITE__INCR || phase == SHOAL_REWRITE__PLACING;
+    SHOAL_ASSERT(phase <= SHOAL_REWRITE__PLACING);
+    SHOAL_ASSERT(!named || aof->sequence.then != NULL);
+    SHOAL_ASSERT(!rewrite->prepared || phase == SHOAL_REWRITE__MOMENT);
+    SHOAL_ASSERT(!rewrite->wished || rewrite->prepared);
+    SHOAL_ASSERT(rewrite->writer == NULL || phase == SHOAL_REWRITE__BASE);
+    SHOAL_ASSERT(!aof->sync.switched || phase == SHOAL_REWRITE__MOMENT);
+    SHOAL_ASSERT(phase != SHOAL_REWRITE__NONE || rewrite->in_flight == 0);
+    SHOAL_ASSERT(phase != SHOAL_REWRITE__PLACING || rewrite->in_flight == 0);
+}
+
+/* What holds between two steps. */
+static void check(const shoal_aof *aof)
+{
+    shoal_aof_state state = aof->state;
+    bool on = state == SHOAL_AOF_ON || state == SHOAL_AOF_REWRITING_ON;
+    SHOAL_ASSERT(state <= SHOAL_AOF_FAILED);
+    SHOAL_ASSERT(!aof->wants || on);
+    SHOAL_ASSERT(!aof->suspended || !on);
+    SHOAL_ASSERT(aof->incr == SHOAL_AOF__INCR || aof->incr == SHOAL_AOF__INCR_2);
+    /* A sequence is under way exactly while operations of it are. */
+    SHOAL_ASSERT((aof->sequence.waiting > 0) == (aof->sequence.then != NULL));
+    SHOAL_ASSERT(aof->manifest_then == NULL || aof->sequence.then != NULL);
+    SHOAL_ASSERT(state != SHOAL_AOF_STARTING || aof->rewrite.phase == SHOAL_REWRITE__NONE);
+    check_rewrite(aof);
+}
+
 /* ---- life ---- */
 
 static bool copy_names(shoal_aof *aof)
@@ -29,6 +66,9 @@ shoal_err shoal_aof_create(const shoal_aof_options *options, const shoal_aof_set
                            shoal_aof **out)
 {
     SHOAL_ASSERT(options->env->log != NULL);
+    SHOAL_ASSERT(options->env->host != NULL);
+    SHOAL_ASSERT(options->thread != NULL);
+    SHOAL_ASSERT(options->databases > 0);
     SHOAL_ASSERT(options->apply != NULL && options->apply_begin != NULL);
     SHOAL_ASSERT(options->may_mend != NULL && options->mend != NULL);
     const shoal_allocator *allocator = &options->env->allocator;
@@ -67,6 +107,8 @@ void shoal_aof_destroy(shoal_aof *aof)
     shoal_aof__load_drop(aof);
     shoal_aof__load_close(aof);
     shoal_aof__stop(aof);
+    SHOAL_ASSERT(!aof->wants);
+    SHOAL_ASSERT(aof->rewrite.writer == NULL);
     shoal_appender_free(&aof->appender);
     shoal_manifest_free(&aof->manifest);
     shoal_manifest_free(&aof->rewrite.next);
@@ -79,6 +121,10 @@ void shoal_aof_start(shoal_aof *aof, shoal_time now)
 {
     SHOAL_ASSERT(aof->state == SHOAL_AOF_OFF && !aof->wants);
     SHOAL_ASSERT(aof->settings.on || aof->suspended);
+    SHOAL_ASSERT(!shoal_aof__is_busy(aof));
+    SHOAL_ASSERT(!shoal_aof_is_rewriting(aof));
+    SHOAL_ASSERT(aof->sync.waiting == 0);
+    SHOAL_ASSERT(aof->sync.repairs == 0);
     aof->now = now;
     aof->state = SHOAL_AOF_STARTING;
     shoal_manifest_free(&aof->manifest);
@@ -95,6 +141,7 @@ void shoal_aof_give_up(shoal_aof *aof)
 bool shoal_aof_suspend(shoal_aof *aof, shoal_time now)
 {
     SHOAL_ASSERT(aof->state != SHOAL_AOF_STARTING && aof->state != SHOAL_AOF_FAILED);
+    SHOAL_ASSERT(!aof->suspended);
     aof->now = now;
     if (shoal_aof_is_rewriting(aof) || shoal_aof__is_busy(aof)) return false;
     if (!shoal_aof_finish(aof, now)) return false;
@@ -111,6 +158,7 @@ bool shoal_aof_suspend(shoal_aof *aof, shoal_time now)
 void shoal_aof__fail(shoal_aof *aof)
 {
     SHOAL_ASSERT(aof->state == SHOAL_AOF_STARTING);
+    SHOAL_ASSERT(!aof->wants);
     aof->state = SHOAL_AOF_FAILED;
 }
 
@@ -129,6 +177,7 @@ void shoal_aof_commit(shoal_aof *aof, shoal_time now)
 static void turn_off(shoal_aof *aof)
 {
     SHOAL_ASSERT(aof->state == SHOAL_AOF_ON || aof->state == SHOAL_AOF_REWRITING_ON);
+    SHOAL_ASSERT(!aof->settings.on);
     aof->state = SHOAL_AOF_OFF;
     aof->scheduled = false;
     if (aof->rewrite.phase != SHOAL_REWRITE__NONE) {
@@ -141,6 +190,8 @@ static void turn_off(shoal_aof *aof)
 void shoal_aof_set(shoal_aof *aof, const shoal_aof_settings *settings, shoal_time now)
 {
     SHOAL_ASSERT(settings->policy <= SHOAL_AOF_NO);
+    SHOAL_ASSERT(settings->delay_us >= 0);
+    SHOAL_ASSERT(now.mono_us >= aof->now.mono_us);
     bool was_on = aof->settings.on;
 
     aof->now = now;
@@ -160,6 +211,7 @@ void shoal_aof_set(shoal_aof *aof, const shoal_aof_settings *settings, shoal_tim
 void shoal_aof__log(const shoal_aof *aof, int level, const char *format, ...)
 {
     SHOAL_ASSERT(level >= SHOAL_AOF__DEBUG && level <= SHOAL_AOF__WARNING);
+    SHOAL_DEBUG_ASSERT(format != NULL);
     shoal_buffer text = shoal_buffer_make(&aof->allocator);
     va_list arguments;
 
@@ -178,6 +230,7 @@ void shoal_aof__log(const shoal_aof *aof, int level, const char *format, ...)
 void shoal_aof__bind_above(shoal_aof *aof, shoal_file file, shoal_slice name)
 {
     SHOAL_ASSERT(shoal_aof_owns(file));
+    SHOAL_ASSERT(name.data != NULL);
     SHOAL_ASSERT(name.size > 0);
     aof->host->file_name(aof->host->context, file, name);
 }
@@ -219,7 +272,9 @@ bool shoal_aof__is_busy(const shoal_aof *aof)
 
 void shoal_aof__begin(shoal_aof *aof, shoal_aof__then then)
 {
-    SHOAL_ASSERT(aof->sequence.waiting == 0 && aof->sequence.then == NULL);
+    SHOAL_ASSERT(aof->sequence.waiting == 0);
+    SHOAL_ASSERT(aof->sequence.then == NULL);
+    SHOAL_ASSERT(aof->state != SHOAL_AOF_FAILED);
     SHOAL_ASSERT(then != NULL);
     aof->sequence = (shoal_aof__sequence){.then = then};
 }
@@ -227,6 +282,7 @@ void shoal_aof__begin(shoal_aof *aof, shoal_aof__then then)
 void shoal_aof__append(shoal_aof *aof, shoal_file file, shoal_slice bytes)
 {
     SHOAL_ASSERT(aof->sequence.then != NULL);
+    SHOAL_ASSERT(shoal_aof_owns(file));
     aof->sequence.waiting++;
     aof->host->file_append(aof->host->context, file, bytes, SEQUENCE_TAG);
 }
@@ -234,6 +290,7 @@ void shoal_aof__append(shoal_aof *aof, shoal_file file, shoal_slice bytes)
 void shoal_aof__sync_file(shoal_aof *aof, shoal_file file)
 {
     SHOAL_ASSERT(aof->sequence.then != NULL);
+    SHOAL_ASSERT(shoal_aof_owns(file));
     aof->sequence.waiting++;
     aof->host->file_sync(aof->host->context, file, SEQUENCE_TAG);
 }
@@ -241,6 +298,8 @@ void shoal_aof__sync_file(shoal_aof *aof, shoal_file file)
 void shoal_aof__rename(shoal_aof *aof, shoal_file from, shoal_file to)
 {
     SHOAL_ASSERT(aof->sequence.then != NULL);
+    SHOAL_ASSERT(shoal_aof_owns(from) && shoal_aof_owns(to));
+    SHOAL_ASSERT(from != to);
     aof->sequence.waiting++;
     aof->host->file_rename(aof->host->context, from, to, SEQUENCE_TAG);
 }
@@ -248,6 +307,9 @@ void shoal_aof__rename(shoal_aof *aof, shoal_file from, shoal_file to)
 void shoal_aof__remove(shoal_aof *aof, shoal_file file)
 {
     SHOAL_ASSERT(aof->sequence.then != NULL);
+    SHOAL_ASSERT(shoal_aof_owns(file));
+    /* What is appended to is not removed. */
+    SHOAL_ASSERT(!aof->wants || file != aof->incr);
     aof->sequence.waiting++;
     aof->host->file_remove(aof->host->context, file, SEQUENCE_TAG);
 }
@@ -255,6 +317,8 @@ void shoal_aof__remove(shoal_aof *aof, shoal_file file)
 void shoal_aof__truncate(shoal_aof *aof, shoal_file file, uint64_t size)
 {
     SHOAL_ASSERT(aof->sequence.then != NULL);
+    SHOAL_ASSERT(shoal_aof_owns(file));
+    SHOAL_ASSERT(!aof->wants);
     aof->sequence.waiting++;
     aof->host->file_truncate(aof->host->context, file, size, SEQUENCE_TAG);
 }
@@ -263,6 +327,7 @@ static void sequence_done(shoal_aof *aof, const shoal_event *event)
 {
     shoal_aof__sequence *sequence = &aof->sequence;
     SHOAL_ASSERT(sequence->waiting > 0);
+    SHOAL_ASSERT(sequence->then != NULL);
     bool missing = event->op == SHOAL_FILE_REMOVE && event->error == SHOAL_ERR_NOT_FOUND;
 
     if (sequence->error == SHOAL_ERR_OK && !missing) sequence->error = event->error;
@@ -274,7 +339,9 @@ static void sequence_done(shoal_aof *aof, const shoal_event *event)
 
 void shoal_aof_file_done(shoal_aof *aof, const shoal_event *event)
 {
+    SHOAL_ASSERT(event->kind == SHOAL_EVENT_FILE_DONE);
     SHOAL_ASSERT(shoal_aof_owns(event->file));
+    SHOAL_ASSERT(event->now.mono_us >= aof->now.mono_us);
     aof->now = event->now;
     switch (event->tag >> 32) {
     case SHOAL_AOF__FOR_SEQUENCE: sequence_done(aof, event); break;
@@ -293,6 +360,7 @@ void shoal_aof_file_done(shoal_aof *aof, const shoal_event *event)
 static void manifest_placed(shoal_aof *aof, shoal_err error)
 {
     SHOAL_ASSERT(aof->manifest_then != NULL);
+    SHOAL_ASSERT(!shoal_aof__is_busy(aof));
     shoal_aof__then then = aof->manifest_then;
 
     aof->manifest_then = NULL;
@@ -304,6 +372,7 @@ static void manifest_placed(shoal_aof *aof, shoal_err error)
 static void manifest_written(shoal_aof *aof, shoal_err error)
 {
     SHOAL_ASSERT(aof->manifest_then != NULL);
+    SHOAL_ASSERT(!shoal_aof__is_busy(aof));
     if (error != SHOAL_ERR_OK) {
         manifest_placed(aof, error);
         return;
@@ -314,7 +383,9 @@ static void manifest_written(shoal_aof *aof, shoal_err error)
 
 void shoal_aof__write_manifest(shoal_aof *aof, shoal_manifest *next, shoal_aof__then then)
 {
-    SHOAL_ASSERT(aof->manifest_then == NULL && next == &aof->rewrite.next);
+    SHOAL_ASSERT(aof->manifest_then == NULL);
+    SHOAL_ASSERT(next == &aof->rewrite.next);
+    SHOAL_ASSERT(then != NULL);
     shoal_buffer text = shoal_buffer_make(&aof->allocator);
     shoal_buffer name = shoal_buffer_make(&aof->allocator);
 
@@ -341,6 +412,7 @@ void shoal_aof__write_manifest(shoal_aof *aof, shoal_manifest *next, shoal_aof__
 static void mend(shoal_aof *aof)
 {
     SHOAL_ASSERT(aof->rewrite.phase == SHOAL_REWRITE__NONE);
+    SHOAL_ASSERT(aof->state == SHOAL_AOF_ON && aof->wants);
     if (!aof->torn_told)
         shoal_aof__log(aof, SHOAL_AOF__WARNING,
                        "The append-only file lacks a write that there was no memory to tell: it is "
@@ -392,6 +464,7 @@ void shoal_aof_step(shoal_aof *aof, shoal_time now)
         shoal_aof__rewrite_step(aof);
     else
         begin_due_rewrite(aof);
+    check(aof);
 }
 
 int64_t shoal_aof_deadline(const shoal_aof *aof)
@@ -407,6 +480,7 @@ int64_t shoal_aof_deadline(const shoal_aof *aof)
 shoal_aof_answer shoal_aof_rewrite(shoal_aof *aof, bool blocked, shoal_time now)
 {
     SHOAL_ASSERT(aof->state != SHOAL_AOF_FAILED);
+    SHOAL_ASSERT(now.mono_us >= aof->now.mono_us);
     aof->now = now;
     aof->blocked = blocked;
     bool under_way = aof->rewrite.phase != SHOAL_REWRITE__NONE;
@@ -420,12 +494,14 @@ shoal_aof_answer shoal_aof_rewrite(shoal_aof *aof, bool blocked, shoal_time now)
 
 void shoal_aof_unblock(shoal_aof *aof, bool blocked)
 {
+    SHOAL_DEBUG_ASSERT(aof->state <= SHOAL_AOF_FAILED);
     aof->blocked = blocked;
 }
 
 bool shoal_aof_is_rewriting(const shoal_aof *aof)
 {
     SHOAL_ASSERT(aof->rewrite.phase <= SHOAL_REWRITE__PLACING);
+    SHOAL_ASSERT(aof->rewrite.phase != SHOAL_REWRITE__NONE || aof->rewrite.writer == NULL);
     return aof->rewrite.phase != SHOAL_REWRITE__NONE;
 }
 
@@ -436,6 +512,7 @@ shoal_aof_stats shoal_aof_stats_get(const shoal_aof *aof, shoal_time now)
     SHOAL_ASSERT(now.mono_us >= aof->now.mono_us);
     uint64_t written = shoal_appender_written(&aof->appender), end = shoal_log_end(aof->log);
     bool rewriting = shoal_aof_is_rewriting(aof), on = aof->wants;
+    SHOAL_ASSERT(written <= end || !on || !shoal_appender_idle(&aof->appender));
     uint64_t since = on && written > aof->sync.target.at ? written - aof->sync.target.at : 0;
 
     return (shoal_aof_stats){.state = aof->state,

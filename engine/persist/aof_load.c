@@ -26,6 +26,8 @@ static void look_at_sizes(shoal_aof *aof);
 
 static void refuse(shoal_aof *aof)
 {
+    SHOAL_ASSERT(aof->state == SHOAL_AOF_STARTING);
+    SHOAL_ASSERT(!aof->load.failed);
     shoal_aof__load_drop(aof);
     aof->load.failed = true;
     shoal_aof__fail(aof);
@@ -35,6 +37,7 @@ static void refuse(shoal_aof *aof)
 static const shoal_aof_entry *entry_at(const shoal_aof *aof, uint32_t index)
 {
     bool has_base = shoal_manifest_count_of(&aof->manifest, SHOAL_AOF_BASE) > 0;
+    SHOAL_ASSERT(index < aof->load.count);
     if (has_base && index == 0) return shoal_manifest_find(&aof->manifest, SHOAL_AOF_BASE, 0);
     const shoal_aof_entry *entry =
         shoal_manifest_find(&aof->manifest, SHOAL_AOF_INCR, index - has_base);
@@ -49,6 +52,7 @@ static shoal_slice name_at(const shoal_aof *aof, uint32_t index)
 
 static double seconds_since(const shoal_aof *aof, int64_t began_us)
 {
+    SHOAL_DEBUG_ASSERT(began_us >= 0);
     SHOAL_DEBUG_ASSERT(aof->now.mono_us >= began_us);
     return (double)(aof->now.mono_us - began_us) / 1e6;
 }
@@ -57,6 +61,7 @@ static double seconds_since(const shoal_aof *aof, int64_t began_us)
 
 static void manifest_name(const shoal_aof *aof, shoal_buffer *out)
 {
+    SHOAL_ASSERT(shoal_buffer_size(out) == 0);
     shoal_buffer_append(out, aof->options.file_name);
     shoal_buffer_append(out, shoal_text(".manifest"));
 }
@@ -65,6 +70,9 @@ void shoal_aof__load_begin(shoal_aof *aof)
 {
     shoal_buffer name = shoal_buffer_make(&aof->allocator);
     SHOAL_ASSERT(aof->state == SHOAL_AOF_STARTING);
+    SHOAL_ASSERT(!aof->load.begun);
+    SHOAL_ASSERT(aof->load.reads == 0);
+    SHOAL_ASSERT(aof->load.crew == NULL);
 
     aof->load =
         (shoal_aof__load){.began_us = aof->now.mono_us, .began_wall_s = aof->now.wall_us / 1000000};
@@ -84,6 +92,7 @@ void shoal_aof__load_begin(shoal_aof *aof)
 static void complain(shoal_aof *aof, const shoal_manifest_complaint *complaint)
 {
     SHOAL_ASSERT(complaint->reason != NULL);
+    SHOAL_ASSERT(complaint->line > 0 || complaint->text.size == 0);
     shoal_aof__log(aof, SHOAL_AOF__WARNING, "\n*** FATAL AOF MANIFEST FILE ERROR ***\n");
     if (complaint->line > 0) {
         shoal_aof__log(aof, SHOAL_AOF__WARNING, "Reading the manifest file, at line %d\n",
@@ -98,6 +107,7 @@ static void complain(shoal_aof *aof, const shoal_manifest_complaint *complaint)
 static void manifest_read(shoal_aof *aof, const shoal_event *event)
 {
     shoal_manifest_complaint complaint = {.reason = shoal_err_text(event->error)};
+    SHOAL_ASSERT(event->file == SHOAL_AOF__MANIFEST);
     SHOAL_ASSERT(shoal_manifest_count(&aof->manifest) == 0);
     shoal_err error = event->error;
 
@@ -121,6 +131,7 @@ static void manifest_read(shoal_aof *aof, const shoal_event *event)
 static void old_moved(shoal_aof *aof, shoal_err error)
 {
     SHOAL_ASSERT(aof->load.upgrades);
+    SHOAL_ASSERT(!shoal_aof__is_busy(aof));
     shoal_slice name = aof->options.file_name, dir = aof->options.dir_name;
     if (error != SHOAL_ERR_OK) {
         shoal_aof__log(aof, SHOAL_AOF__WARNING,
@@ -142,6 +153,7 @@ static void move_old(shoal_aof *aof, shoal_err error)
         old_moved(aof, error);
         return;
     }
+    SHOAL_ASSERT(aof->load.upgrades);
     SHOAL_ASSERT(!shoal_aof__is_busy(aof));
     shoal_aof__bind(aof, SHOAL_AOF__BASE, aof->options.file_name);
     shoal_aof__begin(aof, old_moved);
@@ -153,6 +165,8 @@ static void upgrade(shoal_aof *aof)
 {
     shoal_manifest *next = &aof->rewrite.next;
     SHOAL_ASSERT(!aof->load.upgrades);
+    SHOAL_ASSERT(!shoal_aof__is_busy(aof));
+    SHOAL_ASSERT(shoal_manifest_count_of(&aof->manifest, SHOAL_AOF_INCR) == 0);
     aof->load.upgrades = true;
     shoal_manifest_free(next);
     bool named = shoal_manifest_count(&aof->manifest) > 0;
@@ -170,7 +184,8 @@ static void old_seen(shoal_aof *aof, const shoal_event *event)
 {
     const shoal_aof_entry *base = shoal_manifest_find(&aof->manifest, SHOAL_AOF_BASE, 0);
     bool incrs = shoal_manifest_count_of(&aof->manifest, SHOAL_AOF_INCR) > 0;
-    SHOAL_ASSERT(event->op == SHOAL_FILE_READ);
+    SHOAL_ASSERT(event->file == SHOAL_AOF__OLD);
+    SHOAL_ASSERT(!aof->load.upgrades);
 
     if (event->error != SHOAL_ERR_OK || incrs) {
         look_at_sizes(aof);
@@ -192,6 +207,7 @@ static void old_seen(shoal_aof *aof, const shoal_event *event)
 static void ask_size(shoal_aof *aof)
 {
     SHOAL_ASSERT(aof->load.index < aof->load.count);
+    SHOAL_ASSERT(!aof->load.loading);
     shoal_aof__bind(aof, SHOAL_AOF__INPUT, name_at(aof, aof->load.index));
     aof->host->file_read_part(aof->host->context, SHOAL_AOF__INPUT, 0, 1, READ_TAG | READ_SIZE);
 }
@@ -201,6 +217,8 @@ static void look_at_sizes(shoal_aof *aof)
     aof->load.count = shoal_manifest_count_of(&aof->manifest, SHOAL_AOF_BASE) +
                       shoal_manifest_count_of(&aof->manifest, SHOAL_AOF_INCR);
     SHOAL_ASSERT(aof->load.total == 0);
+    SHOAL_ASSERT(!aof->load.loading);
+    SHOAL_ASSERT(!shoal_aof__is_busy(aof));
     aof->load.index = 0;
     if (aof->load.count == 0)
         shoal_aof__open(aof);
@@ -212,6 +230,8 @@ static void size_seen(shoal_aof *aof, const shoal_event *event)
 {
     shoal_aof__load *load = &aof->load;
     shoal_slice name = name_at(aof, load->index);
+    SHOAL_ASSERT(event->file == SHOAL_AOF__INPUT);
+    SHOAL_ASSERT(!load->loading);
     if (event->error != SHOAL_ERR_OK) {
         const char *why = event->error == SHOAL_ERR_NOT_FOUND ? "No such file or directory"
                                                               : shoal_err_text(event->error);
@@ -242,6 +262,8 @@ static void size_seen(shoal_aof *aof, const shoal_event *event)
 static void read_more(shoal_aof *aof)
 {
     shoal_aof__load *load = &aof->load;
+    SHOAL_ASSERT(load->loading && !load->last);
+    SHOAL_ASSERT(load->submitted % PART_SIZE == 0);
     SHOAL_ASSERT(load->reads == 0);
     load->reads++;
     aof->host->file_read_part(aof->host->context, SHOAL_AOF__INPUT, load->submitted, PART_SIZE,
@@ -253,6 +275,9 @@ static void next_file(shoal_aof *aof)
 {
     shoal_aof__load *load = &aof->load;
     SHOAL_ASSERT(load->index < load->count);
+    SHOAL_ASSERT(!load->begun && load->reads == 0);
+    SHOAL_ASSERT(shoal_buffer_size(&load->early) == 0);
+    SHOAL_ASSERT(shoal_crew_is_idle(load->crew));
     shoal_aof__bind(aof, SHOAL_AOF__INPUT, name_at(aof, load->index));
     load->file_began_us = aof->now.mono_us;
     load->submitted = load->offset = load->file_size = 0;
@@ -273,7 +298,9 @@ static bool open_rdb(shoal_aof *aof)
                                             .crew = aof->load.crew,
                                             .now_ms = shoal_time_wall_ms(aof->now)};
     bool base = entry_at(aof, aof->load.index)->kind == SHOAL_AOF_BASE;
+    SHOAL_ASSERT(aof->load.begun);
     SHOAL_ASSERT(!aof->load.rdb);
+    SHOAL_ASSERT(!aof->load.rdb_over);
     shoal_slice name = name_at(aof, aof->load.index);
     bool old = shoal_text_equal(name, aof->options.file_name);
     shoal_aof__log(aof, SHOAL_AOF__NOTICE,
@@ -288,6 +315,8 @@ static bool open_rdb(shoal_aof *aof)
 static void begin_content(shoal_aof *aof, shoal_slice bytes)
 {
     SHOAL_ASSERT(!aof->load.begun);
+    SHOAL_ASSERT(aof->load.offset == 0);
+    SHOAL_ASSERT(bytes.size > 0);
     aof->load.begun = true;
     if (bytes.size >= 5 && memcmp(bytes.data, "REDIS", 5) == 0) (void)open_rdb(aof);
     aof->load.reader = shoal_aof_reader_make(&aof->allocator, 0);
@@ -298,6 +327,7 @@ static void rdb_is_bad(shoal_aof *aof, const char *reason)
     shoal_slice name = name_at(aof, aof->load.index);
     bool old = shoal_text_equal(name, aof->options.file_name);
     SHOAL_ASSERT(aof->load.rdb);
+    SHOAL_ASSERT(reason != NULL);
     shoal_aof__log(aof, SHOAL_AOF__WARNING, "%.*s, at byte %llu: %s", (int)name.size, name.data,
                    (unsigned long long)aof->load.decoder.offset, reason);
     shoal_aof__log(aof, SHOAL_AOF__WARNING,
@@ -311,14 +341,15 @@ static void rdb_is_bad(shoal_aof *aof, const char *reason)
 static bool take_rdb(shoal_aof *aof, shoal_slice bytes)
 {
     shoal_aof__load *load = &aof->load;
+    SHOAL_ASSERT(load->rdb && !load->rdb_over);
     shoal_rdb_load_state state = shoal_rdb_load_feed(&load->decoder, bytes);
-    SHOAL_ASSERT(!load->rdb_over);
     if (state == SHOAL_RDB_LOAD_MORE) return false;
     if (state != SHOAL_RDB_LOAD_DONE) {
         rdb_is_bad(aof, state == SHOAL_RDB_LOAD_BAD ? load->decoder.reason : "no memory");
         return false;
     }
     shoal_slice rest = shoal_rdb_load_rest(&load->decoder);
+    SHOAL_ASSERT(rest.size <= bytes.size);
     load->rdb_over = true;
     load->keys += load->decoder.keys_loaded;
     load->expired += load->decoder.keys_expired;
@@ -333,6 +364,7 @@ static bool take_rdb(shoal_aof *aof, shoal_slice bytes)
 static void content_is_bad(shoal_aof *aof, const char *what)
 {
     shoal_slice name = name_at(aof, aof->load.index);
+    SHOAL_ASSERT(aof->load.loading);
     SHOAL_ASSERT(what != NULL);
     shoal_aof__log(aof, SHOAL_AOF__WARNING, "%.*s, at byte %llu: %s", (int)name.size, name.data,
                    (unsigned long long)aof->load.reader.bad_at, what);
@@ -347,6 +379,7 @@ static void command_is_bad(shoal_aof *aof, const char *what)
 {
     const shoal_aof_reader *reader = &aof->load.reader;
     shoal_slice name = name_at(aof, aof->load.index);
+    SHOAL_ASSERT(what != NULL);
     SHOAL_ASSERT(reader->argc > 0);
     if (shoal_text_is(shoal_text(what), "unknown command"))
         shoal_aof__log(aof, SHOAL_AOF__WARNING,
@@ -367,6 +400,8 @@ static bool lose_tail(shoal_aof *aof)
     shoal_aof__load *load = &aof->load;
     shoal_slice name = name_at(aof, load->index);
     SHOAL_ASSERT(load->index > 0);
+    SHOAL_ASSERT(!load->tail_lost);
+    SHOAL_ASSERT(load->total >= load->last_size);
     if (load->index + 1 < load->count || !aof->settings.load_truncated) return false;
     shoal_aof__log(aof, SHOAL_AOF__WARNING,
                    "The end of the AOF file before %.*s was lost: what follows it is not loaded",
@@ -380,6 +415,7 @@ static bool lose_tail(shoal_aof *aof)
 static void refuse_torn(shoal_aof *aof)
 {
     SHOAL_ASSERT(aof->load.index > 0);
+    SHOAL_ASSERT(aof->load.before_torn || aof->load.checked);
     shoal_aof__log(aof, SHOAL_AOF__WARNING, "Fatal error: the truncated file is not the last file");
     refuse(aof);
 }
@@ -391,6 +427,8 @@ static bool check_behind(shoal_aof *aof, shoal_aof_found found)
     uint64_t size = 0;
     bool told = found == SHOAL_AOF_REMARK && shoal_aof_read_behind(load->reader.argv[0], &size);
     SHOAL_ASSERT(load->index > 0);
+    SHOAL_ASSERT(!load->checked);
+    SHOAL_ASSERT(found != SHOAL_AOF_MORE);
     load->checked = true;
     /* Behind a base that has taken the place of that file, all is well. */
     bool follows = entry_at(aof, load->index - 1)->kind == SHOAL_AOF_INCR;
@@ -407,6 +445,7 @@ static void take_remark(shoal_aof__load *load, shoal_slice remark)
     SHOAL_DEBUG_ASSERT(remark.data != NULL);
     if (!shoal_aof_read_history(remark, &id, &load->history_offset, &load->history_db)) return;
     if (id.size != sizeof load->history - 1) return;
+    SHOAL_ASSERT(id.data != NULL);
     memcpy(load->history, id.data, id.size);
     load->history[id.size] = '\0';
 }
@@ -418,6 +457,7 @@ static bool run_command(shoal_aof *aof)
     shoal_aof__load *load = &aof->load;
     shoal_aof_reader *reader = &load->reader;
     SHOAL_DEBUG_ASSERT(reader->argc > 0);
+    SHOAL_ASSERT(!load->held && !load->met);
     if (shoal_crew_is_full(load->crew)) {
         load->held = load->met = true;
         return false;
@@ -443,6 +483,8 @@ static bool run_commands(shoal_aof *aof, bool met)
 {
     shoal_aof_reader *reader = &aof->load.reader;
     SHOAL_ASSERT(aof->load.begun);
+    SHOAL_ASSERT(!aof->load.rdb || aof->load.rdb_over);
+    SHOAL_ASSERT(!aof->load.failed);
     if (met && !run_command(aof)) return false;
     for (;;) {
         shoal_aof_found found = shoal_aof_reader_next(reader);
@@ -472,6 +514,8 @@ static void file_over(shoal_aof *aof)
     shoal_slice name = name_at(aof, load->index);
     bool base = entry_at(aof, load->index)->kind == SHOAL_AOF_BASE;
 
+    SHOAL_ASSERT(load->reads == 0);
+    SHOAL_ASSERT(shoal_crew_is_idle(load->crew));
     shoal_aof__load_drop(aof);
     if (load->file_size > 0)
         shoal_aof__log(aof, SHOAL_AOF__NOTICE, "DB loaded from %s file %.*s: %.3f seconds",
@@ -495,6 +539,7 @@ static void file_over(shoal_aof *aof)
 static void tail_cut(shoal_aof *aof, shoal_err error)
 {
     shoal_slice name = name_at(aof, aof->load.index);
+    SHOAL_ASSERT(!shoal_aof__is_busy(aof));
     if (error != SHOAL_ERR_OK) {
         shoal_aof__log(aof, SHOAL_AOF__WARNING, "Error truncating the AOF file %.*s: %s",
                        (int)name.size, name.data, shoal_err_text(error));
@@ -514,7 +559,8 @@ static void cut_tail(shoal_aof *aof)
     shoal_aof__load *load = &aof->load;
     shoal_slice name = name_at(aof, load->index);
     uint64_t at = load->reader.whole_at;
-    SHOAL_ASSERT(at <= load->file_size);
+    SHOAL_ASSERT(load->last);
+    SHOAL_ASSERT(at <= load->offset);
 
     if (shoal_aof_reader_lacks_exec(&load->reader))
         shoal_aof__log(aof, SHOAL_AOF__WARNING,
@@ -556,7 +602,8 @@ static void cut_tail(shoal_aof *aof)
 static void cut_lost(shoal_aof *aof)
 {
     shoal_aof__load *load = &aof->load;
-    SHOAL_ASSERT(load->tail_lost && load->index > 0);
+    SHOAL_ASSERT(load->tail_lost);
+    SHOAL_ASSERT(load->index + 1 == load->count);
     if (load->reads > 0) return;
     load->begun = true;
     shoal_aof__begin(aof, tail_cut);
@@ -574,7 +621,10 @@ static void cut_lost(shoal_aof *aof)
 static void content_over(shoal_aof *aof)
 {
     shoal_aof__load *load = &aof->load;
-    SHOAL_ASSERT(load->reads == 0 && shoal_crew_is_idle(load->crew));
+    SHOAL_ASSERT(load->last);
+    SHOAL_ASSERT(load->reads == 0);
+    SHOAL_ASSERT(shoal_crew_is_idle(load->crew));
+    SHOAL_ASSERT(shoal_buffer_size(&load->early) == 0);
     if (load->before_torn && !load->checked) {
         /* It holds nothing that is whole. */
         if (lose_tail(aof))
@@ -607,6 +657,9 @@ static bool take_part(shoal_aof *aof, shoal_slice bytes)
     shoal_aof__load *load = &aof->load;
     load->last = bytes.size < PART_SIZE || load->submitted >= load->file_size;
     SHOAL_ASSERT(!load->held);
+    SHOAL_ASSERT(!load->failed);
+    SHOAL_ASSERT(bytes.size <= PART_SIZE);
+    SHOAL_ASSERT(load->offset + bytes.size <= load->submitted);
     if (!load->last) read_more(aof);
     if (bytes.size > 0 && !load->begun) begin_content(aof, bytes);
     bool commands = !load->rdb || load->rdb_over;
@@ -632,6 +685,7 @@ static void go_on(shoal_aof *aof)
     uint64_t at;
     const char *wrong = shoal_crew_trouble(load->crew, &at);
     SHOAL_ASSERT(!load->failed);
+    SHOAL_ASSERT(!load->met);
     load->held = false;
     if (wrong != NULL) {
         load->decoder.offset = at;
@@ -654,6 +708,7 @@ void shoal_aof__load_step(shoal_aof *aof)
     shoal_aof__load *load = &aof->load;
     if (load->failed || !load->held) return;
     SHOAL_ASSERT(aof->state == SHOAL_AOF_STARTING);
+    SHOAL_ASSERT(!load->met || load->begun);
     bool commands = load->begun && (!load->rdb || load->rdb_over);
     if (!commands || !load->met) {
         go_on(aof);
@@ -666,6 +721,8 @@ void shoal_aof__load_step(shoal_aof *aof)
 static void part_read(shoal_aof *aof, const shoal_event *event)
 {
     shoal_aof__load *load = &aof->load;
+    SHOAL_ASSERT(event->file == SHOAL_AOF__INPUT);
+    SHOAL_ASSERT(load->reads == 1);
     load->reads--;
     if (load->tail_lost) {
         cut_lost(aof);
@@ -693,6 +750,7 @@ void shoal_aof__load_read(shoal_aof *aof, const shoal_event *event)
 {
     if (aof->load.failed) return;
     SHOAL_ASSERT(aof->state == SHOAL_AOF_STARTING);
+    SHOAL_ASSERT(event->op == SHOAL_FILE_READ);
     switch ((uint32_t)event->tag) {
     case READ_MANIFEST: manifest_read(aof, event); return;
     case READ_OLD: old_seen(aof, event); return;
@@ -723,6 +781,7 @@ void shoal_aof__load_drop(shoal_aof *aof)
 void shoal_aof__load_close(shoal_aof *aof)
 {
     SHOAL_ASSERT(!aof->load.begun);
+    SHOAL_ASSERT(!aof->load.rdb);
     shoal_crew_close(aof->load.crew);
     aof->load.crew = NULL;
     shoal_buffer_free(&aof->load.early);

@@ -12,6 +12,7 @@
 
 static void refuse(shoal_aof *aof, const char *what, shoal_err error)
 {
+    SHOAL_ASSERT(what != NULL);
     SHOAL_ASSERT(error != SHOAL_ERR_OK);
     shoal_aof__log(aof, SHOAL_AOF__WARNING, "%s: %s", what, shoal_err_text(error));
     shoal_aof__fail(aof);
@@ -24,7 +25,10 @@ static void begin_appending(shoal_aof *aof, shoal_err error)
         refuse(aof, "Error writing the AOF manifest file", error);
         return;
     }
+    SHOAL_ASSERT(aof->state == SHOAL_AOF_STARTING);
     SHOAL_ASSERT(!aof->wants);
+    SHOAL_ASSERT(aof->load.total >= aof->load.last_size);
+    SHOAL_ASSERT(shoal_manifest_count_of(&aof->manifest, SHOAL_AOF_INCR) > 0);
     shoal_log_want(aof->log, 1);
     shoal_log_forget_database(aof->log);
     aof->left_seen = true;
@@ -42,6 +46,7 @@ static void begin_appending(shoal_aof *aof, shoal_err error)
 static void write_manifest(shoal_aof *aof, shoal_err error)
 {
     SHOAL_ASSERT(aof->state == SHOAL_AOF_STARTING);
+    SHOAL_ASSERT(!shoal_aof__is_busy(aof));
     if (error != SHOAL_ERR_OK)
         refuse(aof, "Error writing to the AOF file", error);
     else
@@ -51,8 +56,8 @@ static void write_manifest(shoal_aof *aof, shoal_err error)
 /* The bytes of a base that holds nothing. */
 static void empty_base(const shoal_aof *aof, shoal_buffer *out)
 {
-    if (!aof->settings.rdb_base) return;
     SHOAL_ASSERT(shoal_buffer_size(out) == 0);
+    if (!aof->settings.rdb_base) return;
     shoal_rdb_write_header(out);
     shoal_rdb_write_aux(out, shoal_text("redis-ver"), shoal_text(SHOAL_REDIS_VERSION));
     shoal_rdb_write_aux(out, shoal_text("redis-bits"), shoal_text("64"));
@@ -69,6 +74,7 @@ static void make_base(shoal_aof *aof, shoal_manifest *next)
     shoal_buffer bytes = shoal_buffer_make(&aof->allocator);
     shoal_slice name = shoal_manifest_name(next, shoal_manifest_find(next, SHOAL_AOF_BASE, 0));
     SHOAL_ASSERT(name.size > 0);
+    SHOAL_ASSERT(shoal_aof__is_busy(aof));
 
     empty_base(aof, &bytes);
     shoal_aof__log(aof, SHOAL_AOF__NOTICE, "Creating AOF base file %.*s on server start",
@@ -89,6 +95,7 @@ static void sync_before(shoal_aof *aof)
 {
     uint32_t count = shoal_manifest_count_of(&aof->manifest, SHOAL_AOF_INCR);
     SHOAL_ASSERT(shoal_aof__is_busy(aof));
+    SHOAL_ASSERT(!aof->wants);
     if (count < 2) return;
     const shoal_aof_entry *before = shoal_manifest_find(&aof->manifest, SHOAL_AOF_INCR, count - 2);
     shoal_aof__bind(aof, SHOAL_AOF__GONE, shoal_manifest_name(&aof->manifest, before));
@@ -98,6 +105,9 @@ static void sync_before(shoal_aof *aof)
 void shoal_aof__open(shoal_aof *aof)
 {
     SHOAL_ASSERT(aof->state == SHOAL_AOF_STARTING);
+    SHOAL_ASSERT(!shoal_aof__is_busy(aof));
+    SHOAL_ASSERT(!aof->load.failed);
+    SHOAL_ASSERT(aof->load.reads == 0);
     shoal_aof__load_close(aof);
     bool suspended = aof->suspended;
     aof->suspended = false;

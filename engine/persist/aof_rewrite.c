@@ -30,6 +30,8 @@ static void placed(shoal_aof *aof, shoal_err error);
 static void unprepare(shoal_aof *aof)
 {
     shoal_aof__rewrite *rewrite = &aof->rewrite;
+    SHOAL_ASSERT(!rewrite->wished || rewrite->prepared);
+    SHOAL_ASSERT(!aof->sync.switched);
     if (rewrite->wished) shoal_moment_end(aof->options.thread);
     if (rewrite->prepared) shoal_moment_prepare(aof->options.thread, -1);
     rewrite->wished = rewrite->prepared = false;
@@ -38,7 +40,10 @@ static void unprepare(shoal_aof *aof)
 static void finish(shoal_aof *aof)
 {
     shoal_aof__rewrite *rewrite = &aof->rewrite;
-    SHOAL_ASSERT(rewrite->writer == NULL && rewrite->in_flight == 0);
+    SHOAL_ASSERT(rewrite->phase != SHOAL_REWRITE__NONE);
+    SHOAL_ASSERT(rewrite->writer == NULL);
+    SHOAL_ASSERT(rewrite->in_flight == 0);
+    SHOAL_ASSERT(rewrite->began_us <= aof->now.mono_us);
     unprepare(aof);
     rewrite->phase = SHOAL_REWRITE__NONE;
     aof->rewrite_time_s = (aof->now.mono_us - rewrite->began_us) / US_PER_S;
@@ -49,6 +54,7 @@ static void finish(shoal_aof *aof)
 static void put_off(shoal_aof *aof)
 {
     SHOAL_ASSERT(aof->failures > 0);
+    SHOAL_ASSERT(!aof->rewrite_ok);
     aof->retry_rewrite_us = aof->now.mono_us + US_PER_S;
     if (aof->failures < FAILURES_MAX) return;
     uint64_t doublings = aof->failures - FAILURES_MAX;
@@ -72,6 +78,8 @@ static void fail(shoal_aof *aof, shoal_err error)
 {
     shoal_aof__rewrite *rewrite = &aof->rewrite;
     SHOAL_ASSERT(error != SHOAL_ERR_OK);
+    SHOAL_ASSERT(rewrite->phase != SHOAL_REWRITE__NONE);
+    SHOAL_ASSERT(rewrite->writer == NULL);
     bool killed = error == SHOAL_ERR_CLOSED;
 
     unprepare(aof);
@@ -96,6 +104,7 @@ static void fail(shoal_aof *aof, shoal_err error)
 void shoal_aof__rewrite_drop(shoal_aof *aof)
 {
     shoal_aof__rewrite *rewrite = &aof->rewrite;
+    SHOAL_ASSERT(rewrite->writer == NULL || rewrite->phase == SHOAL_REWRITE__BASE);
     if (rewrite->writer != NULL) shoal_snapshot_drop(rewrite->writer);
     rewrite->writer = NULL;
     SHOAL_ASSERT(rewrite->writer == NULL);
@@ -107,6 +116,7 @@ static void name_temp_base(shoal_aof *aof)
 {
     shoal_buffer name = shoal_buffer_make(&aof->allocator);
     SHOAL_ASSERT(aof->rewrite.in_flight == 0);
+    SHOAL_ASSERT(!shoal_aof__is_busy(aof));
     shoal_text_appendf(&name, "temp-rewriteaof-bg-%llu.aof",
                        (unsigned long long)aof->env->process_id);
     shoal_aof__bind_above(aof, SHOAL_AOF__BASE_NEW, shoal_buffer_slice(&name));
@@ -117,6 +127,7 @@ static void want_moment(shoal_aof *aof, shoal_err error)
 {
     shoal_aof__rewrite *rewrite = &aof->rewrite;
     SHOAL_ASSERT(rewrite->phase == SHOAL_REWRITE__INCR);
+    SHOAL_ASSERT(!rewrite->prepared && !rewrite->wished);
     if (error != SHOAL_ERR_OK) {
         fail(aof, error);
         return;
@@ -130,6 +141,7 @@ static void incr_made(shoal_aof *aof, shoal_err error)
 {
     shoal_aof__rewrite *rewrite = &aof->rewrite;
     SHOAL_ASSERT(rewrite->phase == SHOAL_REWRITE__INCR);
+    SHOAL_ASSERT(!shoal_aof__is_busy(aof));
     bool named = rewrite->switches && !rewrite->enables;
     if (error == SHOAL_ERR_OK && named)
         shoal_aof__write_manifest(aof, &rewrite->next, want_moment);
@@ -141,12 +153,16 @@ bool shoal_aof__rewrite_begin(shoal_aof *aof, bool enables)
 {
     shoal_aof__rewrite *rewrite = &aof->rewrite;
     SHOAL_ASSERT(rewrite->phase == SHOAL_REWRITE__NONE && rewrite->writer == NULL);
+    SHOAL_ASSERT(rewrite->in_flight == 0);
+    SHOAL_ASSERT(!rewrite->prepared);
+    SHOAL_ASSERT(!aof->suspended);
     bool settled = aof->sync.waiting == 0 && aof->sync.repairs == 0 &&
                    (!aof->wants || (aof->left_seen && !aof->sync.marking && !aof->sync.broken));
     if (!settled || !shoal_manifest_copy(&aof->manifest, &rewrite->next)) {
         aof->scheduled = !enables;
         return false;
     }
+    SHOAL_ASSERT(!enables || !aof->wants);
     rewrite->phase = SHOAL_REWRITE__INCR;
     rewrite->enables = enables;
     rewrite->switches = enables || aof->wants;
@@ -185,6 +201,8 @@ static void take_bytes(void *context, shoal_slice bytes)
 {
     shoal_aof *aof = context;
     SHOAL_DEBUG_ASSERT(bytes.size > 0);
+    SHOAL_ASSERT(aof->rewrite.phase == SHOAL_REWRITE__MOMENT ||
+                 aof->rewrite.phase == SHOAL_REWRITE__BASE);
     aof->rewrite.in_flight++;
     aof->rewrite.base_bytes += bytes.size;
     aof->host->file_append(aof->host->context, SHOAL_AOF__BASE_NEW, bytes,
@@ -195,6 +213,7 @@ static void take_bytes(void *context, shoal_slice bytes)
 static void stamp_base(shoal_aof *aof)
 {
     shoal_buffer stamp = shoal_buffer_make(&aof->allocator);
+    SHOAL_ASSERT(!aof->rewrite.rdb);
     SHOAL_ASSERT(aof->rewrite.base_bytes == 0);
     shoal_aof_write_timestamp(&stamp, aof->now.wall_us / US_PER_S);
     if (stamp.failed)
@@ -208,6 +227,8 @@ static void stamp_base(shoal_aof *aof)
 static shoal_err begin_base(shoal_aof *aof)
 {
     SHOAL_ASSERT(aof->rewrite.writer == NULL);
+    SHOAL_ASSERT(aof->rewrite.wished);
+    SHOAL_ASSERT(aof->rewrite.base_bytes == 0);
     const shoal_snapshot_fact facts[] = {
         {{"redis-ver", 9}, shoal_text(SHOAL_REDIS_VERSION)},
         {{"redis-bits", 10}, {"64", 2}},
@@ -233,6 +254,7 @@ static shoal_err begin_base(shoal_aof *aof)
 static bool may_mend(const shoal_aof *aof)
 {
     SHOAL_DEBUG_ASSERT(aof->rewrite.phase == SHOAL_REWRITE__MOMENT);
+    SHOAL_ASSERT(!aof->rewrite.mends || aof->wants);
     if (!aof->rewrite.mends) return true;
     return aof->sync.safe.at == shoal_log_end(aof->log) &&
            aof->options.may_mend(aof->options.context);
@@ -243,6 +265,8 @@ static void begin_cut(shoal_aof *aof)
 {
     shoal_aof__rewrite *rewrite = &aof->rewrite;
     SHOAL_ASSERT(rewrite->phase == SHOAL_REWRITE__MOMENT);
+    SHOAL_ASSERT(!rewrite->mends);
+    SHOAL_ASSERT(rewrite->switches == aof->wants);
     shoal_err error = begin_base(aof);
 
     unprepare(aof);
@@ -259,6 +283,7 @@ static void use_moment(shoal_aof *aof)
 {
     shoal_aof__rewrite *rewrite = &aof->rewrite;
     SHOAL_ASSERT(rewrite->wished);
+    SHOAL_ASSERT(shoal_log_committed(aof->log) == shoal_log_end(aof->log));
     if (rewrite->enables && !aof->wants) {
         /* From here on effects are wanted, and there is nothing before. */
         shoal_log_want(aof->log, 1);
@@ -271,6 +296,7 @@ static void use_moment(shoal_aof *aof)
         }
     } else if (rewrite->switches && !rewrite->enables) {
         shoal_file file = aof->incr == SHOAL_AOF__INCR ? SHOAL_AOF__INCR_2 : SHOAL_AOF__INCR;
+        SHOAL_ASSERT(aof->left_seen);
         if (!shoal_aof__switch(aof, file)) return;
         if (rewrite->mends) aof->options.mend(aof->options.context);
         rewrite->mends = false;
@@ -286,6 +312,7 @@ static void moment_step(shoal_aof *aof)
     shoal_aof__rewrite *rewrite = &aof->rewrite;
     shoal_thread *thread = aof->options.thread;
     SHOAL_ASSERT(rewrite->prepared);
+    SHOAL_ASSERT(rewrite->writer == NULL);
     bool stuck = rewrite->error != SHOAL_ERR_OK || (rewrite->switches && aof->sync.broken);
     /* An appender that was asked to go over does so, whatever comes in between. */
     if (stuck && !aof->sync.switched) {
@@ -302,6 +329,8 @@ static void moment_step(shoal_aof *aof)
 void shoal_aof__base_done(shoal_aof *aof, const shoal_event *event)
 {
     shoal_aof__rewrite *rewrite = &aof->rewrite;
+    SHOAL_ASSERT(event->op == SHOAL_FILE_APPEND);
+    SHOAL_ASSERT(event->file == SHOAL_AOF__BASE_NEW);
     SHOAL_ASSERT(rewrite->in_flight > 0);
     rewrite->in_flight--;
     if (rewrite->error == SHOAL_ERR_OK) rewrite->error = event->error;
@@ -311,6 +340,7 @@ void shoal_aof__base_done(shoal_aof *aof, const shoal_event *event)
 static void base_named(shoal_aof *aof, shoal_err error)
 {
     SHOAL_ASSERT(aof->rewrite.phase == SHOAL_REWRITE__PLACING);
+    SHOAL_ASSERT(shoal_manifest_count_of(&aof->rewrite.next, SHOAL_AOF_BASE) == 1);
     if (error != SHOAL_ERR_OK)
         fail(aof, error);
     else
@@ -321,6 +351,8 @@ static void base_synced(shoal_aof *aof, shoal_err error)
 {
     shoal_aof__rewrite *rewrite = &aof->rewrite;
     SHOAL_ASSERT(rewrite->phase == SHOAL_REWRITE__PLACING);
+    SHOAL_ASSERT(rewrite->over);
+    SHOAL_ASSERT(rewrite->in_flight == 0);
     if (error == SHOAL_ERR_OK) error = rewrite->error;
     bool made =
         shoal_manifest_copy(&aof->manifest, &rewrite->next) &&
@@ -333,6 +365,7 @@ static void base_synced(shoal_aof *aof, shoal_err error)
     }
     shoal_manifest_retire_incrs(&rewrite->next, rewrite->switches ? 1 : 0);
     const shoal_aof_entry *base = shoal_manifest_find(&rewrite->next, SHOAL_AOF_BASE, 0);
+    SHOAL_ASSERT(base != NULL);
     shoal_aof__bind(aof, SHOAL_AOF__BASE, shoal_manifest_name(&rewrite->next, base));
     shoal_aof__begin(aof, base_named);
     /* The folder may not be there yet. */
@@ -349,6 +382,7 @@ static void placed(shoal_aof *aof, shoal_err error)
         fail(aof, error);
         return;
     }
+    SHOAL_ASSERT(shoal_manifest_count_of(&aof->manifest, SHOAL_AOF_BASE) == 1);
     aof->left_skipped = !aof->left_seen;
     aof->size_before = rewrite->base_bytes;
     aof->base_size = rewrite->base_bytes + (aof->wants ? aof->sync.target.size : 0);
@@ -367,6 +401,7 @@ static int64_t next_key_us(const shoal_aof *aof)
 {
     const shoal_aof__rewrite *rewrite = &aof->rewrite;
     SHOAL_DEBUG_ASSERT(rewrite->writer != NULL);
+    SHOAL_DEBUG_ASSERT(aof->settings.delay_us > 0);
     uint64_t keys = shoal_snapshot_keys(rewrite->writer);
     return rewrite->began_us + (int64_t)(keys + 1) * aof->settings.delay_us;
 }
@@ -383,6 +418,8 @@ static void base_step(shoal_aof *aof)
 {
     shoal_aof__rewrite *rewrite = &aof->rewrite;
     shoal_thread *thread = aof->options.thread;
+    SHOAL_ASSERT(rewrite->phase == SHOAL_REWRITE__BASE);
+    SHOAL_ASSERT(rewrite->writer != NULL || rewrite->over);
     if (rewrite->writer != NULL) {
         if (rewrite->error != SHOAL_ERR_OK && !rewrite->over) shoal_snapshot_abort(rewrite->writer);
         if (!rewrite->over) {
@@ -397,7 +434,6 @@ static void base_step(shoal_aof *aof)
         rewrite->writer = NULL;
     }
     if (rewrite->in_flight > 0) return;
-    SHOAL_ASSERT(rewrite->phase == SHOAL_REWRITE__BASE);
     if (rewrite->error != SHOAL_ERR_OK) {
         fail(aof, rewrite->error);
         return;
@@ -443,11 +479,13 @@ static void collected(shoal_aof *aof, shoal_err error)
 {
     (void)error;
     SHOAL_ASSERT(aof->manifest_then == NULL);
+    SHOAL_ASSERT(!shoal_aof__is_busy(aof));
 }
 
 static void file_gone(shoal_aof *aof, shoal_err error)
 {
     uint32_t index = 0;
+    SHOAL_ASSERT(aof->rewrite.phase == SHOAL_REWRITE__NONE);
     SHOAL_ASSERT(shoal_manifest_count_of(&aof->rewrite.next, SHOAL_AOF_HISTORY) > 0);
     while (shoal_manifest_at(&aof->rewrite.next, index)->kind != SHOAL_AOF_HISTORY) index++;
     if (error == SHOAL_ERR_OK) shoal_manifest_forget(&aof->rewrite.next, index);

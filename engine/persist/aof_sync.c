@@ -27,16 +27,41 @@
 
 #define TAG(purpose) ((uint64_t)(purpose) << 32)
 
+/* What holds between two steps while the log is wanted: what is safe lies before what is being
+ * synced, that before what is written, and that in the log, which keeps all that is not safe. */
+static void check(const shoal_aof *aof)
+{
+    const shoal_aof__sync *sync = &aof->sync;
+    uint64_t written = shoal_appender_written(&aof->appender);
+    SHOAL_ASSERT(sync->safe.at <= sync->target.at);
+    SHOAL_ASSERT(sync->safe.at == shoal_log_at(&aof->keeper));
+    SHOAL_ASSERT(sync->safe.at <= shoal_log_at(&aof->reader));
+    SHOAL_ASSERT(sync->target.at <= written || !shoal_appender_idle(&aof->appender));
+    SHOAL_ASSERT(written <= shoal_log_end(aof->log) || !shoal_appender_idle(&aof->appender));
+    SHOAL_ASSERT(shoal_aof_owns(sync->safe.file));
+    /* One thing at a time, each while its flag says so. */
+    SHOAL_ASSERT(!sync->marking || sync->waiting == 0);
+    SHOAL_ASSERT(sync->waiting <= 2);
+    SHOAL_ASSERT(sync->repairs <= 2);
+    SHOAL_ASSERT(!sync->repairing || sync->broken);
+    SHOAL_ASSERT(!sync->repairing || sync->repairs > 0);
+    SHOAL_ASSERT(!sync->broken || sync->why != SHOAL_ERR_OK);
+    SHOAL_ASSERT(!sync->switched || !shoal_appender_idle(&aof->appender));
+    SHOAL_ASSERT(!sync->noting || !shoal_appender_idle(&aof->appender));
+}
+
 /* The policy that holds now: a rewrite may silence syncs. */
 static shoal_aof_policy policy(const shoal_aof *aof)
 {
     if (aof->forced) return SHOAL_AOF_ALWAYS;
+    SHOAL_DEBUG_ASSERT(aof->settings.policy <= SHOAL_AOF_NO);
     bool quiet = aof->settings.quiet_rewrite && aof->rewrite.phase >= SHOAL_REWRITE__BASE;
     return quiet ? SHOAL_AOF_NO : aof->settings.policy;
 }
 
 static void ask(shoal_aof *aof, shoal_appender_request request)
 {
+    SHOAL_ASSERT(aof->wants);
     shoal_appender_ask(&aof->appender, &request, aof->now);
 }
 
@@ -94,8 +119,10 @@ bool shoal_aof__go_on(shoal_aof *aof, uint64_t from, uint64_t size)
 /* Waits for the turn's holder: it is a matter of one append. Returns when nothing is asked. */
 static void settle_request(shoal_aof *aof)
 {
+    SHOAL_ASSERT(aof->wants);
     while (!shoal_appender_idle(&aof->appender)) (void)shoal_appender_answer(&aof->appender);
     SHOAL_ASSERT(shoal_appender_idle(&aof->appender));
+    aof->sync.noting = aof->sync.switched = false;
 }
 
 void shoal_aof__stop(shoal_aof *aof)
@@ -104,6 +131,7 @@ void shoal_aof__stop(shoal_aof *aof)
     settle_request(aof);
     ask(aof, (shoal_appender_request){.wish = SHOAL_APPENDER_STOP});
     settle_request(aof);
+    SHOAL_ASSERT(!shoal_load_relaxed(&aof->appender.running));
     /* A last sync, which nobody waits for. */
     if (!aof->sync.broken) {
         aof->sync.waiting++;
@@ -114,7 +142,7 @@ void shoal_aof__stop(shoal_aof *aof)
     shoal_log_want(aof->log, -1);
     aof->wants = false;
     aof->sync.broken = aof->sync.repairing = false;
-    aof->sync.switched = aof->sync.noting = aof->sync.marking = false;
+    aof->sync.marking = false;
     shoal_hold_release(aof->env, SHOAL_RELEASED_ALL);
 }
 
@@ -123,7 +151,10 @@ void shoal_aof__stop(shoal_aof *aof)
 /* Everything up to the note has arrived. */
 static void become_safe(shoal_aof *aof, const shoal_appender_note *note)
 {
+    SHOAL_ASSERT(aof->wants);
+    SHOAL_ASSERT(!aof->sync.broken);
     SHOAL_ASSERT(note->at >= aof->sync.safe.at);
+    SHOAL_ASSERT(note->at <= shoal_log_at(&aof->reader));
     int64_t patience_us = (aof->now.mono_us - aof->sync.began_us) / 2;
     aof->sync.gather_bytes = shoal_appender_written(&aof->appender) - aof->sync.safe.at;
     aof->sync.gather_until_us =
@@ -139,6 +170,9 @@ static void noted(shoal_aof *aof, const shoal_appender_note *note)
 {
     shoal_aof__sync *sync = &aof->sync;
     SHOAL_ASSERT(note->at >= sync->target.at);
+    SHOAL_ASSERT(sync->waiting == 0);
+    SHOAL_ASSERT(!sync->marking);
+    SHOAL_ASSERT(!sync->broken);
     bool left = note->old_file != 0;
 
     if (left && !aof->left_skipped) aof->size_before += note->old_size;
@@ -162,6 +196,8 @@ static void noted(shoal_aof *aof, const shoal_appender_note *note)
 
 static void collect_answer(shoal_aof *aof)
 {
+    SHOAL_ASSERT(aof->wants);
+    SHOAL_ASSERT(!aof->sync.noting || !aof->sync.switched);
     if (aof->sync.switched) return; /* it is shoal_aof__switch's */
     const shoal_appender_request *answer = shoal_appender_answer(&aof->appender);
 
@@ -177,6 +213,7 @@ static void collect_answer(shoal_aof *aof)
 bool shoal_aof__switch(shoal_aof *aof, shoal_file file)
 {
     shoal_aof__sync *sync = &aof->sync;
+    SHOAL_ASSERT(shoal_aof_owns(file));
     SHOAL_ASSERT(file != aof->incr);
     collect_answer(aof);
     if (!sync->switched) {
@@ -201,6 +238,7 @@ bool shoal_aof__has_left(const shoal_aof *aof)
 static bool is_due(const shoal_aof *aof)
 {
     const shoal_aof__sync *sync = &aof->sync;
+    SHOAL_ASSERT(aof->wants);
     if (sync->waiting > 0 || sync->marking || sync->noting || sync->broken) return false;
     if (shoal_aof__has_left(aof)) return true;
     if (aof->forced && shoal_appender_written(&aof->appender) > sync->synced) return true;
@@ -250,7 +288,9 @@ static void cut(shoal_aof *aof, shoal_file file, uint64_t size)
 static void repair(shoal_aof *aof)
 {
     shoal_aof__sync *sync = &aof->sync;
+    SHOAL_ASSERT(sync->broken);
     SHOAL_ASSERT(sync->stopped && !sync->repairing);
+    SHOAL_ASSERT(!shoal_load_relaxed(&aof->appender.running));
     sync->repairing = true;
     sync->emptying = shoal_aof__has_left(aof);
     if (!sync->emptying) {
@@ -265,6 +305,8 @@ static void repair(shoal_aof *aof)
 static void repair_cut(shoal_aof *aof, shoal_err error)
 {
     shoal_aof__sync *sync = &aof->sync;
+    SHOAL_ASSERT(sync->repairing);
+    SHOAL_ASSERT(sync->stopped);
     if (error != SHOAL_ERR_OK) {
         shoal_aof__break(aof, error, false);
         return;
@@ -300,6 +342,7 @@ static uint64_t behind_size(const shoal_aof *aof, uint64_t size)
     shoal_aof_write_behind(&line, size);
     SHOAL_ASSERT(line.start == 0);
     uint64_t bytes = shoal_buffer_size(&line);
+    SHOAL_ASSERT(bytes > 0 || line.failed);
     shoal_buffer_free(&line);
     return bytes;
 }
@@ -308,6 +351,7 @@ static void repaired(shoal_aof *aof, shoal_err error)
 {
     shoal_aof__sync *sync = &aof->sync;
     SHOAL_ASSERT(sync->repairing);
+    SHOAL_ASSERT(!sync->emptying);
     if (error != SHOAL_ERR_OK) {
         shoal_aof__break(aof, error, true);
         return;
@@ -331,6 +375,7 @@ static void repaired(shoal_aof *aof, shoal_err error)
 static void repair_done(shoal_aof *aof, const shoal_event *event)
 {
     shoal_aof__sync *sync = &aof->sync;
+    SHOAL_ASSERT(event->op == SHOAL_FILE_SYNC || event->op == SHOAL_FILE_TRUNCATE);
     SHOAL_ASSERT(sync->repairs > 0);
     sync->repairs--;
     if (!aof->wants || !sync->repairing) return;
@@ -368,6 +413,7 @@ void shoal_aof__sync_done(shoal_aof *aof, const shoal_event *event)
 {
     shoal_aof__sync *sync = &aof->sync;
     uint64_t purpose = event->tag >> 32;
+    SHOAL_ASSERT(event->kind == SHOAL_EVENT_FILE_DONE);
 
     if (purpose == SHOAL_AOF__FOR_SYNC) {
         if (sync->waiting == 0) return;
@@ -410,10 +456,12 @@ void shoal_aof__sync_step(shoal_aof *aof)
                        "buffer without waiting for fsync to complete, this may slow down Redis.");
     }
     if (sync->broken) trouble_step(aof);
+    check(aof);
     if (!is_due(aof) || !shoal_appender_idle(&aof->appender)) return;
     sync->noting = true;
     ask(aof, (shoal_appender_request){.wish = SHOAL_APPENDER_NOTE});
     collect_answer(aof);
+    check(aof);
 }
 
 int64_t shoal_aof__sync_deadline(const shoal_aof *aof)
@@ -429,12 +477,14 @@ int64_t shoal_aof__sync_deadline(const shoal_aof *aof)
         return sync->gather_until_us;
     /* Whoever appends does not tell, so it is looked at once a second. */
     int64_t due = sync->began_us + SYNC_INTERVAL_US;
+    SHOAL_ASSERT(sync->began_us <= aof->now.mono_us);
     return due > aof->now.mono_us ? due : aof->now.mono_us + SYNC_INTERVAL_US;
 }
 
 static void signed_now(shoal_aof *aof, shoal_err error)
 {
     SHOAL_ASSERT(aof->signing);
+    SHOAL_ASSERT(!shoal_aof__is_busy(aof));
     if (error != SHOAL_ERR_OK)
         shoal_aof__log(aof, SHOAL_AOF__WARNING, "The end of the AOF could not be signed: %s",
                        shoal_err_text(error));

@@ -23,12 +23,14 @@ static void run_put(shoal_op *op, void *runner)
     put_op *put = (put_op *)op;
     shoal_rdb_decoder *decoder = &put->load->decoder;
     SHOAL_DEBUG_ASSERT(put->key.name.size == decoder->name.size);
+    SHOAL_ASSERT(put->gate.held == 1);
     put->error = shoal_dump_store(runner, &put->key, &decoder->loader, decoder->expires_ms);
 }
 
 static shoal_rdb_load_state end_bad(shoal_rdb_load *load, const char *reason)
 {
     SHOAL_ASSERT(reason != NULL);
+    SHOAL_ASSERT(load->reason == NULL);
     load->reason = reason;
     return SHOAL_RDB_LOAD_BAD;
 }
@@ -43,7 +45,9 @@ static shoal_rdb_load_state take_record(shoal_rdb_load *load)
                                     .kind = decoder->kind,
                                     .expires_ms = decoder->expires_ms,
                                     .offset = decoder->offset};
-    SHOAL_DEBUG_ASSERT(decoder->records);
+    SHOAL_ASSERT(decoder->records);
+    SHOAL_ASSERT(load->options.crew != NULL);
+    SHOAL_ASSERT(decoder->text.size <= SHOAL_RDB_RECORD_MAX);
     if (!shoal_crew_take_value(load->options.crew, &value)) return SHOAL_RDB_LOAD_NO_MEMORY;
     load->keys_loaded++;
     return SHOAL_RDB_LOAD_MORE;
@@ -54,6 +58,8 @@ static shoal_rdb_load_state take_key(shoal_rdb_load *load, bool record)
     const shoal_rdb_load_options *options = &load->options;
     const shoal_rdb_decoder *decoder = &load->decoder;
     shoal_store *store = shoal_thread_store(options->thread);
+    SHOAL_ASSERT(load->state == SHOAL_RDB_LOAD_MORE);
+    SHOAL_ASSERT(!record || options->crew != NULL);
     if (decoder->db >= options->databases) return end_bad(load, "a database that is not there");
     bool expired = decoder->expires_ms >= 0 && decoder->expires_ms <= options->now_ms;
     if (expired && !options->keeps_expired) {
@@ -78,6 +84,7 @@ static shoal_rdb_load_state take_key(shoal_rdb_load *load, bool record)
 static shoal_rdb_load_state take_failure(shoal_rdb_load *load)
 {
     const shoal_rdb_decoder *decoder = &load->decoder;
+    SHOAL_ASSERT(load->state == SHOAL_RDB_LOAD_MORE);
     SHOAL_ASSERT(decoder->status != SHOAL_RDB_OK);
     if (decoder->status == SHOAL_RDB_NO_MEMORY) return SHOAL_RDB_LOAD_NO_MEMORY;
     return end_bad(load, decoder->reason != NULL ? decoder->reason : "damaged");
@@ -88,6 +95,7 @@ static shoal_rdb_load_state take_event(shoal_rdb_load *load, shoal_rdb_event eve
 {
     const shoal_rdb_load_options *options = &load->options;
     SHOAL_DEBUG_ASSERT(event != SHOAL_RDB_EVENT_MORE);
+    SHOAL_DEBUG_ASSERT(event <= SHOAL_RDB_EVENT_FAILED);
     switch (event) {
     case SHOAL_RDB_EVENT_KEY: return take_key(load, false);
     case SHOAL_RDB_EVENT_RECORD: return take_key(load, true);
@@ -108,7 +116,8 @@ static shoal_rdb_load_state take_event(shoal_rdb_load *load, shoal_rdb_event eve
 
 void shoal_rdb_load_open(shoal_rdb_load *load, const shoal_rdb_load_options *options)
 {
-    SHOAL_ASSERT(options->allocator != NULL && options->thread != NULL);
+    SHOAL_ASSERT(options->allocator != NULL);
+    SHOAL_ASSERT(options->thread != NULL);
     SHOAL_ASSERT(options->databases > 0);
     *load = (shoal_rdb_load){.options = *options};
     shoal_rdb_decoder_open(&load->decoder, options->allocator,
@@ -129,6 +138,8 @@ shoal_rdb_load_state shoal_rdb_load_feed(shoal_rdb_load *load, shoal_slice bytes
         if (event == SHOAL_RDB_EVENT_MORE) break;
         load->state = take_event(load, event);
     }
+    SHOAL_ASSERT(load->decoder.offset >= load->offset);
+    SHOAL_ASSERT((load->state == SHOAL_RDB_LOAD_BAD) == (load->reason != NULL));
     load->offset = load->decoder.offset;
     if (load->options.crew != NULL) shoal_crew_send(load->options.crew);
     return load->state;
@@ -136,6 +147,7 @@ shoal_rdb_load_state shoal_rdb_load_feed(shoal_rdb_load *load, shoal_slice bytes
 
 shoal_slice shoal_rdb_load_rest(const shoal_rdb_load *load)
 {
+    SHOAL_ASSERT(load->options.allocator != NULL);
     SHOAL_ASSERT(load->state == SHOAL_RDB_LOAD_DONE);
     return shoal_rdb_decoder_rest(&load->decoder);
 }
@@ -143,6 +155,7 @@ shoal_slice shoal_rdb_load_rest(const shoal_rdb_load *load)
 void shoal_rdb_load_close(shoal_rdb_load *load)
 {
     SHOAL_ASSERT(load->options.allocator != NULL);
+    SHOAL_ASSERT(load->state <= SHOAL_RDB_LOAD_NO_MEMORY);
     shoal_store_expect(shoal_thread_store(load->options.thread), 0);
     shoal_rdb_decoder_close(&load->decoder);
 }

@@ -16,6 +16,21 @@
 /* Tag of everything but appends. */
 #define TAG 1u
 
+/* What holds between two steps: the snapshot is there while it is being written, and what the host
+ * has not done yet is counted. */
+static void check(const shoal_rdb_save *save)
+{
+    shoal_rdb_save_stage stage = save->stage;
+    SHOAL_ASSERT(stage <= SHOAL_RDB_SAVE_CLEANING);
+    SHOAL_ASSERT((save->writer != NULL) == (stage == SHOAL_RDB_SAVE_WRITING));
+    SHOAL_ASSERT(stage == SHOAL_RDB_SAVE_IDLE || save->host != NULL);
+    SHOAL_ASSERT(stage != SHOAL_RDB_SAVE_IDLE || save->syncs == 0);
+    SHOAL_ASSERT(stage != SHOAL_RDB_SAVE_IDLE || save->in_flight == 0);
+    SHOAL_ASSERT(stage != SHOAL_RDB_SAVE_CLEANING || save->error != SHOAL_ERR_OK);
+    SHOAL_ASSERT(save->in_flight <= save->bytes);
+    SHOAL_ASSERT(save->unsynced <= save->bytes);
+}
+
 static void nudge(const shoal_rdb_save *save)
 {
     SHOAL_ASSERT(save->host != NULL);
@@ -27,6 +42,7 @@ static void take_bytes(void *context, shoal_slice bytes)
 {
     shoal_rdb_save *save = context;
     const shoal_host *host = save->host;
+    SHOAL_ASSERT(host != NULL);
     SHOAL_ASSERT(bytes.size > 0);
     save->bytes += bytes.size;
     if (save->error != SHOAL_ERR_OK) return;
@@ -58,12 +74,14 @@ void shoal_rdb_save_begin(shoal_rdb_save *save, shoal_thread *thread,
     snapshot.taker = (shoal_snapshot_taker){.take = take_bytes, .context = save};
     save->error = shoal_snapshot_begin(thread, &snapshot, &save->writer);
     save->stage = save->error == SHOAL_ERR_OK ? SHOAL_RDB_SAVE_WRITING : SHOAL_RDB_SAVE_CLEANING;
+    check(save);
     nudge(save);
 }
 
 void shoal_rdb_save_file_done(shoal_rdb_save *save, const shoal_event *event)
 {
     SHOAL_ASSERT(event->kind == SHOAL_EVENT_FILE_DONE);
+    SHOAL_ASSERT(event->file == SHOAL_RDB_FILE || event->file == SHOAL_RDB_FILE_NEW);
     SHOAL_ASSERT(save->stage != SHOAL_RDB_SAVE_IDLE);
     if (event->op == SHOAL_FILE_APPEND) {
         SHOAL_ASSERT(event->tag <= save->in_flight);
@@ -91,6 +109,7 @@ static uint32_t allowance(const shoal_rdb_save *save, shoal_thread *thread)
 int64_t shoal_rdb_save_deadline(const shoal_rdb_save *save)
 {
     SHOAL_DEBUG_ASSERT(save->delay_us >= 0);
+    SHOAL_DEBUG_ASSERT(save->began_us >= 0);
     if (save->stage != SHOAL_RDB_SAVE_WRITING || save->delay_us == 0) return SHOAL_NEVER;
     return save->began_us + (int64_t)(save->keys + 1) * save->delay_us;
 }
@@ -103,6 +122,8 @@ static bool write_on(shoal_rdb_save *save, shoal_thread *thread)
     if (save->error != SHOAL_ERR_OK) shoal_snapshot_abort(save->writer);
     uint32_t budget = allowance(save, thread);
     shoal_snapshot_state state = shoal_snapshot_step(save->writer, thread, budget);
+    SHOAL_ASSERT(shoal_snapshot_keys(save->writer) >= save->keys);
+    SHOAL_ASSERT(shoal_snapshot_copied(save->writer) >= save->copied);
     save->keys = shoal_snapshot_keys(save->writer);
     save->copied = shoal_snapshot_copied(save->writer);
     if (state == SHOAL_SNAPSHOT_MORE) {
@@ -143,8 +164,8 @@ static void enter_next(shoal_rdb_save *save)
 
 bool shoal_rdb_save_step(shoal_rdb_save *save, shoal_thread *thread)
 {
+    check(save);
     if (save->stage == SHOAL_RDB_SAVE_IDLE) return false;
-    SHOAL_ASSERT(save->host != NULL);
     if (save->stage == SHOAL_RDB_SAVE_WRITING) {
         if (!write_on(save, thread)) return false;
         enter_next(save);
@@ -164,6 +185,7 @@ bool shoal_rdb_save_step(shoal_rdb_save *save, shoal_thread *thread)
 void shoal_rdb_save_abort(shoal_rdb_save *save)
 {
     SHOAL_ASSERT(save->stage != SHOAL_RDB_SAVE_IDLE);
+    SHOAL_ASSERT(save->host != NULL);
     if (save->stage == SHOAL_RDB_SAVE_RENAMING) return;
     if (save->error == SHOAL_ERR_OK) save->error = SHOAL_ERR_CLOSED;
     nudge(save);

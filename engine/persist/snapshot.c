@@ -54,6 +54,7 @@ struct shoal_snapshot_writer {
 static size_t writer_size(uint32_t threads)
 {
     SHOAL_ASSERT(threads > 0);
+    _Static_assert(sizeof(chunk_word) == SHOAL_SHARING_SIZE, "a thread's word has its line alone");
     return sizeof(shoal_snapshot_writer) + threads * sizeof(chunk_word);
 }
 
@@ -67,12 +68,14 @@ static chunk *make_chunk(shoal_snapshot_writer *writer)
     /* Room for a key more than makes it full, so that it seldom grows. */
     (void)shoal_buffer_reserve(&made->bytes, CHUNK_BYTES + CHUNK_BYTES / 8);
     SHOAL_DEBUG_ASSERT(shoal_buffer_size(&made->bytes) == 0);
+    SHOAL_DEBUG_ASSERT(made->bytes.failed || made->bytes.capacity > CHUNK_BYTES);
     return made;
 }
 
 static void free_chunk(shoal_snapshot_writer *writer, chunk *done)
 {
     SHOAL_DEBUG_ASSERT(done != NULL);
+    SHOAL_DEBUG_ASSERT(done->bytes.allocator == &writer->allocator);
     shoal_buffer_free(&done->bytes);
     shoal_memory_give(&writer->allocator, done, sizeof(*done), SHOAL_ALIGN_PLAIN);
 }
@@ -84,13 +87,15 @@ static chunk *take_chunk(shoal_snapshot_writer *writer, shoal_thread *thread)
     SHOAL_ASSERT(index < writer->threads);
     /* pair: snapshot.chunk */
     chunk *mine = shoal_exchange_acq_rel(&writer->words[index].chunk, (chunk *)NULL);
+    SHOAL_DEBUG_ASSERT(mine == NULL || mine->database != NO_DATABASE);
     return mine != NULL ? mine : make_chunk(writer);
 }
 
 /* Puts a chunk back, or on its way to the taker when it is full. */
 static void put_chunk(shoal_snapshot_writer *writer, shoal_thread *thread, chunk *mine)
 {
-    SHOAL_DEBUG_ASSERT(mine->database != NO_DATABASE);
+    SHOAL_DEBUG_ASSERT(mine->database < writer->options.databases);
+    SHOAL_DEBUG_ASSERT(shoal_buffer_size(&mine->bytes) > 0 || mine->bytes.failed);
     if (mine->bytes.failed) shoal_store_relaxed(&writer->failed, true);
     if (shoal_buffer_size(&mine->bytes) >= CHUNK_BYTES) {
         (void)shoal_inbox_push(&writer->full, &mine->op);
@@ -108,6 +113,7 @@ static void write_heat(const shoal_snapshot_writer *writer, shoal_thread *thread
                        const shoal_snapshot_part *part, shoal_buffer *out)
 {
     SHOAL_DEBUG_ASSERT(part->item != NULL);
+    SHOAL_DEBUG_ASSERT(!writer->options.plain);
     if (writer->options.heat == SHOAL_SNAPSHOT_HEAT_NONE) return;
     shoal_store *store = shoal_thread_store(thread);
     shoal_key key = shoal_key_make(store, SHOAL_PLACE_DB(part->place), shoal_item_name(part->item));
@@ -132,6 +138,7 @@ static void write_command(const shoal_snapshot_writer *writer, const shoal_rdb_k
     SHOAL_DEBUG_ASSERT(writer->options.plain);
     shoal_text_appendf(&scratch, "%lld", (long long)(expires ? key->expires_ms : 0));
     size_t digits = shoal_buffer_size(&scratch);
+    SHOAL_ASSERT(digits > 0 || scratch.failed);
     if (key->value.type == SHOAL_TYPE_STRING) {
         argv[0] = shoal_text("SET");
         argv[2] = key->value.string;
@@ -173,6 +180,7 @@ static void take_part(void *context, shoal_thread *thread, shoal_snapshot_part *
 {
     shoal_snapshot_writer *writer = context;
     char scratch[SHOAL_INT_TEXT_SIZE];
+    SHOAL_DEBUG_ASSERT(!part->done);
     part->done = true;
     if (part->item == NULL || shoal_load_relaxed(&writer->failed)) return;
     chunk *mine = take_chunk(writer, thread);
@@ -181,6 +189,7 @@ static void take_part(void *context, shoal_thread *thread, shoal_snapshot_part *
         return;
     }
     size_t before = shoal_buffer_size(&mine->bytes);
+    SHOAL_DEBUG_ASSERT(before < CHUNK_BYTES);
     if (mine->database != SHOAL_PLACE_DB(part->place)) {
         mine->database = SHOAL_PLACE_DB(part->place);
         write_select(writer, mine->database, &mine->bytes);
@@ -195,6 +204,7 @@ static void take_part(void *context, shoal_thread *thread, shoal_snapshot_part *
         write_heat(writer, thread, part, &mine->bytes);
         shoal_rdb_write_key(&mine->bytes, &key, &writer->options.style);
     }
+    SHOAL_DEBUG_ASSERT(shoal_buffer_size(&mine->bytes) >= before);
     size_t grown = shoal_buffer_size(&mine->bytes) - before;
     (void)shoal_add_relaxed(&writer->pending, grown);
     (void)shoal_add_relaxed(&writer->keys, 1);
@@ -209,6 +219,7 @@ static void give_bytes(shoal_snapshot_writer *writer, shoal_slice bytes)
 {
     const shoal_snapshot_options *options = &writer->options;
     SHOAL_DEBUG_ASSERT(bytes.data != NULL || bytes.size == 0);
+    SHOAL_DEBUG_ASSERT(!writer->over);
     if (options->checksum) writer->crc = shoal_crc64(writer->crc, bytes);
     if (bytes.size > 0) options->taker.take(options->taker.context, bytes);
 }
@@ -216,7 +227,8 @@ static void give_bytes(shoal_snapshot_writer *writer, shoal_slice bytes)
 static void give_chunk(shoal_snapshot_writer *writer, chunk *full)
 {
     shoal_slice bytes = shoal_buffer_slice(&full->bytes);
-    SHOAL_DEBUG_ASSERT(bytes.size <= shoal_load_relaxed(&writer->pending));
+    SHOAL_ASSERT(!writer->over);
+    SHOAL_ASSERT(bytes.size <= shoal_load_relaxed(&writer->pending));
     (void)shoal_sub_relaxed(&writer->pending, bytes.size);
     if (!shoal_load_relaxed(&writer->failed)) give_bytes(writer, bytes);
     free_chunk(writer, full);
@@ -224,11 +236,13 @@ static void give_chunk(shoal_snapshot_writer *writer, chunk *full)
 
 static void collect_full(shoal_snapshot_writer *writer)
 {
+    SHOAL_ASSERT(!writer->over);
     shoal_op *op = shoal_inbox_take(&writer->full);
     while (op != NULL) {
         /* The inbox holds chunks only, and a chunk begins with its operation. */
         chunk *full = (chunk *)op;
         op = op->next;
+        SHOAL_DEBUG_ASSERT(shoal_buffer_size(&full->bytes) >= CHUNK_BYTES);
         give_chunk(writer, full);
     }
 }
@@ -236,6 +250,7 @@ static void collect_full(shoal_snapshot_writer *writer)
 /* Claim S2: what is still there, and the end. */
 static void collect_rest(shoal_snapshot_writer *writer)
 {
+    SHOAL_ASSERT(!writer->over);
     collect_full(writer);
     for (uint32_t i = 0; i < writer->threads; i++) {
         /* pair: snapshot.chunk */
@@ -272,6 +287,7 @@ static bool write_head(shoal_snapshot_writer *writer, shoal_thread *thread)
         shoal_rdb_write_sizes(&head, keys, shoal_store_count_volatile(store, db));
     }
     bool whole = !head.failed;
+    SHOAL_ASSERT(!options->plain);
     SHOAL_ASSERT(writer->crc == 0);
     if (whole) give_bytes(writer, shoal_buffer_slice(&head));
     shoal_buffer_free(&head);
@@ -285,6 +301,8 @@ shoal_err shoal_snapshot_begin(shoal_thread *thread, const shoal_snapshot_option
 {
     uint32_t threads = options->threads;
     SHOAL_ASSERT(options->taker.take != NULL);
+    SHOAL_ASSERT(options->facts != NULL || options->fact_count == 0);
+    SHOAL_ASSERT(options->style.now_ms >= 0);
     SHOAL_ASSERT(shoal_thread_index(thread) < threads);
     SHOAL_ASSERT(options->databases > 0 && options->databases <= 16);
     shoal_snapshot_writer *writer =
@@ -311,6 +329,7 @@ shoal_snapshot_state shoal_snapshot_step(shoal_snapshot_writer *writer, shoal_th
                                          uint32_t budget)
 {
     SHOAL_ASSERT(writer->cut != NULL);
+    SHOAL_ASSERT(shoal_thread_index(thread) < writer->threads);
     bool over = writer->over;
     if (shoal_load_relaxed(&writer->failed)) shoal_cut_abort(writer->cut);
     if (!over && budget > 0) over = shoal_cut_step(writer->cut, thread, budget);
@@ -345,6 +364,7 @@ uint64_t shoal_snapshot_copied(const shoal_snapshot_writer *writer)
 void shoal_snapshot_abort(shoal_snapshot_writer *writer)
 {
     SHOAL_ASSERT(writer->cut != NULL);
+    SHOAL_ASSERT(writer->threads > 0);
     shoal_store_relaxed(&writer->failed, true);
     shoal_cut_abort(writer->cut);
 }
@@ -352,6 +372,7 @@ void shoal_snapshot_abort(shoal_snapshot_writer *writer)
 bool shoal_snapshot_end(shoal_snapshot_writer *writer, shoal_thread *thread)
 {
     SHOAL_ASSERT(writer->over);
+    SHOAL_ASSERT(writer->cut != NULL);
     if (!shoal_cut_end(writer->cut, thread)) return false;
     writer->cut = NULL;
     shoal_snapshot_drop(writer);

@@ -325,7 +325,7 @@ sub assertion_density
 }
 
 # Least assertions a function on average: one everywhere, two where a mistake costs data.
-my %LEAST = map { $_ => 2 } map { "engine/$_" } qw(store cluster repl);
+my %LEAST = map { $_ => 2 } map { "engine/$_" } qw(store cluster repl persist);
 
 # Every room asserts as much as it has to.
 sub density

@@ -214,37 +214,48 @@ static void command_saveconfig(shoal_cluster *c, shoal_cluster_call *call)
 
 /* ---- the table ---- */
 
+/* What a subcommand is answered behind. redis-cli sends up to six SETSLOTs for each slot that it
+ * moves, one after the other, and on a plain disk each save takes some ten milliseconds: they are
+ * answered at once, as Redis 7.0 does without a sync, and saved behind the answer. The one that
+ * takes a slot over under a new epoch waits for it. */
+typedef enum answer_behind {
+    NOTHING, /* it changes nothing that nodes.conf keeps */
+    EPOCH,   /* the save of this node's epoch, if that is a new one */
+    KEPT     /* the save of whatever it changes */
+} answer_behind;
+
 static const struct {
     const char *name;
     uint32_t argc_min, argc_max;
+    answer_behind behind;
     void (*run)(shoal_cluster *c, shoal_cluster_call *call);
 } subcommands[] = {
-    {"addslots", 3, UINT32_MAX, shoal_bus__command_addslots},
-    {"addslotsrange", 4, UINT32_MAX, shoal_bus__command_addslotsrange},
-    {"bumpepoch", 2, 2, command_bumpepoch},
-    {"count-failure-reports", 3, 3, command_count_failure_reports},
-    {"delslots", 3, UINT32_MAX, shoal_bus__command_delslots},
-    {"delslotsrange", 4, UINT32_MAX, shoal_bus__command_delslotsrange},
-    {"failover", 2, 3, shoal_bus__command_failover},
-    {"flushslots", 2, 2, shoal_bus__command_flushslots},
-    {"forget", 3, 3, command_forget},
-    {"info", 2, 2, shoal_bus__command_info},
-    {"links", 2, 2, shoal_bus__command_links},
-    {"links-drop", 3, 3, shoal_bus__command_links_drop},
-    {"links-kill", 4, 4, shoal_bus__command_links_kill},
-    {"meet", 4, 5, command_meet},
-    {"myid", 2, 2, command_myid},
-    {"nodes", 2, 2, shoal_bus__command_nodes},
-    {"replicas", 3, 3, shoal_bus__command_replicas},
-    {"replicate", 3, 3, shoal_bus__command_replicate},
-    {"reset", 2, 3, command_reset},
-    {"saveconfig", 2, 2, command_saveconfig},
-    {"set-config-epoch", 3, 3, command_set_config_epoch},
-    {"setslot", 4, UINT32_MAX, shoal_bus__command_setslot},
-    {"shards", 2, 2, shoal_bus__command_shards},
-    {"slaves", 3, 3, shoal_bus__command_replicas},
-    {"slots", 2, 2, shoal_bus__command_slots},
-    {"why", 2, 3, shoal_bus__command_why},
+    {"addslots", 3, UINT32_MAX, KEPT, shoal_bus__command_addslots},
+    {"addslotsrange", 4, UINT32_MAX, KEPT, shoal_bus__command_addslotsrange},
+    {"bumpepoch", 2, 2, KEPT, command_bumpepoch},
+    {"count-failure-reports", 3, 3, NOTHING, command_count_failure_reports},
+    {"delslots", 3, UINT32_MAX, KEPT, shoal_bus__command_delslots},
+    {"delslotsrange", 4, UINT32_MAX, KEPT, shoal_bus__command_delslotsrange},
+    {"failover", 2, 3, KEPT, shoal_bus__command_failover},
+    {"flushslots", 2, 2, KEPT, shoal_bus__command_flushslots},
+    {"forget", 3, 3, KEPT, command_forget},
+    {"info", 2, 2, NOTHING, shoal_bus__command_info},
+    {"links", 2, 2, NOTHING, shoal_bus__command_links},
+    {"links-drop", 3, 3, NOTHING, shoal_bus__command_links_drop},
+    {"links-kill", 4, 4, NOTHING, shoal_bus__command_links_kill},
+    {"meet", 4, 5, KEPT, command_meet},
+    {"myid", 2, 2, NOTHING, command_myid},
+    {"nodes", 2, 2, NOTHING, shoal_bus__command_nodes},
+    {"replicas", 3, 3, NOTHING, shoal_bus__command_replicas},
+    {"replicate", 3, 3, KEPT, shoal_bus__command_replicate},
+    {"reset", 2, 3, KEPT, command_reset},
+    {"saveconfig", 2, 2, KEPT, command_saveconfig},
+    {"set-config-epoch", 3, 3, KEPT, command_set_config_epoch},
+    {"setslot", 4, UINT32_MAX, EPOCH, shoal_bus__command_setslot},
+    {"shards", 2, 2, NOTHING, shoal_bus__command_shards},
+    {"slaves", 3, 3, NOTHING, shoal_bus__command_replicas},
+    {"slots", 2, 2, NOTHING, shoal_bus__command_slots},
+    {"why", 2, 3, NOTHING, shoal_bus__command_why},
 };
 
 void shoal_cluster_command(shoal_cluster *c, shoal_cluster_call *call)
@@ -254,11 +265,16 @@ void shoal_cluster_command(shoal_cluster *c, shoal_cluster_call *call)
     SHOAL_ASSERT(c->myself);
     SHOAL_ASSERT(call->argc >= 2);
     c->now = call->now;
+    call->change = 0;
     for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++) {
         if (!shoal_text_is(call->argv[1], subcommands[i].name)) continue;
         if (call->argc < subcommands[i].argc_min || call->argc > subcommands[i].argc_max) break;
+        uint64_t generation = c->save.generation, epoch = c->myself->config_epoch;
+        answer_behind behind = subcommands[i].behind;
         subcommands[i].run(c, call);
         shoal_bus__finish(c);
+        bool waits = behind == KEPT || (behind == EPOCH && c->myself->config_epoch != epoch);
+        if (waits && c->save.generation != generation) call->change = c->save.generation;
         return;
     }
     reply_arity(call);

@@ -103,10 +103,12 @@ typedef struct shoal_cluster_call {
     uint64_t keys_in_slot;   /* of the slot that SETSLOT names, if argv[2] is one */
     shoal_time now;
     shoal_reply reply;
+    uint64_t change; /* out: what shoal_cluster_kept is asked about; 0: nothing is to be kept */
 } shoal_cluster_call;
 
 /* Runs a subcommand that belongs to this room (all but KEYSLOT, COUNTKEYSINSLOT, GETKEYSINSLOT,
- * HELP) and writes the reply. What it changes may not be durable yet at the return. */
+ * HELP) and writes the reply. What it changes may not be durable yet at the return: the reply is
+ * for when it is, see call->change. */
 void shoal_cluster_command(shoal_cluster *cluster, shoal_cluster_call *call);
 
 /* Slots that other nodes took from this one since the last call: what the store has of them is to
@@ -129,6 +131,10 @@ const char *shoal_cluster_name(const shoal_cluster *cluster);
 
 /* The cluster state is ok, as this node sees it. */
 bool shoal_cluster_up(const shoal_cluster *cluster);
+
+/* Whether it is known what has become of a command's change: the file that has it is durable (then
+ * `error` is SHOAL_ERR_OK), or could not be written. What could not is tried again by itself. */
+bool shoal_cluster_kept(const shoal_cluster *cluster, uint64_t change, shoal_err *error);
 
 /* True while epochs, votes or slots are not yet durable. */
 bool shoal_cluster_saving(const shoal_cluster *cluster);

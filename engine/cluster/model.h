@@ -196,10 +196,12 @@ typedef struct bus_save {
     uint64_t generation; /* of the opinion */
     uint64_t in_flight;  /* of the text being written */
     uint64_t durable;    /* of the text on disk */
-    uint32_t waiting;    /* operations not answered yet */
-    shoal_err error;     /* the first that failed */
-    uint64_t tag;        /* of the save in flight */
-    int64_t retry_us;    /* not before; 0: at once */
+    uint64_t failed;     /* of the last text that could not be written, and why */
+    shoal_err failure;
+    uint32_t waiting; /* operations not answered yet */
+    shoal_err error;  /* the first that failed */
+    uint64_t tag;     /* of the save in flight */
+    int64_t retry_us; /* not before; 0: at once */
     size_t size;
     uint64_t vote; /* lastVoteEpoch in the text being written */
 } bus_save;

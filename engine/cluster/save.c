@@ -29,12 +29,28 @@ void shoal_cluster_save_text(const shoal_cluster *c, shoal_buffer *out)
                        (unsigned long long)c->last_vote_epoch);
 }
 
+bool shoal_cluster_kept(const shoal_cluster *c, uint64_t change, shoal_err *error)
+{
+    const bus_save *save = &c->save;
+    SHOAL_ASSERT(change > 0 && change <= save->generation);
+    SHOAL_ASSERT(error);
+    /* A text has every change before it too. */
+    *error = SHOAL_ERR_OK;
+    if (save->durable >= change) return true;
+    if (save->failed < change) return false;
+    *error = save->failure;
+    SHOAL_ASSERT(*error);
+    return true;
+}
+
 static void fail(shoal_cluster *c)
 {
     SHOAL_ASSERT(c->save.error);
     SHOAL_ASSERT(c->save.waiting == 0);
     bus_save *save = &c->save;
     save->phase = BUS_SAVE_IDLE;
+    save->failed = save->in_flight;
+    save->failure = save->error;
     save->retry_us = c->now.mono_us + BUS_SAVE_RETRY_US;
     shoal_bus__why_not(c, BUS_WHY_SAVE_FAILED, "%s", shoal_err_text(save->error));
     shoal_bus__log(c, BUS_WARNING, "The cluster config file could not be saved: %s",
@@ -48,6 +64,7 @@ void shoal_bus__save_start(shoal_cluster *c)
     bus_save *save = &c->save;
     if (save->phase != BUS_SAVE_IDLE || save->generation == save->durable) return;
     if (save->retry_us > c->now.mono_us) return;
+    save->in_flight = save->generation;
     shoal_buffer text = shoal_buffer_make(&c->allocator);
     shoal_cluster_save_text(c, &text);
     if (text.failed) {
@@ -56,7 +73,6 @@ void shoal_bus__save_start(shoal_cluster *c)
     } else {
         const shoal_host *host = c->host;
         save->phase = BUS_SAVE_WRITING;
-        save->in_flight = save->generation;
         save->waiting = 3;
         save->error = SHOAL_ERR_OK;
         save->tag++;

@@ -227,7 +227,9 @@ typedef struct shoal_errand {
     struct shoal_watches *watches; /* WATCH: of the session, else NULL */
     shoal_op news;                 /* tells its worker that it waits */
     shoal_heap_node deadline;      /* until when; its worker's */
-    uint64_t after; /* offset of the log behind the session's last effect, for WAIT */
+    /* What the answer waits for: WAIT, the offset of the log behind the session's last effect; a
+     * CLUSTER command, the change that it has made (cluster/cluster.h). */
+    uint64_t after;
     struct shoal_replica *replica; /* PSYNC: the connection's; else NULL */
     bool attach;                   /* set by control: the connection is fed from now on */
     int64_t took_ns;               /* so far, wherever it ran */

@@ -94,17 +94,18 @@ static uint64_t keys_in_slot(const shoal_node *node, int64_t slot)
     return shoal_store_count_slot(node->store, SHOAL_PLACE(0, (uint32_t)slot));
 }
 
-static void run_cluster(shoal_node *node, const shoal_errand *errand, shoal_reply *reply)
+/* True when the errand waits until what it has changed is durable. */
+static bool run_cluster(shoal_node *node, shoal_errand *errand, shoal_reply *reply)
 {
     SHOAL_ASSERT(errand->argc >= 2);
     SHOAL_ASSERT(errand->command->parent == SHOAL_COMMAND_CLUSTER);
     if (shoal_config__number(&node->config, SHOAL_DIRECTIVE_CLUSTER_ENABLED) == 0) {
         shoal_reply_error(reply, "ERR This instance has cluster support disabled");
-        return;
+        return false;
     }
     if (node->phase < SHOAL_PHASE_SAVING) {
         shoal_reply_error(reply, "LOADING Redis is loading the dataset in memory");
-        return;
+        return false;
     }
     int64_t slot = -1;
     bool names_slot = errand->argc > 2 && shoal_text_to_i64(errand->argv[2], &slot) && slot >= 0 &&
@@ -117,12 +118,16 @@ static void run_cluster(shoal_node *node, const shoal_errand *errand, shoal_repl
                                .now = node->now,
                                .reply = *reply};
     shoal_cluster_command(node->cluster, &call);
+    if (call.change == 0) return false;
+    shoal_node__keeping_hold(node, errand, call.change);
+    return true;
 }
 
 /* ---- every row ---- */
 
-/* What becomes of an errand that a handler has seen. */
-typedef enum verdict { UNKNOWN, FINISHED, KEPT } verdict;
+/* What becomes of an errand that a handler has seen. One that is HELD has been run, and waits for
+ * a file; KEPT may be dead already. */
+typedef enum verdict { UNKNOWN, FINISHED, HELD, KEPT } verdict;
 
 /* A switch over ids; longer than a screen it would still be one line each. With a NULL node it
  * only says whether there is a handler. */
@@ -131,10 +136,8 @@ static verdict run(shoal_node *node, shoal_errand *errand, shoal_reply *reply)
     SHOAL_ASSERT(node == NULL || reply != NULL);
     const shoal_command *command = errand->command;
 
-    if (command->parent == SHOAL_COMMAND_CLUSTER) {
-        if (node != NULL) run_cluster(node, errand, reply);
-        return FINISHED;
-    }
+    if (command->parent == SHOAL_COMMAND_CLUSTER)
+        return node != NULL && run_cluster(node, errand, reply) ? HELD : FINISHED;
     if (shoal_node__replication_command(node, errand)) return KEPT;
     switch (command->id) {
     case SHOAL_COMMAND_INFO:
@@ -212,7 +215,8 @@ void shoal_node__run_errands(shoal_node *node)
         SHOAL_ASSERT(errand->command->executor == SHOAL_RUN_CONTROL);
         int64_t started_ns = shoal_timing_clock(&node->env);
         verdict end = run(node, errand, &reply);
-        if (end == FINISHED) errand->took_ns = shoal_timing_since(&node->env, started_ns);
+        if (end == FINISHED || end == HELD)
+            errand->took_ns = shoal_timing_since(&node->env, started_ns);
         SHOAL_ASSERT(end != UNKNOWN);
         if (end == FINISHED) shoal_errand_finish(errand);
     }

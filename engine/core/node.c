@@ -89,6 +89,7 @@ static void send_everything_home(shoal_node *node)
     shoal_node__config_abandon(node);
     shoal_node__saving_abandon(node);
     shoal_node__farewell_abandon(node);
+    shoal_node__keeping_abandon(node);
     shoal_node__spread(node);
     shoal_node__reload_abandon(node);
     shoal_repl_abandon(node->replication.repl);
@@ -247,6 +248,7 @@ static void settle(shoal_node *node)
     if (node->cluster != NULL && node->phase >= SHOAL_PHASE_SAVING &&
         shoal_cluster_deadline(node->cluster) <= node->now.mono_us)
         shoal_cluster_tick(node->cluster, node->now);
+    shoal_node__keeping_step(node);
     if (node->phase >= SHOAL_PHASE_READY) shoal_node__replication_step(node);
     shoal_node__saving_step(node);
     shoal_node__appending_step(node);

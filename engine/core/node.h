@@ -106,6 +106,7 @@ struct shoal_node {
     shoal_reloading reloading;
     shoal_replication replication;
     shoal_farewell farewell;
+    shoal_op *keeping, *keeping_last; /* errands whose changes are being saved, see keeping.c */
     shoal_rates rates;
     uint64_t memory_startup; /* bytes of the store when the node became ready */
 };
@@ -163,6 +164,15 @@ void shoal_node__publish_route(shoal_node *node);
 void shoal_node__listen(shoal_node *node);
 /* Hands what clients have published to the bus. */
 void shoal_node__spread(shoal_node *node);
+
+/* ---- keeping.c: answers that wait for nodes.conf ---- */
+
+/* The errand has been run, and answers when the change that it has made is durable. */
+void shoal_node__keeping_hold(shoal_node *node, shoal_errand *errand, uint64_t change);
+/* Answers those whose change is durable, or could not be saved; at each step. */
+void shoal_node__keeping_step(shoal_node *node);
+/* The node ends: all are answered. */
+void shoal_node__keeping_abandon(shoal_node *node);
 
 /* ---- control.c: commands of the control actor ---- */
 

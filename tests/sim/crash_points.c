@@ -110,9 +110,8 @@ typedef struct run {
     uint32_t sent, answered; /* commands of the script */
     uint32_t saved;          /* commands before the last SAVE that was answered */
     int64_t answered_us[SCRIPT_COUNT];
-    bool formed; /* the slots are given, and that was answered */
-    char id[64]; /* of the node, once answered */
-    uint64_t epoch_answered;
+    bool formed;    /* the slots are given, and that was answered */
+    char id[64];    /* of the node, once answered */
     uint64_t epoch; /* that was answered */
     char where[160];
     char warning[256];
@@ -239,9 +238,8 @@ static bool form(run *now)
     snprintf(now->id, sizeof(now->id), "%.63s", now->reply);
     if (!insist(now, "CLUSTER ADDSLOTSRANGE 0 16383")) return false;
     if (!begins(now->reply, "+OK")) fail_msg("%s: %s", now->where, now->reply);
-    if (!rest(now, 20000)) return false;
     now->formed = true;
-    return true;
+    return rest(now, 20000);
 }
 
 /* A command of the script was answered. */
@@ -258,7 +256,7 @@ static void note(run *now, uint32_t index)
         uint64_t epoch = 0;
         size_t size = number ? strcspn(number + 1, "\r") : 0;
         if (size > 0 && shoal_text_to_u64((shoal_slice){number + 1, size}, &epoch))
-            now->epoch_answered = epoch;
+            now->epoch = epoch;
     }
 }
 
@@ -273,7 +271,6 @@ static void work(run *now, ledger *book)
         note(now, i);
         if (book) read_state(now, book->states[i + 1]);
         if (!rest(now, i % 3 == 2 ? 350000 : 5000)) return;
-        now->epoch = now->epoch_answered;
     }
     (void)rest(now, 2500000);
 }

@@ -216,6 +216,38 @@ my $again = start_server(port => $six[0]{port}, directory => $six[0]{directory},
 my ($after) = cli($again, 'cluster', 'nodes') =~ /myself.* (\[.*)/;
 is($after, $line, 'slots on their way survive kill -9');
 
+# What is answered with OK is in the file, whatever happens then.
+my $alone = start_shoal();
+my @alone = (port => $alone->{port}, directory => $alone->{directory}, arguments => [@clustered]);
+for my $case (['addslots 1 2 3', 'connected 1-3'], ['delslots 2', 'connected 1 3'],
+    ['bumpepoch', 'master - 0 0 1 connected'], ['addslotsrange 100 200', 'connected 1 3 100-200'],
+    ['flushslots', 'connected$'], ['reset hard', 'master - 0 0 0 connected$'],
+    ['set-config-epoch 7', 'master - 0 0 7 connected$']) {
+    my ($words, $pattern) = @$case;
+    like(cli($alone, 'cluster', split / /, $words), qr/^(?:OK|BUMPED \d)$/, "cluster $words");
+    kill_server($alone);
+    $alone = start_server(@alone);
+    like(cli($alone, 'cluster', 'nodes'), qr/$pattern/, "$words: kept behind kill -9");
+}
+is(cli($alone, { input => "multi\ncluster addslots 1\ncluster addslots 1\ncluster bumpepoch\nping\nexec\n" }),
+    join("\n", 'OK', ('QUEUED') x 4, 'OK', 'ERR Slot 1 is already busy', '', 'STILL 7', 'PONG'),
+    'a transaction of changes answers in its order');
+
+# Where the file cannot be written the answer says so; the change is in effect, and saved later.
+my $new = "$alone->{directory}/nodes.conf.tmp";
+mkdir $new or die "$new: $!";
+like(cli($alone, 'cluster', 'addslots', 2), qr/^ERR error saving the cluster node config: /, 'an error says so');
+like(cli($alone, 'cluster', 'nodes'), qr/connected 1-2$/, 'the change is in effect');
+is(cli($alone, 'ping'), 'PONG', 'nothing else waits');
+is(cli($alone, { input => "cluster addslots 5\nping\n" }) =~ /^ERR error saving .*\n\n?PONG$/ ? 1 : 0, 1,
+    'the next command of the connection is answered behind it');
+rmdir $new or die "$new: $!";
+is(cli($alone, 'cluster', 'addslots', 9), 'OK', 'what follows is saved');
+kill_server($alone);
+$alone = start_server(@alone);
+like(cli($alone, 'cluster', 'nodes'), qr/connected 1-2 5 9$/, 'and what was refused before with it');
+stop_server($alone);
+
 # ---- announced, at run time ----
 
 cli($six[1], 'config', 'set', 'cluster-announce-hostname', 'one.example');

@@ -356,6 +356,7 @@ static void restore_function(void *context, shoal_slice source)
 /* Some of them, by what a scan shows. */
 typedef struct touched_keys {
     restoring *work;
+    void (*what)(struct touched_keys *some);
     uint32_t count;
     target *targets[TOGETHER];
     shoal_slice names[TOGETHER]; /* borrowed until the batch is left */
@@ -366,7 +367,11 @@ static void collect_touched(void *context, shoal_slice key, const shoal_cache_va
 {
     touched_keys *some = context;
     (void)value;
-    SHOAL_ASSERT(some->count < TOGETHER && key.size >= sizeof(uint32_t));
+    SHOAL_ASSERT(key.size >= sizeof(uint32_t));
+    if (some->count == TOGETHER) {
+        some->what(some);
+        some->count = 0;
+    }
     uint32_t at = some->count++;
     memcpy(&some->dbs[at], key.data, sizeof(uint32_t));
     some->names[at] = (shoal_slice){key.data + sizeof(uint32_t), key.size - sizeof(uint32_t)};
@@ -419,11 +424,11 @@ static void for_touched(restoring *work, void (*what)(touched_keys *some))
     touched_keys *some = calloc(1, sizeof *some);
     if (some == NULL) shoal_backup__die(BACKUP_FAILED, "no memory");
     some->work = work;
+    some->what = what;
     do {
-        some->count = 0;
-        shoal_cache_scan(work->thread, &cursor, 32, collect_touched, some);
-        what(some);
+        shoal_cache_scan(work->thread, &cursor, TOGETHER, collect_touched, some);
     } while (cursor != 0);
+    what(some);
     free(some);
 }
 

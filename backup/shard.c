@@ -132,6 +132,9 @@ static void read_snapshot(reading *of, shoal_slice bytes)
                 of->reader->function(of->reader->context, of->decoder.text);
             continue;
         case SHOAL_RDB_EVENT_FAILED:
+            if (of->decoder.status == SHOAL_RDB_UNKNOWN)
+                shoal_backup__die(BACKUP_FAILED, "%s holds what cannot be restored: %s", of->path,
+                                  of->decoder.reason);
             damaged(of, of->decoder.reason != NULL ? of->decoder.reason : "no memory",
                     of->decoder.offset);
         case SHOAL_RDB_EVENT_END: break;

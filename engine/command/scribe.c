@@ -22,7 +22,9 @@ static shoal_err refuses(const shoal_journal *journal)
 {
     const shoal_scribe *scribe = scribe_of(journal);
     SHOAL_DEBUG_ASSERT(scribe->env != NULL);
-    return shoal_load_relaxed(&scribe->trouble);
+    shoal_err why = shoal_load_relaxed(&scribe->trouble);
+    if (why != SHOAL_ERR_OK) return why;
+    return shoal_log_torn(scribe->env->log) ? SHOAL_ERR_NO_MEMORY : SHOAL_ERR_OK;
 }
 
 /* SET key value, with PXAT where it does not live for ever. */

@@ -28,9 +28,10 @@ struct shoal_keeper {
     shoal_settings settings;
     shoal_allocator allocator;
     shoal_cache *cache;
-    shoal_thread *thread; /* of the control actor */
-    uint32_t threads;     /* of the store */
-    shoal_inbox control;  /* batches that come home from the workers */
+    shoal_thread *thread;      /* of the control actor */
+    uint32_t threads;          /* of the store */
+    shoal_cache_limits limits; /* from OPEN on: all that is in the files is loaded */
+    shoal_inbox control;       /* batches that come home from the workers */
     shoal_departures shown, told;
     shoal_aof *aof;
     void (*yield)(void *context);
@@ -103,6 +104,9 @@ static void left(const shoal_scribe *scribe, const shoal_thread *thread, shoal_t
     const shoal_keeper *keeper = scribe->context;
     uint64_t logged = shoal_effects_logged(&keeper->env, thread);
     SHOAL_DEBUG_ASSERT(logged <= shoal_log_end(keeper->env.log));
+    /* The control actor sees to what has been lost. */
+    if (__builtin_expect(shoal_log_torn(keeper->env.log), 0))
+        keeper->host.nudge(keeper->host.context, SHOAL_ACTOR_CONTROL);
     if (shoal_aof_has(keeper->aof, logged)) return;
     shoal_aof_commit(keeper->aof, now);
     while (!shoal_aof_has(keeper->aof, logged)) {
@@ -128,6 +132,8 @@ static shoal_err build_cache(shoal_keeper *keeper, const shoal_cache_options *op
     shoal_cache_options more = *options;
     SHOAL_ASSERT(keeper->cache == NULL);
     keeper->threads = more.threads = options->threads + 1;
+    keeper->limits = options->limits;
+    more.limits = shoal_cache_limits_default();
     shoal_err error = shoal_cache_open(&more, &keeper->cache);
     if (error != SHOAL_ERR_OK) return error;
     keeper->thread = shoal_cache_thread_at(keeper->cache, options->threads);
@@ -327,6 +333,7 @@ static void look_at_loading(shoal_keeper *keeper)
     SHOAL_ASSERT(state == SHOAL_AOF_ON);
     shoal_applier_close(keeper->applier);
     keeper->applier = NULL;
+    shoal_cache_set_limits(keeper->cache, &keeper->limits);
     keeper->state = SHOAL_KEEPER_OPEN;
 }
 
@@ -412,9 +419,7 @@ uint64_t shoal_keeper_durable(const shoal_keeper *keeper)
 shoal_err shoal_keeper_trouble(const shoal_keeper *keeper)
 {
     SHOAL_DEBUG_ASSERT(keeper->env.log != NULL);
-    shoal_err why = shoal_load_relaxed(&keeper->scribe.trouble);
-    if (why != SHOAL_ERR_OK) return why;
-    return shoal_log_torn(keeper->env.log) ? SHOAL_ERR_NO_MEMORY : SHOAL_ERR_OK;
+    return keeper->scribe.journal.refuses(&keeper->scribe.journal);
 }
 
 void shoal_keeper_hurry(shoal_keeper *keeper, bool hurry, shoal_time now)

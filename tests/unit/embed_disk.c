@@ -9,9 +9,12 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -448,6 +451,149 @@ static void threads_sync_together(void **state)
     }
 }
 
+/* ---- trouble ---- */
+
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* Tries to put until what it says is `wanted`, or not for ever. The batch is left between. */
+static void put_until(place *at, const char *key, bool wanted)
+{
+    for (int i = 0; i < 20000; i++) {
+        shoal_err error = shoal_cache_put(at->me, text(key), text("v"), SHOAL_CACHE_FOREVER);
+        shoal_cache_leave(at->me);
+        shoal_cache_enter(at->me, shoal_time_now());
+        if (error != SHOAL_ERR_BUSY && (error == 0) == wanted) return;
+        usleep(1000);
+    }
+    fail_msg("%s: puts do not %s", key, wanted ? "succeed" : "fail");
+}
+
+static void a_disk_that_takes_nothing_refuses_writes_until_it_does(void **state)
+{
+    place at;
+    (void)state;
+    place_make(&at);
+    place_open(&at);
+    put(&at, "before", "1", SHOAL_CACHE_FOREVER);
+    signal(SIGXFSZ, SIG_IGN);
+    limit_files(1);
+    put(&at, "during", "2", SHOAL_CACHE_FOREVER);
+    shoal_cache_leave(at.me);
+    assert_int_not_equal(shoal_disk_sync(at.disk), 0);
+    assert_int_not_equal(shoal_disk_trouble(at.disk), 0);
+    shoal_cache_enter(at.me, shoal_time_now());
+    put_until(&at, "refused", false);
+    assert_string_equal(get(&at, "before"), "1");
+    assert_non_null(strstr(run(&at, "SET a b"), "-MISCONF Errors writing to the AOF file"));
+    limit_files(RLIM_INFINITY);
+    put_until(&at, "behind", true);
+    shoal_cache_leave(at.me);
+    assert_int_equal(shoal_disk_sync(at.disk), 0);
+    shoal_cache_enter(at.me, shoal_time_now());
+    reopen(&at);
+    assert_string_equal(get(&at, "before"), "1");
+    assert_string_equal(get(&at, "during"), "2");
+    assert_string_equal(get(&at, "behind"), "v");
+    place_close(&at);
+    place_remove(&at);
+}
+
+/* An allocator that gives nothing large while it is told so: no room for the log. */
+static _Atomic bool nothing_large;
+
+static void *take_small(void *context, size_t size, size_t alignment)
+{
+    const shoal_allocator *from = context;
+    if (size >= 1u << 20 && nothing_large) return NULL;
+    return from->allocate(from->context, size, alignment);
+}
+
+static void *take_small_zeroed(void *context, size_t size, size_t alignment)
+{
+    const shoal_allocator *from = context;
+    if (size >= 1u << 20 && nothing_large) return NULL;
+    return from->allocate_zeroed(from->context, size, alignment);
+}
+
+static void what_there_was_no_memory_to_tell_is_rewritten(void **state)
+{
+    place at;
+    char key[32], large[8192];
+    shoal_allocator plain = shoal_allocator_default();
+    (void)state;
+    place_make(&at);
+    shoal_cache_options cache = shoal_cache_options_default();
+    cache.allocator = plain;
+    cache.allocator.context = &plain;
+    cache.allocator.allocate = take_small;
+    cache.allocator.allocate_zeroed = take_small_zeroed;
+    assert_int_equal(shoal_disk_open(&cache, &at.options, &at.disk), 0);
+    at.cache = shoal_disk_cache(at.disk);
+    at.me = shoal_cache_thread_at(at.cache, 0);
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    shoal_cache_enter(at.me, shoal_time_now());
+    nothing_large = true;
+    int count = 0;
+    shoal_err error = 0;
+    for (; count < 2000 && error == 0; count++) {
+        snprintf(key, sizeof key, "key:%d", count);
+        error = shoal_cache_put(at.me, text(key), text(large), SHOAL_CACHE_FOREVER);
+        if (error == 0) error = shoal_disk_trouble(at.disk);
+    }
+    assert_int_equal(error, SHOAL_ERR_NO_MEMORY);
+    shoal_cache_leave(at.me);
+    assert_int_equal(shoal_disk_sync(at.disk), SHOAL_ERR_NO_MEMORY);
+    nothing_large = false;
+    shoal_cache_enter(at.me, shoal_time_now());
+    put_until(&at, "behind", true);
+    shoal_cache_leave(at.me);
+    assert_int_equal(shoal_disk_sync(at.disk), 0);
+    shoal_cache_enter(at.me, shoal_time_now());
+    reopen(&at);
+    assert_string_equal(get(&at, "behind"), "v");
+    for (int i = 0; i < count; i++) {
+        shoal_cache_value value;
+        snprintf(key, sizeof key, "key:%d", i);
+        assert_int_equal(shoal_cache_get(at.me, text(key), &value), 0);
+    }
+    place_close(&at);
+    place_remove(&at);
+}
+
+static void a_limit_holds_from_the_opening_on(void **state)
+{
+    place at;
+    char key[32];
+    shoal_cache_stats stats;
+    (void)state;
+    place_make(&at);
+    place_open(&at);
+    for (int i = 0; i < 500; i++) {
+        snprintf(key, sizeof key, "key:%d", i);
+        put(&at, key, "v", SHOAL_CACHE_FOREVER);
+    }
+    place_close(&at);
+    shoal_cache_options cache = shoal_cache_options_default();
+    cache.allocator = shoal_allocator_default();
+    cache.limits.keys = 100;
+    assert_int_equal(shoal_disk_open(&cache, &at.options, &at.disk), 0);
+    at.cache = shoal_disk_cache(at.disk);
+    at.me = shoal_cache_thread_at(at.cache, 0);
+    shoal_cache_stats_get(at.cache, &stats);
+    assert_int_equal(stats.keys, 500);
+    shoal_cache_enter(at.me, shoal_time_now());
+    assert_int_equal(shoal_cache_put(at.me, text("new"), text("v"), -1), SHOAL_ERR_NO_MEMORY);
+    place_close(&at);
+    place_remove(&at);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -462,6 +608,9 @@ int main(void)
         cmocka_unit_test(keys_of_another_database_are_refused),
         cmocka_unit_test(a_directory_that_cannot_be_is_refused),
         cmocka_unit_test(threads_sync_together),
+        cmocka_unit_test(a_disk_that_takes_nothing_refuses_writes_until_it_does),
+        cmocka_unit_test(what_there_was_no_memory_to_tell_is_rewritten),
+        cmocka_unit_test(a_limit_holds_from_the_opening_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

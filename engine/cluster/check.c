@@ -76,6 +76,7 @@ static void check_node(const shoal_cluster *c, uint32_t at)
     const bus_node *node = c->live[at];
     SHOAL_ASSERT(node);
     SHOAL_ASSERT(node->live_at == at);
+    SHOAL_ASSERT(c->quiet_us[at] <= shoal_bus__quiet_until(c, node));
     SHOAL_ASSERT(node->index < c->node_capacity);
     SHOAL_ASSERT(c->nodes[node->index] == node);
     SHOAL_ASSERT(shoal_bus__is_name(node->name));

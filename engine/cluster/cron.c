@@ -2,6 +2,10 @@
  *
  * What happens ten times a second: missing links are opened, handshakes that came to nothing are
  * ended, nodes not heard of for half the node timeout are pinged, silent ones become suspects.
+ *
+ * Of most nodes it is known beforehand that nothing is due: they answered not long ago, or were
+ * asked not long ago. The moment until then is kept apart from the nodes, side by side, so that a
+ * round of a large cluster touches the few nodes only for which there may be something to do.
  */
 #include "cluster/internal.h"
 
@@ -27,6 +31,26 @@ static bool can_wait(const shoal_cluster *c, const bus_node *node)
     return !node->inbound && shoal_bus__since(c, node->opened_us) < pause_us;
 }
 
+int64_t shoal_bus__quiet_until(const shoal_cluster *c, const bus_node *node)
+{
+    SHOAL_ASSERT(c->settings.node_timeout_ms >= 0);
+    SHOAL_ASSERT(c->live[node->live_at] == node);
+    uint16_t special =
+        SHOAL_NODE_NOADDR | SHOAL_NODE_HANDSHAKE | SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL;
+    if (shoal_bus__is(node, SHOAL_NODE_MYSELF)) return INT64_MAX;
+    if (!node->link || node->refused_us || shoal_bus__is(node, special)) return 0;
+    /* A ping that waits makes the link stuck first, then the node silent. */
+    if (node->ping_sent_us) return node->ping_sent_us + shoal_bus__timeout_us(c) / 2;
+    return node->pong_received_us ? node->pong_received_us + c->failover.timing.ping_us : 0;
+}
+
+/* Nothing is due for the node at this place. */
+static bool is_quiet(const shoal_cluster *c, uint32_t at)
+{
+    SHOAL_ASSERT(at < c->node_count);
+    return c->quiet_us[at] >= c->now.mono_us;
+}
+
 /* Links and handshakes. Walks backwards because a node may be removed. */
 static void reconnect(shoal_cluster *c)
 {
@@ -35,6 +59,7 @@ static void reconnect(shoal_cluster *c)
     int64_t handshake_us = handshake_timeout_us(c);
     c->suspects = 0;
     for (uint32_t i = c->node_count; i-- > 0;) {
+        if (is_quiet(c, i)) continue;
         bus_node *node = c->live[i];
         if (shoal_bus__is(node, SHOAL_NODE_MYSELF | SHOAL_NODE_NOADDR)) continue;
         if (shoal_bus__is(node, SHOAL_NODE_PFAIL)) c->suspects++;
@@ -122,17 +147,30 @@ static void watch(shoal_cluster *c, bus_node *node)
     if (!in_trouble && is_silent(c, node)) shoal_bus__set_suspect(c, node);
 }
 
+static void watch_all(shoal_cluster *c)
+{
+    SHOAL_ASSERT(c->node_count >= 1);
+    uint16_t not_watched = SHOAL_NODE_MYSELF | SHOAL_NODE_NOADDR | SHOAL_NODE_HANDSHAKE;
+    uint16_t waited_for = c->failover.manual.replica;
+    SHOAL_ASSERT(waited_for == BUS_NONE || waited_for < c->node_capacity);
+    if (waited_for != BUS_NONE && shoal_bus__manual_paused(c) && c->nodes[waited_for]) {
+        shoal_bus__unsettle(c, c->nodes[waited_for]);
+    }
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        if (is_quiet(c, i)) continue;
+        if (!shoal_bus__is(c->live[i], not_watched)) watch(c, c->live[i]);
+        c->quiet_us[i] = shoal_bus__quiet_until(c, c->live[i]);
+    }
+}
+
 void shoal_bus__cron(shoal_cluster *c)
 {
     SHOAL_ASSERT(c->now.mono_us >= c->cron_us);
     SHOAL_ASSERT(c->myself);
-    uint16_t not_watched = SHOAL_NODE_MYSELF | SHOAL_NODE_NOADDR | SHOAL_NODE_HANDSHAKE;
     shoal_bus__links_limit(c);
     reconnect(c);
     if (c->cron_count++ % BUS_CRON_SAMPLE_EVERY == 0) ping_sampled(c);
-    for (uint32_t i = 0; i < c->node_count; i++) {
-        if (!shoal_bus__is(c->live[i], not_watched)) watch(c, c->live[i]);
-    }
+    watch_all(c);
     if (c->failover.spread_due) shoal_bus__spread(c);
     shoal_bus__migrate(c);
     shoal_bus__seeds_cron(c);

@@ -103,6 +103,7 @@ void shoal_bus__set_suspect(shoal_cluster *c, bus_node *node)
     SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL));
     SHOAL_ASSERT(node != c->myself);
     node->flags |= SHOAL_NODE_PFAIL;
+    shoal_bus__unsettle(c, node);
     shoal_bus__note_node(c, SHOAL_TRACE_PFAIL, node);
     c->due |= BUS_DUE_STATE;
     if (!c->failover.timing.eager) return;
@@ -118,6 +119,7 @@ void shoal_bus__set_failed(shoal_cluster *c, bus_node *node, uint32_t reports)
     SHOAL_ASSERT(node != c->myself);
     node->flags &= (uint16_t)~SHOAL_NODE_PFAIL;
     node->flags |= SHOAL_NODE_FAIL;
+    shoal_bus__unsettle(c, node);
     node->fail_us = shoal_bus__stamp(c);
     shoal_bus__note(c, SHOAL_TRACE_FAIL, (uint64_t[3]){reports, shoal_bus__quorum(c)},
                     shoal_text(node->name));

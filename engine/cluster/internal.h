@@ -49,6 +49,13 @@ static inline bool shoal_bus__knows(const shoal_cluster *c, const bus_node *node
     return node->index < c->node_capacity && c->nodes[node->index] == node;
 }
 
+/* Something changed that the cron decides by: it looks at the node the next time. Not for what
+ * only puts its decisions off. */
+static inline void shoal_bus__unsettle(shoal_cluster *c, const bus_node *node)
+{
+    c->quiet_us[node->live_at] = 0;
+}
+
 /* ---- address.c ---- */
 
 /* Copies text, cut to `size` - 1 bytes, and fills the rest with zeros. */
@@ -280,6 +287,9 @@ void shoal_bus__held_release(shoal_cluster *c);
 void shoal_bus__state_update(shoal_cluster *c);
 /* What is due ten times a second. */
 void shoal_bus__cron(shoal_cluster *c);
+/* The moment up to which the cron finds nothing to do for the node, unless something changes
+ * (shoal_bus__unsettle); 0: it looks at it each time. */
+int64_t shoal_bus__quiet_until(const shoal_cluster *c, const bus_node *node);
 /* Starts a save if one is due and none is in flight. */
 void shoal_bus__save_start(shoal_cluster *c);
 void shoal_bus__save_event(shoal_cluster *c, const shoal_event *event);

@@ -64,6 +64,7 @@ static void detach(shoal_cluster *c, bus_link *link, shoal_err error)
     bus_node *node = link->node;
     if (node && node->link == link) node->link = NULL;
     if (node && node->inbound == link) node->inbound = NULL;
+    if (node) shoal_bus__unsettle(c, node);
     if (c->seed.link == link) c->seed.link = NULL;
     shoal_bus__note(c, SHOAL_TRACE_LINK_DOWN, (uint64_t[3]){link->id, (uint64_t)(int64_t)error},
                     node ? shoal_text(node->name) : (shoal_slice){0});
@@ -308,6 +309,7 @@ static void ended(shoal_cluster *c, bus_link *link, shoal_err error)
     if (!node || !c->failover.timing.eager) return;
     if (!was_up && error == SHOAL_ERR_REFUSED && node->refused_us == 0) {
         node->refused_us = shoal_bus__stamp(c);
+        shoal_bus__unsettle(c, node);
     }
     SHOAL_ASSERT(!node->link);
     if (was_up && node->ip[0]) shoal_bus__link_open(c, node);

@@ -218,7 +218,8 @@ struct shoal_cluster {
     bus_node *myself;       /* NULL before load or init_new */
     bus_node **nodes;       /* by index; NULL: free */
     bus_node **live;        /* all nodes in the order they became known */
-    uint32_t node_capacity; /* of both arrays */
+    int64_t *quiet_us;      /* by place in live: the cron has nothing to do for it till then */
+    uint32_t node_capacity; /* of these arrays */
     uint32_t node_count;
     bus_index names;
     bus_index links;

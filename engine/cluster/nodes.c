@@ -69,24 +69,31 @@ static bool grow_table(shoal_cluster *c)
     SHOAL_ASSERT(c->node_capacity < BUS_NODES_MAX);
     uint32_t capacity = c->node_capacity ? c->node_capacity * 2 : CAPACITY_MIN;
     bus_node **nodes = NULL, **live = NULL;
+    int64_t *quiet = NULL;
+    _Static_assert(sizeof(int64_t) == sizeof(bus_node *), "the arrays are of one size");
     const shoal_allocator *a = &c->allocator;
     size_t size = capacity * sizeof(bus_node *);
     nodes = a->allocate_zeroed(a->context, size, 8);
     live = a->allocate_zeroed(a->context, size, 8);
-    if (!nodes || !live) {
+    quiet = a->allocate_zeroed(a->context, size, 8);
+    if (!nodes || !live || !quiet) {
         if (nodes) a->release(a->context, nodes, size, 8);
         if (live) a->release(a->context, live, size, 8);
+        if (quiet) a->release(a->context, quiet, size, 8);
         return false;
     }
     size_t old = c->node_capacity * sizeof(bus_node *);
     if (old > 0) {
         memcpy(nodes, c->nodes, old);
         memcpy(live, c->live, old);
+        memcpy(quiet, c->quiet_us, old);
         a->release(a->context, c->nodes, old, 8);
         a->release(a->context, c->live, old, 8);
+        a->release(a->context, c->quiet_us, old, 8);
     }
     c->nodes = nodes;
     c->live = live;
+    c->quiet_us = quiet;
     c->node_capacity = capacity;
     return true;
 }
@@ -145,6 +152,7 @@ bus_node *shoal_bus__node_add(shoal_cluster *c, const char *name, uint16_t flags
     node->index = free_index(c);
     node->live_at = c->node_count;
     c->nodes[node->index] = node;
+    c->quiet_us[c->node_count] = 0;
     c->live[c->node_count++] = node;
     return node;
 }
@@ -190,6 +198,7 @@ void shoal_bus__node_remove(shoal_cluster *c, bus_node *node, uint32_t reason)
     c->node_count--;
     for (uint32_t i = node->live_at; i < c->node_count; i++) {
         c->live[i] = c->live[i + 1];
+        c->quiet_us[i] = c->quiet_us[i + 1];
         c->live[i]->live_at = i;
     }
     c->live[c->node_count] = NULL;
@@ -206,9 +215,11 @@ void shoal_bus__nodes_free(shoal_cluster *c)
     for (uint32_t i = 0; i < c->node_count; i++) free_node(c, c->live[i]);
     if (c->nodes) a->release(a->context, c->nodes, c->node_capacity * sizeof(bus_node *), 8);
     if (c->live) a->release(a->context, c->live, c->node_capacity * sizeof(bus_node *), 8);
+    if (c->quiet_us) a->release(a->context, c->quiet_us, c->node_capacity * sizeof(int64_t), 8);
     shoal_bus__index_free(&c->names, a);
     shoal_bus__moves_free(c);
     c->nodes = c->live = NULL;
+    c->quiet_us = NULL;
     c->node_count = c->node_capacity = 0;
     c->myself = NULL;
 }

@@ -65,6 +65,7 @@ void shoal_bus__timing_update(shoal_cluster *c)
     int64_t timeout_us = shoal_bus__timeout_us(c);
     bool eager = c->settings.profile == SHOAL_PROFILE_SHOAL;
     c->failover.timing = eager ? shoal_timing(timeout_us) : redis_timing(timeout_us);
+    for (uint32_t i = 0; i < c->node_count; i++) shoal_bus__unsettle(c, c->live[i]);
     SHOAL_ASSERT(c->failover.timing.retry_us > c->failover.timing.election_us);
 }
 

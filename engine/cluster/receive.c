@@ -176,6 +176,7 @@ static void pong_received(shoal_cluster *c, bus_node *node)
     SHOAL_ASSERT(node != c->myself);
     node->pong_received_us = shoal_bus__stamp(c);
     node->ping_sent_us = 0;
+    shoal_bus__unsettle(c, node);
     shoal_bus__answered(c, node);
 }
 

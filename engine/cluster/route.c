@@ -45,6 +45,28 @@ uint16_t shoal_cluster_route_moves(const shoal_cluster *c)
     return (uint16_t)c->move_count;
 }
 
+const shoal_slotmap *shoal_cluster_own_slots(const shoal_cluster *c)
+{
+    SHOAL_ASSERT(c->myself);
+    SHOAL_ASSERT(c->myself->slot_count <= c->slots_assigned);
+    return shoal_bus__slots_of(c->myself);
+}
+
+/* Writes the number of a node to its slots, a run of neighbours at a time. */
+static void fill_owner(shoal_route *route, const bus_node *node, uint16_t number)
+{
+    SHOAL_ASSERT(number > 0);
+    const shoal_slotmap *slots = shoal_bus__slots_of(node);
+    uint32_t left = node->slot_count;
+    for (uint32_t slot = 0; left > 0; slot++) {
+        slot = shoal_bus__slot_next(slots, slot);
+        SHOAL_ASSERT(slot < SHOAL_SLOTS);
+        for (; slot < SHOAL_SLOTS && shoal_slotmap_has(slots, slot); slot++, left--) {
+            route->owner[slot] = number;
+        }
+    }
+}
+
 static void fill_node(const shoal_cluster *c, const bus_node *node, struct shoal_route_node *entry)
 {
     SHOAL_ASSERT(shoal_bus__knows(c, node));
@@ -78,11 +100,7 @@ void shoal_cluster_fill_route(const shoal_cluster *c, shoal_route *route, shoal_
             if (of->way == BUS_MOVE_OUT && of->node == node->index)
                 moves[move].target = (uint16_t)count;
         }
-        const shoal_slotmap *slots = shoal_bus__slots_of(node);
-        for (uint32_t slot = shoal_bus__slot_next(slots, 0); slot < SHOAL_SLOTS;
-             slot = shoal_bus__slot_next(slots, slot + 1)) {
-            route->owner[slot] = (uint16_t)count;
-        }
+        fill_owner(route, node, (uint16_t)count);
     }
     route->node_count = (uint16_t)count;
 }

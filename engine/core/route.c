@@ -8,6 +8,7 @@
 #include "core/node.h"
 
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "command/pubsub.h"
 #include "command/purge.h"
 
@@ -29,23 +30,18 @@ static void set_owned(shoal_node *node, uint32_t slot, bool own)
     shoal_store_set_owned(node->thread, slot, own);
 }
 
-/* Does the route give the slot to this node? */
-static bool is_mine(const shoal_route *route, uint32_t slot)
+/* Marks the slots that the map gives to this node (`gain`), or takes from it. */
+static void mark(shoal_node *node, const shoal_slotmap *own, bool gain)
 {
-    SHOAL_ASSERT(slot < SHOAL_SLOTS);
-    uint16_t owner = route->owner[slot];
-
-    SHOAL_ASSERT(owner <= route->node_count);
-    return owner != 0 && route->nodes[owner - 1].myself;
-}
-
-/* Marks the slots that the route gives (`gain`) or takes away. */
-static void mark(shoal_node *node, const shoal_route *route, bool gain)
-{
-    SHOAL_ASSERT(route->cluster);
-    for (uint32_t slot = 0; slot < SHOAL_SLOTS; slot++) {
-        bool mine = is_mine(route, slot);
-        if (mine == gain && owned(node, slot) != mine) set_owned(node, slot, mine);
+    SHOAL_ASSERT(node->cluster != NULL);
+    SHOAL_ASSERT(own != NULL);
+    for (uint32_t base = 0; base < SHOAL_SLOTS; base += 64) {
+        uint64_t wanted = shoal_bytes_get_le64(&own->bits[base >> 3]);
+        uint64_t marked = shoal_bytes_get_le64(&node->owned[base >> 3]);
+        uint64_t changed = gain ? wanted & ~marked : marked & ~wanted;
+        for (; changed != 0; changed &= changed - 1) {
+            set_owned(node, base + (uint32_t)__builtin_ctzll(changed), gain);
+        }
     }
 }
 
@@ -78,9 +74,10 @@ void shoal_node__publish_route(shoal_node *node)
     }
     shoal_cluster_fill_route(node->cluster, route, moves);
     SHOAL_ASSERT(route->cluster);
-    mark(node, route, true);
+    const shoal_slotmap *own = shoal_cluster_own_slots(node->cluster);
+    mark(node, own, true);
     shoal_store_publish_route(node->thread, route);
-    mark(node, route, false);
+    mark(node, own, false);
     node->route_version = version;
     shoal_pubsub_route_changed(&node->env);
     purge_lost(node);

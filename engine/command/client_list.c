@@ -35,9 +35,11 @@ static void append_flags(const shoal_session *session, shoal_buffer *out)
     if (session->watches != NULL && shoal_watches__touched(session->watches)) flags[count++] = 'd';
     if (session->closing) flags[count++] = 'c';
     if (session->options.unix_socket) flags[count++] = 'U';
-    if (session->replica != NULL && session->replica->attached) flags[count++] = 'S';
+    bool feeds = session->replica != NULL && session->replica->attached;
+    if (feeds) flags[count++] = 'S';
     if (session->reads_replicas) flags[count++] = 'r';
-    if (session->no_evict) flags[count++] = 'e';
+    /* A replica's is never evicted, unasked. */
+    if (session->no_evict && !feeds) flags[count++] = 'e';
     if (count == 0) flags[count++] = 'N';
     shoal_text_appendf(out, " flags=%.*s", (int)count, flags);
 }

@@ -192,6 +192,14 @@ bool shoal_repl__is_replica(const shoal_repl *repl)
     return repl->master.state != REPL_LINK_NONE;
 }
 
+const shoal_address *shoal_repl_following(const shoal_repl *repl)
+{
+    const shoal_address *master = &repl->master.address;
+    SHOAL_ASSERT(repl->master.state <= REPL_LINK_ONLINE);
+    SHOAL_ASSERT(master->ip[sizeof master->ip - 1] == '\0');
+    return shoal_repl__is_replica(repl) ? master : NULL;
+}
+
 static bool same_address(const shoal_address *a, const shoal_address *b)
 {
     SHOAL_ASSERT(a->ip[sizeof a->ip - 1] == '\0');

@@ -99,6 +99,9 @@ void shoal_repl_restore(shoal_repl *repl, shoal_slice id, uint64_t offset, bool 
  * (NULL) nobody: then this node goes on as a master, with a new history behind the one it had. */
 void shoal_repl_follow(shoal_repl *repl, const shoal_address *master);
 
+/* Whom this node follows; NULL: nobody. Good until the next step. */
+const shoal_address *shoal_repl_following(const shoal_repl *repl);
+
 /* ---- what happens ---- */
 
 /* LINK_ and FILE_DONE events: true when it was this room's. */

@@ -136,6 +136,11 @@ for my $pair (['shoal', 'shoal'], ['shoal', 'redis'], ['redis', 'shoal']) {
     my ($first, $second) = (shoal(), shoal());
     fill($first, 'failover');
     follow($second, $first);
+    is(cli($second, 'CONFIG', 'GET', 'replicaof'), "replicaof\n127.0.0.1 $first->{port}",
+        'CONFIG GET says who is followed');
+    is(cli($first, 'CONFIG', 'GET', 'slaveof'), "slaveof", 'and that nobody is');
+    ok(wait_for(20, sub { cli($first, 'CLIENT', 'LIST', 'TYPE', 'replica') =~ / flags=S / }),
+        'CLIENT LIST shows the connection of a replica');
     in_sync($first, $second);
     is(cli($first, 'FAILOVER'), 'OK', 'FAILOVER');
     ok(wait_for(20, sub {

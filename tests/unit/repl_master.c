@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The master's end of replication links, with real sessions for the replicas and this test for the
+ * control actor: who goes on where it was and who needs a snapshot, who is sent away, whom WAIT
+ * counts.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "repl/repl.h"
+#include "support/command_box.h"
+#include "support/test.h"
+
+#define ID "0123456789abcdef0123456789abcdef01234567"
+#define SYNC_FILE ((shoal_file)20)
+#define SEND_FILE ((shoal_file)21)
+#define SNAPSHOT "the snapshot"
+#define READS 16
+
+static struct world {
+    command_box box;
+    shoal_repl *repl;
+    shoal_repl_settings settings;
+    command_client replica, client;
+    shoal_event reads[READS]; /* of the snapshot, not answered yet */
+    uint32_t read_count;
+    uint32_t snapshots, stops; /* asked for; given up */
+} w;
+
+/* ---- the host and the rooms beside it ---- */
+
+static void read_part(void *context, shoal_file file, uint64_t offset, size_t size, uint64_t tag)
+{
+    (void)context;
+    assert_int_equal(file, SEND_FILE);
+    assert_true(w.read_count < READS && offset + size <= strlen(SNAPSHOT));
+    w.reads[w.read_count++] = (shoal_event){.kind = SHOAL_EVENT_FILE_DONE,
+                                            .file = SEND_FILE,
+                                            .op = SHOAL_FILE_READ,
+                                            .tag = tag,
+                                            .data = {SNAPSHOT + offset, size}};
+}
+
+static void trace(void *context, const shoal_trace_record *record)
+{
+    (void)context;
+    (void)record;
+}
+
+static bool start_snapshot(void *context)
+{
+    (void)context;
+    w.snapshots++;
+    return true;
+}
+
+static void stop_snapshot(void *context)
+{
+    (void)context;
+    w.stops++;
+}
+
+static void load(void *context, shoal_file file, uint64_t size)
+{
+    (void)context;
+    (void)file;
+    (void)size;
+}
+
+static void apply(void *context, shoal_slice bytes)
+{
+    (void)context;
+    (void)bytes;
+}
+
+static void nothing(void *context)
+{
+    (void)context;
+}
+
+/* ---- the control actor ---- */
+
+/* Runs what has come for it. */
+static bool control(void)
+{
+    shoal_op *op = shoal_inbox_take(&w.box.control);
+    bool any = op != NULL || w.read_count > 0;
+    while (op != NULL) {
+        shoal_op *first = op;
+        op = op->next;
+        shoal_errand *errand = (shoal_errand *)first;
+        if (first->run != NULL) {
+            first->run(first, NULL);
+        } else if (errand->command->id == SHOAL_COMMAND_WAIT) {
+            shoal_repl_wait(w.repl, errand, errand->after);
+        } else {
+            shoal_repl_psync(w.repl, errand);
+        }
+    }
+    uint32_t count = w.read_count;
+    shoal_event done[READS];
+    memcpy(done, w.reads, sizeof done);
+    w.read_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        done[i].now = w.box.now;
+        assert_true(shoal_repl_event(w.repl, &done[i]));
+    }
+    return any;
+}
+
+/* Everything that follows from what was said. */
+static void settle(void)
+{
+    do {
+        command_box_settle(&w.box);
+    } while (control());
+}
+
+static void wait_ms(int64_t ms)
+{
+    command_box_sleep(&w.box, ms);
+    shoal_repl_tick(w.repl, w.box.now);
+    settle();
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    memset(&w, 0, sizeof w);
+    command_box_open(&w.box, 1, false);
+    command_box_log(&w.box);
+    w.box.host.file_read_part = read_part;
+    w.box.host.trace = trace;
+    shoal_repl_options options = {
+        .allocator = w.box.env.allocator,
+        .host = &w.box.host,
+        .env = &w.box.env,
+        .writer = 1,
+        .seed = {1, 2},
+        .snapshot_file = SEND_FILE,
+        .sync_file = SYNC_FILE,
+        .face = {NULL, start_snapshot, stop_snapshot, load, apply, nothing, nothing},
+        .now = w.box.now,
+    };
+    assert_int_equal(shoal_repl_create(&options, &w.repl), SHOAL_ERR_OK);
+    w.settings = (shoal_repl_settings){.port = 7001,
+                                       .ping_period_us = 100000000,
+                                       .timeout_us = 60000000,
+                                       .backlog_size = 1 << 20};
+    shoal_repl_set(w.repl, &w.settings);
+    /* A history that ends at 1000, and one of its own behind it. */
+    shoal_repl_restore(w.repl, shoal_text(ID), 1000, false);
+    client_open(&w.replica, &w.box, 0);
+    client_open(&w.client, &w.box, 0);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    client_close(&w.replica);
+    client_close(&w.client);
+    settle();
+    shoal_repl_abandon(w.repl);
+    settle();
+    shoal_repl_destroy(w.repl);
+    command_box_close(&w.box);
+    return 0;
+}
+
+static shoal_repl_facts facts(void)
+{
+    shoal_repl_facts got;
+    shoal_repl_facts_get(w.repl, &got);
+    return got;
+}
+
+/* ---- what is said ---- */
+
+static void append(const char *text)
+{
+    shoal_log_append_raw(w.box.log, 1, shoal_text(text));
+}
+
+static void says(command_client *client, const char *text)
+{
+    client_send(client, shoal_text(text));
+    settle();
+}
+
+/* Checks what has come; "<id>" stands for the present id. */
+static void got(command_client *client, const char *before, const char *behind)
+{
+    char text[256];
+    snprintf(text, sizeof text, "%s%s%s", before, facts().id, behind);
+    client_got(client, text);
+}
+
+/* The replica goes on at the end of the log. */
+static void attach(void)
+{
+    char text[96];
+    shoal_repl_facts now = facts();
+    snprintf(text, sizeof text, "PSYNC %s %llu\r\n", now.id, (unsigned long long)now.offset + 1);
+    says(&w.replica, "REPLCONF listening-port 7002 capa eof capa psync2\r\n");
+    client_got(&w.replica, "+OK~");
+    says(&w.replica, text);
+    got(&w.replica, "+CONTINUE ", "~");
+    assert_int_equal(facts().replicas, 1);
+}
+
+static void a_replica_of_the_former_history_goes_on_where_it_ended(void **state)
+{
+    (void)state;
+    says(&w.replica, "REPLCONF capa psync2\r\n");
+    client_got(&w.replica, "+OK~");
+    append("behind");
+    says(&w.replica, "PSYNC " ID " 1001\r\n");
+    got(&w.replica, "+CONTINUE ", "~behind");
+    append(" and more");
+    settle();
+    wait_ms(100);
+    command_box_round(&w.box, 0);
+    client_got(&w.replica, " and more");
+    assert_int_equal(facts().partial_syncs, 1);
+    assert_int_equal(facts().full_syncs, 0);
+}
+
+static void who_cannot_go_on_gets_a_snapshot_and_what_follows(void **state)
+{
+    static const char *const asks[] = {
+        "PSYNC ? -1\r\n",                        /* nothing is known */
+        "PSYNC " ID " 1002\r\n",                 /* it went on when that history had ended */
+        "PSYNC " ID " 900\r\n",                  /* before the backlog */
+        "PSYNC f" ID " 1001\r\n",                /* no id */
+        "PSYNC " ID " 18446744073709551615\r\n", /* no place */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++) {
+        end(NULL);
+        begin(NULL);
+        append("older");
+        says(&w.replica, asks[i]);
+        client_got(&w.replica, "");
+        wait_ms(1);
+        assert_int_equal(w.snapshots, 1);
+        shoal_repl_snapshot_begun(w.repl, 1005);
+        append("newer");
+        settle();
+        shoal_repl_snapshot_grown(w.repl, strlen(SNAPSHOT));
+        shoal_repl_snapshot_ended(w.repl, SHOAL_ERR_OK);
+        settle();
+        got(&w.replica, "+FULLRESYNC ", " 1005~$12~" SNAPSHOT "newer");
+        assert_int_equal(facts().full_syncs, 1);
+        assert_int_equal(facts().replicas, 1);
+        assert_int_equal(w.stops, 1);
+    }
+}
+
+static void two_that_ask_share_a_snapshot(void **state)
+{
+    (void)state;
+    says(&w.replica, "PSYNC ? -1\r\n");
+    says(&w.client, "PSYNC ? -1\r\n");
+    wait_ms(1);
+    shoal_repl_snapshot_begun(w.repl, 1000);
+    shoal_repl_snapshot_grown(w.repl, strlen(SNAPSHOT));
+    shoal_repl_snapshot_ended(w.repl, SHOAL_ERR_OK);
+    settle();
+    assert_int_equal(w.snapshots, 1);
+    assert_int_equal(facts().replicas, 2);
+    assert_int_equal(facts().full_syncs, 2);
+}
+
+static void a_snapshot_that_fails_sends_away_those_it_was_for(void **state)
+{
+    (void)state;
+    says(&w.replica, "PSYNC ? -1\r\n");
+    wait_ms(1);
+    shoal_repl_snapshot_begun(w.repl, 1000);
+    settle();
+    shoal_repl_snapshot_ended(w.repl, SHOAL_ERR_IO);
+    settle();
+    assert_null(w.replica.session);
+    assert_true(shoal_repl_is_alone(w.repl));
+}
+
+static void a_replica_that_has_just_asked_is_not_silent(void **state)
+{
+    (void)state;
+    command_box_sleep(&w.box, 120000);
+    shoal_repl_tick(w.repl, w.box.now);
+    says(&w.replica, "REPLCONF capa psync2\r\n");
+    client_got(&w.replica, "+OK~");
+    client_send(&w.replica, shoal_text("PSYNC " ID " 1001\r\n"));
+    /* Its worker has not heard the answer yet when timers run. */
+    assert_true(control());
+    command_box_sleep(&w.box, 100);
+    shoal_repl_tick(w.repl, w.box.now);
+    settle();
+    got(&w.replica, "+CONTINUE ", "~");
+    assert_int_equal(facts().replicas, 1);
+}
+
+static void one_that_says_nothing_for_long_is_sent_away(void **state)
+{
+    (void)state;
+    attach();
+    for (int i = 0; i < 59; i++) wait_ms(1000);
+    assert_int_equal(facts().replicas, 1);
+    wait_ms(2000);
+    assert_null(w.replica.session);
+    assert_int_equal(facts().replicas, 0);
+}
+
+static void a_connection_may_close_before_it_hears_the_answer(void **state)
+{
+    (void)state;
+    client_send(&w.replica, shoal_text("PSYNC " ID " 1001\r\n"));
+    assert_true(control());
+    client_close(&w.replica);
+    settle();
+    assert_int_equal(facts().replicas, 0);
+    assert_true(shoal_repl_is_alone(w.repl));
+}
+
+static void one_that_waits_for_a_snapshot_may_close(void **state)
+{
+    (void)state;
+    says(&w.replica, "PSYNC ? -1\r\n");
+    client_close(&w.replica);
+    wait_ms(1);
+    shoal_repl_snapshot_begun(w.repl, 1000);
+    settle();
+    assert_int_equal(w.stops, 1);
+    assert_int_equal(facts().replicas, 0);
+}
+
+static void wait_counts_those_who_have_acknowledged(void **state)
+{
+    (void)state;
+    attach();
+    append("0123456789");
+    says(&w.client, "WAIT 1 0\r\n");
+    client_got(&w.client, ":1~");
+    says(&w.client, "WAIT 2 50\r\n");
+    client_got(&w.client, "");
+    wait_ms(49);
+    client_got(&w.client, "");
+    wait_ms(2);
+    client_got(&w.client, ":1~");
+}
+
+static void wait_ends_with_the_acknowledgement(void **state)
+{
+    (void)state;
+    attach();
+    says(&w.client, "SET a 1\r\n");
+    client_got(&w.client, "+OK~");
+    says(&w.client, "WAIT 1 0\r\n");
+    client_got(&w.client, "");
+    char text[96];
+    snprintf(text, sizeof text, "REPLCONF ACK %llu\r\n", (unsigned long long)facts().offset);
+    says(&w.replica, text);
+    wait_ms(1);
+    client_got(&w.client, ":1~");
+}
+
+static void who_waits_is_answered_when_the_role_is_lost(void **state)
+{
+    shoal_address master = {.ip = "10.0.0.1", .port = 7000};
+    (void)state;
+    says(&w.client, "WAIT 1 0\r\n");
+    client_got(&w.client, "");
+    shoal_repl_follow(w.repl, &master);
+    settle();
+    client_got(&w.client, "-UNBLOCKED force unblock from blocking operation, instance state "
+                          "changed (master -> replica?)~");
+    says(&w.client, "WAIT 1 0\r\n");
+    client_got(&w.client, "-ERR WAIT cannot be used with replica instances. Please also note that "
+                          "writes to replicas are just local and are not propagated.~");
+    shoal_repl_follow(w.repl, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_replica_of_the_former_history_goes_on_where_it_ended,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(who_cannot_go_on_gets_a_snapshot_and_what_follows, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(two_that_ask_share_a_snapshot, begin, end),
+        cmocka_unit_test_setup_teardown(a_snapshot_that_fails_sends_away_those_it_was_for, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(a_replica_that_has_just_asked_is_not_silent, begin, end),
+        cmocka_unit_test_setup_teardown(one_that_says_nothing_for_long_is_sent_away, begin, end),
+        cmocka_unit_test_setup_teardown(a_connection_may_close_before_it_hears_the_answer, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(one_that_waits_for_a_snapshot_may_close, begin, end),
+        cmocka_unit_test_setup_teardown(wait_counts_those_who_have_acknowledged, begin, end),
+        cmocka_unit_test_setup_teardown(wait_ends_with_the_acknowledgement, begin, end),
+        cmocka_unit_test_setup_teardown(who_waits_is_answered_when_the_role_is_lost, begin, end),
+    };
+    return cmocka_run_group_tests_name("repl_master", tests, NULL, NULL);
+}

@@ -20,6 +20,7 @@ void shoal_copies__make(shoal_world *world)
     copies->slots = shoal_sim__allocate(SHOAL_SLOTS * sizeof(*copies->slots));
     copies->sights = shoal_sim__allocate(world->node_count * sizeof(*copies->sights));
     copies->replaced_us = shoal_sim__allocate(world->node_count * sizeof(*copies->replaced_us));
+    copies->offsets = shoal_sim__allocate(world->node_count * sizeof(*copies->offsets));
     copies->histories = shoal_sim__allocate(world->node_count * sizeof(*copies->histories));
     for (uint32_t i = 0; i < SHOAL_SLOTS; i++) copies->slots[i].passed_us = -1;
     for (uint32_t i = 0; i < world->node_count; i++) copies->replaced_us[i] = -1;
@@ -34,6 +35,7 @@ void shoal_copies__free(shoal_world *world)
     shoal_sim__free(copies->slots);
     shoal_sim__free(copies->sights);
     shoal_sim__free(copies->replaced_us);
+    shoal_sim__free(copies->offsets);
     shoal_sim__free(copies->histories);
     *copies = (shoal_copies){0};
 }
@@ -79,13 +81,16 @@ bool shoal_copies__deposed(const shoal_world *world, uint32_t node, uint32_t slo
 void shoal_copies__loaded(shoal_world *world, uint32_t node)
 {
     const shoal_vnode *vnode = &world->nodes[node];
+    shoal_copies *copies = &world->copies;
     if (vnode->node == NULL || !vnode->ready) return;
     shoal_node_copy copy;
-    char *known = world->copies.histories[node];
+    char *known = copies->histories[node];
     shoal_node_copy_get(vnode->node, &copy);
-    if (strcmp(known, copy.history) == 0) return;
-    /* A history that goes on from the one before has its data. */
-    if (strcmp(known, copy.history_before) != 0) world->copies.replaced_us[node] = world->now_us;
+    /* A history that goes on from the one before has its data, if it has not been cut: a master that
+     * comes back from a snapshot goes on from an earlier place. */
+    bool same = strcmp(known, copy.history) == 0 || strcmp(known, copy.history_before) == 0;
+    if (!same || copy.offset < copies->offsets[node]) copies->replaced_us[node] = world->now_us;
+    copies->offsets[node] = copy.offset;
     memcpy(known, copy.history, sizeof(copy.history));
 }
 
@@ -94,6 +99,7 @@ void shoal_copies__found(shoal_world *world, const shoal_finding *finding)
     shoal_copies *copies = &world->copies;
     const shoal_history *history = &world->history;
     if (finding->serial == 0 || history->key_count > SIGHT_KEYS_MAX) return;
+    shoal_copies__loaded(world, finding->node);
     shoal_sight **all = &copies->sights[finding->node];
     if (*all == NULL) *all = shoal_sim__allocate(history->key_count * sizeof(**all));
     shoal_sight *sight = &(*all)[finding->key];

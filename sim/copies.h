@@ -33,10 +33,11 @@ typedef struct shoal_tenancy {
 
 /* What the judges of copies remember. */
 typedef struct shoal_copies {
-    shoal_tenancy *slots; /* SHOAL_SLOTS of them */
-    shoal_sight **sights; /* per node, then per key; NULL: nothing was read there */
-    int64_t *replaced_us; /* per node: when all its data were last replaced by a master's, -1 */
-    char (*histories)[41];
+    shoal_tenancy *slots;  /* SHOAL_SLOTS of them */
+    shoal_sight **sights;  /* per node, then per key; NULL: nothing was read there */
+    int64_t *replaced_us;  /* per node: when all its data were last replaced by a master's, -1 */
+    char (*histories)[41]; /* per node: whose its data were when it was last looked at */
+    uint64_t *offsets;     /* and up to where */
 } shoal_copies;
 
 /* Makes what a world needs, and gives it back. */
@@ -46,7 +47,7 @@ void shoal_copies__free(shoal_world *world);
 /* A node claims these slots with this epoch. */
 void shoal_copies__claimed(shoal_world *world, uint32_t node, const shoal_slotmap *claims,
                            uint64_t epoch);
-/* A node has read a file to its end, or a part: perhaps its data are another master's now. */
+/* Looks whether the data of a node are another master's now, or from an earlier place. */
 void shoal_copies__loaded(shoal_world *world, uint32_t node);
 
 /* Why the write `serial`, which was acknowledged, is not there. */

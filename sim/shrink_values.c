@@ -36,14 +36,18 @@ static int64_t time_before(const shoal_draft *draft, int64_t at_us)
     return latest_us;
 }
 
-/* Is this the time of a promise that a state is judged by? What comes before it needs its time. */
-static bool judged_at(const shoal_shrinking *shrinking, int64_t at_us)
+/* Must what comes before this time keep its length? A state is given so long to come about until it
+ * is judged; and a cluster so long to be made until something happens to it. */
+static bool needs_time(const shoal_shrinking *shrinking, int64_t at_us)
 {
-    for (uint32_t i = 0; shrinking->state && i < shrinking->best.count; i++) {
-        const shoal_line *line = &shrinking->best.lines[i];
+    const shoal_draft *best = &shrinking->best;
+    int64_t first_us = INT64_MAX;
+    for (uint32_t i = 0; shrinking->state && i < best->count; i++) {
+        const shoal_line *line = &best->lines[i];
         if (line->at_us == at_us && shoal_shrink__is_target(shrinking, line)) return true;
+        if (shoal_shrink__is_fault(best, i) && line->at_us < first_us) first_us = line->at_us;
     }
-    return false;
+    return at_us == first_us;
 }
 
 /* Tries the times from `at_us` on so much earlier or later. */
@@ -82,7 +86,7 @@ static int64_t shorten(shoal_shrinking *shrinking, int64_t at_us, bool *any)
 {
     int64_t times_us[17];
     int64_t before_us = time_before(&shrinking->best, at_us);
-    bool fixed = judged_at(shrinking, at_us);
+    bool fixed = needs_time(shrinking, at_us);
     uint32_t count = better_times(before_us, at_us, fixed, times_us);
     SHOAL_ASSERT(count <= 17);
     for (uint32_t i = 0; i < count; i++) {

@@ -458,6 +458,9 @@ void shoal_net__occur_reset(shoal_world *world, const shoal_occurrence *occurren
     if (!subject_port(world, occurrence, &port)) return;
     if (port.connection->ends[port.side].state != SHOAL_END_OPEN) return;
     shoal_stream__drop(&world->net, &port.connection->pipes[port.side]);
+    /* A peer that has not noticed yet that it is connected learns of it from its first bytes. */
+    const shoal_end *peer = &port.connection->ends[1 - port.side];
+    port.connection->ends[port.side].silent = peer->state == SHOAL_END_CONNECTING;
     end_down(world, port, SHOAL_ERR_RESET);
 }
 

@@ -469,6 +469,17 @@ void shoal_vnode__start(shoal_world *world, uint32_t index)
 
 /* ---- death, sleep ---- */
 
+/* What a process has slept through happens now; also when it died, because its connections are the
+ * host's, and count on being told. */
+static void happen_late(shoal_world *world, shoal_vnode *vnode)
+{
+    for (uint32_t i = 0; i < vnode->deferred_count; i++) {
+        const shoal_occurrence *late = &vnode->deferred[i];
+        shoal_world__arrange(world, world->now_us, late->kind, late->subject, late->detail);
+    }
+    vnode->deferred_count = 0;
+}
+
 void shoal_vnode__crash(shoal_world *world, uint32_t index, bool power, shoal_disk_fate fate)
 {
     shoal_vnode *vnode = &world->nodes[index];
@@ -484,8 +495,8 @@ void shoal_vnode__crash(shoal_world *world, uint32_t index, bool power, shoal_di
     vnode->stepper = NULL;
     if (vnode->paused) world->paused_count--;
     vnode->running = vnode->ready = vnode->paused = vnode->dying = false;
-    vnode->deferred_count = 0;
     vnode->incarnation++;
+    happen_late(world, vnode);
     vnode->died_us = world->now_us;
     if (power)
         shoal_net__power_lost(world, index);
@@ -519,9 +530,5 @@ void shoal_vnode__resume(shoal_world *world, uint32_t index)
     vnode->paused = false;
     world->paused_count--;
     shoal_judge__woke(world, index);
-    for (uint32_t i = 0; i < vnode->deferred_count; i++) {
-        const shoal_occurrence *late = &vnode->deferred[i];
-        shoal_world__arrange(world, world->now_us, late->kind, late->subject, late->detail);
-    }
-    vnode->deferred_count = 0;
+    happen_late(world, vnode);
 }

@@ -287,6 +287,7 @@ uint64_t shoal_cluster_digest(const shoal_cluster *c)
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         digest = shoal_prng_mix(digest ^ words[i]) + i;
     }
+    if (c->voters_whole != c->voters) digest = shoal_prng_mix(digest ^ c->voters_whole);
     for (uint32_t i = 0; i < c->node_count; i++) digest = digest_node(digest, c->live[i]);
     return digest;
 }

@@ -237,8 +237,9 @@ struct shoal_cluster {
     uint32_t move_count, move_capacity;
     shoal_slotmap lost; /* slots that others took from this node, until core asks */
     bool any_lost;
-    uint32_t voters;   /* masters with slots */
-    uint32_t suspects; /* nodes that were PFAIL at the last cron */
+    uint32_t voters;       /* masters with slots */
+    uint32_t voters_whole; /* how many there were when each slot had an owner last; 0: never */
+    uint32_t suspects;     /* nodes that were PFAIL at the last cron */
 
     uint64_t current_epoch;
     uint64_t last_vote_epoch;

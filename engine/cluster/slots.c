@@ -35,7 +35,7 @@ static void take_away(shoal_cluster *c, uint32_t slot)
     c->owners[slot] = BUS_NONE;
     c->slots_assigned--;
     if (--owner->slot_count > 0) return;
-    c->voters--;
+    if (--c->voters == 0) c->voters_whole = 0;
     c->allocator.release(c->allocator.context, owner->slots, sizeof(shoal_slotmap), 8);
     owner->slots = NULL;
 }
@@ -53,7 +53,7 @@ static bool give_to(shoal_cluster *c, uint32_t slot, bus_node *node)
     node->slots_changed = true;
     if (node->slot_count++ == 0) c->voters++;
     c->owners[slot] = node->index;
-    c->slots_assigned++;
+    if (++c->slots_assigned == SHOAL_SLOTS) c->voters_whole = c->voters;
     return true;
 }
 

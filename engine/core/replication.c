@@ -134,6 +134,12 @@ void shoal_node__replication_start(shoal_node *node)
     shoal_slice text = shoal_config__text(&node->config, SHOAL_DIRECTIVE_REPLICAOF);
     shoal_slice path = shoal_text("temp-repl-sync.rdb");
     node->host.file_name(node->host.context, SHOAL_REPL_FILE_SYNC, path);
+    if (node->cluster != NULL) {
+        shoal_cluster_role role;
+        (void)shoal_cluster_role_get(node->cluster, &role);
+        if (!role.is_replica) shoal_repl_follow(node->replication.repl, NULL);
+        return;
+    }
     size_t space = shoal_text_find(text, shoal_text(" "));
     if (space == SHOAL_TEXT_NONE) return;
     shoal_address master = {0};
@@ -141,7 +147,6 @@ void shoal_node__replication_start(shoal_node *node)
     shoal_slice port = {text.data + space + 1, text.size - space - 1};
     int64_t value = 0;
     if (shoal_text_is(host, "localhost")) host = shoal_text("127.0.0.1");
-    SHOAL_ASSERT(node->cluster == NULL);
     if (host.size >= sizeof master.ip || !shoal_text_to_i64(port, &value)) return;
     memcpy(master.ip, host.data, host.size);
     master.port = (uint16_t)value;

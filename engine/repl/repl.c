@@ -212,6 +212,10 @@ void shoal_repl_follow(shoal_repl *repl, const shoal_address *master)
     bool was_replica = shoal_repl__is_replica(repl);
     SHOAL_ASSERT(!was_replica || repl->wants_log);
     if (master == NULL) {
+        /* A master that comes back from a file may have lost the end of its history, which its
+         * replicas have: what it writes now belongs to another one. */
+        if (!was_replica && repl->restored) shoal_repl__new_history(repl, true);
+        repl->restored = false;
         if (!was_replica) return;
         shoal_repl__unlink(repl);
         SHOAL_ASSERT(!shoal_repl__is_replica(repl));

@@ -127,8 +127,11 @@ void shoal_command__dump(shoal_call *call)
 
 /* ---- RESTORE ---- */
 
-/* What RESTORE was asked for. How long a key has not been used, and how often it was, is checked
- * but not kept: eviction has one measure of its own. */
+/* The longest time without use that is told apart from longer ones: some 68 years. */
+#define IDLE_S_MAX ((int64_t)INT32_MAX)
+
+/* What RESTORE was asked for. How long a key has not been used, or how often it is, goes to
+ * eviction as far as its policy keeps that. */
 typedef struct restore_options {
     bool replace, absolute;
     int64_t idle_s, frequency; /* -1: not given */
@@ -199,6 +202,18 @@ static void tell_restore(shoal_call *call, const restore_options *options, int64
     shoal_effect_tell(call, argv, options->replace ? 6 : 5);
 }
 
+/* Says of the key that has been put how it was used before. */
+static void set_heat(shoal_call *call, const restore_options *options)
+{
+    int64_t idle_s = options->idle_s < IDLE_S_MAX ? options->idle_s : IDLE_S_MAX;
+    SHOAL_ASSERT(call->gated);
+    SHOAL_ASSERT(options->idle_s < 0 || options->frequency < 0);
+    if (idle_s >= 0) shoal_store_set_idle_locked(call->thread, &call->keys[0], idle_s * 1000);
+    if (options->frequency >= 0)
+        shoal_store_set_frequency_locked(call->thread, &call->keys[0],
+                                         (uint32_t)options->frequency);
+}
+
 /* Puts what was read, or removes what is there where its time is over already. */
 static void settle(shoal_call *call, shoal_rdb_loader *loader, const restore_options *options,
                    int64_t expires_ms)
@@ -212,6 +227,7 @@ static void settle(shoal_call *call, shoal_rdb_loader *loader, const restore_opt
     }
     shoal_err err = shoal_dump_store(call->thread, &call->keys[0], loader, expires_ms);
     if (!shoal_call__stored(call, err)) return;
+    set_heat(call, options);
     if (expires_ms >= 0 && !options->absolute) tell_restore(call, options, expires_ms);
     shoal_reply_ok(&call->reply);
 }

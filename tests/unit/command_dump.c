@@ -7,7 +7,11 @@
 #include "support/test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/text.h"
+#include "store/policy.h"
 
 static command_box box;
 static command_client c;
@@ -92,6 +96,37 @@ static void a_payload_is_restored_once(void **state)
     RESTORE("k", "0", "FREQ 255", "-BUSYKEY Target key name already exists.~");
 }
 
+static void use_policy(const char *name)
+{
+    shoal_limits limits = shoal_limits_default();
+    limits.policy = shoal_policy_named(shoal_text(name));
+    assert_non_null(limits.policy);
+    shoal_store_set_limits(box.env.store, &limits);
+    client_asks(&c, "PING~", "+PONG~");
+}
+
+static void a_payload_brings_how_much_it_was_used(void **state)
+{
+    (void)state;
+    use_policy("allkeys-lfu");
+    RESTORE("k", "0", "FREQ 100", "+OK~");
+    client_asks(&c, "OBJECT FREQ k~", ":100~");
+}
+
+static void a_payload_brings_how_long_it_was_not_used(void **state)
+{
+    (void)state;
+    use_policy("allkeys-lru");
+    RESTORE("k", "0", "IDLETIME 1000", "+OK~");
+    client_send(&c, shoal_text("OBJECT IDLETIME k\r\n"));
+    /* To some hundredths: see store/store.h. */
+    assert_in_range(strtol(c.out.data + c.out.start + 1, NULL, 10), 950, 1050);
+    shoal_buffer_consume(&c.out, shoal_buffer_size(&c.out));
+    RESTORE("k", "0", "REPLACE", "+OK~");
+    client_asks(&c, "OBJECT IDLETIME k~", ":0~");
+    RESTORE("old", "0", "IDLETIME 9223372036854775807", "+OK~");
+}
+
 static void wrong_words_are_named(void **state)
 {
     (void)state;
@@ -150,6 +185,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FACT(a_payload_is_that_of_redis),
         FACT(a_payload_is_restored_once),
+        FACT(a_payload_brings_how_much_it_was_used),
+        FACT(a_payload_brings_how_long_it_was_not_used),
         FACT(wrong_words_are_named),
         FACT(wrong_payloads_are_refused),
         FACT(a_reload_leaves_everything_and_its_encoding_follows_the_limits),

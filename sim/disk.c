@@ -18,6 +18,9 @@ static const struct {
              [SHOAL_FILE_READ] = {80, 40},   [SHOAL_FILE_RENAME] = {150, 100},
              [SHOAL_FILE_REMOVE] = {40, 20}, [SHOAL_FILE_TRUNCATE] = {40, 20}};
 
+/* What a disk writes at once. */
+#define SECTOR_BYTES 512u
+
 /* ---- positions ---- */
 
 static uint32_t count_files(const shoal_disk *disk)
@@ -259,6 +262,7 @@ static shoal_err sync_file(const shoal_disk *disk, shoal_disk_file *file, const 
         file->hole_end = file->size;
         return SHOAL_ERR_IO;
     }
+    if (disk->mode == SHOAL_DISK_LYING) return SHOAL_ERR_OK;
     /* What was appended since it started may have got through, but nobody may build on it. */
     size_t covered = op->offset < file->size ? (size_t)op->offset : file->size;
     if (covered > file->synced) file->synced = covered;
@@ -275,7 +279,9 @@ static shoal_err apply(shoal_disk *disk, uint32_t position, const shoal_disk_op 
     switch (op->op) {
     case SHOAL_FILE_APPEND: return append_now(disk, file, (shoal_slice){op->bytes, op->size});
     case SHOAL_FILE_SYNC: return sync_file(disk, file, op);
-    case SHOAL_FILE_READ: return file->exists ? SHOAL_ERR_OK : SHOAL_ERR_NOT_FOUND;
+    case SHOAL_FILE_READ:
+        if (disk->mode == SHOAL_DISK_UNREADABLE) return SHOAL_ERR_IO;
+        return file->exists ? SHOAL_ERR_OK : SHOAL_ERR_NOT_FOUND;
     case SHOAL_FILE_TRUNCATE: return truncate_file(file, op->offset);
     case SHOAL_FILE_RENAME:
         if (op->to == 0) return SHOAL_ERR_INVALID;
@@ -434,16 +440,32 @@ static void tear_head(shoal_disk *disk, shoal_disk_file *file)
     }
 }
 
+/* Sectors behind what was synced that never reached the disk read as zeros, each by itself. */
+static void scatter(shoal_disk *disk, shoal_disk_file *file)
+{
+    for (size_t at = file->synced; at < file->size;) {
+        size_t next = (at / SECTOR_BYTES + 1) * SECTOR_BYTES;
+        size_t end = next < file->size ? next : file->size;
+        if (shoal_prng_chance_ppm(&disk->fate, 500000)) {
+            memset(file->data + at, 0, end - at);
+            disk->damaged = true;
+        }
+        at = end;
+    }
+}
+
 static void lose(shoal_disk *disk, shoal_disk_file *file, shoal_disk_fate fate)
 {
     size_t unsynced = file->size - file->synced;
     size_t kept = 0;
-    if (fate == SHOAL_DISK_TORN) {
+    if (fate == SHOAL_DISK_TORN || fate == SHOAL_DISK_SCATTERED) {
         kept = (size_t)shoal_prng_below(&disk->fate, unsynced + 1);
     }
+    if (fate == SHOAL_DISK_REORDERED && shoal_prng_chance_ppm(&disk->fate, 500000)) kept = unsynced;
     file->size = file->synced + kept;
     for (size_t i = file->hole_from; i < file->hole_end && i < file->size; i++) file->data[i] = 0;
     file->hole_from = file->hole_end = 0;
+    if (fate == SHOAL_DISK_SCATTERED) scatter(disk, file);
     if (!file->durable && file->size == 0) file->exists = false;
 }
 
@@ -457,7 +479,7 @@ void shoal_disk__crash(shoal_disk *disk, shoal_disk_fate fate)
             drop_ops(file);
             continue;
         }
-        if (fate == SHOAL_DISK_TORN) tear_head(disk, file);
+        if (fate == SHOAL_DISK_TORN || fate == SHOAL_DISK_SCATTERED) tear_head(disk, file);
         drop_ops(file);
         if (fate != SHOAL_DISK_KEPT && file->exists) lose(disk, file, fate);
     }

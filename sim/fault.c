@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "sim/random.h"
 
 /* ---- selectors ---- */
 
@@ -63,6 +64,11 @@ uint32_t shoal_fault__select(shoal_world *world, const shoal_selector *selector,
 
 static void apply_clock(shoal_world *world, shoal_vnode *vnode, const shoal_line *line)
 {
+    if (line->clock != SHOAL_CLOCK_USUAL) {
+        shoal_clock__change(&vnode->clock, world->now_us, line);
+        if (line->clock == SHOAL_CLOCK_MONOTONIC) shoal_vnode__clock_changed(world, vnode->index);
+        return;
+    }
     switch ((shoal_clock_change)line->choice) {
     case SHOAL_CLOCK_STEP: shoal_clock__step(&vnode->clock, world->now_us, line->amount); break;
     case SHOAL_CLOCK_DRIFT:
@@ -77,7 +83,15 @@ static void apply_to_node(shoal_world *world, const shoal_line *line, uint32_t n
 {
     shoal_vnode *vnode = &world->nodes[node];
     switch (line->kind) {
-    case SHOAL_LINE_CRASH: shoal_vnode__crash(world, node, line->power, line->fate); break;
+    case SHOAL_LINE_CRASH:
+        if (line->trigger != SHOAL_TRIGGER_NONE)
+            shoal_trigger__arm(world, node, line);
+        else
+            shoal_vnode__crash(world, node, line->power, line->fate);
+        break;
+    case SHOAL_LINE_BUSY: shoal_burden__busy(world, node, world->now_us + line->amount); break;
+    case SHOAL_LINE_SLOW: shoal_burden__slow(world, node, (uint32_t)line->amount); break;
+    case SHOAL_LINE_READDRESS: shoal_vnode__moved(world, node); break;
     case SHOAL_LINE_RESTART: shoal_vnode__start(world, node); break;
     case SHOAL_LINE_PAUSE: shoal_vnode__pause(world, node); break;
     case SHOAL_LINE_RESUME: shoal_vnode__resume(world, node); break;
@@ -112,8 +126,16 @@ static void apply_to_way(shoal_world *world, const shoal_line *line, uint32_t fr
     case SHOAL_LINE_CUT: shoal_net__cut(world, from, to); break;
     case SHOAL_LINE_HEAL: shoal_net__heal(world, from, to); break;
     case SHOAL_LINE_RESET:
-        if (from < to) shoal_net__reset(world, from, to);
+        if (line->relation == SHOAL_RELATION_FORWARD)
+            shoal_net__reset_one(world, from, to);
+        else if (from < to)
+            shoal_net__reset(world, from, to);
         break;
+    case SHOAL_LINE_REFUSE:
+        shoal_net__refuse(world, from, to,
+                          line->by_timeout ? SHOAL_REFUSAL_TIMEOUT : SHOAL_REFUSAL_AT_ONCE);
+        break;
+    case SHOAL_LINE_STRAND: shoal_net__strand(world, from, to); break;
     case SHOAL_LINE_STALL:
         shoal_net__stall(world, from, to, until);
         shoal_world__arrange(world, until, SHOAL_OCCURRENCE_UNSTALL, from, to);
@@ -163,6 +185,73 @@ static void apply_to_ways(shoal_world *world, const shoal_line *line)
     shoal_sim__free(left);
 }
 
+/* Heals everything: drops end too. */
+static void end_drops(shoal_world *world, const shoal_line *line)
+{
+    bool all = line->kind == SHOAL_LINE_HEAL && line->relation == SHOAL_RELATION_NONE &&
+               line->left.atoms[0].kind == SHOAL_ATOM_ALL;
+    if (all) shoal_net__drop_nothing(&world->net);
+}
+
+/* A flag for each host that a selector names. */
+static bool *flags_of(shoal_world *world, const shoal_selector *selector)
+{
+    bool *flags = shoal_sim__allocate(world->net.hosts);
+    uint32_t *hosts = shoal_sim__allocate(world->net.hosts * sizeof(*hosts));
+    uint32_t count = shoal_fault__select(world, selector, true, hosts);
+    for (uint32_t i = 0; i < count; i++) flags[hosts[i]] = true;
+    shoal_sim__free(hosts);
+    return flags;
+}
+
+static void apply_drop(shoal_world *world, const shoal_line *line)
+{
+    bool *left = flags_of(world, &line->left), *right = flags_of(world, &line->right);
+    shoal_drop drop = {line->kind_wanted, left, right, line->which - 1, line->times};
+    if (line->relation == SHOAL_RELATION_BOTH) {
+        for (uint32_t i = 0; i < world->net.hosts; i++) left[i] = right[i] = left[i] || right[i];
+    }
+    shoal_net__drop(world, &drop);
+}
+
+/* ---- swizzled clogging ---- */
+
+/* Nothing comes or goes until a moment, then all at once. */
+void shoal_fault__occur_clog(shoal_world *world, const shoal_occurrence *occurrence)
+{
+    uint32_t host = occurrence->subject;
+    int64_t until = (int64_t)occurrence->detail;
+    for (uint32_t i = 0; i < world->net.hosts; i++) {
+        if (i == host) continue;
+        shoal_net__stall(world, host, i, until);
+        shoal_net__stall(world, i, host, until);
+        shoal_world__arrange(world, until, SHOAL_OCCURRENCE_UNSTALL, host, i);
+        shoal_world__arrange(world, until, SHOAL_OCCURRENCE_UNSTALL, i, host);
+    }
+    world->judge.version++;
+    shoal_judge__reachability(world);
+}
+
+/* Every second host, by chance; each has its own moments to stop and to go on. */
+static void apply_swizzle(shoal_world *world, const shoal_line *line)
+{
+    uint32_t *hosts = shoal_sim__allocate(world->net.hosts * sizeof(*hosts));
+    uint32_t count = shoal_fault__select(world, &line->left, true, hosts);
+    uint64_t seed[2] = {world->seed[0], world->seed[1] ^ shoal_prng_mix((uint64_t)world->now_us)};
+    uint64_t span = (uint64_t)line->amount + 1;
+    bool any = false;
+    for (uint32_t i = 0; i < count; i++) {
+        shoal_prng stream = shoal_prng_make(seed, hosts[i], SHOAL_PURPOSE_SWIZZLE);
+        bool chosen = shoal_prng_chance_ppm(&stream, 500000) || (i + 1 == count && !any);
+        int64_t from = world->now_us + (int64_t)shoal_prng_below(&stream, span);
+        int64_t until = world->now_us + line->amount + 1 + (int64_t)shoal_prng_below(&stream, span);
+        any = any || chosen;
+        if (!chosen) continue;
+        shoal_world__arrange(world, from, SHOAL_OCCURRENCE_CLOG, hosts[i], (uint64_t)until);
+    }
+    shoal_sim__free(hosts);
+}
+
 /* ---- all lines ---- */
 
 static void apply_to_client(shoal_world *world, const shoal_line *line)
@@ -197,12 +286,17 @@ static void trace_line(shoal_world *world, const shoal_line *line)
 void shoal_fault__apply(shoal_world *world, const shoal_line *line)
 {
     if (line->kind != SHOAL_LINE_EXPECT && line->kind != SHOAL_LINE_END) trace_line(world, line);
+    end_drops(world, line);
     switch (line->kind) {
     case SHOAL_LINE_NET:
     case SHOAL_LINE_CUT:
     case SHOAL_LINE_HEAL:
     case SHOAL_LINE_STALL:
+    case SHOAL_LINE_REFUSE:
+    case SHOAL_LINE_STRAND:
     case SHOAL_LINE_RESET: apply_to_ways(world, line); break;
+    case SHOAL_LINE_DROP: apply_drop(world, line); break;
+    case SHOAL_LINE_SWIZZLE: apply_swizzle(world, line); break;
     case SHOAL_LINE_CLIENT:
     case SHOAL_LINE_STOP: apply_to_client(world, line); break;
     case SHOAL_LINE_SAY: break;

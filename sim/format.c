@@ -78,8 +78,7 @@ void shoal_line__format_selector(const shoal_selector *selector, shoal_buffer *o
     }
 }
 
-/* ` left`, ` left | right` or ` left -> right` */
-static void format_sides(const shoal_line *line, shoal_buffer *out)
+void shoal_line__format_sides(const shoal_line *line, shoal_buffer *out)
 {
     shoal_text_appendf(out, " ");
     shoal_line__format_selector(&line->left, out);
@@ -113,7 +112,7 @@ void shoal_line__format_cluster(const shoal_line *line, shoal_buffer *out)
 
 void shoal_line__format_config(const shoal_line *line, shoal_buffer *out)
 {
-    format_sides(line, out);
+    shoal_line__format_sides(line, out);
     shoal_text_appendf(out, " %s", line->text);
 }
 
@@ -122,7 +121,7 @@ void shoal_line__format_config(const shoal_line *line, shoal_buffer *out)
 void shoal_line__format_net(const shoal_line *line, shoal_buffer *out)
 {
     const shoal_quality *quality = &line->quality;
-    format_sides(line, out);
+    shoal_line__format_sides(line, out);
     if (quality->latency_us >= 0) {
         shoal_text_appendf(out, " latency ");
         shoal_line__format_duration(quality->latency_us, out);
@@ -154,24 +153,24 @@ void shoal_line__format_net(const shoal_line *line, shoal_buffer *out)
 
 void shoal_line__format_cut(const shoal_line *line, shoal_buffer *out)
 {
-    format_sides(line, out);
+    shoal_line__format_sides(line, out);
 }
 
 void shoal_line__format_heal(const shoal_line *line, shoal_buffer *out)
 {
-    format_sides(line, out);
+    shoal_line__format_sides(line, out);
 }
 
 void shoal_line__format_stall(const shoal_line *line, shoal_buffer *out)
 {
-    format_sides(line, out);
+    shoal_line__format_sides(line, out);
     shoal_text_appendf(out, " for ");
     shoal_line__format_duration(line->amount, out);
 }
 
 void shoal_line__format_reset(const shoal_line *line, shoal_buffer *out)
 {
-    format_sides(line, out);
+    shoal_line__format_sides(line, out);
 }
 
 /* ---- clients ---- */
@@ -190,7 +189,7 @@ static void format_keys(const shoal_load *load, shoal_buffer *out)
 void shoal_line__format_client(const shoal_line *line, shoal_buffer *out)
 {
     const shoal_load *load = &line->load;
-    format_sides(line, out);
+    shoal_line__format_sides(line, out);
     shoal_text_appendf(out, " rate ");
     format_decimal(load->rate_milli, 1000, out);
     shoal_text_appendf(out, "/s");
@@ -206,38 +205,41 @@ void shoal_line__format_client(const shoal_line *line, shoal_buffer *out)
 
 void shoal_line__format_stop(const shoal_line *line, shoal_buffer *out)
 {
-    format_sides(line, out);
+    shoal_line__format_sides(line, out);
 }
 
 /* ---- processes, clocks, disks ---- */
 
 void shoal_line__format_crash(const shoal_line *line, shoal_buffer *out)
 {
-    format_sides(line, out);
+    shoal_line__format_sides(line, out);
     if (line->power) shoal_text_appendf(out, " power");
     if (line->fate != SHOAL_DISK_KEPT) {
         shoal_text_appendf(out, " disk %s", shoal_line__fates[line->fate]);
     }
+    shoal_line__format_trigger(line, out);
 }
 
 void shoal_line__format_restart(const shoal_line *line, shoal_buffer *out)
 {
-    format_sides(line, out);
+    shoal_line__format_sides(line, out);
 }
 
 void shoal_line__format_pause(const shoal_line *line, shoal_buffer *out)
 {
-    format_sides(line, out);
+    shoal_line__format_sides(line, out);
 }
 
 void shoal_line__format_resume(const shoal_line *line, shoal_buffer *out)
 {
-    format_sides(line, out);
+    shoal_line__format_sides(line, out);
 }
 
 void shoal_line__format_clock(const shoal_line *line, shoal_buffer *out)
 {
-    format_sides(line, out);
+    shoal_line__format_sides(line, out);
+    if (line->clock == SHOAL_CLOCK_WALL) shoal_text_appendf(out, " wall");
+    if (line->clock == SHOAL_CLOCK_MONOTONIC) shoal_text_appendf(out, " monotonic");
     shoal_text_appendf(out, " %s", shoal_line__clock_changes[line->choice]);
     if (line->choice == SHOAL_CLOCK_STEP) {
         shoal_text_appendf(out, " %c", line->amount < 0 ? '-' : '+');
@@ -251,7 +253,7 @@ void shoal_line__format_clock(const shoal_line *line, shoal_buffer *out)
 
 void shoal_line__format_disk(const shoal_line *line, shoal_buffer *out)
 {
-    format_sides(line, out);
+    shoal_line__format_sides(line, out);
     shoal_text_appendf(out, " %s", shoal_line__disk_modes[line->choice]);
     if (line->choice == SHOAL_DISK_SLOW) {
         shoal_text_appendf(out, " ");
@@ -263,7 +265,7 @@ void shoal_line__format_disk(const shoal_line *line, shoal_buffer *out)
 
 void shoal_line__format_operate(const shoal_line *line, shoal_buffer *out)
 {
-    format_sides(line, out);
+    shoal_line__format_sides(line, out);
     shoal_text_appendf(out, " %s", line->text);
 }
 

@@ -21,6 +21,7 @@
 #include "sim/net.h"
 #include "sim/operator.h"
 #include "sim/schedule.h"
+#include "sim/trigger.h"
 #include "sim/vnode.h"
 #include "sim/world.h"
 
@@ -60,6 +61,9 @@ struct shoal_world {
     uint64_t same_moment; /* occurrences handled since the time moved: guards progress */
     bool begun, ended, finished;
     bool vacant;             /* somebody drives it by hand */
+    bool burdened;           /* a node was made busy or slow: its occurrences may have to wait */
+    shoal_trigger *triggers; /* crashes that wait for an event */
+    uint32_t trigger_count, trigger_capacity;
     uint32_t lines_left;     /* timed lines that have not happened */
     const shoal_line **late; /* lines that came while the run went on; borrowed */
     uint32_t late_count, late_capacity;
@@ -92,6 +96,9 @@ void shoal_world__arrange(shoal_world *world, int64_t at_us, uint32_t kind, uint
 
 /* ---- the trace ---- */
 
+/* Calls the handler of an occurrence. */
+void shoal_world__occur(shoal_world *world, const shoal_occurrence *occurrence);
+
 /* Writes a record of a node or of SHOAL_TRACE_WORLD. */
 void shoal_world__trace(shoal_world *world, uint32_t node, shoal_trace_kind kind,
                         shoal_numbers numbers);
@@ -102,8 +109,8 @@ void shoal_world__trace_text(shoal_world *world, uint32_t node, const shoal_trac
 /* Hosts are numbered: nodes, then the operator, then clients (the auditor is the last). */
 uint32_t shoal_world__operator_host(const shoal_world *world);
 uint32_t shoal_world__client_host(const shoal_world *world, uint32_t client);
-/* The address of a host as text. */
-void shoal_world__host_ip(uint32_t host, char out[46]);
+/* The present address of a host as text. */
+void shoal_world__host_ip(const shoal_world *world, uint32_t host, char out[46]);
 /* The host that has this address, or UINT32_MAX. */
 uint32_t shoal_world__host_of(const shoal_world *world, const char *ip);
 

@@ -14,8 +14,10 @@
 const char *const shoal_line__shapes[SHOAL_SHAPE_COUNT] = {"uniform", "normal", "exponential",
                                                            "lognormal"};
 const char *const shoal_line__meets[SHOAL_MEET_COUNT] = {"star", "chain", "all", "none"};
-const char *const shoal_line__fates[3] = {"kept", "torn", "lost"};
-const char *const shoal_line__disk_modes[4] = {"ok", "full", "failing", "slow"};
+const char *const shoal_line__fates[SHOAL_DISK_FATES] = {"kept", "torn", "lost", "scattered",
+                                                         "reordered"};
+const char *const shoal_line__disk_modes[SHOAL_DISK_MODES] = {"ok",   "full",       "failing",
+                                                              "slow", "unreadable", "lying"};
 const char *const shoal_line__clock_changes[4] = {"step", "drift", "freeze", "run"};
 
 char *shoal_line__copy(shoal_slice text)
@@ -124,7 +126,7 @@ bool shoal_line__selector(shoal_parser *parser, shoal_selector *out)
 }
 
 /* Only nodes can crash, pause, keep clocks and disks. */
-static bool nodes_only(shoal_parser *parser, shoal_selector *out)
+bool shoal_line__nodes(shoal_parser *parser, shoal_selector *out)
 {
     shoal_word first;
     if (!shoal_words__peek(&parser->words, &first)) {
@@ -139,7 +141,7 @@ static bool nodes_only(shoal_parser *parser, shoal_selector *out)
 }
 
 /* `left | right` or `left -> right`; with `alone`, also `left` by itself. */
-static bool sides(shoal_parser *parser, bool alone, shoal_line *line)
+bool shoal_line__sides(shoal_parser *parser, bool alone, shoal_line *line)
 {
     static const char *const joints[] = {"|", "->"};
     if (!shoal_line__selector(parser, &line->left)) return false;
@@ -229,7 +231,7 @@ bool shoal_line__parse_cluster(shoal_parser *parser, shoal_line *line)
 static bool nodes_and_text(shoal_parser *parser, shoal_line *line, const char *phrase)
 {
     shoal_slice rest;
-    if (!nodes_only(parser, &line->left)) return false;
+    if (!shoal_line__nodes(parser, &line->left)) return false;
     if (!shoal_words__rest(&parser->words, phrase, &rest)) return false;
     line->text = shoal_line__copy(rest);
     return true;
@@ -258,7 +260,7 @@ bool shoal_line__parse_net(shoal_parser *parser, shoal_line *line)
 {
     static const char *const options[] = {"latency", "jitter", "dist", "split", "rate"};
     line->quality = (shoal_quality){-1, -1, -1, -1, -1};
-    if (!sides(parser, true, line)) return false;
+    if (!shoal_line__sides(parser, true, line)) return false;
     shoal_word word;
     do {
         int option = shoal_words__choose(&parser->words, SHOAL_FITTING(options));
@@ -269,27 +271,24 @@ bool shoal_line__parse_net(shoal_parser *parser, shoal_line *line)
 
 bool shoal_line__parse_cut(shoal_parser *parser, shoal_line *line)
 {
-    return sides(parser, false, line) && shoal_words__done(&parser->words);
+    return shoal_line__sides(parser, false, line) && shoal_words__done(&parser->words);
 }
 
 bool shoal_line__parse_heal(shoal_parser *parser, shoal_line *line)
 {
-    return sides(parser, true, line) && shoal_words__done(&parser->words);
+    return shoal_line__sides(parser, true, line) && shoal_words__done(&parser->words);
 }
 
 bool shoal_line__parse_stall(shoal_parser *parser, shoal_line *line)
 {
-    return sides(parser, false, line) && shoal_words__demand(&parser->words, "for") &&
+    return shoal_line__sides(parser, false, line) && shoal_words__demand(&parser->words, "for") &&
            shoal_words__duration(&parser->words, &line->amount) &&
            shoal_words__done(&parser->words);
 }
 
 bool shoal_line__parse_reset(shoal_parser *parser, shoal_line *line)
 {
-    if (!shoal_line__selector(parser, &line->left)) return false;
-    if (!shoal_words__demand(&parser->words, "|")) return false;
-    line->relation = SHOAL_RELATION_BOTH;
-    return shoal_line__selector(parser, &line->right) && shoal_words__done(&parser->words);
+    return shoal_line__sides(parser, false, line) && shoal_words__done(&parser->words);
 }
 
 /* ---- clients ---- */
@@ -421,15 +420,19 @@ bool shoal_line__parse_stop(shoal_parser *parser, shoal_line *line)
 
 bool shoal_line__parse_crash(shoal_parser *parser, shoal_line *line)
 {
-    static const char *const options[] = {"power", "disk"};
+    static const char *const options[] = {"power", "disk", "at"};
     shoal_words *words = &parser->words;
     shoal_word word;
-    if (!nodes_only(parser, &line->left)) return false;
+    if (!shoal_line__nodes(parser, &line->left)) return false;
     while (!words->failed && shoal_words__peek(words, &word)) {
         int option = shoal_words__choose(words, SHOAL_FITTING(options));
         if (option < 0) return false;
         if (option == 0) {
             line->power = true;
+            continue;
+        }
+        if (option == 2) {
+            if (!shoal_line__parse_trigger(parser, line)) return false;
             continue;
         }
         int fate = shoal_words__choose(words, SHOAL_FITTING(shoal_line__fates));
@@ -441,7 +444,7 @@ bool shoal_line__parse_crash(shoal_parser *parser, shoal_line *line)
 
 static bool nodes_and_end(shoal_parser *parser, shoal_line *line)
 {
-    return nodes_only(parser, &line->left) && shoal_words__done(&parser->words);
+    return shoal_line__nodes(parser, &line->left) && shoal_words__done(&parser->words);
 }
 
 bool shoal_line__parse_restart(shoal_parser *parser, shoal_line *line)
@@ -476,14 +479,34 @@ static bool drift(shoal_words *words, int64_t *out)
     return true;
 }
 
+/* `wall`, `monotonic` or neither, and what is to change. */
+static bool clock_change(shoal_words *words, shoal_line *line)
+{
+    static const char *const all[] = {"step", "drift", "freeze", "run", "wall", "monotonic"};
+    line->choice = shoal_words__choose(words, SHOAL_FITTING(all));
+    if (line->choice > SHOAL_CLOCK_RUN) {
+        line->clock =
+            line->choice == SHOAL_CLOCK_RUN + 1 ? SHOAL_CLOCK_WALL : SHOAL_CLOCK_MONOTONIC;
+        line->choice = shoal_words__choose(words, SHOAL_FITTING(shoal_line__clock_changes));
+    }
+    bool usual = line->clock == SHOAL_CLOCK_WALL && line->choice != SHOAL_CLOCK_DRIFT;
+    if (usual) line->clock = SHOAL_CLOCK_USUAL;
+    return line->choice >= 0;
+}
+
 bool shoal_line__parse_clock(shoal_parser *parser, shoal_line *line)
 {
     shoal_words *words = &parser->words;
-    if (!nodes_only(parser, &line->left)) return false;
-    line->choice = shoal_words__choose(words, SHOAL_FITTING(shoal_line__clock_changes));
-    if (line->choice < 0) return false;
+    if (!shoal_line__nodes(parser, &line->left)) return false;
+    if (!clock_change(words, line)) return false;
+    shoal_word word;
+    bool more = shoal_words__peek(words, &word);
     if (line->choice == SHOAL_CLOCK_STEP && !shoal_words__signed_duration(words, &line->amount)) {
         return false;
+    }
+    if (more && line->clock == SHOAL_CLOCK_MONOTONIC && line->amount < 0 &&
+        line->choice == SHOAL_CLOCK_STEP) {
+        return shoal_words__complain(words, &word, "but a monotonic clock never goes back");
     }
     if (line->choice == SHOAL_CLOCK_DRIFT && !drift(words, &line->amount)) return false;
     return shoal_words__done(words);
@@ -491,7 +514,7 @@ bool shoal_line__parse_clock(shoal_parser *parser, shoal_line *line)
 
 bool shoal_line__parse_disk(shoal_parser *parser, shoal_line *line)
 {
-    if (!nodes_only(parser, &line->left)) return false;
+    if (!shoal_line__nodes(parser, &line->left)) return false;
     line->choice = shoal_words__choose(&parser->words, SHOAL_FITTING(shoal_line__disk_modes));
     if (line->choice < 0) return false;
     if (line->choice == SHOAL_DISK_SLOW && !shoal_words__duration(&parser->words, &line->amount)) {

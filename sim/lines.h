@@ -36,19 +36,28 @@ void shoal_line__format_contract(const shoal_line *line, shoal_buffer *out);
 /* Perhaps `under PROFILE`, one of those of the profiles line; in sim/profiles.c. */
 bool shoal_profile__parse_under(shoal_parser *parser, shoal_line *line);
 
-/* Selectors, for the functions of several rows. */
+/* Selectors, for the functions of several rows: any; nodes only; `left | right` or `left -> right`,
+ * with `alone` also `left` by itself. */
 bool shoal_line__selector(shoal_parser *parser, shoal_selector *out);
+bool shoal_line__nodes(shoal_parser *parser, shoal_selector *out);
+bool shoal_line__sides(shoal_parser *parser, bool alone, shoal_line *line);
 void shoal_line__format_selector(const shoal_selector *selector, shoal_buffer *out);
+/* ` left`, ` left | right` or ` left -> right`. */
+void shoal_line__format_sides(const shoal_line *line, shoal_buffer *out);
 /* A duration in its canonical form: the largest unit without a fraction. */
 void shoal_line__format_duration(int64_t us, shoal_buffer *out);
+/* What `at` begins in a crash line, behind that word; in sim/lines_fault.c. */
+bool shoal_line__parse_trigger(shoal_parser *parser, shoal_line *line);
+void shoal_line__format_trigger(const shoal_line *line, shoal_buffer *out);
+
 /* An owned copy of a slice, terminated by zero. */
 char *shoal_line__copy(shoal_slice text);
 
 /* Word tables that have enums: shoal_shape, shoal_meet, fates, disk modes, clock changes. */
 extern const char *const shoal_line__shapes[SHOAL_SHAPE_COUNT];
 extern const char *const shoal_line__meets[SHOAL_MEET_COUNT];
-extern const char *const shoal_line__fates[3];
-extern const char *const shoal_line__disk_modes[4];
+extern const char *const shoal_line__fates[SHOAL_DISK_FATES];
+extern const char *const shoal_line__disk_modes[SHOAL_DISK_MODES];
 extern const char *const shoal_line__clock_changes[4];
 
 /* A table of words as what fits at a place. */

@@ -207,6 +207,6 @@ shoal_address shoal_world_address(const shoal_world *world, uint32_t index)
 {
     shoal_address address = {.port = SHOAL_WORLD_PORT + SHOAL_BUS_OFFSET};
     SHOAL_ASSERT(index < world->node_count);
-    shoal_world__host_ip(index, address.ip);
+    shoal_world__host_ip(world, index, address.ip);
     return address;
 }

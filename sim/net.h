@@ -61,6 +61,7 @@ typedef struct shoal_pipe {
     int64_t held_since_us;   /* -1: not held */
     uint64_t frame_left;     /* bus bytes until the next frame begins (for MESSAGE records) */
     bool armed;              /* a DELIVER is in the heap */
+    bool stranded;           /* what is sent never arrives, whatever becomes of the way */
     bool full;               /* the sender was told FULL */
 } shoal_pipe;
 
@@ -97,9 +98,25 @@ typedef struct shoal_port {
 typedef struct shoal_way {
     uint8_t cut;
     uint8_t quality; /* index of a shoal_quality */
+    uint8_t refused; /* shoal_refusal of connects that go this way */
     uint32_t opens;  /* connections so far: keys their streams */
     int64_t stalled_until_us;
 } shoal_way;
+
+/* What becomes of connects. */
+typedef enum shoal_refusal {
+    SHOAL_REFUSAL_NONE = 0,
+    SHOAL_REFUSAL_AT_ONCE,
+    SHOAL_REFUSAL_TIMEOUT
+} shoal_refusal;
+
+/* Bus frames of one kind that are taken off the line: the flags say on which ways, by host. */
+typedef struct shoal_drop {
+    uint32_t type; /* shoal_frame_type */
+    bool *from, *to;
+    uint64_t skip; /* so many pass before */
+    uint64_t left; /* so many are dropped then */
+} shoal_drop;
 
 /* Limits of a net: different qualities of ways, size classes of its pools. */
 #define SHOAL_NET_QUALITIES_MAX 256u
@@ -110,6 +127,9 @@ typedef struct shoal_net {
     uint32_t hosts;
     shoal_way *ways; /* [from * hosts + to] */
     bool *dark;      /* hosts without power */
+    uint8_t *moved;  /* how often a host got a new address */
+    shoal_drop *drops;
+    uint32_t drop_count, drop_capacity;
     shoal_quality qualities[SHOAL_NET_QUALITIES_MAX];
     uint32_t quality_count;
     shoal_connection **connections;
@@ -169,6 +189,20 @@ void shoal_net__stall(shoal_world *world, uint32_t from, uint32_t to, int64_t un
 void shoal_net__unstall(shoal_world *world, uint32_t from, uint32_t to);
 /* Resets every connection between two hosts at both ends. */
 void shoal_net__reset(shoal_world *world, uint32_t a, uint32_t b);
+/* The same at the ends of `b` only: those of `a` are half-open, and told when they send. */
+void shoal_net__reset_one(shoal_world *world, uint32_t a, uint32_t b);
+/* What becomes of connects from now on; those that are under way too. */
+void shoal_net__refuse(shoal_world *world, uint32_t from, uint32_t to, shoal_refusal refusal);
+/* Connections of now pass nothing any more in this direction. */
+void shoal_net__strand(shoal_world *world, uint32_t from, uint32_t to);
+/* The host has a new address. What was open is stranded both ways. */
+void shoal_net__move(shoal_world *world, uint32_t host);
+/* Takes a drop over, with its arrays. All of them end with shoal_net__drop_nothing. */
+void shoal_net__drop(shoal_world *world, const shoal_drop *take);
+void shoal_net__drop_nothing(shoal_net *net);
+/* The bytes of a send without the frames that are dropped: `bytes` itself when nothing is, or what
+ * `*copy` holds, which the caller frees. */
+shoal_slice shoal_net__sift(shoal_world *world, shoal_port from, shoal_slice bytes, char **copy);
 /* A process ended: all its ends close and the peers are told. Its owners are not. */
 void shoal_net__process_died(shoal_world *world, uint32_t host);
 /* A host lost its power: its ends are gone and nobody is told. */

@@ -21,7 +21,8 @@ enum {
     SHOAL_PURPOSE_CLIENT_KEY = 6, /* keys of a client */
     SHOAL_PURPOSE_CLIENT_MIX = 7, /* its commands */
     SHOAL_PURPOSE_CLIENT_GAP = 8, /* its pauses between operations */
-    SHOAL_PURPOSE_CLIENT_WAY = 9  /* which node it asks when it knows none */
+    SHOAL_PURPOSE_CLIENT_WAY = 9, /* which node it asks when it knows none */
+    SHOAL_PURPOSE_SWIZZLE = 10    /* which hosts are clogged, and when */
 };
 
 /* Jitter of `scale_us` for 64 random bits: added to the latency. Uniform and normal go both ways

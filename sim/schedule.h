@@ -87,17 +87,23 @@ typedef struct shoal_load {
 
 /* What a loss of power leaves of a disk. */
 typedef enum shoal_disk_fate {
-    SHOAL_DISK_KEPT = 0, /* everything written survives */
-    SHOAL_DISK_TORN,     /* of what was not synced, a random prefix survives */
-    SHOAL_DISK_LOST      /* nothing that was not synced survives */
+    SHOAL_DISK_KEPT = 0,  /* everything written survives */
+    SHOAL_DISK_TORN,      /* of what was not synced, a random prefix survives */
+    SHOAL_DISK_LOST,      /* nothing that was not synced survives */
+    SHOAL_DISK_SCATTERED, /* each sector that was not synced survives, or reads as zeros */
+    SHOAL_DISK_REORDERED, /* each file keeps all that was not synced, or nothing of it */
+    SHOAL_DISK_FATES
 } shoal_disk_fate;
 
 /* How a disk behaves. */
 typedef enum shoal_disk_mode {
     SHOAL_DISK_OK = 0,
-    SHOAL_DISK_FULL,    /* appends fail with NO_SPACE */
-    SHOAL_DISK_FAILING, /* appends and syncs fail with IO */
-    SHOAL_DISK_SLOW     /* every operation takes `amount_us` longer */
+    SHOAL_DISK_FULL,       /* appends fail with NO_SPACE */
+    SHOAL_DISK_FAILING,    /* appends and syncs fail with IO */
+    SHOAL_DISK_SLOW,       /* every operation takes `amount_us` longer */
+    SHOAL_DISK_UNREADABLE, /* reads fail with IO */
+    SHOAL_DISK_LYING,      /* syncs succeed and make nothing durable */
+    SHOAL_DISK_MODES
 } shoal_disk_mode;
 
 /* What a clock line does to the clocks of a node. */
@@ -120,6 +126,20 @@ typedef enum shoal_profile {
 const char *shoal_profile_name(uint32_t profile);
 /* The profile of that name, or SHOAL_PROFILES_COUNT. */
 uint32_t shoal_profile_named(shoal_slice name);
+
+/* Which clock of a node a clock line is about. */
+typedef enum shoal_clock_which {
+    SHOAL_CLOCK_USUAL = 0, /* drift: both; all others: the wall clock */
+    SHOAL_CLOCK_WALL,
+    SHOAL_CLOCK_MONOTONIC
+} shoal_clock_which;
+
+/* When a crash line takes effect. */
+typedef enum shoal_trigger_kind {
+    SHOAL_TRIGGER_NONE = 0, /* at its time */
+    SHOAL_TRIGGER_EVENT,    /* behind the N-th thing that the node does from then on */
+    SHOAL_TRIGGER_RECORD    /* when it has written the N-th record of a kind */
+} shoal_trigger_kind;
 
 /* What an expect line states. */
 typedef enum shoal_contract {
@@ -187,24 +207,30 @@ typedef struct shoal_line {
     int64_t at_us;              /* timed lines */
     shoal_selector left, right; /* who */
     shoal_relation relation;
-    int64_t amount;           /* CLOCK, DISK: microseconds or ppm. SEED: the seed as bits.
-                                   STALL: for how long */
-    shoal_quality quality;    /* NET */
-    shoal_load load;          /* CLIENT */
-    shoal_disk_fate fate;     /* CRASH */
-    bool power;               /* CRASH: the whole host goes dark, nobody is told */
-    int32_t choice;           /* CLOCK: shoal_clock_change. DISK: shoal_disk_mode.
+    int64_t amount;             /* CLOCK, DISK: microseconds or ppm. SEED: the seed as bits.
+                                   STALL, BUSY, SWIZZLE: for how long. SLOW: the factor, 0: off */
+    shoal_quality quality;      /* NET */
+    shoal_load load;            /* CLIENT */
+    shoal_disk_fate fate;       /* CRASH */
+    shoal_trigger_kind trigger; /* CRASH */
+    uint32_t kind_wanted;       /* CRASH: shoal_trace_kind. DROP: shoal_frame_type */
+    uint64_t which;             /* CRASH, DROP: the N-th, from 1 */
+    uint64_t times;             /* DROP: so many */
+    shoal_clock_which clock;    /* CLOCK */
+    bool power;                 /* CRASH: the whole host goes dark, nobody is told */
+    bool by_timeout;            /* REFUSE */
+    int32_t choice;             /* CLOCK: shoal_clock_change. DISK: shoal_disk_mode.
                                    CLUSTER: shoal_meet. PROFILES: the first */
-    bool both;                /* PROFILES: and the other one too */
-    uint32_t nodes, masters;  /* CLUSTER */
-    uint32_t replicas;        /* CLUSTER: of each master */
-    int64_t node_timeout_us;  /* CLUSTER */
-    shoal_expectation expect; /* EXPECT */
-    char *text;               /* SAY caption, CONFIG and OPERATE words, what an EXPECT line asks
+    bool both;                  /* PROFILES: and the other one too */
+    uint32_t nodes, masters;    /* CLUSTER */
+    uint32_t replicas;          /* CLUSTER: of each master */
+    int64_t node_timeout_us;    /* CLUSTER */
+    shoal_expectation expect;   /* EXPECT */
+    char *text;                 /* SAY caption, CONFIG and OPERATE words, what an EXPECT line asks
                                    or the field that it reads; owned */
-    char *answer;             /* EXPECT: text that a reply is, or has in it; owned */
-    char *comment_before;     /* whole comment lines above it, with newlines; owned or NULL */
-    char *comment_behind;     /* comment at its end; owned or NULL */
+    char *answer;               /* EXPECT: text that a reply is, or has in it; owned */
+    char *comment_before;       /* whole comment lines above it, with newlines; owned or NULL */
+    char *comment_behind;       /* comment at its end; owned or NULL */
 } shoal_line;
 
 /* How the operator introduces the nodes to each other at the start. */

@@ -112,10 +112,10 @@ void shoal_vnode__occur_round(shoal_world *world, const shoal_occurrence *occurr
 
 /* ---- connections ---- */
 
-static shoal_address end_address(const shoal_end *end)
+static shoal_address end_address(const shoal_world *world, const shoal_end *end)
 {
     shoal_address address = {.port = end->port};
-    shoal_world__host_ip(end->host, address.ip);
+    shoal_world__host_ip(world, end->host, address.ip);
     return address;
 }
 
@@ -127,8 +127,9 @@ static void session_up(shoal_world *world, shoal_port port)
     shoal_session *session = NULL;
     end->tag = (uint32_t)(handle >> 32);
     end->port_handle = (uint32_t)handle;
-    shoal_session_options options = {.peer = end_address(&port.connection->ends[1 - port.side]),
-                                     .local = end_address(end),
+    shoal_session_options options = {.peer =
+                                         end_address(world, &port.connection->ends[1 - port.side]),
+                                     .local = end_address(world, end),
                                      .descriptor = -1,
                                      .owner = end};
     begin(world, vnode);

@@ -258,7 +258,16 @@ void shoal_net__occur_syn(shoal_world *world, const shoal_occurrence *occurrence
         syn_lost(world, opener);
         return;
     }
+    shoal_refusal refusal = shoal_net__way(&world->net, opening->host, accepting->host)->refused;
+    if (refusal == SHOAL_REFUSAL_TIMEOUT) {
+        syn_lost(world, opener);
+        return;
+    }
     int64_t back = latency(world, connection, 0, connection->pipes[0].blocks++);
+    if (refusal == SHOAL_REFUSAL_AT_ONCE) {
+        fail_open(world, opener, SHOAL_ERR_REFUSED, back);
+        return;
+    }
     shoal_end_kind kind = listener(world, accepting);
     if (kind == SHOAL_END_NONE) {
         fail_open(world, opener, SHOAL_ERR_REFUSED, back);
@@ -281,7 +290,7 @@ void shoal_net__occur_up(shoal_world *world, const shoal_occurrence *occurrence)
     uint32_t peer = port.connection->ends[1 - port.side].host;
     if (port.side == 0) {
         /* The answer to the SYN is lost like anything else, and repeated after a second. */
-        if (shoal_net__blocked(world, peer, end->host)) {
+        if (port.connection->pipes[0].stranded || shoal_net__blocked(world, peer, end->host)) {
             arrange(world, world->now_us + 1000000, SHOAL_OCCURRENCE_UP, port);
             return;
         }
@@ -338,7 +347,8 @@ static void enqueue(shoal_world *world, shoal_port receiver, shoal_block *block)
     uint32_t to = connection->ends[receiver.side].host;
     block->number = pipe->blocks++;
     block->sent_us = world->now_us;
-    if (pipe->held_since_us < 0 && shoal_net__blocked(world, from, to)) {
+    bool stopped = pipe->stranded || shoal_net__blocked(world, from, to);
+    if (pipe->held_since_us < 0 && stopped) {
         pipe->held_since_us = world->now_us;
     }
     block->arrives_us =
@@ -382,10 +392,18 @@ void shoal_net__send(shoal_world *world, shoal_port from, shoal_slice bytes)
     shoal_port receiver = {connection, 1 - from.side};
     if (sender->state != SHOAL_END_OPEN || bytes.size == 0) return;
     SHOAL_ASSERT(bytes.size < UINT32_MAX / 2);
+    char *copy = NULL;
+    bool sifted = world->net.drop_count > 0 && shoal_net__is_bus(connection);
+    if (sifted) bytes = shoal_net__sift(world, from, bytes, &copy);
+    if (bytes.size == 0) {
+        shoal_sim__free(copy);
+        return;
+    }
     shoal_block *block = take_block(&world->net, bytes.size);
     memcpy(block->bytes, bytes.data, bytes.size);
     enqueue(world, receiver, block);
     if (shoal_net__is_bus(connection)) trace_frames(world, from, bytes, block->arrives_us);
+    shoal_sim__free(copy);
     shoal_pipe *pipe = &connection->pipes[receiver.side];
     if (!pipe->full && pipe->queued > SHOAL_NET_FULL_BYTES) {
         pipe->full = true;
@@ -476,7 +494,7 @@ void shoal_stream__release(shoal_world *world, shoal_port receiver, bool at_once
 {
     shoal_connection *connection = receiver.connection;
     shoal_pipe *pipe = &connection->pipes[receiver.side];
-    if (pipe->held_since_us < 0) return;
+    if (pipe->held_since_us < 0 || pipe->stranded) return;
     uint32_t from = connection->ends[1 - receiver.side].host;
     uint32_t to = connection->ends[receiver.side].host;
     if (shoal_net__blocked(world, from, to)) return;
@@ -581,7 +599,8 @@ void shoal_net__occur_deliver(shoal_world *world, const shoal_occurrence *occurr
     shoal_end *end = &connection->ends[port.side];
     pipe->armed = false;
     if (pipe->head == NULL) return;
-    if (shoal_net__blocked(world, connection->ends[1 - port.side].host, end->host)) {
+    if (pipe->stranded ||
+        shoal_net__blocked(world, connection->ends[1 - port.side].host, end->host)) {
         hold(world, pipe);
         return;
     }

@@ -196,6 +196,7 @@ static void arm_tick(shoal_world *world, shoal_vnode *vnode, int64_t deadline_mo
 {
     int64_t at = shoal_clock__when(&vnode->clock, deadline_mono_us);
     if (at < world->now_us) at = world->now_us;
+    vnode->tick_mono_us = deadline_mono_us;
     vnode->tick_at_us = at;
     if (at >= vnode->tick_armed_us) return;
     vnode->tick_armed_us = at;
@@ -220,6 +221,7 @@ static void judge_start(shoal_world *world, const shoal_vnode *vnode, bool ended
         return;
     }
     bool healthy = vnode->disk.mode == SHOAL_DISK_OK || vnode->disk.mode == SHOAL_DISK_SLOW;
+    healthy = healthy && !vnode->disk.damaged;
     if (vnode->ready || !healthy || shoal_node_wanted(vnode->node) != SHOAL_WISH_FATAL) return;
     int size = snprintf(text, sizeof(text), "%s cannot start from what its disk has", vnode->label);
     shoal_judge__fault(world, SHOAL_CHECK_STARTS_AGAIN, (shoal_slice){text, (size_t)size});
@@ -289,10 +291,10 @@ void shoal_vnode__occur_closed(shoal_world *world, const shoal_occurrence *occur
 
 /* ---- links ---- */
 
-static shoal_address end_address(const shoal_end *end)
+static shoal_address end_address(const shoal_world *world, const shoal_end *end)
 {
     shoal_address address = {.port = end->port};
-    shoal_world__host_ip(end->host, address.ip);
+    shoal_world__host_ip(world, end->host, address.ip);
     return address;
 }
 
@@ -302,8 +304,8 @@ static void link_up(shoal_world *world, shoal_port port)
     shoal_event event = {.kind = SHOAL_EVENT_LINK_UP,
                          .link = shoal_net__handle(port),
                          .accepted = port.side == 1,
-                         .peer = end_address(&connection->ends[1 - port.side]),
-                         .local = end_address(&connection->ends[port.side])};
+                         .peer = end_address(world, &connection->ends[1 - port.side]),
+                         .local = end_address(world, &connection->ends[port.side])};
     shoal_vnode__step(world, connection->ends[port.side].host, &event);
 }
 
@@ -383,7 +385,7 @@ void shoal_vnode__make(shoal_world *world, uint32_t index)
     vnode->tick_armed_us = vnode->round_armed_us = INT64_MAX;
     vnode->out = shoal_buffer_make(&world->allocator);
     snprintf(vnode->label, sizeof(vnode->label), "n%u", index + 1);
-    shoal_world__host_ip(index, vnode->ip);
+    shoal_world__host_ip(world, index, vnode->ip);
     /* Machines are up for up to an hour when the run begins. */
     shoal_clock__start(&vnode->clock, 0, shoal_prng_between(&clocks, 0, INT64_C(3600000000)));
     shoal_disk__make(&vnode->disk, world->seed, index);
@@ -395,6 +397,7 @@ void shoal_vnode__free(shoal_world *world, uint32_t index)
     shoal_vnode *vnode = &world->nodes[index];
     if (vnode->running) shoal_vnode__crash(world, index, false, SHOAL_DISK_KEPT);
     shoal_disk__free(&vnode->disk);
+    shoal_burden__free(&vnode->burden);
     shoal_buffer_free(&vnode->out);
     shoal_sim__free(vnode->deferred);
 }
@@ -503,6 +506,7 @@ void shoal_vnode__crash(shoal_world *world, uint32_t index, bool power, shoal_di
     else
         shoal_net__process_died(world, index);
     shoal_disk__crash(&vnode->disk, fate);
+    shoal_burden__end(world, index);
     shoal_trace_record record = {.kind = SHOAL_TRACE_NODE_CRASHED,
                                  .text = shoal_text(vnode->label)};
     shoal_world__trace_text(world, index, &record);
@@ -531,4 +535,18 @@ void shoal_vnode__resume(shoal_world *world, uint32_t index)
     world->paused_count--;
     shoal_judge__woke(world, index);
     happen_late(world, vnode);
+}
+
+void shoal_vnode__clock_changed(shoal_world *world, uint32_t index)
+{
+    shoal_vnode *vnode = &world->nodes[index];
+    if (!vnode->running) return;
+    arm_tick(world, vnode, vnode->tick_mono_us);
+    if (vnode->worker && !vnode->paused) shoal_session__round(world, index);
+}
+
+void shoal_vnode__moved(shoal_world *world, uint32_t index)
+{
+    shoal_net__move(world, index);
+    shoal_world__host_ip(world, index, world->nodes[index].ip);
 }

@@ -11,6 +11,7 @@
 
 #include <shoal/node.h>
 
+#include "sim/burden.h"
 #include "sim/clock.h"
 #include "sim/disk.h"
 #include "sim/heap.h"
@@ -47,12 +48,14 @@ typedef struct shoal_vnode {
     int64_t ready_at_us;
     int64_t died_us; /* when its last process died, -1: none did */
 
-    int64_t tick_at_us;    /* the deadline of its last step in world time */
+    int64_t tick_mono_us;  /* the deadline of its last step on its own clock */
+    int64_t tick_at_us;    /* the same in world time */
     int64_t tick_armed_us; /* when the present TICK occurrence is due, INT64_MAX: none */
     uint32_t tick_serial;
     int64_t round_armed_us; /* the same for its worker */
     uint32_t round_serial;
 
+    shoal_burden burden;
     shoal_clock clock;
     shoal_disk disk;
     shoal_occurrence *deferred; /* what happened to it while paused */
@@ -78,6 +81,10 @@ void shoal_vnode__start(shoal_world *world, uint32_t index);
 void shoal_vnode__crash(shoal_world *world, uint32_t index, bool power, shoal_disk_fate fate);
 void shoal_vnode__pause(shoal_world *world, uint32_t index);
 void shoal_vnode__resume(shoal_world *world, uint32_t index);
+/* Its monotonic clock was changed: its deadlines come at other times of the world. */
+void shoal_vnode__clock_changed(shoal_world *world, uint32_t index);
+/* Its host has a new address. */
+void shoal_vnode__moved(shoal_world *world, uint32_t index);
 /* Puts an occurrence off until the node resumes. */
 void shoal_vnode__defer(shoal_vnode *vnode, const shoal_occurrence *occurrence);
 

@@ -20,6 +20,7 @@ void shoal_net__make(shoal_net *net, uint32_t hosts)
     *net = (shoal_net){.hosts = hosts, .quality_count = 1};
     net->ways = shoal_sim__allocate((size_t)hosts * hosts * sizeof(*net->ways));
     net->dark = shoal_sim__allocate(hosts);
+    net->moved = shoal_sim__allocate(hosts);
     net->qualities[0] = quality_default;
 }
 
@@ -41,6 +42,9 @@ void shoal_net__free(shoal_net *net)
     shoal_sim__free(net->free_list);
     shoal_sim__free(net->ways);
     shoal_sim__free(net->dark);
+    shoal_sim__free(net->moved);
+    shoal_net__drop_nothing(net);
+    shoal_sim__free(net->drops);
     *net = (shoal_net){0};
 }
 
@@ -123,6 +127,7 @@ static void flow(shoal_world *world, shoal_port receiver)
 void shoal_net__heal(shoal_world *world, uint32_t from, uint32_t to)
 {
     shoal_way *way = shoal_net__way(&world->net, from, to);
+    way->refused = SHOAL_REFUSAL_NONE;
     if (!way->cut && way->stalled_until_us <= world->now_us) return;
     way->cut = 0;
     way->stalled_until_us = 0;
@@ -160,6 +165,22 @@ void shoal_net__reset(shoal_world *world, uint32_t a, uint32_t b)
     }
 }
 
+void shoal_net__reset_one(shoal_world *world, uint32_t a, uint32_t b)
+{
+    for (uint32_t i = 0; i < world->net.connection_count; i++) {
+        shoal_connection *connection = world->net.connections[i];
+        for (uint32_t side = 0; side < 2; side++) {
+            shoal_end *end = &connection->ends[side];
+            if (end->host != b || connection->ends[1 - side].host != a) continue;
+            if (end->state != SHOAL_END_OPEN) continue;
+            end->silent = true;
+            shoal_world__arrange(world, world->now_us, SHOAL_OCCURRENCE_RESET,
+                                 shoal_stream__subject((shoal_port){connection, side}),
+                                 connection->generation);
+        }
+    }
+}
+
 void shoal_net__process_died(shoal_world *world, uint32_t host)
 {
     for (uint32_t i = 0; i < world->net.connection_count; i++) {
@@ -189,4 +210,27 @@ void shoal_net__power_back(shoal_world *world, uint32_t host)
 {
     world->net.dark[host] = false;
     each_pipe(world, UINT32_MAX, host, retransmit);
+}
+
+void shoal_net__refuse(shoal_world *world, uint32_t from, uint32_t to, shoal_refusal refusal)
+{
+    shoal_net__way(&world->net, from, to)->refused = (uint8_t)refusal;
+}
+
+static void strand(shoal_world *world, shoal_port receiver)
+{
+    (void)world;
+    receiver.connection->pipes[receiver.side].stranded = true;
+}
+
+void shoal_net__strand(shoal_world *world, uint32_t from, uint32_t to)
+{
+    each_pipe(world, from, to, strand);
+}
+
+void shoal_net__move(shoal_world *world, uint32_t host)
+{
+    world->net.moved[host]++;
+    each_pipe(world, host, UINT32_MAX, strand);
+    each_pipe(world, UINT32_MAX, host, strand);
 }

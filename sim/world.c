@@ -40,7 +40,8 @@ void shoal_world__arrange(shoal_world *world, int64_t at_us, uint32_t kind, uint
 /* Is this about one node, named by a reference? */
 static bool about_node(uint32_t kind)
 {
-    return kind >= SHOAL_OCCURRENCE_NODE_START && kind <= SHOAL_OCCURRENCE_DISK;
+    return (kind >= SHOAL_OCCURRENCE_NODE_START && kind <= SHOAL_OCCURRENCE_DISK) ||
+           kind == SHOAL_OCCURRENCE_NODE_WAKE;
 }
 
 /* The node whose process takes part in this, or UINT32_MAX. */
@@ -63,6 +64,21 @@ static void absorb_event(shoal_world *world, const shoal_occurrence *occurrence)
     world->event_hash = hash ^ occurrence->detail;
 }
 
+/* A paused, a busy or a slow process takes no part now. */
+static bool has_to_wait(shoal_world *world, uint32_t process, const shoal_occurrence *occurrence)
+{
+    if (world->nodes[process].paused) {
+        shoal_vnode__defer(&world->nodes[process], occurrence);
+        return true;
+    }
+    return world->burdened && shoal_burden__takes(world, process, occurrence);
+}
+
+void shoal_world__occur(shoal_world *world, const shoal_occurrence *occurrence)
+{
+    handlers[occurrence->kind](world, occurrence);
+}
+
 static void handle(shoal_world *world, const shoal_occurrence *occurrence)
 {
     world->same_moment = occurrence->time_us == world->now_us ? world->same_moment + 1 : 0;
@@ -74,14 +90,11 @@ static void handle(shoal_world *world, const shoal_occurrence *occurrence)
         uint32_t index = shoal_vnode__referred(occurrence->subject);
         if (occurrence->subject != shoal_vnode__reference(world, index)) return;
     }
-    if (world->paused_count > 0) {
-        uint32_t process = process_of(world, occurrence);
-        if (process != UINT32_MAX && world->nodes[process].paused) {
-            shoal_vnode__defer(&world->nodes[process], occurrence);
-            return;
-        }
-    }
+    bool asked = world->paused_count > 0 || world->burdened || world->trigger_count > 0;
+    uint32_t process = asked ? process_of(world, occurrence) : UINT32_MAX;
+    if (process != UINT32_MAX && has_to_wait(world, process, occurrence)) return;
     handlers[occurrence->kind](world, occurrence);
+    if (world->trigger_count > 0) shoal_trigger__settle(world, process);
     shoal_judge__settle(world);
     shoal_expect__look(world);
 }
@@ -96,6 +109,7 @@ void shoal_world__trace_text(shoal_world *world, uint32_t node, const shoal_trac
     if (world->tracer) world->tracer(world->tracer_context, &entry);
     shoal_judge__hear(world, &entry);
     shoal_marks__hear(world, &entry);
+    if (world->trigger_count > 0) shoal_trigger__hear(world, node, (uint32_t)record->kind);
 }
 
 void shoal_world__trace(shoal_world *world, uint32_t node, shoal_trace_kind kind,
@@ -123,12 +137,13 @@ uint32_t shoal_world__client_host(const shoal_world *world, uint32_t client)
     return world->node_count + 1 + client;
 }
 
-void shoal_world__host_ip(uint32_t host, char out[46])
+void shoal_world__host_ip(const shoal_world *world, uint32_t host, char out[46])
 {
     uint32_t number = host + 1;
     size_t at = 0;
     memset(out, 0, 46);
-    const uint32_t parts[4] = {10, number >> 16 & 255, number >> 8 & 255, number & 255};
+    SHOAL_ASSERT(number < 1u << 16);
+    const uint32_t parts[4] = {10, world->net.moved[host], number >> 8 & 255, number & 255};
     for (int i = 0; i < 4; i++) {
         if (i > 0) out[at++] = '.';
         at += shoal_text_from_u64(out + at, parts[i]);
@@ -148,9 +163,9 @@ uint32_t shoal_world__host_of(const shoal_world *world, const char *ip)
             return UINT32_MAX;
         if (parts[part] > 255) return UINT32_MAX;
     }
-    uint32_t number = parts[1] << 16 | parts[2] << 8 | parts[3];
+    uint32_t number = parts[2] << 8 | parts[3];
     if (part != 3 || parts[0] != 10 || number == 0 || number > world->net.hosts) return UINT32_MAX;
-    return number - 1;
+    return world->net.moved[number - 1] == parts[1] ? number - 1 : UINT32_MAX;
 }
 
 const shoal_end_class *shoal_world__end_class(shoal_end_kind kind)
@@ -242,6 +257,7 @@ void shoal_world_destroy(shoal_world *world)
     shoal_heap__free(&world->heap);
     shoal_buffer_free(&world->scratch);
     shoal_sim__free(world->late);
+    shoal_sim__free(world->triggers);
     shoal_sim__free(world->nodes);
     shoal_sim__free(world->clients);
     SHOAL_ASSERT(world->memory.bytes == 0 && world->memory.blocks == 0);

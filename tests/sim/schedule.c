@@ -137,7 +137,8 @@ static void a_wrong_word_is_named_with_place_and_neighbours(void **state)
     sim_refused(HEAD "0s net * latencey 1ms\n", 3, 10,
                 "latency, jitter, dist, split or rate; did you mean latency?");
     sim_refused(HEAD "2s cut n1 n2\n", 3, 13, "the line ends here, expected | or ->");
-    sim_refused(HEAD "2s crash n1 disk tron\n", 3, 18, "kept, torn or lost; did you mean torn?");
+    sim_refused(HEAD "2s crash n1 disk tron\n", 3, 18,
+                "kept, torn, lost, scattered or reordered; did you mean torn?");
     sim_refused(HEAD "2s expect convrege\n", 3, 11, "did you mean converge?");
     sim_refused(HEAD "2s expect state up on n1\n", 3, 17, "expected fail or ok");
     sim_refused(HEAD "2s heal * now\n", 3, 11, "found \"now\", expected the end of the line");

@@ -89,16 +89,19 @@ static void ping_sampled(shoal_cluster *c)
 }
 
 /* A link that was there for long enough, with a ping that waits and nothing else coming: a new
- * connection may get through where this one does not. */
+ * connection may get through where this one does not. Under shoal also when something else comes,
+ * after twice the time: no other ping is sent while one waits, and only a PONG ends a suspicion. */
 static bool link_is_stuck(const shoal_cluster *c, const bus_node *node)
 {
     SHOAL_ASSERT(shoal_bus__knows(c, node));
     SHOAL_ASSERT(node != c->myself);
     SHOAL_ASSERT(!node->link || !node->link->inbound);
     int64_t timeout_us = shoal_bus__timeout_us(c);
-    return node->link && node->ping_sent_us &&
-           shoal_bus__since(c, node->link->created_us) > timeout_us &&
-           shoal_bus__since(c, node->ping_sent_us) > timeout_us / 2 &&
+    if (!node->link || !node->ping_sent_us) return false;
+    if (shoal_bus__since(c, node->link->created_us) <= timeout_us) return false;
+    int64_t waits_us = shoal_bus__since(c, node->ping_sent_us);
+    if (c->failover.timing.eager && waits_us > timeout_us) return true;
+    return waits_us > timeout_us / 2 &&
            shoal_bus__since(c, node->data_received_us) > timeout_us / 2;
 }
 

@@ -298,11 +298,13 @@ static void resume_later(shoal_session *session)
 /* Bytes by which a session grows at once that are worth a look at maxmemory. Chosen. */
 #define NOTICEABLE_WEIGHT 4096u
 
-/* Counts what the session takes now, or with 0 that it is gone. */
+/* Counts what the session takes now, or with 0 that it is gone. What a replica has not read yet
+ * makes no room for itself: what is evicted is told to it, and would be more to be read. */
 static void weigh(shoal_session *session, size_t weight)
 {
     shoal_worker *worker = session->worker;
-    if (session->evicted) weight = 0;
+    bool feeds = session->replica != NULL && session->replica->attached;
+    if (session->evicted || feeds) weight = 0;
     SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&worker->session_bytes) >= session->weight);
     shoal_bump_relaxed(&worker->session_bytes, weight - session->weight);
     shoal_thread_charge(worker->thread, (int64_t)weight - (int64_t)session->weight);

@@ -12,6 +12,7 @@
 #include "command/multi.h"
 #include "command/pubsub.h"
 #include "command/replica.h"
+#include "command/tracking.h"
 #include "command/watch.h"
 
 /* ---- lines ---- */
@@ -25,8 +26,9 @@ void shoal_client__address(const shoal_address *address, shoal_buffer *out)
 
 static void append_flags(const shoal_session *session, shoal_buffer *out)
 {
-    char flags[12];
+    char flags[16];
     size_t count = 0;
+    const shoal_tracker *tracker = session->tracker;
     if (session->monitors) flags[count++] = 'O';
     if (shoal_pubsub__subscriptions(session) != 0) flags[count++] = 'P';
     if (session->multi != NULL) flags[count++] = 'x';
@@ -34,6 +36,9 @@ static void append_flags(const shoal_session *session, shoal_buffer *out)
     if (waits || session->paused) flags[count++] = 'b';
     if (session->watches != NULL && shoal_watches__touched(session->watches)) flags[count++] = 'd';
     if (session->closing) flags[count++] = 'c';
+    if (tracker != NULL) flags[count++] = 't';
+    if (tracker != NULL && tracker->broken) flags[count++] = 'R';
+    if (tracker != NULL && tracker->options.bcast) flags[count++] = 'B';
     if (session->options.unix_socket) flags[count++] = 'U';
     bool feeds = session->replica != NULL && session->replica->attached;
     if (feeds) flags[count++] = 'S';
@@ -111,7 +116,10 @@ void shoal_client__line(const shoal_call *call, const shoal_session *session, sh
     char name[64] = "NULL";
     if (session->last != SHOAL_COMMAND_NONE)
         shoal_command__full_name(shoal_command_row(session->last), name, sizeof(name));
-    shoal_text_appendf(out, "%s user=%s redir=-1 resp=%d", name, "default", session->protocol);
+    const shoal_tracker *tracker = session->tracker;
+    shoal_text_appendf(out, "%s user=%s redir=%lld resp=%d", name, "default",
+                       tracker != NULL ? (long long)tracker->options.redirect : -1,
+                       session->protocol);
     append_field("lib-name", &session->library_name, out);
     append_field("lib-ver", &session->library_version, out);
     shoal_text_appendf(out, "\n");

@@ -153,6 +153,7 @@ typedef struct shoal_tour {
     shoal_buffer gathered; /* the handler's own */
     uint64_t count;        /* the handler's own */
     uint64_t asker;        /* client id of the asking session */
+    uint32_t origin;       /* index of its worker */
     bool self;             /* the handler's own: the asking session is meant too */
     bool last;             /* every worker has been visited: write the reply */
 } shoal_tour;
@@ -188,7 +189,8 @@ struct shoal_call {
     bool replicated; /* it is what a master, or this node before, has done (apply.h): nobody's time
                         to live is over, and it leaves no effects */
     uint8_t effect;  /* shoal_effect: what it leaves in the log, see effect.h */
-    uint64_t logged; /* the log's offset behind what it has left there; 0: nothing */
+    uint64_t client_id;            /* whose command it is; 0: nobody's */
+    uint64_t logged;               /* the log's offset behind what it has left there; 0: nothing */
     struct shoal_job *job;         /* set by a handler whose call goes on, see job.h; else NULL */
     shoal_wish wish;               /* set by a handler that must wait for a key, see block.h */
     struct shoal_block *block;     /* of one that runs again after waiting; else NULL */
@@ -274,6 +276,7 @@ typedef struct shoal_settings {
     int64_t slow_us;            /* slowlog-log-slower-than; -1: never */
     uint64_t slow_max;          /* slowlog-max-len */
     int64_t late_ms;            /* latency-monitor-threshold; 0: never */
+    uint64_t tracked_keys_max;  /* tracking-table-max-keys; 0: no limit */
 } shoal_settings;
 
 /* Counters of one worker: rows of stat.def, written by it alone (relaxed), read by any. */
@@ -295,13 +298,17 @@ struct shoal_env {
                                                      acquire. pair: env.settings */
     struct shoal_worker **workers;
     uint32_t worker_count;
-    _Atomic uint64_t client_id_next;         /* relaxed: the id of the next session; starts at 1 */
-    _Atomic uint32_t clients;                /* relaxed: sessions open now */
-    _Atomic uint32_t blocked;                /* relaxed: commands that wait for a key now */
-    _Atomic uint32_t monitors;               /* relaxed: sessions that are told of every command */
-    _Atomic bool paused;                     /* relaxed: one of these times may be still to come, */
-    _Atomic int64_t pause_all_until_us;      /* relaxed: monotonic, of all commands, */
-    _Atomic int64_t pause_writes_until_us;   /* relaxed: of writes; 0: never */
+    _Atomic uint64_t client_id_next; /* relaxed: the id of the next session; starts at 1 */
+    _Atomic uint32_t clients;        /* relaxed: sessions open now */
+    _Atomic uint32_t blocked;        /* relaxed: commands that wait for a key now */
+    _Atomic uint32_t monitors;       /* relaxed: sessions that are told of every command */
+    /* Sessions that want to hear of changes, or are about to. writers: workers. readers:
+     * who changes keys, relaxed, and the control actor, acq_rel. pair: env.trackers */
+    _Atomic uint32_t trackers;
+    _Atomic uint32_t tracking_clients;     /* relaxed: sessions that have said CLIENT TRACKING ON */
+    _Atomic bool paused;                   /* relaxed: one of these times may be still to come, */
+    _Atomic int64_t pause_all_until_us;    /* relaxed: monotonic, of all commands, */
+    _Atomic int64_t pause_writes_until_us; /* relaxed: of writes; 0: never */
     _Atomic int64_t pause_failover_until_us; /* relaxed: of writes too, for a failover */
     _Atomic uint32_t expiry_off;   /* relaxed: why keys do not expire by themselves, see pause.c */
     _Atomic uint64_t slow_id_next; /* relaxed: of the next entry of the slow log */

@@ -17,6 +17,7 @@
 #include "command/replica.h"
 #include "command/pause.h"
 #include "command/pubsub.h"
+#include "command/tracking.h"
 
 /* Bytes of unknown names and arguments that an error repeats, as Redis. */
 #define QUOTED_MAX 128u
@@ -350,7 +351,9 @@ static void run_tour(shoal_session *session, shoal_call *call)
         run_elsewhere(session, call);
         return;
     }
-    shoal_tour tour = {.gathered = shoal_buffer_make(&call->env->allocator), .asker = session->id};
+    shoal_tour tour = {.gathered = shoal_buffer_make(&call->env->allocator),
+                       .asker = session->id,
+                       .origin = session->worker->index};
     call->tour = &tour;
     call->worker = session->worker;
     call->command->run(call);
@@ -458,6 +461,18 @@ static void reject(shoal_session *session, const shoal_entry *entry, shoal_reply
         shoal_multi__refuse(session, reply, before);
 }
 
+/* The client is to be told when what it reads now changes. */
+static void note_reading(shoal_session *session, const shoal_call *call)
+{
+    SHOAL_ASSERT(session->tracker != NULL);
+    if (!shoal_tracking__reads(session)) return;
+    if (call->command->id == SHOAL_COMMAND_EXEC) {
+        shoal_multi__note_reading(session);
+    } else if ((call->command->flags & SHOAL_FLAG_READONLY) != 0) {
+        shoal_tracking__read(session, call->keys, call->key_count);
+    }
+}
+
 static void execute(shoal_session *session, shoal_entry *entry, shoal_buffer *out)
 {
     shoal_worker *worker = session->worker;
@@ -500,12 +515,18 @@ static void execute(shoal_session *session, shoal_entry *entry, shoal_buffer *ou
         .reply = reply,
         .asking = session->asking,
         .reads_replicas = session->reads_replicas,
+        .client_id = session->id,
     };
+    bool tracks = session->tracker != NULL;
+    if (__builtin_expect(tracks, 0)) note_reading(session, &call);
     shoal_session__run(session, &call, before);
+    if (__builtin_expect(tracks, 0) && session->tracker != NULL)
+        shoal_tracking__next(session, command->id);
     if (command->id == SHOAL_COMMAND_EXEC && session->exec == NULL)
         shoal_monitor__feed(session, &what, session->db);
     if (session->errand == NULL) {
         shoal_session__settle(session, command, out, before);
+        if (__builtin_expect(session->tracker != NULL, 0)) shoal_tracking__deliver(session, out);
     } else if (__builtin_expect(session->exec != NULL, 0)) {
         shoal_session__hush(session, out, before);
     }

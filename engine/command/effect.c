@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "command/events.h"
+#include "command/tracking.h"
 #include "store/places.h"
 
 /* Arguments of this size and more are not copied twice, so many of an operation. Chosen. */
@@ -291,7 +292,8 @@ static void run_handler(void *context, shoal_call *call)
 void shoal_effect__run(shoal_call *call)
 {
     SHOAL_DEBUG_ASSERT(call->gated);
-    if (__builtin_expect(!is_told(call->env), 1) && !shoal_events__wanted(call->env)) {
+    if (__builtin_expect(!is_told(call->env), 1) && !shoal_events__wanted(call->env) &&
+        !shoal_tracking__wanted(call->env)) {
         call->command->run(call);
     } else {
         shoal_effect__run_step(call, run_handler, NULL);
@@ -440,6 +442,7 @@ static void gone(void *context, shoal_thread *thread, const shoal_departure *dep
 {
     shoal_env *env = context;
     shoal_events__gone(env, departure);
+    shoal_tracking__gone(env, thread, departure);
     if (!is_told(env)) return;
     desk *to = desk_of(env, thread);
     bool whole = departure->field == NULL;

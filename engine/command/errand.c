@@ -18,6 +18,7 @@
 #include "command/job.h"
 #include "command/multi.h"
 #include "command/replica.h"
+#include "command/tracking.h"
 #include "command/watch.h"
 
 /* ---- making ---- */
@@ -81,7 +82,9 @@ shoal_errand *shoal_errand__make(shoal_session *session, const shoal_call *call)
         .reply = shoal_buffer_make(allocator),
         .session = session,
         .origin = session->worker,
-        .tour = {.gathered = shoal_buffer_make(allocator), .asker = session->id},
+        .tour = {.gathered = shoal_buffer_make(allocator),
+                 .asker = session->id,
+                 .origin = session->worker->index},
         .client_id = session->id,
         .replica = session->replica,
         .after = session->logged,
@@ -101,6 +104,9 @@ void shoal_errand__free(shoal_errand *errand)
 {
     SHOAL_ASSERT(errand->memory >= sizeof(*errand));
     shoal_block__end(errand);
+    /* It may have come home to nobody. */
+    if (errand->command->id == SHOAL_COMMAND_CLIENT_TRACKING)
+        shoal_tracking__unannounce(errand->origin->env, &errand->tour);
     shoal_buffer_free(&errand->reply);
     shoal_buffer_free(&errand->tour.gathered);
     const shoal_allocator *allocator = &errand->origin->env->allocator;
@@ -156,6 +162,7 @@ shoal_call shoal_errand__call(shoal_errand *errand, shoal_thread *thread, shoal_
         .asking = errand->asking,
         .reads_replicas = errand->reads_replicas,
         .watches = errand->watches,
+        .client_id = errand->client_id,
     };
 }
 

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "command/handlers.h"
 #include "command/pubsub.h"
+#include "command/tracking.h"
 
 uint32_t shoal_event_classes(shoal_slice letters)
 {
@@ -100,7 +101,8 @@ typedef struct record {
     const shoal_call *call;
     uint32_t next; /* key that is looked at first */
     uint32_t count;
-    bool lost; /* there was no memory for some */
+    bool lost;  /* there was no memory for some */
+    bool named; /* the command has names for what it does: see events.def */
     change small[CHANGES_SMALL];
     shoal_buffer more;
 } record;
@@ -132,6 +134,9 @@ static void changed(shoal_observer *observer, const shoal_key *key, shoal_change
 {
     record *at = (record *)observer;
     SHOAL_DEBUG_ASSERT(key != NULL);
+    if (shoal_tracking__asked(at->call->env, at->call->thread))
+        shoal_tracking__changed(at->call->env, key, at->call->client_id);
+    if (!at->named) return;
     uint32_t what = (created ? CREATED : 0) | (how == SHOAL_CHANGE_VALUE     ? VALUE
                                                : how == SHOAL_CHANGE_TTL     ? TTL
                                                : how == SHOAL_CHANGE_REMOVED ? REMOVED
@@ -343,21 +348,25 @@ static const naming rows[SHOAL_COMMAND_COUNT] = {
 
 void shoal_events__run(shoal_call *call, shoal_effect__step step, void *context)
 {
-    if (!shoal_events__wanted(call->env)) {
+    bool named = shoal_events__wanted(call->env);
+    /* Who carries out what a master says looks again behind each change (K2 of tracking.h). */
+    bool tracked = shoal_tracking__wanted(call->env) || call->replicated;
+    if (!named && !tracked) {
         step(context, call);
         return;
     }
     const naming *row = &rows[call->command->id];
-    record at = {.observer = {changed}, .call = call};
+    named = named && row->tell != NULL;
+    record at = {.observer = {changed}, .call = call, .named = named};
     const shoal_buffer *out = call->reply.out;
     size_t before = shoal_buffer_size(out);
     at.more = shoal_buffer_make(&call->env->allocator);
     shoal_observer *outer =
-        shoal_thread_observe(call->thread, row->tell != NULL ? &at.observer : NULL);
+        shoal_thread_observe(call->thread, named || tracked ? &at.observer : NULL);
     step(context, call);
     (void)shoal_thread_observe(call->thread, outer);
     bool failed = shoal_buffer_size(out) > before && out->data[out->start + before] == '-';
-    SHOAL_DEBUG_ASSERT(row->tell != NULL || at.count == 0);
-    if (row->tell != NULL && (at.count > 0 || !failed)) row->tell(&at, row);
+    SHOAL_DEBUG_ASSERT(named || at.count == 0);
+    if (named && (at.count > 0 || !failed)) row->tell(&at, row);
     shoal_buffer_free(&at.more);
 }

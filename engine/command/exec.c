@@ -16,6 +16,7 @@
 #include "command/job.h"
 #include "command/monitor.h"
 #include "command/multi.h"
+#include "command/tracking.h"
 #include "command/watch.h"
 
 /* ---- what a piece is ---- */
@@ -289,6 +290,7 @@ static void run_here(shoal_op *op, void *runner)
     shoal_session *session = piece->session;
     shoal_reply reply = {.out = piece->out, .protocol = session->protocol};
     shoal_call base = base_of(session->worker->env, runner, reply);
+    base.client_id = session->id;
     SHOAL_ASSERT(runner == session->worker->thread);
     run_piece(session->exec, &base, session);
     if (base.logged != 0) session->logged = base.logged;
@@ -301,6 +303,7 @@ static void run_elsewhere(shoal_op *op, void *runner)
     SHOAL_ASSERT(errand->exec != NULL);
     shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
     shoal_call base = base_of(errand->origin->env, runner, reply);
+    base.client_id = errand->client_id;
     run_piece(errand->exec, &base, NULL);
     errand->logged = base.logged;
     shoal_errand_finish(errand);
@@ -413,6 +416,7 @@ static void start_single(shoal_session *session, shoal_buffer *out)
         .env = worker->env,
         .now = worker->now,
         .reply = {.out = out, .protocol = session->protocol},
+        .client_id = session->id,
     };
     shoal_session__count(session, queued->command);
     const shoal_timing_brief what = {queued->command, queued->argc, queued->argv};
@@ -440,6 +444,8 @@ void shoal_exec__go_on(shoal_session *session, shoal_buffer *out)
         }
         if (session->errand != NULL) return;
     }
+    /* While it is known what the transaction has read behind which change of its own. */
+    if (session->tracker != NULL) shoal_tracking__catch_up(session->worker);
     session->exec = NULL;
     if (exec->parked) {
         static const shoal_slice name = {"exec", 4};

@@ -23,6 +23,7 @@
 #include "command/freed.h"
 #include "command/handlers.h"
 #include "command/places.h"
+#include "command/tracking.h"
 #include "command/worker.h"
 
 /* The job. */
@@ -68,6 +69,7 @@ static shoal_job_turn finish(shoal_places *places, shoal_call *call)
         places->job.at_us = work->freed->job.at_us;
         if (turn != SHOAL_JOB_DONE) return turn;
     }
+    shoal_tracking_flushed(call->env);
     shoal_reply_ok(&call->reply);
     return SHOAL_JOB_DONE;
 }

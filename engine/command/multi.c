@@ -4,6 +4,7 @@
  * are computed when it is queued, in the database that the queue has SELECTed by then.
  */
 #include "command/multi.h"
+#include "command/tracking.h"
 
 #include <string.h>
 
@@ -165,4 +166,27 @@ void shoal_command__discard(shoal_call *call)
     }
     shoal_multi__discard(call->session);
     shoal_reply_ok(&call->reply);
+}
+
+bool shoal_multi__reads_last(const shoal_multi *exec, shoal_slice name)
+{
+    bool reads = false;
+    SHOAL_ASSERT(exec != NULL);
+    for (const shoal_queued *each = exec->first; each != NULL; each = each->next) {
+        for (uint32_t i = 0; i < each->key_count; i++) {
+            if (shoal_text_equal(each->keys[i].name, name))
+                reads = (each->command->flags & SHOAL_FLAG_READONLY) != 0;
+        }
+    }
+    return reads;
+}
+
+void shoal_multi__note_reading(shoal_session *session)
+{
+    SHOAL_ASSERT(session->tracker != NULL);
+    if (session->multi == NULL) return;
+    for (const shoal_queued *each = session->multi->first; each != NULL; each = each->next) {
+        if ((each->command->flags & SHOAL_FLAG_READONLY) != 0)
+            shoal_tracking__read(session, each->keys, each->key_count);
+    }
 }

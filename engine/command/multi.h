@@ -72,6 +72,10 @@ void shoal_multi__queue(shoal_session *session, shoal_entry *entry, shoal_reply 
 void shoal_multi__refuse(shoal_session *session, shoal_reply *reply, size_t before);
 /* Ends a transaction that does not run: DISCARD, RESET, the end of the session. */
 void shoal_multi__discard(shoal_session *session);
+/* EXEC is about to read what is queued: see tracking.h. */
+void shoal_multi__note_reading(shoal_session *session);
+/* Is the last command of a transaction that names the key one that reads it? */
+bool shoal_multi__reads_last(const shoal_multi *exec, shoal_slice name);
 /* Frees a transaction. */
 void shoal_multi__free(shoal_multi *multi, const shoal_allocator *allocator);
 

@@ -123,8 +123,7 @@ static shoal_slice frame_for(frames *from, int protocol)
     return shoal_buffer_slice(text);
 }
 
-/* Puts bytes where the session's host will come for them. */
-static void push(shoal_session *session, shoal_slice bytes)
+void shoal_pubsub__push(shoal_session *session, shoal_slice bytes)
 {
     SHOAL_DEBUG_ASSERT(!session->dead);
     if (session->closing) return;
@@ -146,7 +145,7 @@ static void tell(const shoal_worker *worker, const shoal_topic *topic, const sho
     SHOAL_DEBUG_ASSERT(worker->inside);
     const shoal_subscription *each = topic->first;
     for (; each != NULL; each = each->next)
-        push(each->session, frame_for(&written, each->session->protocol));
+        shoal_pubsub__push(each->session, frame_for(&written, each->session->protocol));
     shoal_buffer_free(&written.text[0]);
     shoal_buffer_free(&written.text[1]);
 }

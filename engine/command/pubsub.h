@@ -49,6 +49,9 @@ uint64_t shoal_pubsub_count(const shoal_env *env, int kind);
 
 /* ---- for sessions and workers ---- */
 
+/* Puts bytes that a session has not asked for where its host will come for them; none: there was no
+ * memory for them, and the session ends. */
+void shoal_pubsub__push(shoal_session *session, shoal_slice bytes);
 /* Gives what has been posted to the worker to its sessions. Inside a round. */
 void shoal_pubsub__catch_up(struct shoal_worker *worker);
 /* The session hears nothing any more, and is not told so: RESET, the end. Inside a round. */

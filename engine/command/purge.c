@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "command/effect.h"
+#include "command/tracking.h"
 #include "command/worker.h"
 #include "log/log.h"
 
@@ -112,6 +113,7 @@ static void go_on(shoal_op *op, void *runner)
     (void)runner;
     uint32_t slot = next_slot(work);
     if (slot == SHOAL_SLOTS) {
+        shoal_tracking_flushed(worker->env);
         shoal_memory_give(&worker->env->allocator, work, sizeof(*work), SHOAL_ALIGN_PLAIN);
         return;
     }

@@ -22,6 +22,7 @@
 #include "command/replica.h"
 #include "command/pause.h"
 #include "command/pubsub.h"
+#include "command/tracking.h"
 #include "command/watch.h"
 
 /* An empty stash that is larger than this gives its memory back. Chosen: a few requests. */
@@ -337,6 +338,7 @@ shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buff
         shoal_errand__deliver(session, out);
         shoal_timing__lap(session);
     }
+    if (__builtin_expect(session->tracker != NULL, 0)) shoal_tracking__deliver(session, out);
     if (!session->closing) {
         if (session->errand != NULL) {
             if (!stash(session, in)) session->closing = true;
@@ -407,6 +409,7 @@ void shoal_session__reset(shoal_session *session)
     shoal_multi__discard(session);
     shoal_pubsub__leave(session);
     shoal_monitor__leave(session);
+    shoal_tracking__leave(session);
     session->protocol = 2;
     session->db = 0;
     session->reads_replicas = false;
@@ -466,6 +469,8 @@ void shoal_session_close(shoal_session *session)
     shoal_pause__leave(session);
     shoal_pubsub__leave(session);
     shoal_monitor__leave(session);
+    shoal_tracking__leave(session);
+    shoal_tracking__untarget(session);
     shoal_sub_relaxed(&session->worker->env->clients, 1);
     /* A WATCH that is on its way uses the set; it goes when that is home. */
     if (session->errand == NULL || session->answered || session->errand->watches == NULL)

@@ -16,6 +16,7 @@
 #include "command/pubsub.h"
 #include "command/purge.h"
 #include "command/replica.h"
+#include "command/tracking.h"
 
 /* How soon after a write the store is asked for background work. Chosen: long enough that a busy
  * worker asks a hundred times a second, short enough that retired memory does not pile up. */
@@ -59,6 +60,7 @@ void shoal_worker_free(shoal_worker *worker)
     shoal_job__drop_all(worker);
     shoal_slots_purge_drop(worker);
     shoal_pubsub__drop(worker);
+    shoal_tracking__drop(worker);
     shoal_topics__end(&worker->topics);
     shoal_batch__free(worker);
     shoal_timing__free(worker);
@@ -111,6 +113,7 @@ void shoal_worker_begin(shoal_worker *worker, shoal_time now)
     obey_reset(worker);
     drain(worker);
     shoal_pubsub__catch_up(worker);
+    shoal_tracking__catch_up(worker);
     if (worker->topics.dead != NULL) shoal_topics__collect(&worker->topics, worker->thread);
     shoal_hold__look(worker);
     shoal_pause__tick(worker);

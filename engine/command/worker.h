@@ -81,6 +81,9 @@ struct shoal_worker {
     /* Answered errands and passing tours. writer: any, reader: the worker. pair: inbox.push */
     _Alignas(SHOAL_SHARING_SIZE) shoal_inbox inbox;
     shoal_inbox messages;           /* what was published for its sessions; the same */
+    shoal_inbox changes;            /* of keys, where sessions track them; the same */
+    _Atomic uint32_t tracker_count; /* relaxed: see env->trackers; those of this worker */
+    _Atomic bool changes_lost;      /* relaxed: there was no memory for one of them */
     _Atomic uint64_t resets_wanted; /* CONFIG RESETSTAT: writer control, relaxed; reader: worker */
     _Atomic uint32_t looks_wanted;  /* at the store: writer control, relaxed; reader: worker */
     /* Nothing to maintain was found. writer: the worker sets, any that wrote clears and nudges;
@@ -101,22 +104,24 @@ struct shoal_worker {
     shoal_session *sweep_next;
     shoal_session_list sessions;
     uint32_t session_count;
-    shoal_session *monitors;        /* that are told of every command */
-    uint32_t paused_count;          /* sessions that CLIENT PAUSE holds */
-    shoal_session_list ready;       /* something happened while they were parked or idle */
-    shoal_session_list held;        /* their replies wait for the log to be safe, see hold.h */
-    struct shoal_replica *replicas; /* that are fed; see replica.h */
-    _Atomic uint32_t replica_count; /* relaxed: of them */
-    uint64_t log_seen;              /* the log's end when others' replicas were told last */
-    shoal_topics topics;            /* what its sessions have subscribed to */
-    shoal_heap deadlines;           /* of commands that wait for a key */
-    shoal_op *sleepers;             /* errands of jobs that wait for a time, see job.h */
-    uint32_t *places;               /* scratch for the gates of several keys */
+    shoal_session *monitors;         /* that are told of every command */
+    uint32_t paused_count;           /* sessions that CLIENT PAUSE holds */
+    shoal_session_list ready;        /* something happened while they were parked or idle */
+    shoal_session_list held;         /* their replies wait for the log to be safe, see hold.h */
+    struct shoal_replica *replicas;  /* that are fed; see replica.h */
+    _Atomic uint32_t replica_count;  /* relaxed: of them */
+    uint64_t log_seen;               /* the log's end when others' replicas were told last */
+    shoal_topics topics;             /* what its sessions have subscribed to */
+    struct shoal_tracking *tracking; /* what they have read, and track; NULL before the first */
+    shoal_heap deadlines;            /* of commands that wait for a key */
+    shoal_op *sleepers;              /* errands of jobs that wait for a time, see job.h */
+    uint32_t *places;                /* scratch for the gates of several keys */
     uint32_t place_capacity;
     shoal_batch batch;
     shoal_timing timing;
-    _Atomic uint32_t monitor_count;           /* relaxed */
-    _Atomic uint64_t resets_done;             /* relaxed */
+    _Atomic uint32_t monitor_count;                                 /* relaxed */
+    _Atomic uint64_t tracked_keys, tracked_items, tracked_prefixes; /* relaxed */
+    _Atomic uint64_t resets_done;                                   /* relaxed */
     _Atomic uint64_t session_bytes;           /* of all sessions with their buffers; relaxed */
     _Atomic uint64_t stats[SHOAL_STAT_COUNT]; /* relaxed */
     shoal_tally tallies[SHOAL_COMMAND_COUNT];
@@ -173,8 +178,11 @@ struct shoal_session {
     shoal_buffer kept;   /* replies that are on hold */
     shoal_buffer pushed; /* what it is told without having asked: MONITOR, messages */
     shoal_subscriptions subscribed[SHOAL_TOPIC_KINDS];
-    size_t subscribed_bytes;                  /* that these take, roughly */
-    shoal_session *monitor_next;              /* in worker->monitors */
+    size_t subscribed_bytes;       /* that these take, roughly */
+    shoal_session *monitor_next;   /* in worker->monitors */
+    struct shoal_tracker *tracker; /* CLIENT TRACKING, or NULL */
+    bool is_target;                /* others redirect to it: in tracking->targets */
+    shoal_session *target_next;
     shoal_session_link all, waiting, holding; /* worker->sessions, ->ready, ->held */
 };
 

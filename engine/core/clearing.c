@@ -6,6 +6,7 @@
 #include "core/node.h"
 
 #include "base/assert.h"
+#include "command/tracking.h"
 
 /* Places that a step clears. Chosen: some hundred microseconds where they are empty. */
 #define STEP_PLACES 2048u
@@ -38,5 +39,6 @@ bool shoal_node__clear_some(shoal_node *node, uint32_t *next)
         if (shoal_store_count_slot(node->store, clear.place) != 0) break;
         ++*next;
     }
+    if (*next == places) shoal_tracking_flushed(&node->env);
     return *next == places;
 }

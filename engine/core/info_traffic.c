@@ -13,6 +13,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "command/timing.h"
+#include "command/tracking.h"
 
 void shoal_info__clients(const shoal_node *node, shoal_buffer *out)
 {
@@ -22,7 +23,7 @@ void shoal_info__clients(const shoal_node *node, shoal_buffer *out)
     shoal_info__number(out, "connected_clients", shoal_load_relaxed(&node->env.clients));
     shoal_info__number(out, "maxclients", (uint64_t)most);
     shoal_info__number(out, "blocked_clients", shoal_load_relaxed(&node->env.blocked));
-    shoal_info__number(out, "tracking_clients", 0);
+    shoal_info__number(out, "tracking_clients", shoal_tracking_facts_get(&node->env).clients);
     shoal_info__number(out, "clients_in_timeout_table", 0);
 }
 
@@ -90,15 +91,17 @@ static void channels(const shoal_node *node, shoal_buffer *out)
     shoal_info__number(out, "pubsub_channels", shoal_pubsub_count(env, SHOAL_TOPIC_CHANNEL));
     shoal_info__number(out, "pubsub_patterns", shoal_pubsub_count(env, SHOAL_TOPIC_PATTERN));
     shoal_info__number(out, "pubsubshard_channels", shoal_pubsub_count(env, SHOAL_TOPIC_SHARD));
+    shoal_tracking_facts tracking = shoal_tracking_facts_get(env);
+    shoal_info__number(out, "tracking_total_keys", tracking.keys);
+    shoal_info__number(out, "tracking_total_items", tracking.items);
+    shoal_info__number(out, "tracking_total_prefixes", tracking.prefixes);
 }
 
 /* Counters of what this version does not do: nothing of it has happened. */
 static void absent(shoal_buffer *out)
 {
-    static const char names[][28] = {"latest_fork_usec",        "total_forks",
-                                     "migrate_cached_sockets",  "slave_expires_tracked_keys",
-                                     "tracking_total_keys",     "tracking_total_items",
-                                     "tracking_total_prefixes", "unexpected_error_replies"};
+    static const char names[][28] = {"latest_fork_usec", "total_forks", "migrate_cached_sockets",
+                                     "slave_expires_tracked_keys", "unexpected_error_replies"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         shoal_info__number(out, names[i], 0);

@@ -57,6 +57,8 @@ static shoal_settings read_settings(const shoal_config *config)
         .slow_us = slow_us,
         .slow_max = (uint64_t)shoal_config__number(config, SHOAL_DIRECTIVE_SLOWLOG_MAX_LEN),
         .late_ms = late_ms,
+        .tracked_keys_max =
+            (uint64_t)shoal_config__number(config, SHOAL_DIRECTIVE_TRACKING_TABLE_MAX_KEYS),
         .debug = debug == SHOAL_PERMIT_YES,
         .debug_local = debug == SHOAL_PERMIT_LOCAL};
 }
@@ -98,7 +100,8 @@ static bool same_settings(const shoal_settings *a, const shoal_settings *b)
            a->integers_shared == b->integers_shared &&
            a->clients_bytes_max == b->clients_bytes_max && a->debug_local == b->debug_local &&
            a->timed == b->timed && a->latency_tracking == b->latency_tracking &&
-           a->slow_us == b->slow_us && a->slow_max == b->slow_max && a->late_ms == b->late_ms;
+           a->slow_us == b->slow_us && a->slow_max == b->slow_max && a->late_ms == b->late_ms &&
+           a->tracked_keys_max == b->tracked_keys_max;
 }
 
 /* The kept snapshot that equals `settings`, or a new one; NULL without memory. */

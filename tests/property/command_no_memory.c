@@ -2,7 +2,7 @@
  *
  * Commands without memory. Every command runs on keys of every kind while the n-th request for
  * memory of the store, and each behind it, is refused, for every n until it has all it wants. Each
- * time there must be an answer, who says that there was no memory has changed nothing (but for a few
+ * time there must be an answer, who says that there was no memory has changed nothing (but a few
  * that are named), no collection may be left empty, and when all is removed in the
  * end not a byte may be missing from the accounts, nor be too many: what an object says it takes
  * must be what it gives back. (The linker puts the refusal before shoal_slab_take.)

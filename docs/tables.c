@@ -285,7 +285,8 @@ static void write_schedule(const char *folder)
 {
     FILE *page = page_open(folder, "schedule.md", "sim/lines.def and sim/contracts.def");
     fputs("# The schedule file\n\nOne line is one event of a simulated run, at an absolute time T. "
-          "SEL selects nodes: `n1`, `n2..n5`, clients `c1`, all `*`, `owner-of(slot 866)`. D is a "
+          "SEL selects nodes: `n1`, `n2..n5`, clients `c1`, all `*`, `masters`, "
+          "`replicas`, `owner-of(slot 866)`, `replicas-of(slot 866)`. D is a "
           "duration: `1.5s` `200ms` `50us` `2m`. What stands in brackets may be left out.\n\n"
           "| line | syntax | what it does |\n|---|---|---|\n",
           page);

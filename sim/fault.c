@@ -32,6 +32,26 @@ static uint32_t owner_of(const shoal_world *world, uint32_t slot)
     return best;
 }
 
+/* Does a node that runs play this part, in its own opinion? */
+static bool plays(const shoal_world *world, uint32_t node, const shoal_atom *atom)
+{
+    const shoal_view *view = &world->judge.views[node];
+    if (!world->nodes[node].running || !world->nodes[node].ready) return false;
+    if (atom->kind == SHOAL_ATOM_MASTERS) return !view->replica;
+    if (atom->kind == SHOAL_ATOM_REPLICAS) return view->replica;
+    uint32_t owner = owner_of(world, atom->first);
+    return owner != UINT32_MAX && view->replica && view->master == world->judge.views[owner].self;
+}
+
+/* What atoms of roles select. */
+static void pick_roles(const shoal_world *world, const shoal_atom *atom, bool *seen, uint32_t *out,
+                       uint32_t *count)
+{
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        if (plays(world, i, atom)) pick(seen, i, out, count);
+    }
+}
+
 uint32_t shoal_fault__select(shoal_world *world, const shoal_selector *selector, bool hosts,
                              uint32_t *out)
 {
@@ -48,6 +68,8 @@ uint32_t shoal_fault__select(shoal_world *world, const shoal_selector *selector,
         } else if (atom->kind == SHOAL_ATOM_OWNER) {
             uint32_t owner = owner_of(world, atom->first);
             if (owner != UINT32_MAX) pick(seen, owner, out, &count);
+        } else if (atom->kind > SHOAL_ATOM_OWNER) {
+            pick_roles(world, atom, seen, out, &count);
         } else {
             for (uint32_t j = atom->first; j <= atom->last; j++) {
                 bool node = atom->kind == SHOAL_ATOM_NODES;

@@ -61,6 +61,10 @@ static void format_atom(const shoal_atom *atom, shoal_buffer *out)
     char letter = atom->kind == SHOAL_ATOM_NODES ? 'n' : 'c';
     if (atom->kind == SHOAL_ATOM_ALL) {
         shoal_text_appendf(out, "*");
+    } else if (atom->kind == SHOAL_ATOM_MASTERS || atom->kind == SHOAL_ATOM_REPLICAS) {
+        shoal_text_appendf(out, atom->kind == SHOAL_ATOM_MASTERS ? "masters" : "replicas");
+    } else if (atom->kind == SHOAL_ATOM_FOLLOWERS) {
+        shoal_text_appendf(out, "replicas-of(slot %u)", atom->first);
     } else if (atom->kind == SHOAL_ATOM_OWNER) {
         shoal_text_appendf(out, "owner-of(slot %u)", atom->first);
     } else if (atom->first == atom->last) {

@@ -30,7 +30,8 @@ char *shoal_line__copy(shoal_slice text)
 
 /* ---- selectors ---- */
 
-static const char SELECTOR[] = "nodes or clients such as n1, n2..n5, c1, * or owner-of(slot 866)";
+static const char SELECTOR[] = "nodes or clients such as n1, n2..n5, c1, *, masters, "
+                               "replicas, owner-of(slot 866) or replicas-of(slot 866)";
 
 /* Reads `n3` or `c12` at the start of `text`; the characters used, or 0. */
 static size_t read_label(shoal_slice text, char *letter, uint32_t *number)
@@ -47,17 +48,34 @@ static size_t read_label(shoal_slice text, char *letter, uint32_t *number)
     return i;
 }
 
-static bool read_owner(shoal_slice text, shoal_atom *atom)
+/* Reads `HEAD(slot 866)`. */
+static bool read_slot(shoal_slice text, const char *head, shoal_atom_kind kind, shoal_atom *atom)
 {
-    static const char head[] = "owner-of(slot ";
-    size_t skip = sizeof(head) - 1;
+    static const char middle[] = "(slot ";
+    size_t name = strlen(head), skip = name + sizeof(middle) - 1;
     uint64_t slot = 0;
-    if (text.size <= skip + 1 || memcmp(text.data, head, skip) != 0) return false;
+    if (text.size <= skip + 1 || memcmp(text.data, head, name) != 0) return false;
+    if (memcmp(text.data + name, middle, sizeof(middle) - 1) != 0) return false;
     if (text.data[text.size - 1] != ')') return false;
     shoal_slice digits = {text.data + skip, text.size - skip - 1};
     if (!shoal_words__decimal(digits, 0, &slot) || slot >= SHOAL_SLOTS) return false;
-    *atom = (shoal_atom){SHOAL_ATOM_OWNER, (uint32_t)slot, (uint32_t)slot};
+    *atom = (shoal_atom){kind, (uint32_t)slot, (uint32_t)slot};
     return true;
+}
+
+/* Reads what selects by the part that nodes play at the moment. */
+static bool read_role(shoal_slice text, shoal_atom *atom)
+{
+    if (shoal_text_equal(text, shoal_text("masters"))) {
+        *atom = (shoal_atom){SHOAL_ATOM_MASTERS, 0, 0};
+        return true;
+    }
+    if (shoal_text_equal(text, shoal_text("replicas"))) {
+        *atom = (shoal_atom){SHOAL_ATOM_REPLICAS, 0, 0};
+        return true;
+    }
+    return read_slot(text, "owner-of", SHOAL_ATOM_OWNER, atom) ||
+           read_slot(text, "replicas-of", SHOAL_ATOM_FOLLOWERS, atom);
 }
 
 /* Reads one atom; false when the word is none. */
@@ -70,7 +88,7 @@ static bool read_atom(const shoal_word *word, shoal_atom *atom)
         *atom = (shoal_atom){SHOAL_ATOM_ALL, 0, 0};
         return true;
     }
-    if (read_owner(text, atom)) return true;
+    if (read_role(text, atom)) return true;
     size_t used = read_label(text, &letter, &atom->first);
     if (used == 0) return false;
     atom->kind = letter == 'n' ? SHOAL_ATOM_NODES : SHOAL_ATOM_CLIENTS;
@@ -239,7 +257,16 @@ static bool nodes_and_text(shoal_parser *parser, shoal_line *line, const char *p
 
 bool shoal_line__parse_config(shoal_parser *parser, shoal_line *line)
 {
-    return nodes_and_text(parser, line, "a directive and its value");
+    shoal_word first;
+    bool more = shoal_words__peek(&parser->words, &first);
+    if (!nodes_and_text(parser, line, "a directive and its value")) return false;
+    for (uint32_t i = 0; more && i < line->left.count; i++) {
+        shoal_atom_kind kind = line->left.atoms[i].kind;
+        if (kind == SHOAL_ATOM_NODES || kind == SHOAL_ATOM_ALL) continue;
+        return shoal_words__complain(&parser->words, &first,
+                                     "but who plays which part is not known before the run");
+    }
+    return true;
 }
 
 /* ---- network ---- */

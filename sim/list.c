@@ -96,7 +96,7 @@ int shoal_program__words(const shoal_arguments *arguments)
 #define SHOAL_CONTRACT_ROW(NAME, word, syntax, doc) printf("  %s\n      %s\n", syntax, doc);
 #include "sim/contracts.def"
 #undef SHOAL_CONTRACT_ROW
-    puts(
-        "\nSelectors: n1  n2..n5  c1  c1..c3  *  owner-of(slot 866), several with blanks between.");
+    puts("\nSelectors: n1  n2..n5  c1  c1..c3  *  masters  replicas  owner-of(slot 866)  "
+         "replicas-of(slot 866), several with blanks between.");
     return SHOAL_EXIT_HELD;
 }

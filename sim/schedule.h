@@ -28,11 +28,14 @@ typedef enum shoal_line_kind {
 
 /* One part of a selector. */
 typedef enum shoal_atom_kind {
-    SHOAL_ATOM_ALL = 1, /* `*`: every node; on a side of a net, cut, heal, stall or reset line
+    SHOAL_ATOM_ALL = 1,   /* `*`: every node; on a side of a net, cut, heal, stall or reset line
                              every client too */
-    SHOAL_ATOM_NODES,   /* `n3`, `n2..n5`: first and last, from 1 */
-    SHOAL_ATOM_CLIENTS, /* `c1`, `c1..c4` */
-    SHOAL_ATOM_OWNER    /* `owner-of(slot 866)`: first is the slot */
+    SHOAL_ATOM_NODES,     /* `n3`, `n2..n5`: first and last, from 1 */
+    SHOAL_ATOM_CLIENTS,   /* `c1`, `c1..c4` */
+    SHOAL_ATOM_OWNER,     /* `owner-of(slot 866)`: first is the slot */
+    SHOAL_ATOM_FOLLOWERS, /* `replicas-of(slot 866)`: of the owner of the slot */
+    SHOAL_ATOM_MASTERS,   /* `masters`: running nodes that hold themselves for masters */
+    SHOAL_ATOM_REPLICAS   /* `replicas`: the others that run */
 } shoal_atom_kind;
 
 /* One part of a selector: a range, or what one of the functions selects. */

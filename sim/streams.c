@@ -478,7 +478,7 @@ void shoal_net__occur_reset(shoal_world *world, const shoal_occurrence *occurren
     shoal_stream__drop(&world->net, &port.connection->pipes[port.side]);
     /* A peer that has not noticed yet that it is connected learns of it from its first bytes. */
     const shoal_end *peer = &port.connection->ends[1 - port.side];
-    port.connection->ends[port.side].silent = peer->state == SHOAL_END_CONNECTING;
+    if (peer->state == SHOAL_END_CONNECTING) port.connection->ends[port.side].silent = true;
     end_down(world, port, SHOAL_ERR_RESET);
 }
 

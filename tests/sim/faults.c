@@ -457,7 +457,9 @@ static void lines_of_faults_have_one_canonical_form(void **state)
                                 "1s        clock n1 monotonic freeze\n"
                                 "1s        clock n1 monotonic run\n"
                                 "1s        disk n1 unreadable\n"
-                                "1s        disk n1 lying\n";
+                                "1s        disk n1 lying\n"
+                                "1s        cut masters | replicas-of(slot 866) owner-of(slot 1)\n"
+                                "1s        pause replicas\n";
     char text[2048];
     shoal_schedule schedule;
     shoal_allocator memory = shoal_allocator_default();
@@ -472,6 +474,24 @@ static void lines_of_faults_have_one_canonical_form(void **state)
     sim_parse(THREE "1s clock n1 wall step +5s\n", &schedule);
     assert_int_equal(schedule.lines[3].clock, SHOAL_CLOCK_USUAL);
     shoal_schedule_free(&schedule);
+}
+
+static void selectors_go_by_the_part_that_nodes_play(void **state)
+{
+    (void)state;
+    story told = run_story(SIX "10s crash owner-of(slot 0) power\n"
+                               "16s expect role master on n4\n"
+                               "17s crash replicas\n18s crash masters power\n20s end\n");
+    for (int node = 0; node < 6; node++) {
+        int64_t died = first(&told, (wanted){SHOAL_TRACE_NODE_CRASHED, node, 0, 20 * S})->time_us;
+        assert_int_equal(died, node == 0 ? 10 * S : node >= 4 ? 17 * S : 18 * S);
+    }
+    forget(&told);
+    told = run_story(SIX "10s crash replicas-of(slot 16383)\n12s end\n");
+    assert_int_equal(count(&told, (wanted){SHOAL_TRACE_NODE_CRASHED, -1, 0, 12 * S}), 1);
+    assert_int_equal(count(&told, (wanted){SHOAL_TRACE_NODE_CRASHED, 5, 0, 12 * S}), 1);
+    forget(&told);
+    sim_refused(THREE "config masters port 3\n", 4, 8, "not known before the run");
 }
 
 static void wrong_lines_of_faults_are_named(void **state)
@@ -551,6 +571,7 @@ int main(void)
         cmocka_unit_test(every_crash_of_a_disk_leaves_something_to_start_from),
         cmocka_unit_test(scattered_sectors_may_be_more_than_a_node_can_mend),
         cmocka_unit_test(lines_of_faults_have_one_canonical_form),
+        cmocka_unit_test(selectors_go_by_the_part_that_nodes_play),
         cmocka_unit_test(wrong_lines_of_faults_are_named),
     };
     return cmocka_run_group_tests_name("sim_faults", tests, NULL, NULL);

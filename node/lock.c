@@ -42,6 +42,19 @@ shoal_err shoal_lock__take(shoal_log *log, const char *path, int *lock)
     return SHOAL_ERR_OK;
 }
 
+shoal_err shoal_lock__share_directory(shoal_log *log, int *lock)
+{
+    *lock = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*lock < 0 || flock(*lock, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return SHOAL_ERR_OK;
+    shoal_log__say(log, SHOAL_LOG_WARNING,
+                   "A program keeps a cache in the directory of this server and would write to the "
+                   "same files.");
+    shoal_lock__give(*lock);
+    *lock = -1;
+    return SHOAL_ERR_IO;
+}
+
 void shoal_lock__give(int lock)
 {
     if (lock >= 0) close(lock);

@@ -48,7 +48,8 @@ struct shoal_server {
     shoal_acceptor acceptors[ACCEPTORS_MAX];
     uint32_t acceptor_count;
     signal_watch signals;
-    int nodes_lock; /* of nodes.conf, or -1 */
+    int nodes_lock;     /* of nodes.conf, or -1 */
+    int directory_lock; /* or -1 */
     shoal_vital_signs vitals;
     uint64_t config_version; /* of the configuration that is obeyed */
     bool announced;          /* a supervisor has been told that the node is ready */
@@ -375,8 +376,8 @@ static uint32_t lane_count(const shoal_server_options *options)
 
 static shoal_err start_parts(shoal_server *server, const shoal_server_setup *setup)
 {
-    shoal_err error = SHOAL_ERR_OK;
-    if (server->options.cluster_enabled) {
+    shoal_err error = shoal_lock__share_directory(server->log, &server->directory_lock);
+    if (error == SHOAL_ERR_OK && server->options.cluster_enabled) {
         error =
             shoal_lock__take(server->log, server->options.cluster_config_file, &server->nodes_lock);
     }
@@ -397,7 +398,7 @@ shoal_err shoal_server__start(const shoal_server_setup *setup, shoal_server **ou
     server->log = setup->log;
     server->options = *setup->options;
     server->signals.descriptor = -1;
-    server->nodes_lock = -1;
+    server->nodes_lock = server->directory_lock = -1;
     if (server->options.huge_pages) server->pages = shoal_pages__open();
     shoal_vitals__init(&server->vitals, setup->config_file, server->pages);
     uint32_t lanes = lane_count(setup->options);
@@ -427,6 +428,7 @@ void shoal_server__stop(shoal_server *server)
     if (server->signals.descriptor >= 0) close(server->signals.descriptor);
     shoal_control__destroy(server->control, true);
     shoal_lock__give(server->nodes_lock);
+    shoal_lock__give(server->directory_lock);
     if (shoal_memory_looks_for_leaks()) shoal_pages__close(server->pages);
     shoal_allocator allocator = server->allocator;
     allocator.release(NULL, server->lanes, lane_count(&server->options) * sizeof *server->lanes, 8);

@@ -75,6 +75,9 @@ run_program($program, 'run', $directory, 'SET lives long PXAT 4102444800000');
 my $server = start_server(directory => $directory, arguments => ['--appendonly', 'yes']);
 is(cli($server, 'hget', 'hash', 'field'), '1', 'a server that is started there serves it');
 is(cli($server, 'pexpiretime', 'lives'), '4102444800000', 'with its time to live');
+($status, $said) = run_program($program, 'run', $directory, 'PING');
+isnt($status, 0, 'and keeps programs out as long as it runs');
+like($said, qr/Somebody else uses the directory/, 'with words');
 cli($server, 'zadd', 'zset', '1.5', 'member');
 cli($server, 'bgrewriteaof');
 wait_for(20, sub { cli($server, 'info', 'persistence') =~ /aof_rewrites:[1-9]/ });
@@ -102,4 +105,17 @@ is($said, "*2\r\n\$1\r\na\r\n\$1\r\nb\r\n", 'and behind it');
     ($status, $said) = run_program($program, 'run', $directory, 'GET from');
     is($said, "\$5\r\nredis\r\n", 'whose writes a program finds');
 }
+# ---- both at once ----
+
+$directory = temporary();
+my $writer = open(my $pipe, '-|') // die "fork: $!";
+if ($writer == 0) {
+    exec $program, 'write', $directory, 'no', 1 or POSIX::_exit(127);
+}
+my $line = <$pipe>;
+$server = start_server(directory => $directory, arguments => ['--appendonly', 'yes'], ready => 0);
+ok(defined wait_for(20, sub { System::gone($server) }), 'a server does not start where a program is at work');
+like(server_log($server), qr/A program keeps a cache in the directory/, 'and says why');
+kill 'KILL', $writer;
+close $pipe;
 done_testing();

@@ -88,9 +88,9 @@ SHOAL_API shoal_disk_options shoal_disk_options_default(void);
 
 /* Opens a directory: makes a cache, and loads what is there. It takes as long as that takes.
  * `cache` as for shoal_cache_open, with 1..129 threads. 0; SHOAL_ERR_INVALID; SHOAL_ERR_NO_MEMORY;
- * SHOAL_ERR_BUSY when another shoal_disk has it open; SHOAL_ERR_IO when the directory cannot be
- * used; SHOAL_ERR_CORRUPT when what is in the files cannot be: options.say has been told where and
- * why, and nothing has been changed. */
+ * SHOAL_ERR_BUSY when another shoal_disk or a shoal-server uses it; SHOAL_ERR_IO when the directory
+ * cannot be used; SHOAL_ERR_CORRUPT when what is in the files cannot be: options.say has been told
+ * where and why, and nothing has been changed. */
 SHOAL_API SHOAL_MUST_USE shoal_err shoal_disk_open(const shoal_cache_options *cache,
                                                    const shoal_disk_options *options,
                                                    shoal_disk **out);

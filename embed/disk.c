@@ -287,7 +287,7 @@ static void *run_control(void *context)
         wait_for_work(disk, deadline, &hurry, &rewrite, &stop);
         deliver_files(disk);
         bool open = shoal_keeper_state_get(disk->keeper) == SHOAL_KEEPER_OPEN;
-        if (open) shoal_keeper_hurry(disk->keeper, hurry, shoal_time_now());
+        if (open) shoal_keeper_hurry(disk->keeper, hurry || stop, shoal_time_now());
         if (open && rewrite) shoal_keeper_rewrite(disk->keeper, shoal_time_now());
         deadline = shoal_keeper_step(disk->keeper, NULL, shoal_time_now());
         publish(disk);

@@ -112,6 +112,8 @@ typedef struct shoal_aof__sync {
     shoal_err error;
     shoal_appender_note target; /* what they cover */
     int64_t began_us;
+    shoal_file left_file;     /* the file before the present one: not yet synced; or 0 */
+    uint64_t left_size;       /* its bytes */
     bool delayed;             /* counted as such */
     bool switched;            /* the appender was asked to go over to another file */
     bool noting;              /* the appender was asked how far it is */

@@ -173,9 +173,9 @@ static void noted(shoal_aof *aof, const shoal_appender_note *note)
     SHOAL_ASSERT(sync->waiting == 0);
     SHOAL_ASSERT(!sync->marking);
     SHOAL_ASSERT(!sync->broken);
-    bool left = note->old_file != 0;
+    bool left = sync->left_file != 0;
 
-    if (left && !aof->left_skipped) aof->size_before += note->old_size;
+    if (left && !aof->left_skipped) aof->size_before += sync->left_size;
     if (left) aof->left_seen = true;
     sync->target = *note;
     bool unsynced = aof->forced && sync->synced < note->at;
@@ -190,7 +190,8 @@ static void noted(shoal_aof *aof, const shoal_appender_note *note)
     sync->delayed = false;
     sync->error = SHOAL_ERR_OK;
     sync->waiting = 1u + left;
-    if (left) aof->host->file_sync(aof->host->context, note->old_file, TAG(SHOAL_AOF__FOR_SYNC));
+    if (left) aof->host->file_sync(aof->host->context, sync->left_file, TAG(SHOAL_AOF__FOR_SYNC));
+    sync->left_file = 0;
     aof->host->file_sync(aof->host->context, note->file, TAG(SHOAL_AOF__FOR_SYNC));
 }
 
@@ -205,6 +206,12 @@ static void collect_answer(shoal_aof *aof)
     if (answer->wish == SHOAL_APPENDER_STOP) aof->sync.stopped = true;
     if (!aof->sync.noting) return;
     aof->sync.noting = false;
+    /* That a file has been left is told once, perhaps while a sync is under way that cannot see to
+     * it: the next one does. */
+    if (answer->wish == SHOAL_APPENDER_NOTE && answer->note.old_file != 0) {
+        aof->sync.left_file = answer->note.old_file;
+        aof->sync.left_size = answer->note.old_size;
+    }
     if (answer->wish == SHOAL_APPENDER_NOTE && !aof->sync.broken && aof->sync.waiting == 0 &&
         !aof->sync.marking)
         noted(aof, &answer->note);
@@ -321,6 +328,7 @@ static void repair_cut(shoal_aof *aof, shoal_err error)
     bool opened = shoal_log_reader_open(aof->log, &aof->reader, sync->safe.at);
     SHOAL_ASSERT(opened);
     sync->stopped = false;
+    sync->left_file = 0;
     bool left = shoal_aof__has_left(aof);
     shoal_appender_request request = {.wish = SHOAL_APPENDER_START,
                                       .file = aof->incr,

@@ -121,6 +121,7 @@ void shoal_bus__set_failed(shoal_cluster *c, bus_node *node, uint32_t reports)
     node->flags |= SHOAL_NODE_FAIL;
     shoal_bus__unsettle(c, node);
     node->fail_us = shoal_bus__stamp(c);
+    node->fail_epoch = node->config_epoch;
     shoal_bus__note(c, SHOAL_TRACE_FAIL, (uint64_t[3]){reports, shoal_bus__quorum(c)},
                     shoal_text(node->name));
     c->due |= BUS_DUE_STATE | BUS_DUE_SAVE;
@@ -168,6 +169,9 @@ void shoal_bus__answered(shoal_cluster *c, bus_node *node)
         clear_failed(c, node, "the replica is reachable again");
     } else if (node->slot_count == 0) {
         clear_failed(c, node, "the master without slots is reachable again");
+    } else if (c->failover.timing.eager && node->config_epoch > node->fail_epoch) {
+        /* What it failed as is over: who took its slots took them before, or will be told. */
+        clear_failed(c, node, "it is reachable again with an epoch that it has taken since");
     } else if (shoal_bus__since(c, node->fail_us) > undo_us) {
         clear_failed(c, node, "it is reachable again and nobody took its slots");
     } else {

@@ -161,7 +161,10 @@ static bool read_flags(loader *l, shoal_slice text, bus_node *node)
         }
         node->flags |= flag_words[i].flag;
     } while (rest.size > 0);
-    if (shoal_bus__is(node, SHOAL_NODE_FAIL)) node->fail_us = shoal_bus__stamp(l->c);
+    if (shoal_bus__is(node, SHOAL_NODE_FAIL)) {
+        node->fail_us = shoal_bus__stamp(l->c);
+        node->fail_epoch = UINT64_MAX;
+    }
     bool replica = shoal_bus__is(node, SHOAL_NODE_REPLICA);
     if (replica && shoal_bus__is(node, SHOAL_NODE_MASTER)) {
         return complain(l, "master or slave", text);

@@ -131,6 +131,7 @@ typedef struct bus_node {
     int64_t data_received_us;
     int64_t created_us;
     int64_t fail_us;      /* when it became FAIL */
+    uint64_t fail_epoch;  /* its configEpoch then */
     int64_t voted_us;     /* when a replica of it had our vote */
     int64_t orphaned_us;  /* since when it has no working replica; 0: it has, or never had */
     int64_t opened_us;    /* when a connection to it was last tried */

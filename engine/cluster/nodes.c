@@ -148,7 +148,10 @@ bus_node *shoal_bus__node_add(shoal_cluster *c, const char *name, uint16_t flags
     node->flags = flags;
     node->replica_of = BUS_NONE;
     node->created_us = shoal_bus__stamp(c);
-    if (flags & SHOAL_NODE_FAIL) node->fail_us = shoal_bus__stamp(c);
+    if (flags & SHOAL_NODE_FAIL) {
+        node->fail_us = shoal_bus__stamp(c);
+        node->fail_epoch = UINT64_MAX;
+    }
     node->index = free_index(c);
     node->live_at = c->node_count;
     c->nodes[node->index] = node;

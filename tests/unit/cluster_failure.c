@@ -104,6 +104,28 @@ static void a_master_with_slots_recovers_after_twice_the_timeout(void **state)
     world_close(&w);
 }
 
+static void a_master_with_a_new_epoch_recovers_at_once_under_shoal(void **state)
+{
+    (void)state;
+    for (int profile = 0; profile <= SHOAL_PROFILE_SHOAL; profile++) {
+        world w;
+        world_open(&w, 132, TIMEOUT_MS);
+        w.settings.profile = profile;
+        world_start_many(&w, 6);
+        world_form(&w, 6, 10000);
+        world_run(&w, 3000);
+        w.nodes[2].frozen = true;
+        int64_t fail_us = wait_for(&w, 0, SHOAL_TRACE_FAIL, 2 * TIMEOUT_MS);
+        world_run(&w, 500);
+        w.nodes[2].frozen = false;
+        assert_memory_equal(world_ask(&w, 2, "BUMPEPOCH"), "+BUMPED", 7);
+        int64_t clear_us = wait_for(&w, 0, SHOAL_TRACE_FAIL_CLEARED, 5 * TIMEOUT_MS);
+        bool soon = clear_us - fail_us <= 2 * TIMEOUT_MS * MS;
+        assert_int_equal(soon, profile == SHOAL_PROFILE_SHOAL);
+        world_close(&w);
+    }
+}
+
 static void a_master_without_slots_recovers_at_once(void **state)
 {
     (void)state;
@@ -256,6 +278,7 @@ int main(void)
         cmocka_unit_test(a_crashed_node_is_failed_although_connections_are_refused),
         cmocka_unit_test(without_its_owner_a_slot_brings_the_cluster_down),
         cmocka_unit_test(a_master_with_slots_recovers_after_twice_the_timeout),
+        cmocka_unit_test(a_master_with_a_new_epoch_recovers_at_once_under_shoal),
         cmocka_unit_test(a_master_without_slots_recovers_at_once),
         cmocka_unit_test(one_suspicion_is_not_a_failure),
         cmocka_unit_test(failure_reports_expire),

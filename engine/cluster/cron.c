@@ -90,8 +90,8 @@ static void ping_sampled(shoal_cluster *c)
 
 /* A link that was there for long enough, with a ping that waits and nothing else coming: a new
  * connection may get through where this one does not. Under shoal also when something else comes
- * from a suspect, after twice the time: no other ping is sent while one waits, and only a PONG ends a
- * suspicion. */
+ * from a suspect, after twice the time: no other ping is sent while one waits, and only a PONG
+ * ends a suspicion. */
 static bool link_is_stuck(const shoal_cluster *c, const bus_node *node)
 {
     SHOAL_ASSERT(shoal_bus__knows(c, node));

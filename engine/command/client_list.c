@@ -79,6 +79,7 @@ size_t shoal_client__memory(const shoal_session *session)
     SHOAL_DEBUG_ASSERT(session->worker != NULL);
     size_t queued = multi != NULL ? sizeof(*multi) + multi->memory : 0;
     size_t watched = session->watches != NULL ? shoal_watches__memory(session->watches) : 0;
+    if (session->tracker != NULL) watched += session->tracker->prefix_bytes;
     return sizeof(*session) + session->stash.capacity + session->backlog + queued + watched +
            session->pushed.capacity + session->subscribed_bytes;
 }

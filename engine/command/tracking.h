@@ -49,6 +49,7 @@ struct shoal_tracker {
     bool caching;          /* CLIENT CACHING, for the next command */
     bool broken;           /* whom it redirects to has gone */
     uint32_t prefix_count; /* BCAST */
+    size_t prefix_bytes;   /* that these take, roughly */
     shoal_buffer late;     /* what it is told behind the reply that it waits for */
     shoal_tracker *next, *previous;
 };

@@ -149,6 +149,7 @@ static bool join_prefix(shoal_worker *worker, shoal_tracker *tracker, shoal_slic
     }
     at->trackers[at->count++] = tracker;
     tracker->prefix_count++;
+    tracker->prefix_bytes += sizeof(*at) + sizeof(tracker) + bytes.size;
     return true;
 }
 

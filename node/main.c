@@ -192,8 +192,10 @@ static void block_signals(void)
     signal(SIGHUP, SIG_IGN);
 }
 
-static void draw_logo(const shoal_log *log, const shoal_server_options *options)
+static void draw_logo(shoal_log *log, const shoal_server_options *options)
 {
+    bool terminal = options->logfile[0] == '\0' && isatty(STDOUT_FILENO) && !options->daemonize;
+    if (!options->always_show_logo && !terminal) return;
     char text[512];
     int size =
         snprintf(text, sizeof text,
@@ -210,8 +212,7 @@ static void draw_logo(const shoal_log *log, const shoal_server_options *options)
     (void)written; /* A logo is not worth a complaint. */
 }
 
-static void say_hello(shoal_log *log, const shoal_arguments *arguments,
-                      const shoal_server_options *options)
+static void say_hello(shoal_log *log, const shoal_arguments *arguments)
 {
     shoal_log__say(log, SHOAL_LOG_WARNING, "Shoal is starting ><> ><> ><>");
     shoal_log__say(log, SHOAL_LOG_WARNING, "Shoal version=%s, bits=%zu, pid=%d, just started",
@@ -222,8 +223,6 @@ static void say_hello(shoal_log *log, const shoal_arguments *arguments,
                    configured ? "Configuration loaded"
                               : "No configuration given, using the defaults");
     log->role = 'M';
-    bool terminal = options->logfile[0] == '\0' && isatty(STDOUT_FILENO) && !options->daemonize;
-    if (options->always_show_logo || terminal) draw_logo(log, options);
 }
 
 /* Makes this process what the options want: working directory, background, log. */
@@ -301,12 +300,13 @@ int main(int argc, char **argv)
     char *config_file = arguments.file ? realpath(arguments.file, NULL) : NULL;
     become(&log, &options);
     check_ports(&log, &options);
-    say_hello(&log, &arguments, &options);
+    say_hello(&log, &arguments);
     shoal_server_setup setup = {.log = &log,
                                 .options = &options,
                                 .configure = replay,
                                 .configure_context = &record,
-                                .config_file = config_file};
+                                .config_file = config_file,
+                                .listens = draw_logo};
     int code = serve(&setup);
     free_record(&record);
     shoal_buffer_free(&arguments.options);

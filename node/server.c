@@ -385,6 +385,7 @@ static shoal_err start_parts(shoal_server *server, const shoal_server_setup *set
     if (error == SHOAL_ERR_OK) error = create_node(server, setup);
     if (error == SHOAL_ERR_OK) error = watch_signals(server);
     if (error == SHOAL_ERR_OK) error = listen_everywhere(server);
+    if (error == SHOAL_ERR_OK) setup->listens(server->log, &server->options);
     if (error == SHOAL_ERR_OK) error = start_lanes(server);
     return error;
 }

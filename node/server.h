@@ -23,6 +23,9 @@ typedef struct shoal_server_setup {
     shoal_configure configure;           /* does it again, to the node that will run */
     void *configure_context;
     const char *config_file; /* absolute path, NULL without one */
+    /* Called once, when clients can connect and before anything is loaded: who reads in the log
+     * that the process is there may connect at once. */
+    void (*listens)(shoal_log *log, const shoal_server_options *options);
 } shoal_server_setup;
 
 /* Makes the node, opens the listeners and starts the lanes. What fails is logged. 0 or the

@@ -25,14 +25,12 @@ static bool asked_for(const shoal_errand *errand, const char *name, bool hidden)
     return false;
 }
 
-/* Whom the node follows now, which commands change. False where that is not known yet. */
-static bool show_master(const shoal_node *node, shoal_buffer *out)
+void shoal_node__show_master(const shoal_node *node, shoal_buffer *out)
 {
     SHOAL_ASSERT(shoal_buffer_size(out) == 0);
-    if (node->phase < SHOAL_PHASE_READY) return false;
+    SHOAL_ASSERT(node->phase >= SHOAL_PHASE_READY);
     const shoal_address *master = shoal_repl_following(node->replication.repl);
     if (master != NULL) shoal_text_appendf(out, "%s %u", master->ip, (unsigned)master->port);
-    return true;
 }
 
 void shoal_node__config_get(shoal_node *node, const shoal_errand *errand, shoal_reply *reply)
@@ -53,7 +51,9 @@ void shoal_node__config_get(shoal_node *node, const shoal_errand *errand, shoal_
             /* Clients compare it with used_memory: a percentage would mean nothing to them. */
             if (id == SHOAL_DIRECTIVE_MAXMEMORY)
                 shown.number = (int64_t)shoal_node__maxmemory(node);
-            if (id != SHOAL_DIRECTIVE_REPLICAOF || !show_master(node, &value))
+            if (id == SHOAL_DIRECTIVE_REPLICAOF && node->phase >= SHOAL_PHASE_READY)
+                shoal_node__show_master(node, &value);
+            else
                 shoal_config__show(id, &shown, &value);
             shoal_reply_text(reply, names[k]);
             shoal_reply_bulk(reply, shoal_buffer_slice(&value));

@@ -60,6 +60,28 @@ void shoal_node__config_rewrite(shoal_node *node, shoal_errand *errand)
     begin(node);
 }
 
+/* Appends the text that the file should hold. Commands have changed whom the node follows: the file
+ * says whom it follows now, so that it goes on so when it is started again. Whose replica a node of
+ * a cluster is stands in the cluster's own file. */
+static shoal_err write_text(shoal_node *node, shoal_slice former, shoal_buffer *out)
+{
+    SHOAL_ASSERT(shoal_buffer_size(out) == 0);
+    shoal_config_value *value = &node->config.values[SHOAL_DIRECTIVE_REPLICAOF], kept = *value;
+    shoal_buffer master = shoal_buffer_make(&node->allocator);
+
+    if (node->phase >= SHOAL_PHASE_READY) {
+        if (node->cluster == NULL) shoal_node__show_master(node, &master);
+        value->text = shoal_buffer_size(&master) > 0 ? master.data + master.start : NULL;
+        value->text_size = shoal_buffer_size(&master);
+    }
+    shoal_err error = shoal_config__rewrite(&node->config, former, out);
+    if (master.failed) error = SHOAL_ERR_NO_MEMORY;
+    *value = kept;
+    SHOAL_ASSERT((value->text == NULL) == (value->text_size == 0));
+    shoal_buffer_free(&master);
+    return error;
+}
+
 /* The present file is there: writes the replacement. The former attempt's rest goes first,
  * because appending is all that a host can do to a file. */
 static void write_new(shoal_node *node, shoal_slice text)
@@ -68,7 +90,7 @@ static void write_new(shoal_node *node, shoal_slice text)
     SHOAL_ASSERT(node->rewrite.first != NULL);
     shoal_buffer out = shoal_buffer_make(&node->allocator);
 
-    if (shoal_config__rewrite(&node->config, text, &out) == SHOAL_ERR_OK) {
+    if (write_text(node, text, &out) == SHOAL_ERR_OK) {
         node->rewrite.stage = SHOAL_REWRITE_WRITING;
         node->host.file_remove(node->host.context, SHOAL_FILE_CONFIG_NEW, TAG_REWRITE);
         node->host.file_append(node->host.context, SHOAL_FILE_CONFIG_NEW, shoal_buffer_slice(&out),

@@ -183,6 +183,9 @@ static void rewrite_line(config_rewriter *rewriter, shoal_slice line)
     if (!keep) {
         if (rewriter->written[id]) return;
         rewriter->written[id] = true;
+        /* There is no line that says that nobody is followed. */
+        if (id == SHOAL_DIRECTIVE_REPLICAOF && shoal_config__text(rewriter->config, id).size == 0)
+            return;
         keep = shoal_config__row(id)->type != SHOAL_CONFIG_OUTPUT_LIMITS &&
                says_present_value(rewriter, id, argc);
     }

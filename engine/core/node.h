@@ -185,6 +185,9 @@ bool shoal_node__handles(shoal_command_id id);
 
 /* CONFIG GET: every directive that a pattern asks for. */
 void shoal_node__config_get(shoal_node *node, const shoal_errand *errand, shoal_reply *reply);
+/* Appends whom the node follows now, "address port", which commands change; nothing where it
+ * follows nobody. Not before the phase READY. */
+void shoal_node__show_master(const shoal_node *node, shoal_buffer *out);
 /* CONFIG SET: all pairs or none. */
 void shoal_node__config_set(shoal_node *node, const shoal_errand *errand, shoal_reply *reply);
 /* CONFIG RESETSTAT: counters of workers, store and rates. */

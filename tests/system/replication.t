@@ -153,6 +153,35 @@ for my $pair (['shoal', 'shoal'], ['shoal', 'redis'], ['redis', 'shoal']) {
     stop_server($_) for $second, $first;
 }
 
+# CONFIG REWRITE remembers what REPLICAOF has changed: the same role after a restart, and the
+# stream goes on where it ended.
+{
+    my $master    = shoal();
+    my $directory = temporary();
+    my $file      = write_file("$directory/shoal.conf", "# mine\nhz 20\nsave 3600 1\n");
+    my @kept      = ('--save', '3600 1');
+    my $replica   = start_server(file => $file, directory => $directory,
+        arguments => [@common, @kept]);
+    fill($master, 'rewrite');
+    follow($replica, $master);
+    equal('before the rewrite', $master, $replica);
+    is(cli($replica, 'CONFIG', 'REWRITE'), 'OK', 'CONFIG REWRITE');
+    stop_server($replica);
+    my $full = info($master, 'stats', 'sync_full');
+    $replica = start_server(file => $file, directory => $directory,
+        arguments => [@common, @kept]);
+    equal('behind a restart with the file', $master, $replica);
+    is(info($replica, 'replication', 'role'), 'slave', 'it is a replica again');
+    is(info($master, 'stats', 'sync_full'), $full, 'and goes on where it was');
+    cli($replica, 'REPLICAOF', 'NO', 'ONE');
+    is(cli($replica, 'CONFIG', 'REWRITE'), 'OK', 'CONFIG REWRITE of a master');
+    open my $handle, '<', $file or die $!;
+    my $text = do { local $/; <$handle> };
+    unlike($text, qr/replicaof/, 'no line remains');
+    like($text, qr/^# mine\nhz 20\nsave 3600 1\n/, 'of others all');
+    stop_server($_) for $replica, $master;
+}
+
 # Clean restarts of either side, with files of both kinds: only what is missing is sent.
 for my $files ('rdb', 'aof') {
     my @kept = $files eq 'aof' ? ('--appendonly', 'yes') : ('--save', '3600 1');

@@ -28,6 +28,8 @@ my $stamp = qr/\d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{3}/;
 like($log, qr/^$server->{pid}:M $stamp \* Ready to accept connections$/m, 'log lines have a shape');
 is(scalar(() = $log =~ /Ready to accept/g), 1, 'readiness is logged once');
 like($log, qr/ PID: $server->{pid}\b/, 'the logo names the process');
+unlike((run_program($program, '--always-show-logo', 'yes', '--port', $server->{port}))[1],
+    qr/ PID: /, 'and tells who reads it that connections are taken');
 is(cli($server, 'ping'), 'PONG', 'it serves');
 is(cli($server, 'config', 'get', 'dir'), "dir\n$server->{directory}", 'dir is absolute');
 

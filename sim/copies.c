@@ -86,8 +86,8 @@ void shoal_copies__loaded(shoal_world *world, uint32_t node)
     shoal_node_copy copy;
     char *known = copies->histories[node];
     shoal_node_copy_get(vnode->node, &copy);
-    /* A history that goes on from the one before has its data, if it has not been cut: a master that
-     * comes back from a snapshot goes on from an earlier place. */
+    /* A history that goes on from the one before has its data, if it has not been cut: a master
+     * that comes back from a snapshot goes on from an earlier place. */
     bool same = strcmp(known, copy.history) == 0 || strcmp(known, copy.history_before) == 0;
     if (!same || copy.offset < copies->offsets[node]) copies->replaced_us[node] = world->now_us;
     copies->offsets[node] = copy.offset;

@@ -6,9 +6,9 @@
  *
  * What must not happen is that another, trivial reason takes the place of the real one: a cluster
  * that does not converge because the line that heals it was dropped. So what ends a fault stays
- * while the promise is about a state of the cluster, the time before it is judged and the one before
- * the first fault do not shrink, and a candidate without its faults must keep the promise if the
- * original does.
+ * while the promise is about a state of the cluster, the time before it is judged and the one
+ * before the first fault do not shrink, and a candidate without its faults must keep the promise if
+ * the original does.
  *
  * Plain functions; one thread at a time, no globals.
  */

@@ -72,8 +72,8 @@ void shoal_bus__timing_update(shoal_cluster *c)
 uint32_t shoal_bus__voter_count(const shoal_cluster *c)
 {
     SHOAL_ASSERT(c->voters <= c->node_count);
-    /* Slots of a master that became a replica belong to nobody until their new owner is heard of. It
-     * votes all the same: without it two halves of the masters would each be a majority, and two
+    /* Slots of a master that became a replica belong to nobody until their new owner is heard of.
+     * It votes all the same: without it two halves of the masters would each be a majority, and two
      * candidates win in one epoch. Redis 7.0 counts what its map has. */
     bool torn = c->slots_assigned < SHOAL_SLOTS && c->voters_whole > c->voters;
     if (!c->settings.voters_all) return torn ? c->voters_whole : c->voters;

@@ -21,8 +21,8 @@
  *
  * What is promised. A write is in the file, as the kernel has it, when the leave of its batch
  * returns, unless the disk is in trouble: the death of the process loses nothing of it. It is on
- * the disk when a shoal_disk_sync that was called behind the leave returns 0: then the loss of power
- * does not lose it either. Many threads that call it share the syncs of the disk. What has been
+ * the disk when a shoal_disk_sync that was called behind the leave returns 0: then the loss of
+ * power does not lose it either. Many threads that call it share the syncs of the disk. What has been
  * written and not been synced is lost from its end only: what is found again is what the cache held
  * at some moment. A put that was handed over (shoal_cache_put_later) counts as written from the
  * call of its `done` on.

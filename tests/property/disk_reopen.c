@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A cache that is kept on disk, under random writes of every kind and by commands, closed and opened
- * again at random: it always holds what it held before, key by key, whatever was rewritten
- * meanwhile. SHOAL_SEED replays one run.
+ * A cache that is kept on disk, under random writes of every kind and by commands, closed and
+ * opened again at random: it always holds what it held before, key by key, whatever was
+ * rewritten meanwhile. SHOAL_SEED replays one run.
  */
 #include <shoal/command.h>
 #include <shoal/disk.h>

@@ -20,12 +20,12 @@
  *     if (shoal_disk_sync(disk) == 0) ...       and the machine from here on
  *
  * What is promised. A write is in the file, as the kernel has it, when the leave of its batch
- * returns, unless the disk is in trouble: the death of the process loses nothing of it. It is on
- * the disk when a shoal_disk_sync that was called behind the leave returns 0: then the loss of
- * power does not lose it either. Many threads that call it share the syncs of the disk. What has been
- * written and not been synced is lost from its end only: what is found again is what the cache held
- * at some moment. A put that was handed over (shoal_cache_put_later) counts as written from the
- * call of its `done` on.
+ * returns, unless the disk is in trouble: the death of the process loses nothing of it. It is
+ * on the disk when a shoal_disk_sync that was called behind the leave returns 0: then the loss
+ * of power does not lose it either. Many threads that call it share the syncs of the disk. What
+ * has been written and not been synced is lost from its end only: what is found again is what
+ * the cache held at some moment. A put that was handed over (shoal_cache_put_later) counts as
+ * written from the call of its `done` on.
  *
  * What is different from a cache without a disk: the writes of one thread may return SHOAL_ERR_BUSY
  * too, for some microseconds when the files are rewritten; and all writes return why (SHOAL_ERR_IO,

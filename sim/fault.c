@@ -238,13 +238,20 @@ static void apply_drop(shoal_world *world, const shoal_line *line)
 
 /* ---- swizzled clogging ---- */
 
+/* Is it a node or a client, whom faults concern, and not the operator or the auditor? */
+static bool concerned(const shoal_world *world, uint32_t host)
+{
+    uint32_t auditor = shoal_world__client_host(world, world->client_count - 1);
+    return host != shoal_world__operator_host(world) && host != auditor;
+}
+
 /* Nothing comes or goes until a moment, then all at once. */
 void shoal_fault__occur_clog(shoal_world *world, const shoal_occurrence *occurrence)
 {
     uint32_t host = occurrence->subject;
     int64_t until = (int64_t)occurrence->detail;
     for (uint32_t i = 0; i < world->net.hosts; i++) {
-        if (i == host) continue;
+        if (i == host || !concerned(world, i)) continue;
         shoal_net__stall(world, host, i, until);
         shoal_net__stall(world, i, host, until);
         shoal_world__arrange(world, until, SHOAL_OCCURRENCE_UNSTALL, host, i);

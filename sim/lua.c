@@ -96,8 +96,9 @@ static void keep_error(shoal_generator *generator, int status)
                  "%s: the file uses more than its %zu KiB of memory", generator->options.path,
                  generator->options.memory_max >> 10);
     } else {
-        snprintf(generator->error, sizeof(generator->error), "%s",
-                 message ? message : "an error that is no text");
+        snprintf(generator->error, sizeof(generator->error), "%s%s",
+                 message ? "" : generator->options.path,
+                 message ? message : ": the file ended with an error that is no text");
     }
 }
 

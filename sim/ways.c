@@ -217,9 +217,12 @@ void shoal_net__refuse(shoal_world *world, uint32_t from, uint32_t to, shoal_ref
     shoal_net__way(&world->net, from, to)->refused = (uint8_t)refusal;
 }
 
+/* The operator is spared: no fault concerns it. */
 static void strand(shoal_world *world, shoal_port receiver)
 {
-    (void)world;
+    uint32_t operator_host = shoal_world__operator_host(world);
+    const shoal_end *ends = receiver.connection->ends;
+    if (ends[0].host == operator_host || ends[1].host == operator_host) return;
     receiver.connection->pipes[receiver.side].stranded = true;
 }
 

@@ -322,7 +322,8 @@ static void a_node_dies_with_the_record_that_is_named(void **state)
 static void a_node_with_a_new_address_makes_itself_known(void **state)
 {
     (void)state;
-    story told = run_story(THREE "5s readdress n2\n5s operate n1 PING\n"
+    story told = run_story(THREE "5s operate n2 PING\n5s readdress n2\n"
+                                 "6s operate n2 CLUSTER MEET ip(n1) 6379\n"
                                  "6s expect converge within 20s\n26s expect converge\n");
     assert_true(count(&told, (wanted){SHOAL_TRACE_CONNECT, 1, 5 * S, 26 * S}) > 0);
     forget(&told);

@@ -160,6 +160,7 @@ static void an_error_names_the_line_and_what_would_have_fitted(void **state)
     refused(THREE "\nat('6s', 'stop c1')", "x.lua:2: found \"c1\", but no client line starts it");
     refused("\nlocal x = 3", "x.lua: the file makes no schedule: cluster{...} is missing");
     refused("x = = 1", "x.lua:1: unexpected symbol");
+    refused("error({})", "x.lua: the file ended with an error that is no text");
     refused(THREE "cluster{nodes=4}", "a schedule has one cluster line");
     refused("cluster{nodes=3, mastres=2}", "cluster has no \"mastres\"");
     refused(THREE "at('1s', 'say \"a\\nb\"')", "no newline");

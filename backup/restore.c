@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * backup/restore.c - a backup back into servers, however many there are: each key goes to the master
- * of its slot, by RESTORE, with its time to live and its heat; then the commands that stand behind
- * the snapshot, in their order, each to the master of its key. Requests are sent without waiting
- * for answers, but every answer is looked at.
+ * backup/restore.c - a backup back into servers, however many there are: each key goes to the
+ * master of its slot, by RESTORE, with its time to live and its heat; then the commands that
+ * stand behind the snapshot, in their order, each to the master of its key. Requests are sent
+ * without waiting for answers, but every answer is looked at.
  *
  * Times to live are absolute, and it may be later than they are. A key whose time is over is left
  * out. But where a later command is about it, it was there when that was carried out: such keys are
- * restored with a time to live that is SHIFT later, commands say times that are SHIFT later too, and
- * at the end each of them gets the time that it should have.
+ * restored with a time to live that is SHIFT later, commands say times that are SHIFT later too,
+ * and at the end each of them gets the time that it should have.
  *
  * Nothing is written before everything in the folder has been read and found well.
  */

@@ -3,8 +3,8 @@
  * backup/save.c - a backup, taken as a replica takes its first copy: PSYNC gives a snapshot of each
  * master at one instant, and every command that it carries out from then on. All snapshots are
  * begun together; when the last one has begun, all masters are asked at once how far their
- * histories are. That is the cut: of each master the snapshot and the commands up to there are kept,
- * and nothing behind. Nobody is paused.
+ * histories are. That is the cut: of each master the snapshot and the commands up to there are
+ * kept, and nothing behind. Nobody is paused.
  *
  *   ASKED -> HEAD -> SNAPSHOT -> COMMANDS -> DONE      each connection
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * backup/shard.h over a file that is mapped into memory. Values are not unpacked: what stands in the
- * file between two keys is what RESTORE takes, but for its last ten bytes. Only very large ones
+ * backup/shard.h over a file that is mapped into memory. Values are not unpacked: what stands in
+ * the file between two keys is what RESTORE takes, but for its last ten bytes. Only very large ones
  * are read and written anew.
  */
 #include "shard.h"

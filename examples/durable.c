@@ -31,8 +31,8 @@ static shoal_disk *open_disk(const char *directory)
     exit(1);
 }
 
-/* Counts visits of a page. With one thread a write finds another one in its way only while the files
- * are rewritten; then it is tried again. */
+/* Counts visits of a page. With one thread a write finds another one in its way only while the
+ * files are rewritten; then it is tried again. */
 static int64_t visit(shoal_cache_thread *me, const char *page)
 {
     int64_t sum = 0;

@@ -234,7 +234,7 @@ sub documented
 {
     my ($tree) = @_;
     my @complaints;
-    for my $path (grep { /\.h$/ && m{^(engine|node|sim|viz|embed)/} } $tree->files) {
+    for my $path (grep { /\.h$/ && m{^(engine|node|backup|sim|viz|embed)/} } $tree->files) {
         push @complaints, "$path:1: no paragraph that says what the file is for"
             unless $tree->text($path) =~ m{\A\s*/\*};
         push @complaints, _undocumented($tree, $path);

@@ -8,7 +8,7 @@ use warnings;
 use File::Find;
 
 # Folders whose C files are checked, below the root.
-our @FOLDERS = qw(engine embed node sim viz labs bench tests docs);
+our @FOLDERS = qw(engine embed node backup sim viz labs bench tests docs);
 
 sub new
 {

@@ -178,6 +178,7 @@ static void draw_profile(shoal_drawing *drawing)
     if (profile == 0 && given) profile = given->profiles[0];
     if (profile == 0 && given) return;
     if (profile == 0) profile = eager ? SHOAL_PROFILE_OF_SHOAL : SHOAL_PROFILE_OF_REDIS;
+    drawing->profile = profile;
     shoal_line *line = shoal_draft__add(&drawing->draft, SHOAL_LINE_PROFILES, 0);
     line->choice = (int32_t)profile;
     line->both = given && given->profiles[1] != 0;
@@ -291,6 +292,20 @@ static void start_late(shoal_drawing *drawing, int64_t at_us)
     shoal_draft__add(&drawing->draft, SHOAL_LINE_RESTART, at_us)->left = shoal_draft__all();
 }
 
+/* A ping that was lost together with the power of a host that had taken it is waited for for ever by
+ * the rules of Redis 7.0, which is known. Here all connections end in time, as keep-alives would have
+ * it, so that sweeps can find what is not known. */
+static void end_connections(shoal_drawing *drawing, int64_t at_us)
+{
+    bool power = false;
+    for (uint32_t i = 0; i < drawing->draft.count; i++)
+        power = power || drawing->draft.lines[i].power;
+    if (!power || drawing->profile == SHOAL_PROFILE_OF_SHOAL) return;
+    shoal_line *line = shoal_draft__add(&drawing->draft, SHOAL_LINE_RESET, at_us);
+    line->left = line->right = shoal_draft__all();
+    line->relation = SHOAL_RELATION_BOTH;
+}
+
 /* A cluster that nothing disturbs any more finds itself again, serves, and has what nothing excuses
  * the loss of. */
 static void draw_end(shoal_drawing *drawing)
@@ -303,6 +318,7 @@ static void draw_end(shoal_drawing *drawing)
     int64_t within_us = 12 * drawing->timeout_us + 25 * SECOND;
     heal(drawing, at_us);
     start_late(drawing, at_us + 15 * SECOND);
+    end_connections(drawing, at_us + SECOND);
     for (size_t i = 0; i < sizeof(contracts) / sizeof(contracts[0]); i++) {
         shoal_line *line = expect(drawing, at_us, contracts[i]);
         line->expect.within_us = within_us;

@@ -67,6 +67,7 @@ typedef struct shoal_drawing {
     shoal_draft draft;
     uint32_t nodes, masters, replicas, clients;
     int64_t timeout_us; /* of nodes */
+    uint32_t profile;   /* shoal_profile; 0: of config lines */
     bool migrates;      /* replicas may change their masters */
     bool *logs;         /* per node: it has an append-only file */
     bool *syncs;        /* per node: nothing is answered before it is durable */

@@ -310,12 +310,27 @@ static void draw_clock(faults *all)
     line->choice = SHOAL_CLOCK_RUN;
 }
 
+/* Will a node lose its power, and with it more than was synced? */
+static bool loses_power(const shoal_draft *draft, uint32_t node)
+{
+    for (uint32_t i = 0; i < draft->count; i++) {
+        const shoal_line *line = &draft->lines[i];
+        if (line->kind == SHOAL_LINE_CRASH && line->fate != SHOAL_DISK_KEPT &&
+            line->left.atoms[0].first == node + 1)
+            return true;
+    }
+    return false;
+}
+
 static void draw_disk(faults *all)
 {
     static const int64_t slow_ms[] = {1, 5, 20, 100, 500};
     span when = draw_span(all);
     uint32_t node = any_node(all);
     int32_t mode = 1 + (int32_t)shoal_prng_below(&all->stream, 3);
+    /* What a failed sync gives up is zeros behind a loss of power: no node starts from that. */
+    bool holes = loses_power(&all->drawing->draft, node) && !all->drawing->options.reckless;
+    if (mode == SHOAL_DISK_FAILING && holes) mode = SHOAL_DISK_FULL;
     if (mode != SHOAL_DISK_SLOW && !take_copy(all, node, when.from_us, when.until_us)) return;
     shoal_line *line = shoal_draft__add(&all->drawing->draft, SHOAL_LINE_DISK, when.from_us);
     line->left = shoal_draft__node(node);

@@ -209,6 +209,16 @@ static void take_bytes(void *context, shoal_slice bytes)
                            (uint64_t)SHOAL_AOF__FOR_BASE << 32);
 }
 
+/* A base of commands has no bytes where there is no key; it is a file all the same. */
+static void create_base(shoal_aof *aof)
+{
+    SHOAL_ASSERT(!aof->rewrite.rdb);
+    SHOAL_ASSERT(aof->rewrite.base_bytes == 0);
+    aof->rewrite.in_flight++;
+    aof->host->file_append(aof->host->context, SHOAL_AOF__BASE_NEW, (shoal_slice){0},
+                           (uint64_t)SHOAL_AOF__FOR_BASE << 32);
+}
+
 /* A base of commands begins by saying when it was written. */
 static void stamp_base(shoal_aof *aof)
 {
@@ -234,6 +244,7 @@ static shoal_err begin_base(shoal_aof *aof)
         {{"redis-bits", 10}, {"64", 2}},
         {{"aof-base", 8}, {"1", 1}},
     };
+    if (!aof->rewrite.rdb) create_base(aof);
     if (!aof->rewrite.rdb && aof->settings.timestamps) stamp_base(aof);
     shoal_snapshot_options options = {.allocator = aof->allocator,
                                       .plain = !aof->rewrite.rdb,

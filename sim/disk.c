@@ -463,6 +463,7 @@ static void lose(shoal_disk *disk, shoal_disk_file *file, shoal_disk_fate fate)
     }
     if (fate == SHOAL_DISK_REORDERED && shoal_prng_chance_ppm(&disk->fate, 500000)) kept = unsynced;
     file->size = file->synced + kept;
+    if (file->hole_from < file->hole_end) disk->damaged = true;
     for (size_t i = file->hole_from; i < file->hole_end && i < file->size; i++) file->data[i] = 0;
     file->hole_from = file->hole_end = 0;
     if (fate == SHOAL_DISK_SCATTERED) scatter(disk, file);

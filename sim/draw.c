@@ -292,9 +292,9 @@ static void start_late(shoal_drawing *drawing, int64_t at_us)
     shoal_draft__add(&drawing->draft, SHOAL_LINE_RESTART, at_us)->left = shoal_draft__all();
 }
 
-/* A ping that was lost together with the power of a host that had taken it is waited for for ever by
- * the rules of Redis 7.0, which is known. Here all connections end in time, as keep-alives would have
- * it, so that sweeps can find what is not known. */
+/* A ping that was lost together with the power of a host that had taken it is waited for without
+ * end by the rules of Redis 7.0, which is known. Here all connections end in time, as keep-alives
+ * would have it, so that sweeps can find what is not known. */
 static void end_connections(shoal_drawing *drawing, int64_t at_us)
 {
     bool power = false;

@@ -136,6 +136,13 @@ void shoal_bus__send_forgotten(shoal_cluster *c, const bus_node *node)
     frame.extension_count = 1;
     frame.extensions[0].type = SHOAL_EXT_FORGOTTEN_NODE;
     frame.extensions[0].data = (shoal_slice){data, sizeof(data)};
+    /* A frame with extensions and without a host name says that there is none. */
+    shoal_slice hostname = shoal_bus__hostname(c->myself);
+    if (hostname.size > 0) {
+        frame.extensions[1].type = SHOAL_EXT_HOSTNAME;
+        frame.extensions[1].data = hostname;
+        frame.extension_count++;
+    }
     shoal_slice bytes = encode(c, &frame);
     for (uint32_t i = 0; i < c->node_count; i++) {
         bus_node *other = c->live[i];

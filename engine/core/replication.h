@@ -63,9 +63,9 @@ typedef struct shoal_replication {
     uint32_t reads;    /* parts on their way */
     uint32_t removing; /* of its file, under way */
     shoal_rdb_load *load;
-    shoal_crew *crew;     /* that puts what is loaded */
-    bool parsed;          /* nothing more is fed: the crew is waited for */
-    shoal_err load_error; /* of parsed */
+    shoal_crew *crew;            /* that puts what is loaded */
+    bool parsed;                 /* nothing more is fed: the crew is waited for */
+    shoal_err load_error;        /* of parsed */
     uint32_t stream_db;          /* of a stream that goes on from a file */
     struct shoal_stream *stream; /* what comes behind it; replication_apply.c's own */
 } shoal_replication;

@@ -30,8 +30,8 @@ typedef struct shoal_shard_reader {
 } shoal_shard_reader;
 
 /* Reads a file and checks size, checksums (but a sha1 that is empty) and form; ends the program
- * when something is wrong with it. What was met is put into `met`: keys, keys_volatile, commands, bytes,
- * sha1. */
+ * when something is wrong with it. What was met is put into `met`: keys, keys_volatile, commands,
+ * bytes, sha1. */
 void shoal_shard__read(const char *folder, const shoal_shard *shard,
                        const shoal_shard_reader *reader, shoal_shard *met);
 

@@ -485,3 +485,15 @@ void shoal_disk__crash(shoal_disk *disk, shoal_disk_fate fate)
         if (fate != SHOAL_DISK_KEPT && file->exists) lose(disk, file, fate);
     }
 }
+
+void shoal_disk__wipe(shoal_disk *disk)
+{
+    for (uint32_t i = 1; i < count_files(disk); i++) {
+        shoal_disk_file *file = file_at(disk, i);
+        if (i == SHOAL_FILE_CONFIG) continue;
+        SHOAL_ASSERT(file->head == NULL);
+        file->exists = file->durable = false;
+        file->size = file->synced = file->hole_from = file->hole_end = 0;
+    }
+    disk->damaged = false;
+}

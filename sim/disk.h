@@ -99,6 +99,9 @@ const shoal_disk_file *shoal_disk__look(const shoal_disk *disk, const char *path
 /* The process is gone, perhaps the power too: decides what survives. */
 void shoal_disk__crash(shoal_disk *disk, shoal_disk_fate fate);
 
+/* A new disk with the old configuration, under a process that does not run. */
+void shoal_disk__wipe(shoal_disk *disk);
+
 /* Puts content into a file before its node starts. */
 void shoal_disk__write(shoal_disk *disk, shoal_file file, shoal_slice content);
 

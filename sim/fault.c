@@ -114,7 +114,13 @@ static void apply_to_node(shoal_world *world, const shoal_line *line, uint32_t n
     case SHOAL_LINE_BUSY: shoal_burden__busy(world, node, world->now_us + line->amount); break;
     case SHOAL_LINE_SLOW: shoal_burden__slow(world, node, (uint32_t)line->amount); break;
     case SHOAL_LINE_READDRESS: shoal_vnode__moved(world, node); break;
-    case SHOAL_LINE_RESTART: shoal_vnode__start(world, node); break;
+    case SHOAL_LINE_RESTART:
+        if (line->wiped && !vnode->running) {
+            shoal_disk__wipe(&vnode->disk);
+            shoal_judge__forgot(world, node);
+        }
+        shoal_vnode__start(world, node);
+        break;
     case SHOAL_LINE_PAUSE: shoal_vnode__pause(world, node); break;
     case SHOAL_LINE_RESUME: shoal_vnode__resume(world, node); break;
     case SHOAL_LINE_CLOCK: apply_clock(world, vnode, line); break;

@@ -227,6 +227,7 @@ void shoal_line__format_crash(const shoal_line *line, shoal_buffer *out)
 void shoal_line__format_restart(const shoal_line *line, shoal_buffer *out)
 {
     shoal_line__format_sides(line, out);
+    if (line->wiped) shoal_text_appendf(out, " disk empty");
 }
 
 void shoal_line__format_pause(const shoal_line *line, shoal_buffer *out)

@@ -566,6 +566,11 @@ void shoal_judge__contact(shoal_world *world, uint32_t node, uint32_t other)
     }
 }
 
+void shoal_judge__forgot(shoal_world *world, uint32_t node)
+{
+    world->judge.promises[node] = (shoal_promise){0};
+}
+
 void shoal_judge__woke(shoal_world *world, uint32_t node)
 {
     for (uint32_t i = 0; i < world->node_count; i++) {

@@ -117,6 +117,8 @@ void shoal_judge__reachability(shoal_world *world);
 void shoal_judge__contact(shoal_world *world, uint32_t node, uint32_t other);
 /* A process starts or goes on: what it has missed, it can only notice from now on. */
 void shoal_judge__woke(shoal_world *world, uint32_t node);
+/* Its disk was lost with all that it promised: it will be another node. */
+void shoal_judge__forgot(shoal_world *world, uint32_t node);
 /* Can the two reach each other, both running? */
 bool shoal_judge__together(const shoal_world *world, uint32_t a, uint32_t b);
 

@@ -476,7 +476,12 @@ static bool nodes_and_end(shoal_parser *parser, shoal_line *line)
 
 bool shoal_line__parse_restart(shoal_parser *parser, shoal_line *line)
 {
-    return nodes_and_end(parser, line);
+    if (!shoal_line__nodes(parser, &line->left)) return false;
+    if (shoal_words__skip(&parser->words, "disk")) {
+        if (!shoal_words__demand(&parser->words, "empty")) return false;
+        line->wiped = true;
+    }
+    return shoal_words__done(&parser->words);
 }
 
 bool shoal_line__parse_pause(shoal_parser *parser, shoal_line *line)

@@ -222,6 +222,7 @@ typedef struct shoal_line {
     shoal_clock_which clock;    /* CLOCK */
     bool power;                 /* CRASH: the whole host goes dark, nobody is told */
     bool by_timeout;            /* REFUSE */
+    bool wiped;                 /* RESTART: from an empty disk */
     int32_t choice;             /* CLOCK: shoal_clock_change. DISK: shoal_disk_mode.
                                    CLUSTER: shoal_meet. PROFILES: the first */
     bool both;                  /* PROFILES: and the other one too */

@@ -448,6 +448,7 @@ static void lines_of_faults_have_one_canonical_form(void **state)
                                 "1s        slow n1 by 100\n"
                                 "1s        slow n1 off\n"
                                 "1s        readdress *\n"
+                                "1s        restart n1 disk empty\n"
                                 "1s        crash n1 at event 7\n"
                                 "1s        crash n1 power disk torn at record node_known number 2\n"
                                 "1s        crash n1 disk scattered at record vote\n"
@@ -527,6 +528,17 @@ static void every_crash_of_a_disk_leaves_something_to_start_from(void **state)
     }
 }
 
+static void a_node_with_an_empty_disk_is_another_node(void **state)
+{
+    (void)state;
+    story told = run_story(DURABLE "6s crash n3 power\n7s restart n3 disk empty\n"
+                                   "8s expect known == 1 on n3\n"
+                                   "8s operate n1 CLUSTER MEET ip(n3) 6379\n"
+                                   "12s expect known == 4 on n1\n14s stop *\n16s end\n");
+    assert_int_equal(count(&told, (wanted){SHOAL_TRACE_READY, 2, 7 * S, 8 * S}), 1);
+    forget(&told);
+}
+
 #define EVERYSEC                                                       \
     "schedule v1\nseed 3\ncluster nodes 3 node_timeout 2s meet star\n" \
     "config * appendonly yes\n3s client c1 rate 500/s keys uniform(1000) mix set:100 size 200\n"
@@ -570,6 +582,7 @@ int main(void)
         cmocka_unit_test(a_disk_whose_syncs_lie_loses_what_was_promised),
         cmocka_unit_test(a_node_does_not_start_from_a_disk_that_cannot_be_read),
         cmocka_unit_test(every_crash_of_a_disk_leaves_something_to_start_from),
+        cmocka_unit_test(a_node_with_an_empty_disk_is_another_node),
         cmocka_unit_test(scattered_sectors_may_be_more_than_a_node_can_mend),
         cmocka_unit_test(lines_of_faults_have_one_canonical_form),
         cmocka_unit_test(selectors_go_by_the_part_that_nodes_play),

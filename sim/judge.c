@@ -231,6 +231,15 @@ static void hear_epoch(shoal_world *world, uint32_t node, const shoal_trace_reco
     if (record->b > record->a) {
         fault_of(world, SHOAL_CHECK_EPOCHS, node, "has a configEpoch above its currentEpoch");
     }
+    /* The first of a process is what its disk has said. */
+    const shoal_promise *promise = &world->judge.promises[node];
+    if (view->epoch_current == 0) {
+        shoal_judge__made(world, SHOAL_CHECK_ONE_VOTE);
+        if (record->a < promise->durable)
+            fault_of(world, SHOAL_CHECK_EPOCHS, node, "came back with an epoch before its vote");
+        if (record->c < promise->durable)
+            fault_of(world, SHOAL_CHECK_ONE_VOTE, node, "has forgotten its last vote");
+    }
     bool newer = record->b > view->epoch_config;
     view->epoch_current = record->a;
     view->epoch_config = record->b;

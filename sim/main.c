@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "sim/memory.h"
+#include "sim/mutants.h"
 #include "sim/program.h"
 
 static const char USAGE[] =
@@ -105,6 +106,7 @@ static bool take_option(shoal_arguments *arguments, const char *option, const ch
         arguments->promise = value;
         return true;
     }
+    if (strcmp(option, "--mutant") == 0) return shoal_mutants_choose(value);
     if (strcmp(option, "--seeds") == 0) return take_seeds(arguments, value);
     if (strcmp(option, "--profile") == 0) {
         arguments->profile = shoal_profile_named(shoal_text(value));
@@ -149,6 +151,7 @@ int main(int argc, char **argv)
 {
     shoal_arguments arguments = {.program = argv[0], .poison = -1, .stream = -1};
     if (argc < 2) return unusable("a command is missing", NULL);
+    if (strcmp(argv[1], "mutants") == 0 && shoal_mutants_list(stdout)) return 0;
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         fputs(USAGE, stdout);
         return 0;

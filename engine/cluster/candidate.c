@@ -12,6 +12,7 @@
 #include "cluster/internal.h"
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/text.h"
 
 void shoal_bus__wake(shoal_cluster *c, int64_t moment_us)
@@ -240,15 +241,22 @@ static void ask(shoal_cluster *c)
     trace_step(c, BUS_ELECTION_ASKED);
 }
 
+/* Votes that win. */
+static uint32_t needed(const shoal_cluster *c)
+{
+    SHOAL_ASSERT(shoal_bus__quorum(c) > 0);
+    return SHOAL_MUTANT(WIN_EARLY) ? 1 : shoal_bus__quorum(c);
+}
+
 static void win(shoal_cluster *c)
 {
     bus_candidacy *k = &c->failover.candidacy;
     SHOAL_ASSERT(k->epoch > 0 && k->epoch <= c->current_epoch);
-    SHOAL_ASSERT(k->votes >= shoal_bus__quorum(c));
+    SHOAL_ASSERT(k->votes >= needed(c));
     SHOAL_ASSERT(k->generation <= c->save.durable);
     shoal_bus__log(c, BUS_NOTICE, "Failover election won: I'm the new master.");
     trace_step(c, BUS_ELECTION_WON);
-    if (c->myself->config_epoch < k->epoch) {
+    if (c->myself->config_epoch < k->epoch && !SHOAL_MUTANT(WIN_OLD_EPOCH)) {
         c->myself->config_epoch = k->epoch;
         shoal_bus__log(c, BUS_NOTICE, "configEpoch set to %llu after successful failover",
                        (unsigned long long)k->epoch);
@@ -313,7 +321,7 @@ void shoal_bus__candidate_step(shoal_cluster *c)
         return;
     }
     if (k->epoch == 0) ask(c);
-    if (k->votes >= shoal_bus__quorum(c) && k->generation <= c->save.durable) {
+    if (k->votes >= needed(c) && k->generation <= c->save.durable) {
         win(c);
         return;
     }

@@ -8,6 +8,7 @@
 #include "cluster/internal.h"
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/text.h"
 
 /* The first claimed slot whose owner is newer than the request, or SHOAL_SLOTS. */
@@ -31,15 +32,18 @@ static uint32_t refusal(const shoal_cluster *c, const bus_node *sender, const sh
     SHOAL_ASSERT(request->type == SHOAL_FRAME_AUTH_REQUEST);
     if (!shoal_bus__votes(c, c->myself)) return BUS_WHY_VOTE_NOT_VOTER;
     if (request->current_epoch < c->current_epoch) return BUS_WHY_VOTE_OLD_EPOCH;
-    if (c->last_vote_epoch == c->current_epoch) return BUS_WHY_VOTE_GIVEN;
+    if (c->last_vote_epoch == c->current_epoch && !SHOAL_MUTANT(VOTE_TWICE))
+        return BUS_WHY_VOTE_GIVEN;
     if (shoal_bus__is(sender, SHOAL_NODE_MASTER)) return BUS_WHY_VOTE_IS_MASTER;
     if (sender->replica_of == BUS_NONE) return BUS_WHY_VOTE_NO_MASTER;
     const bus_node *master = c->nodes[sender->replica_of];
     bool forced = request->mflags[0] & SHOAL_MFLAG_FORCEACK;
+    forced = forced || SHOAL_MUTANT(VOTE_MASTER_UP);
     if (!shoal_bus__is(master, SHOAL_NODE_FAIL) && !forced) return BUS_WHY_VOTE_MASTER_UP;
     int64_t pause_us = c->failover.timing.vote_us;
     if (shoal_bus__since(c, master->voted_us) < pause_us) return BUS_WHY_VOTE_TOO_SOON;
-    if (newer_slot(c, request) < SHOAL_SLOTS) return BUS_WHY_VOTE_STALE_SLOTS;
+    if (newer_slot(c, request) < SHOAL_SLOTS && !SHOAL_MUTANT(VOTE_STALE_SLOTS))
+        return BUS_WHY_VOTE_STALE_SLOTS;
     if (c->held_count == BUS_HELD_MAX) return BUS_WHY_VOTE_QUEUE_FULL;
     return 0;
 }
@@ -83,12 +87,16 @@ void shoal_bus__vote(shoal_cluster *c, bus_node *sender, const shoal_frame *requ
                            (unsigned long long)c->last_vote_epoch);
         return;
     }
-    SHOAL_ASSERT(c->last_vote_epoch < c->current_epoch);
+    SHOAL_ASSERT(c->last_vote_epoch < c->current_epoch || SHOAL_MUTANT(VOTE_TWICE));
     c->last_vote_epoch = c->current_epoch;
     c->nodes[sender->replica_of]->voted_us = shoal_bus__stamp(c);
     c->due |= BUS_DUE_SAVE;
     shoal_bus__note(c, SHOAL_TRACE_VOTE, (uint64_t[3]){c->current_epoch}, shoal_text(sender->name));
-    if (sender->link) hold(c, sender->link->id, SHOAL_FRAME_AUTH_ACK);
+    if (sender->link && SHOAL_MUTANT(VOTE_UNDURABLE)) {
+        shoal_bus__send_bare(c, sender->link, SHOAL_FRAME_AUTH_ACK);
+    } else if (sender->link) {
+        hold(c, sender->link->id, SHOAL_FRAME_AUTH_ACK);
+    }
     shoal_bus__log(c, BUS_WARNING, "Failover auth granted to %s for epoch %llu", sender->name,
                    (unsigned long long)c->current_epoch);
 }

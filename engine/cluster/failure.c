@@ -8,6 +8,7 @@
 #include "cluster/internal.h"
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/text.h"
 
 /* ---- reports ---- */
@@ -133,7 +134,7 @@ void shoal_bus__fail_if_agreed(shoal_cluster *c, bus_node *node)
     SHOAL_ASSERT(node != c->myself);
     if (!shoal_bus__is(node, SHOAL_NODE_PFAIL) || shoal_bus__is(node, SHOAL_NODE_FAIL)) return;
     uint32_t reports = shoal_bus__report_count(c, node);
-    uint32_t needed = shoal_bus__quorum(c);
+    uint32_t needed = SHOAL_MUTANT(FAIL_ALONE) ? 1 : shoal_bus__quorum(c);
     if (shoal_bus__reports(c, c->myself)) reports++;
     if (reports < needed) return;
     shoal_bus__log(c, BUS_NOTICE, "Marking node %s as failing (quorum reached).", node->name);
@@ -157,6 +158,7 @@ void shoal_bus__answered(shoal_cluster *c, bus_node *node)
     SHOAL_ASSERT(shoal_bus__knows(c, node));
     SHOAL_ASSERT(node != c->myself);
     SHOAL_ASSERT(node->ping_sent_us == 0);
+    if (SHOAL_MUTANT(PFAIL_STAYS)) return;
     if (shoal_bus__is(node, SHOAL_NODE_PFAIL)) {
         node->flags &= (uint16_t)~SHOAL_NODE_PFAIL;
         shoal_bus__note_node(c, SHOAL_TRACE_PFAIL_CLEARED, node);

@@ -15,6 +15,7 @@
 #include "cluster/internal.h"
 
 #include "base/assert.h"
+#include "base/mutant.h"
 
 static void begin(shoal_cluster *c)
 {
@@ -212,7 +213,7 @@ void shoal_bus__manual_step(shoal_cluster *c)
     bus_manual *m = &c->failover.manual;
     if (m->end_us > 0 && m->end_us <= c->now.mono_us) expire(c);
     bool waits = m->end_us > 0 && m->offset_known && !m->can_start;
-    if (waits && m->offset == shoal_bus__own_offset(c)) {
+    if (waits && (m->offset == shoal_bus__own_offset(c) || SHOAL_MUTANT(MANUAL_EAGER))) {
         m->can_start = true;
         shoal_bus__log(c, BUS_NOTICE,
                        "All master replication stream processed, manual failover can start.");

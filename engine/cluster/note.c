@@ -111,7 +111,7 @@ void shoal_bus__note_changes(shoal_cluster *c)
             if (c->live[i]->slots_changed) note_slots(c, c->live[i]);
         }
     }
-    uint64_t epochs[3] = {c->current_epoch, c->myself->config_epoch};
+    uint64_t epochs[3] = {c->current_epoch, c->myself->config_epoch, c->last_vote_epoch};
     if (epochs[0] == c->traced_epochs[0] && epochs[1] == c->traced_epochs[1]) return;
     memcpy(c->traced_epochs, epochs, sizeof(c->traced_epochs));
     shoal_bus__note(c, SHOAL_TRACE_EPOCH, epochs, (shoal_slice){0});

@@ -7,6 +7,7 @@
 #include "cluster/internal.h"
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/text.h"
 
 /* ---- addresses ---- */
@@ -367,7 +368,8 @@ static void read_header(shoal_cluster *c, bus_node *sender, const shoal_frame *f
     sender->data_received_us = shoal_bus__stamp(c);
     if (shoal_bus__is(sender, SHOAL_NODE_HANDSHAKE) || is_overtaken(sender, frame)) return;
     sender->seen_epoch = frame->current_epoch;
-    if (frame->current_epoch > c->current_epoch) c->current_epoch = frame->current_epoch;
+    if (frame->current_epoch > c->current_epoch || SHOAL_MUTANT(EPOCH_FOLLOWS))
+        c->current_epoch = frame->current_epoch;
     if (frame->config_epoch > sender->config_epoch) {
         sender->config_epoch = frame->config_epoch;
         c->due |= BUS_DUE_SAVE;

@@ -13,6 +13,7 @@
 #include "cluster/internal.h"
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/text.h"
 
 void shoal_cluster_save_text(const shoal_cluster *c, shoal_buffer *out)
@@ -26,7 +27,7 @@ void shoal_cluster_save_text(const shoal_cluster *c, shoal_buffer *out)
     }
     shoal_text_appendf(out, "vars currentEpoch %llu lastVoteEpoch %llu\n",
                        (unsigned long long)c->current_epoch,
-                       (unsigned long long)c->last_vote_epoch);
+                       (unsigned long long)(SHOAL_MUTANT(VOTE_FORGOTTEN) ? 0 : c->last_vote_epoch));
 }
 
 bool shoal_cluster_kept(const shoal_cluster *c, uint64_t change, shoal_err *error)
@@ -73,7 +74,7 @@ void shoal_bus__save_start(shoal_cluster *c)
     } else {
         const shoal_host *host = c->host;
         save->phase = BUS_SAVE_WRITING;
-        save->waiting = 3;
+        save->waiting = SHOAL_MUTANT(FILE_UNSYNCED) ? 2 : 3;
         save->error = SHOAL_ERR_OK;
         save->tag++;
         save->vote = c->last_vote_epoch;
@@ -81,7 +82,8 @@ void shoal_bus__save_start(shoal_cluster *c)
         host->file_remove(host->context, SHOAL_FILE_NODES_NEW, save->tag);
         host->file_append(host->context, SHOAL_FILE_NODES_NEW, shoal_buffer_slice(&text),
                           save->tag);
-        host->file_sync(host->context, SHOAL_FILE_NODES_NEW, save->tag);
+        if (!SHOAL_MUTANT(FILE_UNSYNCED))
+            host->file_sync(host->context, SHOAL_FILE_NODES_NEW, save->tag);
     }
     shoal_buffer_free(&text);
 }

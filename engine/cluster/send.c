@@ -6,6 +6,7 @@
 #include "cluster/internal.h"
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/bytes.h"
 #include "base/text.h"
 
@@ -176,7 +177,7 @@ void shoal_bus__encode_bare(shoal_cluster *c, uint16_t type, shoal_buffer *out)
 
 void shoal_bus__send_bare(shoal_cluster *c, bus_link *link, uint16_t type)
 {
-    SHOAL_ASSERT(type == SHOAL_FRAME_MFSTART);
+    SHOAL_ASSERT(type == SHOAL_FRAME_MFSTART || SHOAL_MUTANT(VOTE_UNDURABLE));
     SHOAL_ASSERT(!link->dead);
     shoal_frame frame = make_frame(c, type);
     shoal_bus__send_bytes(c, link, type, encode(c, &frame));

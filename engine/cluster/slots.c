@@ -10,6 +10,7 @@
 #include "cluster/internal.h"
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/bytes.h"
 
 static const shoal_slotmap no_slots;
@@ -105,7 +106,10 @@ void shoal_bus__slots_claim(shoal_cluster *c, bus_node *sender, uint64_t epoch,
          slot = shoal_bus__slot_next(slots, slot + 1)) {
         const bus_node *owner = shoal_bus__owner(c, slot);
         claimed++;
-        if (owner == sender || (owner && owner->config_epoch >= epoch)) continue;
+        bool newer = owner && owner->config_epoch >= epoch && !SHOAL_MUTANT(CLAIM_ANY);
+        if (owner == sender || newer) continue;
+        if (owner && SHOAL_MUTANT(CLAIM_NONE)) continue;
+        if (owner == c->myself && SHOAL_MUTANT(KEEPS_SLOTS)) continue;
         /* What is being taken in changes hands by CLUSTER SETSLOT only. */
         if (shoal_bus__move(c, slot, BUS_MOVE_IN)) continue;
         if (owner == c->myself) {

@@ -8,6 +8,7 @@
 #include "cluster/internal.h"
 
 #include "base/assert.h"
+#include "base/mutant.h"
 
 static bool all_slots_covered(const shoal_cluster *c)
 {
@@ -31,7 +32,7 @@ static bool majority_reachable(const shoal_cluster *c)
             reachable++;
         }
     }
-    return reachable >= shoal_bus__quorum(c);
+    return reachable >= shoal_bus__quorum(c) || SHOAL_MUTANT(MINORITY_SERVES);
 }
 
 static int64_t rejoin_delay_us(const shoal_cluster *c)

@@ -6,6 +6,7 @@
 #include "command/hold.h"
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "command/replica.h"
 #include "command/worker.h"
 
@@ -97,6 +98,7 @@ bool shoal_session_hold(shoal_session *session, shoal_slice said)
     SHOAL_DEBUG_ASSERT(!session->is_held);
     const shoal_env *env = session->worker->env;
     if (env->commit == NULL || session->logged <= shoal_hold_released(env)) return false;
+    if (SHOAL_MUTANT(REPLY_UNSYNCED)) return false;
     link_held(session);
     join_holders(session->worker);
     if (session->logged <= shoal_hold_released(env)) {

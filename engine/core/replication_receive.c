@@ -10,6 +10,7 @@
 #include "core/node.h"
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -185,7 +186,7 @@ void shoal_node__receive_step(shoal_node *node)
     if (replication->receiving == SHOAL_RECEIVING_LOADING) follow_crew(node);
     if (replication->receiving != SHOAL_RECEIVING_CLEARING) return;
     SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&node->env.loading));
-    if (shoal_node__clear_some(node, &replication->place)) {
+    if (SHOAL_MUTANT(SYNC_UNCLEARED) || shoal_node__clear_some(node, &replication->place)) {
         begin_loading(node);
     } else {
         nudge(node);

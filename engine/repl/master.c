@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "command/handlers.h"
@@ -142,11 +143,12 @@ static const char *partial_refusal(const shoal_repl *repl, shoal_slice id, uint6
     SHOAL_ASSERT(number > 0);
     bool present = shoal_text_equal_nocase(id, shoal_text(repl->id));
     bool former = repl->second_offset != 0 && shoal_text_equal_nocase(id, shoal_text(repl->id2));
+    if (SHOAL_MUTANT(OFFSET_ACROSS)) present = true;
     if (!present && !former) {
         return id.size == 1 && id.data[0] == '?' ? "it has no history"
                                                  : "its history is another one than ours";
     }
-    if (!present && number > repl->second_offset)
+    if (!present && number > repl->second_offset && !SHOAL_MUTANT(FORK_IGNORED))
         return "it has gone on with a history that ended here before";
     if (!repl->wants_log) return "no backlog was kept";
     if (number < shoal_repl__backlog_first(repl) + 1)

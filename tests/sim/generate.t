@@ -48,4 +48,8 @@ result $? 'a wrong line ends with 2 and its place'
 "$sim" generate "$folder"/storm.schedule 2>"$folder"/err
 [ $? = 2 ]
 result $? 'generate takes generators only'
+sed -n '/^## A first generator/,/^## /{/^```lua$/,/^```$/p}' docs/SIMULATOR.md |
+    sed '/^```$/q' | grep -v '^```' >"$folder"/first.lua
+grep -q '^cluster' "$folder"/first.lua && "$sim" run "$folder"/first.lua nodes=4 >/dev/null
+result $? 'the first generator of docs/SIMULATOR.md runs'
 echo "1..$count"

@@ -38,7 +38,6 @@ static uint32_t refusal(const shoal_cluster *c, const bus_node *sender, const sh
     if (sender->replica_of == BUS_NONE) return BUS_WHY_VOTE_NO_MASTER;
     const bus_node *master = c->nodes[sender->replica_of];
     bool forced = request->mflags[0] & SHOAL_MFLAG_FORCEACK;
-    forced = forced || SHOAL_MUTANT(VOTE_MASTER_UP);
     if (!shoal_bus__is(master, SHOAL_NODE_FAIL) && !forced) return BUS_WHY_VOTE_MASTER_UP;
     int64_t pause_us = c->failover.timing.vote_us;
     if (shoal_bus__since(c, master->voted_us) < pause_us) return BUS_WHY_VOTE_TOO_SOON;

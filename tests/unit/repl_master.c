@@ -2,12 +2,14 @@
  *
  * The master's end of replication links, with real sessions for the replicas and this test for the
  * control actor: who goes on where it was and who needs a snapshot, who is sent away, whom WAIT
- * counts.
+ * counts. Where the node is a replica itself, this test is its master, too.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "command/replica.h"
+#include "command/worker.h"
 #include "repl/repl.h"
 #include "support/command_box.h"
 #include "support/test.h"
@@ -26,6 +28,11 @@ static struct world {
     shoal_event reads[READS]; /* of the snapshot, not answered yet */
     uint32_t read_count;
     uint32_t snapshots, stops; /* asked for; given up */
+    uint64_t ahead;            /* added to what WAIT says that its client has written */
+    shoal_link link;           /* to this node's own master, or 0 */
+    shoal_event jobs[READS];   /* on the file of its snapshot, not answered yet */
+    uint32_t job_count;
+    uint64_t loaded; /* size of what replaces the data, or 0 */
 } w;
 
 /* ---- the host and the rooms beside it ---- */
@@ -40,6 +47,55 @@ static void read_part(void *context, shoal_file file, uint64_t offset, size_t si
                                             .op = SHOAL_FILE_READ,
                                             .tag = tag,
                                             .data = {SNAPSHOT + offset, size}};
+}
+
+static shoal_link open_link(void *context, const shoal_address *peer)
+{
+    (void)context;
+    assert_string_equal(peer->ip, "10.0.0.1");
+    return ++w.link;
+}
+
+static void send_link(void *context, shoal_link link, shoal_slice bytes)
+{
+    (void)context;
+    assert_int_equal(link, w.link);
+    assert_true(bytes.size > 0);
+}
+
+static void close_link(void *context, shoal_link link)
+{
+    (void)context;
+    assert_int_equal(link, w.link);
+}
+
+static void add_job(shoal_file_op op, uint64_t tag)
+{
+    assert_true(w.job_count < READS);
+    w.jobs[w.job_count++] =
+        (shoal_event){.kind = SHOAL_EVENT_FILE_DONE, .file = SYNC_FILE, .op = op, .tag = tag};
+}
+
+static void append_file(void *context, shoal_file file, shoal_slice bytes, uint64_t tag)
+{
+    (void)context;
+    (void)bytes;
+    assert_int_equal(file, SYNC_FILE);
+    add_job(SHOAL_FILE_APPEND, tag);
+}
+
+static void sync_file(void *context, shoal_file file, uint64_t tag)
+{
+    (void)context;
+    assert_int_equal(file, SYNC_FILE);
+    add_job(SHOAL_FILE_SYNC, tag);
+}
+
+static void remove_file(void *context, shoal_file file, uint64_t tag)
+{
+    (void)context;
+    assert_int_equal(file, SYNC_FILE);
+    add_job(SHOAL_FILE_REMOVE, tag);
 }
 
 static void trace(void *context, const shoal_trace_record *record)
@@ -64,8 +120,8 @@ static void stop_snapshot(void *context)
 static void load(void *context, shoal_file file, uint64_t size)
 {
     (void)context;
-    (void)file;
-    (void)size;
+    assert_int_equal(file, SYNC_FILE);
+    w.loaded = size;
 }
 
 static void apply(void *context, shoal_slice bytes)
@@ -93,7 +149,7 @@ static bool control(void)
         if (first->run != NULL) {
             first->run(first, NULL);
         } else if (errand->command->id == SHOAL_COMMAND_WAIT) {
-            shoal_repl_wait(w.repl, errand, errand->after);
+            shoal_repl_wait(w.repl, errand, errand->after + w.ahead);
         } else {
             shoal_repl_psync(w.repl, errand);
         }
@@ -131,6 +187,12 @@ static int begin(void **state)
     command_box_open(&w.box, 1, false);
     command_box_log(&w.box);
     w.box.host.file_read_part = read_part;
+    w.box.host.link_open = open_link;
+    w.box.host.link_send = send_link;
+    w.box.host.link_close = close_link;
+    w.box.host.file_append = append_file;
+    w.box.host.file_sync = sync_file;
+    w.box.host.file_remove = remove_file;
     w.box.host.trace = trace;
     shoal_repl_options options = {
         .allocator = w.box.env.allocator,
@@ -208,6 +270,38 @@ static void attach(void)
     says(&w.replica, text);
     got(&w.replica, "+CONTINUE ", "~");
     assert_int_equal(facts().replicas, 1);
+}
+
+/* ---- this node's own master ---- */
+
+static void hear(shoal_event event)
+{
+    event.now = w.box.now;
+    event.link = w.link;
+    assert_true(shoal_repl_event(w.repl, &event));
+}
+
+static void hear_text(const char *text)
+{
+    hear((shoal_event){.kind = SHOAL_EVENT_LINK_DATA, .data = {text, strlen(text)}});
+}
+
+static void finish_jobs(void)
+{
+    for (uint32_t i = 0; i < w.job_count; i++) {
+        w.jobs[i].now = w.box.now;
+        assert_true(shoal_repl_event(w.repl, &w.jobs[i]));
+    }
+    w.job_count = 0;
+}
+
+/* The link to the master, up to the answer to PSYNC. */
+static void join(void)
+{
+    hear((shoal_event){.kind = SHOAL_EVENT_LINK_UP});
+    hear_text("+PONG\r\n");
+    hear_text("+OK\r\n");
+    hear_text("+OK\r\n");
 }
 
 static void a_replica_of_the_former_history_goes_on_where_it_ended(void **state)
@@ -383,6 +477,96 @@ static void who_waits_is_answered_when_the_role_is_lost(void **state)
     shoal_repl_follow(w.repl, NULL);
 }
 
+static void what_is_written_beyond_the_end_of_the_log_is_waited_for_up_to_that(void **state)
+{
+    char text[96];
+    (void)state;
+    attach();
+    append("0123456789");
+    snprintf(text, sizeof text, "REPLCONF ACK %llu\r\n", (unsigned long long)facts().offset);
+    says(&w.replica, text);
+    /* As if the client had written to a longer history, which a master has replaced since. */
+    w.ahead = 1000000;
+    says(&w.client, "WAIT 1 0\r\n");
+    client_got(&w.client, ":1~");
+}
+
+static void one_that_takes_too_little_is_sent_away(void **state)
+{
+    (void)state;
+    w.settings.output_hard = 100;
+    shoal_repl_set(w.repl, &w.settings);
+    attach();
+    shoal_replica *replica = w.replica.session->replica;
+    shoal_store_relaxed(&replica->unsent, 100);
+    shoal_store_relaxed(&replica->sent, replica->from + 200);
+    append("0123456789");
+    command_box_sleep(&w.box, 100);
+    shoal_repl_tick(w.repl, w.box.now);
+    assert_false(replica->ordered);
+    shoal_store_relaxed(&replica->unsent, 101);
+    command_box_sleep(&w.box, 100);
+    shoal_repl_tick(w.repl, w.box.now);
+    assert_true(replica->ordered);
+    settle();
+    assert_null(w.replica.session);
+    assert_int_equal(facts().replicas, 0);
+}
+
+static void one_that_has_more_than_control_knows_of_is_no_slow_one(void **state)
+{
+    (void)state;
+    w.settings.output_hard = 100;
+    w.settings.output_soft = 50;
+    shoal_repl_set(w.repl, &w.settings);
+    attach();
+    shoal_replica *replica = w.replica.session->replica;
+    /* Its worker has handed out what the log has grown by since control looked at its end. */
+    shoal_store_relaxed(&replica->sent, facts().offset + 10);
+    for (int i = 0; i < 3; i++) {
+        command_box_sleep(&w.box, 100);
+        shoal_repl_tick(w.repl, w.box.now);
+        assert_false(replica->ordered);
+        assert_int_equal(replica->over_us, 0);
+    }
+    shoal_store_relaxed(&replica->sent, facts().offset);
+}
+
+static void who_waits_for_a_snapshot_of_data_that_go_away_is_turned_away(void **state)
+{
+    shoal_address master = {.ip = "10.0.0.1", .port = 7000};
+    (void)state;
+    shoal_repl_follow(w.repl, &master);
+    wait_ms(100);
+    join();
+    hear_text("+FULLRESYNC " ID " 1000\r\n$5\r\nHELLO");
+    finish_jobs();
+    assert_int_equal(w.loaded, 5);
+    shoal_repl_loaded(w.repl, SHOAL_ERR_OK);
+    assert_true(facts().link_up);
+    /* It asks when the data are there; the moment of the snapshot has not come. */
+    says(&w.replica, "PSYNC ? -1\r\n");
+    wait_ms(1);
+    assert_int_equal(w.snapshots, 1);
+    hear((shoal_event){.kind = SHOAL_EVENT_LINK_DOWN});
+    wait_ms(2000);
+    join();
+    hear_text("+FULLRESYNC " ID " 2000\r\n$7\r\nGOODBYE");
+    settle();
+    client_got(&w.replica, "");
+    finish_jobs();
+    settle();
+    assert_int_equal(w.loaded, 7);
+    client_got(&w.replica, "-NOMASTERLINK Can't SYNC while not connected with my master~");
+    /* And what it was to get comes to nothing. */
+    shoal_repl_snapshot_begun(w.repl, 1000);
+    assert_int_equal(w.stops, 1);
+    shoal_repl_loaded(w.repl, SHOAL_ERR_OK);
+    says(&w.replica, "PSYNC ? -1\r\n");
+    wait_ms(1);
+    assert_int_equal(w.snapshots, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -401,6 +585,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(wait_counts_those_who_have_acknowledged, begin, end),
         cmocka_unit_test_setup_teardown(wait_ends_with_the_acknowledgement, begin, end),
         cmocka_unit_test_setup_teardown(who_waits_is_answered_when_the_role_is_lost, begin, end),
+        cmocka_unit_test_setup_teardown(
+            what_is_written_beyond_the_end_of_the_log_is_waited_for_up_to_that, begin, end),
+        cmocka_unit_test_setup_teardown(one_that_takes_too_little_is_sent_away, begin, end),
+        cmocka_unit_test_setup_teardown(one_that_has_more_than_control_knows_of_is_no_slow_one,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(
+            who_waits_for_a_snapshot_of_data_that_go_away_is_turned_away, begin, end),
     };
     return cmocka_run_group_tests_name("repl_master", tests, NULL, NULL);
 }

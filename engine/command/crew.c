@@ -35,8 +35,10 @@ typedef struct record {
     uint32_t argc;      /* of a command; 0: it is a value */
     uint32_t kind;      /* of a value */
     uint32_t db;        /* of a command */
+    int32_t idle_s;     /* of a value, < 0: not known */
+    int32_t frequency;  /* the same */
 } record;
-_Static_assert(sizeof(record) == 48, "no holes");
+_Static_assert(sizeof(record) == 56, "no holes");
 
 /* Records for one worker. */
 typedef struct batch {
@@ -81,8 +83,8 @@ typedef struct put_op {
     shoal_gate_op gate; /* first */
     const shoal_crew *crew;
     shoal_rdb_loader *loader;
+    const record *head;
     shoal_key key;
-    int64_t expires_ms;
     shoal_err error;
 } put_op;
 
@@ -90,7 +92,9 @@ static void run_put(shoal_op *op, void *runner)
 {
     put_op *put = (put_op *)op;
     SHOAL_DEBUG_ASSERT(put->gate.held == 1);
-    put->error = shoal_dump_store(runner, &put->key, put->loader, put->expires_ms);
+    put->error = shoal_dump_store(runner, &put->key, put->loader, put->head->expires_ms);
+    if (put->error != SHOAL_ERR_OK) return;
+    shoal_dump_set_heat(runner, &put->key, put->head->idle_s, put->head->frequency);
 }
 
 static void complain(batch *of, uint64_t offset, const char *reason)
@@ -118,8 +122,8 @@ static void put_value(batch *from, const record *head, const char *bytes)
     put_op put = {.gate = {.op = {.run = run_put}, .count = 1},
                   .crew = from->crew,
                   .loader = &with->loader,
-                  .key = {{bytes + sizeof(*head), head->name_size}, head->hash, head->place},
-                  .expires_ms = head->expires_ms};
+                  .head = head,
+                  .key = {{bytes + sizeof(*head), head->name_size}, head->hash, head->place}};
     put.gate.places = &put.key.place;
     /* Only background work competes, which lets a gate go soon. */
     while (!shoal_gate_try(with->thread, &put.gate)) continue;
@@ -347,7 +351,10 @@ bool shoal_crew_take_value(shoal_crew *crew, const shoal_crew_value *value)
                    .offset = value->offset,
                    .expires_ms = value->expires_ms,
                    .name_size = (uint32_t)value->name.size,
-                   .kind = value->kind};
+                   .kind = value->kind,
+                   .idle_s = value->idle_s < INT32_MAX ? (int32_t)value->idle_s : INT32_MAX,
+                   .frequency = value->frequency};
+    SHOAL_ASSERT(value->frequency <= UINT8_MAX);
     SHOAL_ASSERT(value->name.size <= SHOAL_KEY_SIZE_MAX);
     SHOAL_ASSERT(value->value.size <= SHOAL_KEY_SIZE_MAX);
     char *at = add_record(crew, &key, &head);

@@ -41,6 +41,8 @@ typedef struct shoal_crew_value {
     shoal_slice name, value; /* borrowed for the call */
     uint32_t db, kind;
     int64_t expires_ms; /* < 0: never */
+    int64_t idle_s;     /* since it was used, < 0: not known */
+    int32_t frequency;  /* of its use, 0 to 255; < 0: not known */
     uint64_t offset;    /* of the file, for what is said when it is damaged */
 } shoal_crew_value;
 

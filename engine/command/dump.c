@@ -202,16 +202,14 @@ static void tell_restore(shoal_call *call, const restore_options *options, int64
     shoal_effect_tell(call, argv, options->replace ? 6 : 5);
 }
 
-/* Says of the key that has been put how it was used before. */
-static void set_heat(shoal_call *call, const restore_options *options)
+void shoal_dump_set_heat(shoal_thread *thread, const shoal_key *key, int64_t idle_s,
+                         int32_t frequency)
 {
-    int64_t idle_s = options->idle_s < IDLE_S_MAX ? options->idle_s : IDLE_S_MAX;
-    SHOAL_ASSERT(call->gated);
-    SHOAL_ASSERT(options->idle_s < 0 || options->frequency < 0);
-    if (idle_s >= 0) shoal_store_set_idle_locked(call->thread, &call->keys[0], idle_s * 1000);
-    if (options->frequency >= 0)
-        shoal_store_set_frequency_locked(call->thread, &call->keys[0],
-                                         (uint32_t)options->frequency);
+    SHOAL_ASSERT(frequency <= UINT8_MAX);
+    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
+    if (idle_s > IDLE_S_MAX) idle_s = IDLE_S_MAX;
+    if (idle_s >= 0) shoal_store_set_idle_locked(thread, key, idle_s * 1000);
+    if (frequency >= 0) shoal_store_set_frequency_locked(thread, key, (uint32_t)frequency);
 }
 
 /* Puts what was read, or removes what is there where its time is over already. */
@@ -227,7 +225,8 @@ static void settle(shoal_call *call, shoal_rdb_loader *loader, const restore_opt
     }
     shoal_err err = shoal_dump_store(call->thread, &call->keys[0], loader, expires_ms);
     if (!shoal_call__stored(call, err)) return;
-    set_heat(call, options);
+    SHOAL_ASSERT(options->idle_s < 0 || options->frequency < 0);
+    shoal_dump_set_heat(call->thread, &call->keys[0], options->idle_s, (int32_t)options->frequency);
     if (expires_ms >= 0 && !options->absolute) tell_restore(call, options, expires_ms);
     shoal_reply_ok(&call->reply);
 }

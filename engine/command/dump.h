@@ -25,6 +25,12 @@ shoal_rdb_value shoal_dump_value(const shoal_item *item, char scratch[SHOAL_INT_
 SHOAL_MUST_USE shoal_err shoal_dump_store(shoal_thread *thread, const shoal_key *key,
                                           shoal_rdb_loader *loader, int64_t expires_ms);
 
+/* Says of a key that has just been put how it was used before, as far as the policy keeps that:
+ * seconds since it was used, and how often it is used, 0 to 255; < 0: not known. Under the gate of
+ * the key, which `thread` holds. */
+void shoal_dump_set_heat(shoal_thread *thread, const shoal_key *key, int64_t idle_s,
+                         int32_t frequency);
+
 /* How values are written where nothing else is said: strings are compressed. `now_ms`: wall clock,
  * what has expired by then is left out. */
 shoal_rdb_style shoal_dump_style(const shoal_settings *settings, int64_t now_ms);

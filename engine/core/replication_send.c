@@ -80,7 +80,6 @@ static void begin(shoal_node *node)
     shoal_snapshot_head head;
     shoal_snapshot_options options = shoal_node__snapshot_open(node, &head);
     SHOAL_ASSERT(replication->writer == NULL && replication->operations == 0);
-    options.heat = SHOAL_SNAPSHOT_HEAT_NONE;
     options.taker.take = take;
     options.taker.context = node;
     replication->submitted = replication->written = 0;

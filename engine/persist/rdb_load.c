@@ -25,6 +25,8 @@ static void run_put(shoal_op *op, void *runner)
     SHOAL_DEBUG_ASSERT(put->key.name.size == decoder->name.size);
     SHOAL_ASSERT(put->gate.held == 1);
     put->error = shoal_dump_store(runner, &put->key, &decoder->loader, decoder->expires_ms);
+    if (put->error != SHOAL_ERR_OK) return;
+    shoal_dump_set_heat(runner, &put->key, decoder->idle_s, decoder->frequency);
 }
 
 static shoal_rdb_load_state end_bad(shoal_rdb_load *load, const char *reason)
@@ -44,6 +46,8 @@ static shoal_rdb_load_state take_record(shoal_rdb_load *load)
                                     .db = decoder->db,
                                     .kind = decoder->kind,
                                     .expires_ms = decoder->expires_ms,
+                                    .idle_s = decoder->idle_s,
+                                    .frequency = decoder->frequency,
                                     .offset = decoder->offset};
     SHOAL_ASSERT(decoder->records);
     SHOAL_ASSERT(load->options.crew != NULL);

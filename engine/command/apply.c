@@ -22,6 +22,7 @@
 #include "command/job.h"
 #include "command/keys.h"
 #include "command/lookup.h"
+#include "command/monitor.h"
 #include "command/worker.h"
 #include "store/places.h"
 
@@ -55,6 +56,7 @@ struct shoal_applier {
     _Atomic bool over;
     bool waits, queues; /* something is PENDING; between MULTI and EXEC */
     shoal_applier_options options;
+    shoal_address origin; /* of the commands, for MONITOR; ip "": nobody is told */
     uint32_t db;
     applied *first, *last; /* copies: queued, or pending */
     uint32_t *places;      /* of what is pending, or of many */
@@ -208,8 +210,27 @@ static void run_handler(void *context, shoal_call *call)
     shoal_job__finish(job, call);
 }
 
+void shoal_applier_set_origin(shoal_applier *applier, const shoal_address *origin)
+{
+    SHOAL_ASSERT(!applier->waits);
+    SHOAL_ASSERT(origin->ip[sizeof(origin->ip) - 1] == '\0');
+    applier->origin = *origin;
+}
+
+static void tell_monitors(const shoal_applier *applier, shoal_thread *thread, const applied *each)
+{
+    SHOAL_DEBUG_ASSERT(each->argc > 0);
+    if (applier->origin.ip[0] == '\0') return;
+    const shoal_monitor_origin origin = {.address = &applier->origin,
+                                         .wall_us = shoal_thread_now(thread).wall_us,
+                                         .db = each->db};
+    const shoal_timing_brief what = {each->command, each->argc, each->argv};
+    shoal_monitor_tell(applier->options.env, &origin, &what);
+}
+
 static void run_one(shoal_applier *applier, shoal_thread *thread, const applied *each)
 {
+    tell_monitors(applier, thread, each);
     switch (each->command->id) {
     case SHOAL_COMMAND_FLUSHALL:
     case SHOAL_COMMAND_FLUSHDB: clear(applier, thread, each); return;

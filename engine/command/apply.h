@@ -70,6 +70,8 @@ shoal_slice shoal_applier_error(const shoal_applier *applier);
 uint32_t shoal_applier_db(const shoal_applier *applier);
 /* Selects one: where a stream goes on that was begun elsewhere. */
 void shoal_applier_select(shoal_applier *applier, uint32_t db);
+/* Whose commands these are, for MONITOR; before that nobody is told of them. Nothing is PENDING. */
+void shoal_applier_set_origin(shoal_applier *applier, const shoal_address *origin);
 /* True between MULTI and EXEC: the stream must not end here. */
 bool shoal_applier_in_transaction(const shoal_applier *applier);
 

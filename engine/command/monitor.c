@@ -45,17 +45,15 @@ static void append_quoted(shoal_slice text, shoal_buffer *out)
     shoal_buffer_append(out, shoal_text("\""));
 }
 
-static void append_line(const shoal_session *session, const shoal_timing_brief *what, uint32_t db,
+static void append_line(const shoal_monitor_origin *origin, const shoal_timing_brief *what,
                         shoal_buffer *out)
 {
-    int64_t wall_us = session->worker->now.wall_us;
+    int64_t wall_us = origin->wall_us;
     SHOAL_ASSERT(what->argc > 0);
     shoal_text_appendf(out, "+%lld.%06lld [%u ", (long long)(wall_us / 1000000),
-                       (long long)(wall_us % 1000000), db);
-    if (session->options.unix_socket) shoal_buffer_append(out, shoal_text("unix:"));
-    shoal_client__address(session->options.unix_socket ? &session->options.local
-                                                       : &session->options.peer,
-                          out);
+                       (long long)(wall_us % 1000000), origin->db);
+    if (origin->unix_socket) shoal_buffer_append(out, shoal_text("unix:"));
+    shoal_client__address(origin->address, out);
     shoal_buffer_append(out, shoal_text("]"));
     for (uint32_t i = 0; i < what->argc; i++) {
         shoal_buffer_append(out, shoal_text(" "));
@@ -87,9 +85,22 @@ void shoal_monitor__feed(shoal_session *session, const shoal_timing_brief *what,
 {
     shoal_env *env = session->worker->env;
     if (__builtin_expect(shoal_load_relaxed(&env->monitors) == 0, 1)) return;
+    const shoal_session_options *options = &session->options;
+    const shoal_monitor_origin origin = {.address = options->unix_socket ? &options->local
+                                                                         : &options->peer,
+                                         .unix_socket = options->unix_socket,
+                                         .wall_us = session->worker->now.wall_us,
+                                         .db = db};
+    shoal_monitor_tell(env, &origin, what);
+}
+
+void shoal_monitor_tell(shoal_env *env, const shoal_monitor_origin *origin,
+                        const shoal_timing_brief *what)
+{
+    if (shoal_load_relaxed(&env->monitors) == 0) return;
     if ((what->command->flags & SHOAL_FLAG_ADMIN) != 0) return;
     shoal_buffer text = shoal_buffer_make(&env->allocator);
-    append_line(session, what, db, &text);
+    append_line(origin, what, &text);
     shoal_slice bytes = shoal_buffer_slice(&text);
     SHOAL_ASSERT(bytes.size > 0 || text.failed);
     for (uint32_t i = 0; i < env->worker_count && !text.failed; i++) {

@@ -233,6 +233,8 @@ void shoal_node__apply_step(shoal_node *node)
         over(node);
         return;
     }
+    const shoal_address *master = shoal_repl_following(node->replication.repl);
+    if (master != NULL) shoal_applier_set_origin(stream->applier, master);
     uint64_t before = shoal_log_end(node->log);
     for (uint32_t i = 0; i < STEP_COMMANDS / BATCH && !stream->pending; i++) {
         run(node, stream);

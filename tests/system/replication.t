@@ -153,6 +153,23 @@ for my $pair (['shoal', 'shoal'], ['shoal', 'redis'], ['redis', 'shoal']) {
     stop_server($_) for $second, $first;
 }
 
+# MONITOR of a replica shows what its master sends, and CLIENT LIST the link to it.
+{
+    my ($master, $replica) = (shoal(), shoal());
+    follow($replica, $master);
+    in_sync($master, $replica);
+    my $monitor = connect_to($replica);
+    send_bytes($monitor, "MONITOR\r\n");
+    read_reply($monitor, qr/\+OK/);
+    my $from = qr/127\.0\.0\.1:$master->{port}/;
+    cli($master, '-n', '3', 'SET', 'seen', "a\tb");
+    cli($master, 'FLUSHALL');
+    my $shown = read_reply($monitor, qr/"FLUSHALL"\r\n/i);
+    like($shown, qr/^\+\d+\.\d{6} \[3 $from\] "SET" "seen" "a\\tb"\r$/im, 'MONITOR shows a write');
+    like($shown, qr/^\+\d+\.\d{6} \[\d+ $from\] "FLUSHALL"\r$/im, 'and what concerns all keys');
+    stop_server($_) for $replica, $master;
+}
+
 # CONFIG REWRITE remembers what REPLICAOF has changed: the same role after a restart, and the
 # stream goes on where it ended.
 {

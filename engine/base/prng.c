@@ -43,11 +43,14 @@ uint64_t shoal_prng_below(shoal_prng *prng, uint64_t n)
     uint64_t value = shoal_prng_next(prng);
     unsigned __int128 product = (unsigned __int128)value * n;
     /* The lowest (2^64 mod n) products would be too likely; a refused value is mixed again, not
-     * drawn again, so that the counter moves by one whatever happens. */
-    uint64_t excess = (0 - n) % n;
-    while ((uint64_t)product < excess) {
-        value = shoal_prng_mix(value + prng->key[1]);
-        product = (unsigned __int128)value * n;
+     * drawn again, so that the counter moves by one whatever happens. That remainder is below n,
+     * so the division is rarely needed. */
+    if ((uint64_t)product < n) {
+        uint64_t excess = (0 - n) % n;
+        while ((uint64_t)product < excess) {
+            value = shoal_prng_mix(value + prng->key[1]);
+            product = (unsigned __int128)value * n;
+        }
     }
     SHOAL_ASSERT((uint64_t)(product >> 64) < n);
     return (uint64_t)(product >> 64);

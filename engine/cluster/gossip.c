@@ -13,6 +13,8 @@
 #define ADOPTED_FLAGS \
     (SHOAL_NODE_REPLICA | SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL | SHOAL_NODE_NOFAILOVER)
 
+#define DRAWN_AHEAD 16u
+
 /* ---- telling ---- */
 
 static bool room_for(shoal_cluster *c, uint32_t count)
@@ -58,16 +60,38 @@ static bool worth_telling(const bus_node *node)
     return node->link || node->slot_count > 0;
 }
 
+/* Draws up to `count` nodes, so that all their misses of the cache go on at once. A draw that is not
+ * used is taken back: each is one step of the stream. */
+static uint32_t draw_ahead(shoal_cluster *c, uint32_t count, bus_node *ahead[DRAWN_AHEAD])
+{
+    SHOAL_ASSERT(count > 0);
+    SHOAL_ASSERT(c->node_count > 2);
+    if (count > DRAWN_AHEAD) count = DRAWN_AHEAD;
+    for (uint32_t i = 0; i < count; i++) {
+        ahead[i] = c->live[shoal_prng_below(&c->random_gossip, c->node_count)];
+        const char *node = (const char *)ahead[i];
+        for (uint32_t line = 0; line < 3; line++) {
+            __builtin_prefetch(node + line * BUS_NODE_ALIGNMENT, line == 0);
+        }
+    }
+    return count;
+}
+
 /* Draws up to `wanted` healthy nodes. */
 static uint32_t draw_nodes(shoal_cluster *c, const bus_node *receiver, uint32_t wanted)
 {
     SHOAL_ASSERT(c->node_count > 2);
     SHOAL_ASSERT(wanted > 0);
     SHOAL_ASSERT(wanted <= c->gossip_capacity);
-    uint32_t count = 0;
+    uint32_t count = 0, drawn = 0, used = 0;
     uint32_t fresh = c->node_count - 2;
+    bus_node *ahead[DRAWN_AHEAD];
     for (uint32_t draws = 3 * wanted; draws > 0 && count < wanted && fresh > 0; draws--) {
-        bus_node *node = c->live[shoal_prng_below(&c->random_gossip, c->node_count)];
+        if (used == drawn) {
+            drawn = draw_ahead(c, wanted - count < draws ? wanted - count : draws, ahead);
+            used = 0;
+        }
+        bus_node *node = ahead[used++];
         if (node == c->myself || node == receiver) continue;
         if (shoal_bus__is(node, SHOAL_NODE_PFAIL)) continue;
         if (!worth_telling(node)) {
@@ -79,6 +103,7 @@ static uint32_t draw_nodes(shoal_cluster *c, const bus_node *receiver, uint32_t 
         tell_of(c, node, &c->gossip[count++]);
         fresh--;
     }
+    c->random_gossip.counter -= drawn - used;
     return count;
 }
 
@@ -197,25 +222,66 @@ static void learn_node(shoal_cluster *c, const shoal_gossip *entry)
     c->due |= BUS_DUE_SAVE;
 }
 
-static void read_entry(shoal_cluster *c, bus_node *sender, const shoal_gossip *entry)
+/* The whole entry; what is no address is left out. */
+static void get_entry(const shoal_frame *frame, uint32_t index, shoal_gossip *entry)
+{
+    SHOAL_ASSERT(index < frame->count);
+    shoal_frame_gossip(frame, index, entry);
+    shoal_slice ip = shoal_bus__field(entry->ip, sizeof(entry->ip) - 1);
+    if (!shoal_bus__is_ip(ip)) ip.size = 0;
+    shoal_bus__copy_text(entry->ip, sizeof(entry->ip), ip);
+}
+
+/* The entry is about a node whose address we might use. */
+static void read_address(shoal_cluster *c, bus_node *node, const shoal_frame *frame, uint32_t index)
+{
+    SHOAL_ASSERT(node != c->myself);
+    SHOAL_ASSERT(frame->type <= SHOAL_FRAME_MEET);
+    shoal_gossip entry;
+    get_entry(frame, index, &entry);
+    if ((entry.flags & SHOAL_NODE_NOADDR) || !entry.ip[0]) return;
+    if (node)
+        correct_address(c, node, &entry);
+    else
+        learn_node(c, &entry);
+}
+
+static void read_entry(shoal_cluster *c, bus_node *sender, const shoal_frame *frame, uint32_t index)
 {
     SHOAL_ASSERT(shoal_bus__knows(c, sender));
     SHOAL_ASSERT(sender != c->myself);
-    bool suspected = entry->flags & (SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL);
-    bool addressless = (entry->flags & SHOAL_NODE_NOADDR) || !entry->ip[0];
-    bus_node *node = shoal_bus__node_find(c, entry->name);
+    shoal_gossip_brief brief;
+    shoal_frame_gossip_brief(frame, index, &brief);
+    bool suspected = brief.flags & (SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL);
+    bus_node *node = c->told_of[index % BUS_FIND_MAX];
+    /* An entry before this one may have been about the same new node. */
+    if (!node) node = shoal_bus__node_find(c, brief.name);
     if (!node) {
-        if (!addressless) learn_node(c, entry);
+        read_address(c, NULL, frame, index);
         return;
     }
     read_suspicion(c, sender, node, suspected);
     if (node == c->myself || suspected) return;
     uint16_t missed = SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL | SHOAL_NODE_NOADDR;
-    if (!shoal_bus__is(node, missed)) {
-        adopt_pong(c, node, entry->pong_received_s);
-    } else if (!addressless) {
-        correct_address(c, node, entry);
+    if (!shoal_bus__is(node, missed))
+        adopt_pong(c, node, brief.pong_received_s);
+    else
+        read_address(c, node, frame, index);
+}
+
+/* Looks up whom the entries from `index` on are about; no node goes while they are read. */
+static void find_told(shoal_cluster *c, const shoal_frame *frame, uint32_t index)
+{
+    SHOAL_ASSERT(index % BUS_FIND_MAX == 0);
+    SHOAL_ASSERT(index < frame->count);
+    const char *names[BUS_FIND_MAX];
+    uint32_t count = 0;
+    for (; count < BUS_FIND_MAX && index + count < frame->count; count++) {
+        shoal_gossip_brief brief;
+        shoal_frame_gossip_brief(frame, index + count, &brief);
+        names[count] = brief.name;
     }
+    shoal_bus__nodes_find(c, names, count, c->told_of);
 }
 
 void shoal_bus__gossip_read(shoal_cluster *c, bus_node *sender, const shoal_frame *frame)
@@ -225,11 +291,7 @@ void shoal_bus__gossip_read(shoal_cluster *c, bus_node *sender, const shoal_fram
     SHOAL_ASSERT(frame->type <= SHOAL_FRAME_MEET);
     SHOAL_ASSERT(sender != c->myself);
     for (uint32_t i = 0; i < frame->count; i++) {
-        shoal_gossip entry;
-        shoal_frame_gossip(frame, i, &entry);
-        shoal_slice ip = shoal_bus__field(entry.ip, sizeof(entry.ip) - 1);
-        if (!shoal_bus__is_ip(ip)) ip.size = 0;
-        shoal_bus__copy_text(entry.ip, sizeof(entry.ip), ip);
-        read_entry(c, sender, &entry);
+        if (i % BUS_FIND_MAX == 0) find_told(c, frame, i);
+        read_entry(c, sender, frame, i);
     }
 }

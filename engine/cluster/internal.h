@@ -108,6 +108,11 @@ void shoal_bus__note_changes(shoal_cluster *c);
 /* A random name of 40 hexadecimal digits. */
 void shoal_bus__random_name(shoal_prng *random, char name[SHOAL_NODE_NAME_LEN + 1]);
 bus_node *shoal_bus__node_find(const shoal_cluster *c, const char name[SHOAL_NODE_NAME_LEN]);
+/* Finds `count` (at most BUS_FIND_MAX) nodes at once, NULL for what is not known: so many misses of
+ * the cache take little longer than one. */
+#define BUS_FIND_MAX 16u
+void shoal_bus__nodes_find(const shoal_cluster *c, const char *const *names, uint32_t count,
+                           bus_node **out);
 /* Finds by a name of any length, as a client sends it. */
 bus_node *shoal_bus__node_find_text(const shoal_cluster *c, shoal_slice name);
 /* Adds a node that is not known; NULL (and a WHY_NOT) when the table is full. `name` NULL takes a

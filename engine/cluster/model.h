@@ -116,7 +116,8 @@ typedef struct bus_reports {
     int64_t oldest_us; /* not later than any of them */
 } bus_reports;
 
-/* One node as this node sees it. The first lines are what the cron reads. */
+/* One node as this node sees it, aligned to BUS_NODE_ALIGNMENT. Gossip picks nodes at random out of
+ * many, so what it reads stands in the first lines, and what it only writes of them in the third. */
 typedef struct bus_node {
     uint16_t index;      /* in cluster.nodes; constant while the node is known */
     uint16_t flags;      /* SHOAL_NODE_* */
@@ -129,6 +130,13 @@ typedef struct bus_node {
     int64_t ping_sent_us; /* of the ping that waits for its pong; 0: none waits */
     int64_t pong_received_us;
     int64_t data_received_us;
+    uint64_t told_in; /* number of the last gossip section that tells of it */
+    bus_reports reports;
+    char name[SHOAL_NODE_NAME_LEN + 1];
+    char ip[46]; /* zero padded; "" unknown */
+    uint16_t port, bus_port, tls_port;
+    uint16_t working;   /* scratch of migrate.c: its working replicas */
+    bool slots_changed; /* a SLOTS record is due */
     int64_t created_us;
     int64_t fail_us;      /* when it became FAIL */
     uint64_t fail_epoch;  /* its configEpoch then */
@@ -140,16 +148,11 @@ typedef struct bus_node {
     uint64_t acked_epoch; /* of the last vote that it gave this node */
     uint64_t config_epoch;
     uint64_t offset;      /* of replication, as its last frame said */
-    uint16_t working;     /* scratch of migrate.c: its working replicas */
-    uint64_t told_in;     /* number of the last gossip section that tells of it */
     shoal_slotmap *slots; /* NULL while slot_count is 0 */
-    bus_reports reports;
-    bool slots_changed; /* a SLOTS record is due */
-    uint16_t port, bus_port, tls_port;
-    char ip[46]; /* zero padded; "" unknown */
-    char name[SHOAL_NODE_NAME_LEN + 1];
-    char *hostname; /* terminated, BUS_HOSTNAME_SIZE bytes; NULL: none */
+    char *hostname;       /* terminated, BUS_HOSTNAME_SIZE bytes; NULL: none */
 } bus_node;
+
+#define BUS_NODE_ALIGNMENT 64u
 
 /* ---- links ---- */
 
@@ -254,7 +257,8 @@ struct shoal_cluster {
     uint64_t version;
 
     uint64_t gossip_round;
-    shoal_gossip *gossip; /* scratch of one frame */
+    bus_node *told_of[16]; /* scratch of reading: whom the next entries are about */
+    shoal_gossip *gossip;  /* scratch of one frame */
     uint32_t gossip_capacity;
     shoal_buffer frame; /* scratch of one frame */
     shoal_buffer text;  /* scratch of one trace text */

@@ -11,6 +11,10 @@
 
 #define CAPACITY_MIN 8u
 
+/* Numbers without structure that names are hashed with: digits of sqrt(5) and of sqrt(7). */
+#define HASH_A UINT64_C(0x3C6EF372FE94F82B)
+#define HASH_B UINT64_C(0xA54FF53A5F1D36F1)
+
 /* ---- names ---- */
 
 void shoal_bus__random_name(shoal_prng *random, char name[SHOAL_NODE_NAME_LEN + 1])
@@ -27,32 +31,76 @@ void shoal_bus__random_name(shoal_prng *random, char name[SHOAL_NODE_NAME_LEN + 
     name[SHOAL_NODE_NAME_LEN] = 0;
 }
 
+__extension__ typedef unsigned __int128 wide;
+
+/* Both halves of a product, folded. */
+static inline uint64_t fold(uint64_t a, uint64_t b)
+{
+    wide product = (wide)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 /* Keyed, because peers choose the names. */
 static uint64_t name_hash(const shoal_cluster *c, const char name[SHOAL_NODE_NAME_LEN])
 {
     SHOAL_ASSERT(name);
-    uint64_t hash = c->index_key;
-    for (size_t i = 0; i < SHOAL_NODE_NAME_LEN; i += 8) {
-        uint64_t word;
-        memcpy(&word, name + i, 8);
-        hash = shoal_prng_mix(hash ^ word) + i;
-    }
-    return hash;
+    uint64_t key = c->index_key, words[SHOAL_NODE_NAME_LEN / 8];
+    memcpy(words, name, sizeof(words));
+    uint64_t hash =
+        fold(words[0] ^ key, words[1] ^ HASH_A) ^ fold(words[2] ^ HASH_B, words[3] ^ key);
+    return shoal_prng_mix(hash ^ fold(words[4] ^ key, HASH_A));
 }
 
-static bool has_name(const void *value, const void *key)
+static inline bool has_name(const bus_node *node, const char name[SHOAL_NODE_NAME_LEN])
 {
-    SHOAL_ASSERT(value);
-    SHOAL_ASSERT(key);
-    const bus_node *node = value;
-    return memcmp(node->name, key, SHOAL_NODE_NAME_LEN) == 0;
+    SHOAL_ASSERT(node);
+    return memcmp(node->name, name, SHOAL_NODE_NAME_LEN) == 0;
+}
+
+/* The node of this hash and name, or NULL. */
+static bus_node *find_hashed(const shoal_cluster *c, uint64_t hash, const char *name)
+{
+    const bus_index *index = &c->names;
+    SHOAL_ASSERT(index->count == c->node_count);
+    if (index->count == 0) return NULL;
+    uint32_t mask = index->capacity - 1;
+    for (uint32_t at = (uint32_t)hash & mask; index->cells[at].value; at = (at + 1) & mask) {
+        bus_node *node = index->cells[at].value;
+        if (index->cells[at].hash == hash && has_name(node, name)) return node;
+    }
+    return NULL;
 }
 
 bus_node *shoal_bus__node_find(const shoal_cluster *c, const char name[SHOAL_NODE_NAME_LEN])
 {
     SHOAL_ASSERT(name);
-    SHOAL_ASSERT(c->names.count == c->node_count);
-    return shoal_bus__index_find(&c->names, name_hash(c, name), has_name, name);
+    return find_hashed(c, name_hash(c, name), name);
+}
+
+/* Asks for the lines of a node that gossip reads. */
+static void expect_node(const bus_node *node)
+{
+    SHOAL_ASSERT(node);
+    __builtin_prefetch(node, 1);
+    __builtin_prefetch((const char *)node + BUS_NODE_ALIGNMENT);
+}
+
+void shoal_bus__nodes_find(const shoal_cluster *c, const char *const *names, uint32_t count,
+                           bus_node **out)
+{
+    SHOAL_ASSERT(count <= BUS_FIND_MAX);
+    SHOAL_ASSERT(c->names.capacity > 0);
+    uint64_t hashes[BUS_FIND_MAX];
+    uint32_t mask = c->names.capacity - 1;
+    for (uint32_t i = 0; i < count; i++) {
+        hashes[i] = name_hash(c, names[i]);
+        __builtin_prefetch(&c->names.cells[hashes[i] & mask]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const bus_index_cell *cell = &c->names.cells[hashes[i] & mask];
+        if (cell->value) expect_node(cell->value);
+    }
+    for (uint32_t i = 0; i < count; i++) out[i] = find_hashed(c, hashes[i], names[i]);
 }
 
 bus_node *shoal_bus__node_find_text(const shoal_cluster *c, shoal_slice name)
@@ -119,7 +167,7 @@ static bus_node *make_node(shoal_cluster *c, uint32_t *why)
     if (c->node_count >= BUS_NODES_MAX) return NULL;
     *why = BUS_WHY_NO_MEMORY;
     if (c->node_count == c->node_capacity && !grow_table(c)) return NULL;
-    return c->allocator.allocate_zeroed(c->allocator.context, sizeof(bus_node), 8);
+    return c->allocator.allocate_zeroed(c->allocator.context, sizeof(bus_node), BUS_NODE_ALIGNMENT);
 }
 
 bus_node *shoal_bus__node_add(shoal_cluster *c, const char *name, uint16_t flags)
@@ -141,7 +189,7 @@ bus_node *shoal_bus__node_add(shoal_cluster *c, const char *name, uint16_t flags
         } while (shoal_bus__node_find(c, node->name));
     }
     if (!shoal_bus__index_add(&c->names, &c->allocator, name_hash(c, node->name), node)) {
-        c->allocator.release(c->allocator.context, node, sizeof(bus_node), 8);
+        c->allocator.release(c->allocator.context, node, sizeof(bus_node), BUS_NODE_ALIGNMENT);
         shoal_bus__why_not(c, BUS_WHY_NO_MEMORY, "%u nodes are known", c->node_count);
         return NULL;
     }
@@ -181,7 +229,7 @@ static void free_node(shoal_cluster *c, bus_node *node)
     shoal_bus__reports_free(c, node);
     if (node->slots) a->release(a->context, node->slots, sizeof(shoal_slotmap), 8);
     if (node->hostname) a->release(a->context, node->hostname, BUS_HOSTNAME_SIZE, 8);
-    a->release(a->context, node, sizeof(bus_node), 8);
+    a->release(a->context, node, sizeof(bus_node), BUS_NODE_ALIGNMENT);
 }
 
 void shoal_bus__node_remove(shoal_cluster *c, bus_node *node, uint32_t reason)

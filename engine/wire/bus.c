@@ -564,3 +564,14 @@ void shoal_frame_gossip(const shoal_frame *frame, uint32_t index, shoal_gossip *
     out->flags = shoal_bytes_get_be16(entry + GOSSIP_FLAGS);
     out->tls_port = shoal_bytes_get_be16(entry + GOSSIP_TLS_PORT);
 }
+
+void shoal_frame_gossip_brief(const shoal_frame *frame, uint32_t index, shoal_gossip_brief *out)
+{
+    SHOAL_ASSERT((size_t)index * SHOAL_GOSSIP_SIZE < frame->gossip_bytes.size);
+    const char *entry = frame->gossip_bytes.data + (size_t)index * SHOAL_GOSSIP_SIZE;
+    *out = (shoal_gossip_brief){
+        .name = entry + GOSSIP_NAME,
+        .pong_received_s = shoal_bytes_get_be32(entry + GOSSIP_PONG_RECEIVED),
+        .flags = shoal_bytes_get_be16(entry + GOSSIP_FLAGS),
+    };
+}

@@ -90,6 +90,13 @@ typedef struct shoal_gossip {
     uint16_t port, bus_port, flags, tls_port;
 } shoal_gossip;
 
+/* What most readers want of an entry, without a copy of the rest. */
+typedef struct shoal_gossip_brief {
+    const char *name; /* SHOAL_NODE_NAME_LEN characters, borrowed from the frame */
+    uint32_t pong_received_s;
+    uint16_t flags;
+} shoal_gossip_brief;
+
 /* One frame. For encoding: fill it, with `gossip` and the other variable parts pointing to the
  * caller's memory. For decoding: variable parts stay encoded and are read by index. Names and
  * addresses of a decoded frame are checked: a name is 40 characters of 0-9 a-z, an address is
@@ -144,5 +151,6 @@ SHOAL_MUST_USE shoal_err shoal_frame_decode(shoal_slice bytes, shoal_frame *fram
 
 /* Entry `index` (< count) of a decoded frame. */
 void shoal_frame_gossip(const shoal_frame *frame, uint32_t index, shoal_gossip *out);
+void shoal_frame_gossip_brief(const shoal_frame *frame, uint32_t index, shoal_gossip_brief *out);
 
 #endif

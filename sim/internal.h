@@ -60,6 +60,7 @@ struct shoal_world {
     uint64_t event_hash;
     uint64_t same_moment; /* occurrences handled since the time moved: guards progress */
     bool begun, ended, finished;
+    bool leaving;            /* it is being destroyed: nobody needs to be told of anything */
     bool vacant;             /* somebody drives it by hand */
     bool burdened;           /* a node was made busy or slow: its occurrences may have to wait */
     shoal_trigger *triggers; /* crashes that wait for an event */

@@ -35,13 +35,22 @@ static void flush(shoal_world *world, shoal_vnode *vnode, shoal_port port)
     shoal_buffer_consume(&vnode->out, out.size);
 }
 
+/* Ends the session of an end. Inside a round. */
+static void close_session(shoal_world *world, shoal_end *end)
+{
+    shoal_vnode *vnode = &world->nodes[end->host];
+    SHOAL_ASSERT(vnode->sessions > 0);
+    shoal_session_close(end->owner);
+    end->owner = NULL;
+    vnode->sessions--;
+}
+
 /* Ends the session of a connection and the connection. Inside a round. */
 static void end_session(shoal_world *world, shoal_port port)
 {
     shoal_end *end = &port.connection->ends[port.side];
     SHOAL_ASSERT(end->kind == SHOAL_END_SESSION);
-    shoal_session_close(end->owner);
-    end->owner = NULL;
+    close_session(world, end);
     shoal_net__close(world, port);
 }
 
@@ -136,6 +145,7 @@ static void session_up(shoal_world *world, shoal_port port)
     shoal_err error = shoal_session_open(vnode->worker, &options, &vnode->out, &session);
     flush(world, vnode, port);
     end->owner = session;
+    vnode->sessions += error == SHOAL_ERR_OK;
     if (error != SHOAL_ERR_OK) {
         end->owner = NULL;
         shoal_net__close(world, port);
@@ -170,8 +180,7 @@ static void session_down(shoal_world *world, shoal_port port, shoal_err error)
     (void)error;
     if (end->owner == NULL) return;
     begin(world, vnode);
-    shoal_session_close(end->owner);
-    end->owner = NULL;
+    close_session(world, end);
     finish(world, vnode);
 }
 
@@ -182,11 +191,12 @@ void shoal_session__close_all(shoal_world *world, uint32_t index)
 {
     shoal_vnode *vnode = &world->nodes[index];
     begin(world, vnode);
-    for (uint32_t i = 0; i < world->net.connection_count; i++) {
+    for (uint32_t i = 0; vnode->sessions > 0; i++) {
+        SHOAL_ASSERT(i < world->net.connection_count);
         shoal_end *end = &world->net.connections[i]->ends[1];
         if (end->kind != SHOAL_END_SESSION || end->host != index || end->owner == NULL) continue;
-        shoal_session_close(end->owner);
-        end->owner = NULL;
+        close_session(world, end);
     }
+    SHOAL_ASSERT(vnode->sessions == 0);
     shoal_worker_end(vnode->worker);
 }

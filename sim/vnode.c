@@ -501,6 +501,7 @@ void shoal_vnode__crash(shoal_world *world, uint32_t index, bool power, shoal_di
     vnode->incarnation++;
     happen_late(world, vnode);
     vnode->died_us = world->now_us;
+    if (world->leaving) return;
     if (power)
         shoal_net__power_lost(world, index);
     else

@@ -37,6 +37,7 @@ typedef struct shoal_vnode {
     int64_t (*stepper)(void *context, const shoal_event *event); /* instead of it */
     void *stepper_context;
 
+    uint32_t sessions; /* client connections that it has accepted and that are open */
     uint32_t incarnation;
     uint32_t starts; /* of its process so far */
     bool running;

@@ -245,6 +245,7 @@ void shoal_world_destroy(shoal_world *world)
 {
     if (world == NULL) return;
     world->tracer = NULL;
+    world->leaving = true;
     for (uint32_t i = 0; i < world->node_count; i++) shoal_vnode__free(world, i);
     for (uint32_t i = 0; i < world->client_count; i++) shoal_client__free(world, i);
     shoal_operator__free(world);

@@ -18,6 +18,12 @@ static const struct {
                   {SHOAL_NODE_FAIL, "fail"},     {SHOAL_NODE_HANDSHAKE, "handshake"},
                   {SHOAL_NODE_NOADDR, "noaddr"}, {SHOAL_NODE_NOFAILOVER, "nofailover"}};
 
+static void append_text(shoal_buffer *out, const char *text)
+{
+    SHOAL_ASSERT(text);
+    shoal_buffer_append(out, shoal_text(text));
+}
+
 static void append_flags(const bus_node *node, shoal_buffer *out)
 {
     SHOAL_ASSERT(node);
@@ -25,25 +31,46 @@ static void append_flags(const bus_node *node, shoal_buffer *out)
     const char *before = "";
     for (size_t i = 0; i < sizeof(flag_words) / sizeof(flag_words[0]); i++) {
         if (!shoal_bus__is(node, flag_words[i].flag)) continue;
-        shoal_text_appendf(out, "%s%s", before, flag_words[i].word);
+        append_text(out, before);
+        append_text(out, flag_words[i].word);
         before = ",";
     }
-    if (!before[0]) shoal_buffer_append(out, shoal_text("noflags"));
+    if (!before[0]) append_text(out, "noflags");
 }
 
 void shoal_bus__slot_ranges(const bus_node *node, shoal_buffer *out)
 {
     SHOAL_ASSERT(out);
     SHOAL_ASSERT((node->slots == NULL) == (node->slot_count == 0));
-    if (!node->slots) return;
-    uint32_t first = shoal_bus__slot_next(node->slots, 0);
-    while (first < SHOAL_SLOTS) {
+    uint32_t left = node->slot_count;
+    for (uint32_t first = node->slot_least; left > 0;) {
+        first = shoal_bus__slot_next(node->slots, first);
+        SHOAL_ASSERT(first < SHOAL_SLOTS);
         uint32_t last = first;
         while (last + 1 < SHOAL_SLOTS && shoal_slotmap_has(node->slots, last + 1)) last++;
-        shoal_text_appendf(out, " %u", first);
-        if (last > first) shoal_text_appendf(out, "-%u", last);
-        first = shoal_bus__slot_next(node->slots, last + 1);
+        append_text(out, " ");
+        shoal_text_append_u64(out, first);
+        if (last > first) {
+            append_text(out, "-");
+            shoal_text_append_u64(out, last);
+        }
+        left -= last + 1 - first;
+        first = last + 1;
     }
+}
+
+static void append_address(const bus_node *node, shoal_buffer *out)
+{
+    SHOAL_ASSERT(node->ip[sizeof(node->ip) - 1] == 0);
+    append_text(out, node->ip);
+    append_text(out, ":");
+    shoal_text_append_u64(out, node->port);
+    append_text(out, "@");
+    shoal_text_append_u64(out, node->bus_port);
+    shoal_slice hostname = shoal_bus__hostname(node);
+    if (hostname.size == 0) return;
+    append_text(out, ",");
+    shoal_buffer_append(out, hostname);
 }
 
 void shoal_bus__node_line(const shoal_cluster *c, const bus_node *node, shoal_buffer *out)
@@ -52,17 +79,21 @@ void shoal_bus__node_line(const shoal_cluster *c, const bus_node *node, shoal_bu
     SHOAL_ASSERT(out);
     SHOAL_ASSERT(node->name[SHOAL_NODE_NAME_LEN] == 0);
     const bus_node *master = node->replica_of == BUS_NONE ? NULL : c->nodes[node->replica_of];
-    uint64_t epoch = master ? master->config_epoch : node->config_epoch;
-    shoal_slice hostname = shoal_bus__hostname(node);
     bool connected = node->link || node == c->myself;
-    shoal_text_appendf(out, "%s %s:%u@%u", node->name, node->ip, node->port, node->bus_port);
-    if (hostname.size > 0) shoal_text_appendf(out, ",%s", hostname.data);
-    shoal_buffer_append(out, shoal_text(" "));
+    append_text(out, node->name);
+    append_text(out, " ");
+    append_address(node, out);
+    append_text(out, " ");
     append_flags(node, out);
-    shoal_text_appendf(out, " %s %lld %lld %llu %s", master ? master->name : "-",
-                       (long long)shoal_bus__wall_ms(c, node->ping_sent_us),
-                       (long long)shoal_bus__wall_ms(c, node->pong_received_us),
-                       (unsigned long long)epoch, connected ? "connected" : "disconnected");
+    append_text(out, " ");
+    append_text(out, master ? master->name : "-");
+    append_text(out, " ");
+    shoal_text_append_i64(out, shoal_bus__wall_ms(c, node->ping_sent_us));
+    append_text(out, " ");
+    shoal_text_append_i64(out, shoal_bus__wall_ms(c, node->pong_received_us));
+    append_text(out, " ");
+    shoal_text_append_u64(out, master ? master->config_epoch : node->config_epoch);
+    append_text(out, connected ? " connected" : " disconnected");
     shoal_bus__slot_ranges(node, out);
     if (node == c->myself) shoal_bus__moves_text(c, out);
 }

@@ -190,6 +190,8 @@ void shoal_bus__manual_requested(shoal_cluster *c, struct bus_node *sender);
 void shoal_bus__manual_heard(shoal_cluster *c, const shoal_frame *frame);
 /* Writes have stopped as far as frames may say so. */
 bool shoal_bus__manual_paused(const shoal_cluster *c);
+/* A master that wants a replica has none that works; counted afresh, for shoal_bus__check. */
+bool shoal_bus__has_orphans(const shoal_cluster *c);
 
 /* Looks for masters without replicas, and moves there if it is this node's turn. */
 void shoal_bus__migrate(shoal_cluster *c);

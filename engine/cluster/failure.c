@@ -123,6 +123,7 @@ void shoal_bus__set_failed(shoal_cluster *c, bus_node *node, uint32_t reports)
     shoal_bus__unsettle(c, node);
     node->fail_us = shoal_bus__stamp(c);
     node->fail_epoch = node->config_epoch;
+    c->no_orphans = false;
     shoal_bus__note(c, SHOAL_TRACE_FAIL, (uint64_t[3]){reports, shoal_bus__quorum(c)},
                     shoal_text(node->name));
     c->due |= BUS_DUE_STATE | BUS_DUE_SAVE;
@@ -149,6 +150,7 @@ static void clear_failed(shoal_cluster *c, bus_node *node, const char *because)
     SHOAL_ASSERT(because);
     shoal_bus__log(c, BUS_NOTICE, "Clear FAIL state for node %s: %s", node->name, because);
     node->flags &= (uint16_t)~SHOAL_NODE_FAIL;
+    c->no_orphans = false;
     shoal_bus__note_node(c, SHOAL_TRACE_FAIL_CLEARED, node);
     c->due |= BUS_DUE_STATE | BUS_DUE_SAVE;
 }

@@ -21,6 +21,25 @@ static void count_working(shoal_cluster *c, uint16_t trouble)
     }
 }
 
+bool shoal_bus__has_orphans(const shoal_cluster *c)
+{
+    SHOAL_ASSERT(c->node_count > 0);
+    for (uint32_t i = 0; i < c->node_count; i++) {
+        const bus_node *node = c->live[i];
+        bool working = false;
+        SHOAL_ASSERT(node);
+        for (uint32_t j = 0; j < c->node_count && !working; j++) {
+            working = c->live[j]->replica_of == node->index &&
+                      !shoal_bus__is(c->live[j], SHOAL_NODE_FAIL);
+        }
+        bool wants = shoal_bus__is(node, SHOAL_NODE_MIGRATE_TO) &&
+                     shoal_bus__is(node, SHOAL_NODE_MASTER) &&
+                     !shoal_bus__is(node, SHOAL_NODE_FAIL);
+        if (wants && !working) return true;
+    }
+    return false;
+}
+
 static bool is_orphan(const bus_node *node)
 {
     SHOAL_ASSERT(node);
@@ -35,6 +54,7 @@ static bus_node *find_orphan(shoal_cluster *c, uint32_t *most)
     SHOAL_ASSERT(most);
     bus_node *orphan = NULL;
     *most = 0;
+    c->no_orphans = true;
     for (uint32_t i = 0; i < c->node_count; i++) {
         bus_node *node = c->live[i];
         bool fine = !shoal_bus__is(node, SHOAL_NODE_FAIL | SHOAL_NODE_REPLICA);
@@ -43,6 +63,7 @@ static bus_node *find_orphan(shoal_cluster *c, uint32_t *most)
             node->orphaned_us = 0;
             continue;
         }
+        c->no_orphans = false;
         if (node->orphaned_us == 0) node->orphaned_us = shoal_bus__stamp(c);
         if (!orphan && node->slot_count > 0) orphan = node;
     }
@@ -66,7 +87,7 @@ void shoal_bus__migrate(shoal_cluster *c)
 {
     const bus_node *master = shoal_bus__my_master(c);
     uint32_t most;
-    if (!master) return;
+    if (!master || c->no_orphans) return;
     count_working(c, SHOAL_NODE_FAIL);
     bus_node *orphan = find_orphan(c, &most);
     if (!orphan || orphan == master || most < 2 || !c->settings.allow_replica_migration) return;

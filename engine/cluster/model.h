@@ -149,6 +149,7 @@ typedef struct bus_node {
     uint64_t config_epoch;
     uint64_t offset;      /* of replication, as its last frame said */
     shoal_slotmap *slots; /* NULL while slot_count is 0 */
+    uint32_t slot_least;  /* none of its slots is below */
     char *hostname;       /* terminated, BUS_HOSTNAME_SIZE bytes; NULL: none */
 } bus_node;
 
@@ -244,6 +245,7 @@ struct shoal_cluster {
     uint32_t voters;       /* masters with slots */
     uint32_t voters_whole; /* how many there were when each slot had an owner last; 0: never */
     uint32_t suspects;     /* nodes that were PFAIL at the last cron */
+    bool no_orphans; /* when roles and failures were last looked at; they are the same since */
 
     uint64_t current_epoch;
     uint64_t last_vote_epoch;

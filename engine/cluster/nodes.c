@@ -205,6 +205,7 @@ bus_node *shoal_bus__node_add(shoal_cluster *c, const char *name, uint16_t flags
     c->nodes[node->index] = node;
     c->quiet_us[c->node_count] = 0;
     c->live[c->node_count++] = node;
+    c->no_orphans = false;
     return node;
 }
 
@@ -254,6 +255,7 @@ void shoal_bus__node_remove(shoal_cluster *c, bus_node *node, uint32_t reason)
     }
     c->live[c->node_count] = NULL;
     forget_in_others(c, node);
+    c->no_orphans = false;
     free_node(c, node);
     c->due |= BUS_DUE_STATE | BUS_DUE_SAVE | BUS_DUE_ROUTE;
 }
@@ -313,6 +315,7 @@ void shoal_bus__node_make_master(shoal_cluster *c, bus_node *node)
     SHOAL_ASSERT(node->slot_count == 0 || shoal_bus__is(node, SHOAL_NODE_MASTER));
     if (shoal_bus__is(node, SHOAL_NODE_MASTER)) return;
     leave_master(c, node);
+    c->no_orphans = false;
     node->flags &= (uint16_t)~SHOAL_NODE_REPLICA;
     node->flags |= SHOAL_NODE_MASTER;
     /* Who was a replica has siblings that may follow, but for this node itself. */
@@ -331,11 +334,13 @@ void shoal_bus__node_make_replica(shoal_cluster *c, bus_node *node, uint16_t mas
         shoal_bus__slots_clear(c, node);
         node->flags &= (uint16_t) ~(SHOAL_NODE_MASTER | SHOAL_NODE_MIGRATE_TO);
         node->flags |= SHOAL_NODE_REPLICA;
+        c->no_orphans = false;
         shoal_bus__note_known(c, node);
         c->due |= BUS_DUE_STATE | BUS_DUE_SAVE | BUS_DUE_ROUTE;
     }
     if (master == BUS_NONE || master == node->replica_of) return;
     leave_master(c, node);
+    c->no_orphans = false;
     node->replica_of = master;
     c->nodes[master]->replica_count++;
     c->nodes[master]->flags |= SHOAL_NODE_MIGRATE_TO;

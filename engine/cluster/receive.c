@@ -122,6 +122,7 @@ static void end_handshake(shoal_cluster *c, bus_link *link, bus_node *sender,
     shoal_bus__node_rename(c, node, frame->sender);
     node->flags &= (uint16_t) ~(SHOAL_NODE_HANDSHAKE | SHOAL_NODE_MEET);
     node->flags |= frame->flags & SHOAL_NODE_REPLICA ? SHOAL_NODE_REPLICA : SHOAL_NODE_MASTER;
+    c->no_orphans = false;
     shoal_bus__log(c, BUS_VERBOSE, "Handshake with node %s completed.", node->name);
     shoal_bus__note_known(c, node);
 }

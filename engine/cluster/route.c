@@ -58,7 +58,7 @@ static void fill_owner(shoal_route *route, const bus_node *node, uint16_t number
     SHOAL_ASSERT(number > 0);
     const shoal_slotmap *slots = shoal_bus__slots_of(node);
     uint32_t left = node->slot_count;
-    for (uint32_t slot = 0; left > 0; slot++) {
+    for (uint32_t slot = node->slot_least; left > 0; slot++) {
         slot = shoal_bus__slot_next(slots, slot);
         SHOAL_ASSERT(slot < SHOAL_SLOTS);
         for (; slot < SHOAL_SLOTS && shoal_slotmap_has(slots, slot); slot++, left--) {

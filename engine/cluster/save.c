@@ -16,10 +16,15 @@
 #include "base/mutant.h"
 #include "base/text.h"
 
+/* Room that is made for a line at once: a name, two addresses' ports, a master's name, two moments
+ * and some ranges of slots. A longer one grows the text. */
+#define LINE_SIZE 192u
+
 void shoal_cluster_save_text(const shoal_cluster *c, shoal_buffer *out)
 {
     SHOAL_ASSERT(out);
     SHOAL_ASSERT(c->node_count <= c->node_capacity);
+    (void)shoal_buffer_reserve(out, (size_t)c->node_count * LINE_SIZE);
     for (uint32_t i = 0; i < c->node_count; i++) {
         if (shoal_bus__is(c->live[i], SHOAL_NODE_HANDSHAKE)) continue;
         shoal_bus__node_line(c, c->live[i], out);

@@ -52,6 +52,7 @@ static bool give_to(shoal_cluster *c, uint32_t slot, bus_node *node)
     }
     shoal_slotmap_put(node->slots, slot, true);
     node->slots_changed = true;
+    if (node->slot_count == 0 || slot < node->slot_least) node->slot_least = slot;
     if (node->slot_count++ == 0) c->voters++;
     c->owners[slot] = node->index;
     if (++c->slots_assigned == SHOAL_SLOTS) c->voters_whole = c->voters;

@@ -42,12 +42,10 @@ void shoal_bus__slot_ranges(const bus_node *node, shoal_buffer *out)
 {
     SHOAL_ASSERT(out);
     SHOAL_ASSERT((node->slots == NULL) == (node->slot_count == 0));
-    uint32_t left = node->slot_count;
-    for (uint32_t first = node->slot_least; left > 0;) {
-        first = shoal_bus__slot_next(node->slots, first);
+    uint32_t left = node->slot_count, last;
+    for (uint32_t from = 0; left > 0; from = last + 1) {
+        uint32_t first = shoal_bus__slot_run(node, from, &last);
         SHOAL_ASSERT(first < SHOAL_SLOTS);
-        uint32_t last = first;
-        while (last + 1 < SHOAL_SLOTS && shoal_slotmap_has(node->slots, last + 1)) last++;
         append_text(out, " ");
         shoal_text_append_u64(out, first);
         if (last > first) {
@@ -55,7 +53,6 @@ void shoal_bus__slot_ranges(const bus_node *node, shoal_buffer *out)
             shoal_text_append_u64(out, last);
         }
         left -= last + 1 - first;
-        first = last + 1;
     }
 }
 

@@ -123,6 +123,7 @@ static void check_slots(const shoal_cluster *c)
 static void check_moves(const shoal_cluster *c)
 {
     SHOAL_ASSERT(c->move_count <= c->move_capacity);
+    SHOAL_ASSERT(!c->slots_changed);
     SHOAL_ASSERT(!c->no_orphans || !shoal_bus__has_orphans(c));
     SHOAL_ASSERT(c->any_lost == (shoal_bus__slot_next(&c->lost, 0) < SHOAL_SLOTS));
     for (uint32_t i = 0; i < c->move_count; i++) {

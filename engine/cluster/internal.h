@@ -56,6 +56,16 @@ static inline void shoal_bus__unsettle(shoal_cluster *c, const bus_node *node)
     c->quiet_us[node->live_at] = 0;
 }
 
+/* How far ahead a walk over all nodes asks for them, and the lines of a node that it asks for: all
+ * but the last, which hold what rarely matters. Does nothing behind the end. */
+#define BUS_EXPECT_AHEAD 4
+static inline void shoal_bus__expect_live(const shoal_cluster *c, uint32_t at)
+{
+    if (at >= c->node_count) return;
+    const char *node = (const char *)c->live[at];
+    for (size_t line = 0; line < 4; line++) __builtin_prefetch(node + line * BUS_NODE_ALIGNMENT);
+}
+
 /* ---- address.c ---- */
 
 /* Copies text, cut to `size` - 1 bytes, and fills the rest with zeros. */
@@ -163,6 +173,9 @@ void shoal_bus__slots_clear(shoal_cluster *c, bus_node *node);
 const shoal_slotmap *shoal_bus__slots_of(const bus_node *node);
 /* The first slot of the map from `slot` on, or SHOAL_SLOTS. */
 uint32_t shoal_bus__slot_next(const shoal_slotmap *map, uint32_t slot);
+/* The first run of neighbours among the slots of a node that has some, from `from` on: its first,
+ * and its last in `*last`; SHOAL_SLOTS when there is none. */
+uint32_t shoal_bus__slot_run(const bus_node *node, uint32_t from, uint32_t *last);
 /* `sender`, a master, claims `slots` with `epoch`. */
 void shoal_bus__slots_claim(shoal_cluster *c, bus_node *sender, uint64_t epoch,
                             const shoal_slotmap *slots);

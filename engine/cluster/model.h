@@ -135,8 +135,11 @@ typedef struct bus_node {
     char name[SHOAL_NODE_NAME_LEN + 1];
     char ip[46]; /* zero padded; "" unknown */
     uint16_t port, bus_port, tls_port;
-    uint16_t working;   /* scratch of migrate.c: its working replicas */
-    bool slots_changed; /* a SLOTS record is due */
+    uint16_t working;    /* scratch of migrate.c: its working replicas */
+    uint16_t slot_least; /* while it has slots: none of them is below */
+    uint16_t slot_most;  /* or above */
+    bool slots_changed;  /* a SLOTS record is due */
+    uint64_t config_epoch;
     int64_t created_us;
     int64_t fail_us;      /* when it became FAIL */
     uint64_t fail_epoch;  /* its configEpoch then */
@@ -146,10 +149,8 @@ typedef struct bus_node {
     int64_t refused_us;   /* since when connections to it are refused; 0: they are not */
     uint64_t seen_epoch;  /* the greatest current epoch of its frames */
     uint64_t acked_epoch; /* of the last vote that it gave this node */
-    uint64_t config_epoch;
     uint64_t offset;      /* of replication, as its last frame said */
     shoal_slotmap *slots; /* NULL while slot_count is 0 */
-    uint32_t slot_least;  /* none of its slots is below */
     char *hostname;       /* terminated, BUS_HOSTNAME_SIZE bytes; NULL: none */
 } bus_node;
 
@@ -242,6 +243,7 @@ struct shoal_cluster {
     uint32_t move_count, move_capacity;
     shoal_slotmap lost; /* slots that others took from this node, until core asks */
     bool any_lost;
+    bool slots_changed;    /* of some node */
     uint32_t voters;       /* masters with slots */
     uint32_t voters_whole; /* how many there were when each slot had an owner last; 0: never */
     uint32_t suspects;     /* nodes that were PFAIL at the last cron */

@@ -106,7 +106,9 @@ static void note_slots(shoal_cluster *c, bus_node *node)
 void shoal_bus__note_changes(shoal_cluster *c)
 {
     SHOAL_ASSERT(c->myself);
-    if (c->due & BUS_DUE_ROUTE) {
+    if (c->slots_changed) {
+        SHOAL_ASSERT(c->due & BUS_DUE_ROUTE);
+        c->slots_changed = false;
         for (uint32_t i = 0; i < c->node_count; i++) {
             if (c->live[i]->slots_changed) note_slots(c, c->live[i]);
         }

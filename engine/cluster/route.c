@@ -34,6 +34,7 @@ uint16_t shoal_cluster_route_size(const shoal_cluster *c)
     SHOAL_ASSERT(c->voters <= BUS_NODES_MAX);
     SHOAL_ASSERT(c->voters <= c->node_count);
     uint32_t count = 0;
+    if (c->move_count == 0) return (uint16_t)c->voters; /* those that have slots */
     for (uint32_t i = 0; i < c->node_count; i++) count += is_wanted(c, c->live[i]);
     return (uint16_t)count;
 }
@@ -56,14 +57,13 @@ const shoal_slotmap *shoal_cluster_own_slots(const shoal_cluster *c)
 static void fill_owner(shoal_route *route, const bus_node *node, uint16_t number)
 {
     SHOAL_ASSERT(number > 0);
-    const shoal_slotmap *slots = shoal_bus__slots_of(node);
-    uint32_t left = node->slot_count;
-    for (uint32_t slot = node->slot_least; left > 0; slot++) {
-        slot = shoal_bus__slot_next(slots, slot);
-        SHOAL_ASSERT(slot < SHOAL_SLOTS);
-        for (; slot < SHOAL_SLOTS && shoal_slotmap_has(slots, slot); slot++, left--) {
-            route->owner[slot] = number;
-        }
+    SHOAL_ASSERT(route->node_count == 0 || number <= route->node_count);
+    uint32_t left = node->slot_count, last;
+    for (uint32_t from = 0; left > 0; from = last + 1) {
+        uint32_t first = shoal_bus__slot_run(node, from, &last);
+        SHOAL_ASSERT(first < SHOAL_SLOTS);
+        for (uint32_t slot = first; slot <= last; slot++) route->owner[slot] = number;
+        left -= last + 1 - first;
     }
 }
 
@@ -92,6 +92,7 @@ void shoal_cluster_fill_route(const shoal_cluster *c, shoal_route *route, shoal_
     /* One entry for each node that clients are sent to, and its number under what they look up. */
     for (uint32_t i = 0; i < c->node_count; i++) {
         const bus_node *node = c->live[i];
+        shoal_bus__expect_live(c, i + BUS_EXPECT_AHEAD);
         if (!is_wanted(c, node)) continue;
         fill_node(c, node, &route->nodes[count++]);
         if (c->myself->replica_of == node->index) route->master = (uint16_t)count;

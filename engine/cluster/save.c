@@ -26,6 +26,7 @@ void shoal_cluster_save_text(const shoal_cluster *c, shoal_buffer *out)
     SHOAL_ASSERT(c->node_count <= c->node_capacity);
     (void)shoal_buffer_reserve(out, (size_t)c->node_count * LINE_SIZE);
     for (uint32_t i = 0; i < c->node_count; i++) {
+        shoal_bus__expect_live(c, i + BUS_EXPECT_AHEAD);
         if (shoal_bus__is(c->live[i], SHOAL_NODE_HANDSHAKE)) continue;
         shoal_bus__node_line(c, c->live[i], out);
         shoal_buffer_append(out, shoal_text("\n"));

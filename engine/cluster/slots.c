@@ -32,7 +32,7 @@ static void take_away(shoal_cluster *c, uint32_t slot)
     SHOAL_ASSERT(owner->slot_count > 0);
     SHOAL_ASSERT(shoal_slotmap_has(owner->slots, slot));
     shoal_slotmap_put(owner->slots, slot, false);
-    owner->slots_changed = true;
+    owner->slots_changed = c->slots_changed = true;
     c->owners[slot] = BUS_NONE;
     c->slots_assigned--;
     if (--owner->slot_count > 0) return;
@@ -51,8 +51,9 @@ static bool give_to(shoal_cluster *c, uint32_t slot, bus_node *node)
         if (!node->slots) return false;
     }
     shoal_slotmap_put(node->slots, slot, true);
-    node->slots_changed = true;
-    if (node->slot_count == 0 || slot < node->slot_least) node->slot_least = slot;
+    node->slots_changed = c->slots_changed = true;
+    if (node->slot_count == 0 || slot < node->slot_least) node->slot_least = (uint16_t)slot;
+    if (node->slot_count == 0 || slot > node->slot_most) node->slot_most = (uint16_t)slot;
     if (node->slot_count++ == 0) c->voters++;
     c->owners[slot] = node->index;
     if (++c->slots_assigned == SHOAL_SLOTS) c->voters_whole = c->voters;
@@ -92,6 +93,22 @@ uint32_t shoal_bus__slot_next(const shoal_slotmap *map, uint32_t slot)
         slot = base + 64;
     }
     return SHOAL_SLOTS;
+}
+
+uint32_t shoal_bus__slot_run(const bus_node *node, uint32_t from, uint32_t *last)
+{
+    SHOAL_ASSERT(node->slot_count > 0);
+    SHOAL_ASSERT(from <= SHOAL_SLOTS);
+    if (from < node->slot_least) from = node->slot_least;
+    *last = node->slot_most;
+    /* Most masters have one run, and then its bounds say it all. */
+    uint32_t bound = (uint32_t)node->slot_most + 1 - node->slot_least;
+    if (bound == node->slot_count) return from <= *last ? from : SHOAL_SLOTS;
+    from = shoal_bus__slot_next(node->slots, from);
+    if (from == SHOAL_SLOTS) return from;
+    *last = from;
+    while (*last + 1 < SHOAL_SLOTS && shoal_slotmap_has(node->slots, *last + 1)) ++*last;
+    return from;
 }
 
 void shoal_bus__slots_claim(shoal_cluster *c, bus_node *sender, uint64_t epoch,

@@ -39,7 +39,6 @@ static void tell_of(const shoal_cluster *c, const bus_node *node, shoal_gossip *
     SHOAL_ASSERT(shoal_bus__knows(c, node));
     SHOAL_ASSERT(node != c->myself);
     SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_HANDSHAKE | SHOAL_NODE_NOADDR));
-    memset(entry, 0, sizeof(*entry));
     memcpy(entry->name, node->name, SHOAL_NODE_NAME_LEN);
     memcpy(entry->ip, node->ip, sizeof(entry->ip));
     entry->ping_sent_s = (uint32_t)(shoal_bus__wall_ms(c, node->ping_sent_us) / 1000);

@@ -24,10 +24,8 @@ bool shoal_node__is_saving(const shoal_node *node)
 
 static uint64_t changes(const shoal_node *node)
 {
-    shoal_store_stats stats;
     SHOAL_ASSERT(node->store != NULL);
-    shoal_store_stats_get(node->store, &stats);
-    return stats.changes;
+    return shoal_store_changes(node->store);
 }
 
 /* ---- beginning ---- */

@@ -47,6 +47,17 @@ uint64_t shoal_store_bytes_slot(const shoal_store *store, uint32_t place)
     return shoal_load_relaxed(&shoal_store__hot(store, place)->bytes);
 }
 
+uint64_t shoal_store_changes(const shoal_store *store)
+{
+    SHOAL_ASSERT(store->threads != NULL);
+    SHOAL_ASSERT(store->thread_count > 0);
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < store->thread_count; i++) {
+        sum += shoal_load_relaxed(&store->threads[i].counters.changes);
+    }
+    return at_least_zero(sum);
+}
+
 /* The sums over all threads of what is counted once a store. */
 typedef struct sums {
     int64_t bytes, tables, limbo, queues, slabs, beside;

@@ -340,6 +340,8 @@ typedef struct shoal_store_stats {
     int64_t defrag_since_us; /* when the one that is under way began; 0: none */
 } shoal_store_stats;
 void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out);
+/* Of these the changes alone, for who asks at each step. */
+uint64_t shoal_store_changes(const shoal_store *store);
 /* One class of sizes of the slabs, summed over the threads. */
 typedef struct shoal_slab_class {
     uint32_t size;   /* bytes of a place */

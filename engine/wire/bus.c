@@ -222,7 +222,7 @@ static size_t data_size(const shoal_frame *frame)
     return size;
 }
 
-/* Writes the header into zeroed bytes. */
+/* Writes the header, every byte of it. */
 static void put_header(char *to, const shoal_frame *frame, size_t size)
 {
     SHOAL_ASSERT(is_name(frame->sender));
@@ -238,10 +238,14 @@ static void put_header(char *to, const shoal_frame *frame, size_t size)
     shoal_bytes_put_be64(to + AT_CONFIG_EPOCH, frame->config_epoch);
     shoal_bytes_put_be64(to + AT_OFFSET, frame->offset);
     memcpy(to + AT_SENDER, frame->sender, SHOAL_NODE_NAME_LEN);
-    if (frame->slots) memcpy(to + AT_SLOTS, frame->slots, sizeof(*frame->slots));
+    if (frame->slots)
+        memcpy(to + AT_SLOTS, frame->slots, sizeof(*frame->slots));
+    else
+        memset(to + AT_SLOTS, 0, sizeof(*frame->slots));
     memcpy(to + AT_REPLICA_OF, frame->replica_of, SHOAL_NODE_NAME_LEN);
     memcpy(to + AT_IP, frame->ip, IP_SIZE);
     shoal_bytes_put_be16(to + AT_EXTENSIONS, frame->extension_count);
+    memset(to + AT_EXTENSIONS + 2, 0, AT_TLS_PORT - AT_EXTENSIONS - 2);
     shoal_bytes_put_be16(to + AT_TLS_PORT, frame->tls_port);
     shoal_bytes_put_be16(to + AT_BUS_PORT, frame->bus_port);
     shoal_bytes_put_be16(to + AT_FLAGS, frame->flags);
@@ -262,6 +266,7 @@ static void put_gossip(char *to, const shoal_gossip *gossip)
     shoal_bytes_put_be16(to + GOSSIP_BUS_PORT, gossip->bus_port);
     shoal_bytes_put_be16(to + GOSSIP_FLAGS, gossip->flags);
     shoal_bytes_put_be16(to + GOSSIP_TLS_PORT, gossip->tls_port);
+    shoal_bytes_put_be16(to + GOSSIP_TLS_PORT + 2, 0);
 }
 
 /* Gossip entries, then extensions. */
@@ -312,9 +317,11 @@ void shoal_frame_encode(const shoal_frame *frame, shoal_buffer *out)
     SHOAL_ASSERT(size <= SHOAL_FRAME_SIZE_MAX);
     char *to = shoal_buffer_reserve(out, size);
     if (!to) return;
-    memset(to, 0, size);
-    put_header(to, frame, size);
     char *data = to + AT_DATA;
+    put_header(to, frame, size);
+    /* Gossip entries leave no byte out. */
+    size_t set = frame->gossip ? (size_t)frame->count * SHOAL_GOSSIP_SIZE : 0;
+    memset(data + set, 0, size - AT_DATA - set);
     switch (kinds[frame->type].data) {
     case DATA_GOSSIP: put_gossip_data(data, frame); break;
     case DATA_FAIL:

@@ -159,6 +159,9 @@ void shoal_world_result_get(const shoal_world *world, shoal_world_result *out)
                                 .event_hash = world->event_hash,
                                 .nodes = world->node_count,
                                 .clients = world->client_count - 1,
+                                .allocations = world->memory.taken,
+                                .bytes = world->memory.bytes,
+                                .bytes_most = world->memory.most,
                                 .totals = world->judge.totals,
                                 .expect_count = world->expect.count,
                                 .expects = world->expect.results};

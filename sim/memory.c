@@ -53,6 +53,8 @@ static void count(shoal_sim_heap *heap, size_t size)
 {
     heap->bytes += size;
     heap->blocks++;
+    heap->taken++;
+    if (heap->bytes > heap->most) heap->most = heap->bytes;
 }
 
 static void *heap_allocate(void *context, size_t size, size_t alignment)

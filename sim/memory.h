@@ -23,6 +23,8 @@ typedef struct shoal_sim_heap {
     int poison;      /* byte that fills fresh memory, or -1 for none */
     uint64_t bytes;  /* in use */
     uint64_t blocks; /* in use */
+    uint64_t most;   /* bytes that were in use at once */
+    uint64_t taken;  /* blocks that were ever taken */
 } shoal_sim_heap;
 
 /* The allocator over `heap`, which must stay where it is. */

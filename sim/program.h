@@ -77,6 +77,8 @@ typedef struct shoal_report {
     const shoal_arguments *arguments;
     const shoal_world_result *result;
     int64_t wall_us;
+    int64_t cpu_us;     /* of the process in user and system mode, for the run alone */
+    int64_t memory_kib; /* the most that the process had resident, ever */
 } shoal_report;
 void shoal_program__report_text(const shoal_report *report, FILE *out);
 void shoal_program__report_json(const shoal_report *report, FILE *out);

@@ -230,6 +230,11 @@ void shoal_program__report_json(const shoal_report *report, FILE *out)
             result->seed, shoal_profile_name(result->profile), result->schedule_hash,
             result->events, result->nodes, result->clients, result->time_us, report->wall_us,
             speed_tenths(report));
+    fprintf(out,
+            "  \"cpu_us\": %" PRId64 ", \"memory_kib\": %" PRId64 ",\n  \"allocations\": %" PRIu64
+            ", \"node_bytes\": %" PRIu64 ", \"node_bytes_most\": %" PRIu64 ",\n",
+            report->cpu_us, report->memory_kib, result->allocations, result->bytes / result->nodes,
+            result->bytes_most / result->nodes);
     fprintf(out, "  \"trace_hash\": \"%016" PRIx64 "\", \"trace_records\": %" PRIu64 ",\n",
             result->trace_hash, result->trace_records);
     json_clients(&result->totals, out);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "sim/memory.h"
@@ -125,11 +126,17 @@ static bool close_listeners(listeners *all)
 
 /* ---- the command ---- */
 
-static int64_t wall_us(void)
+static int64_t clock_us(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static int64_t resident_kib(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_maxrss : 0;
 }
 
 /* Runs a world with whoever listens, and reports. */
@@ -137,14 +144,15 @@ static int run_world(const shoal_arguments *arguments, shoal_world *world)
 {
     listeners all;
     if (!open_listeners(&all, arguments, world)) return SHOAL_EXIT_UNUSABLE;
-    int64_t began = wall_us();
+    int64_t began = clock_us(CLOCK_MONOTONIC), used = clock_us(CLOCK_PROCESS_CPUTIME_ID);
     shoal_world_run(world);
-    int64_t took = wall_us() - began;
+    int64_t took = clock_us(CLOCK_MONOTONIC) - began;
+    used = clock_us(CLOCK_PROCESS_CPUTIME_ID) - used;
     shoal_world_set_tracer(world, NULL, NULL);
     bool recorded = close_listeners(&all);
     shoal_world_result result;
     shoal_world_result_get(world, &result);
-    shoal_report report = {arguments->files[0], arguments, &result, took};
+    shoal_report report = {arguments->files[0], arguments, &result, took, used, resident_kib()};
     if (arguments->json)
         shoal_program__report_json(&report, stdout);
     else if (!arguments->quiet)

@@ -180,6 +180,9 @@ typedef struct shoal_world_result {
     uint64_t trace_hash;
     uint64_t event_hash; /* of every occurrence, traced or not */
     uint32_t nodes, clients;
+    uint64_t allocations; /* of the nodes: how often they asked for memory */
+    uint64_t bytes;       /* that the nodes have now */
+    uint64_t bytes_most;  /* and had at once */
     shoal_client_totals totals;
     shoal_check_count checks[SHOAL_CHECK_COUNT];
     uint64_t marks[SHOAL_MARK_COUNT]; /* how often each was reached */

@@ -211,7 +211,8 @@ static void hear_slots(shoal_world *world, uint32_t node, const shoal_trace_reco
     view->map ^= opinion->ranges ^ hash;
     opinion->slots = (uint16_t)record->a;
     opinion->ranges = hash;
-    view->changed = true;
+    view->changed = world->judge.any_changed = true;
+    if (view->slots_seen > SHOAL_SLOTS) world->judge.any_beyond = true;
     if (subject != view->self) return;
     if (record->a == 0) memset(&set, 0, sizeof(set));
     view->own = set;
@@ -243,7 +244,7 @@ static void hear_epoch(shoal_world *world, uint32_t node, const shoal_trace_reco
     bool newer = record->b > view->epoch_config;
     view->epoch_current = record->a;
     view->epoch_config = record->b;
-    view->changed = true;
+    view->changed = world->judge.any_changed = true;
     /* What it claims, it claims with the new one from now on. */
     if (newer && view->own_count > 0) shoal_copies__claimed(world, node, &view->own, record->b);
 }
@@ -441,6 +442,11 @@ void shoal_judge__settle(shoal_world *world)
     shoal_judge *judge = &world->judge;
     if (judge->settled == judge->version) return;
     judge->settled = judge->version;
+    if (!judge->any_changed && !judge->any_beyond) {
+        judge->made[SHOAL_CHECK_SLOTS_TOTAL] += world->node_count;
+        return;
+    }
+    judge->any_changed = false;
     for (uint32_t i = 0; i < world->node_count; i++) {
         shoal_view *view = &judge->views[i];
         shoal_judge__made(world, SHOAL_CHECK_SLOTS_TOTAL);

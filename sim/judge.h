@@ -77,6 +77,8 @@ typedef struct shoal_judge {
     uint64_t failovers;      /* elections that were won */
     uint64_t version;        /* rises when an opinion changes */
     uint64_t settled;        /* version at the last settle */
+    bool any_changed;        /* some view, since the last settle */
+    bool any_beyond;         /* some view has had more slots than there are */
     shoal_client_totals totals;
     uint64_t made[SHOAL_CHECK_COUNT];
     uint64_t violated[SHOAL_CHECK_COUNT];

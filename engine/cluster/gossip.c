@@ -59,8 +59,8 @@ static bool worth_telling(const bus_node *node)
     return node->link || node->slot_count > 0;
 }
 
-/* Draws up to `count` nodes, so that all their misses of the cache go on at once. A draw that is not
- * used is taken back: each is one step of the stream. */
+/* Draws up to `count` nodes, so that all their misses of the cache go on at once. A draw that is
+ * not used is taken back: each is one step of the stream. */
 static uint32_t draw_ahead(shoal_cluster *c, uint32_t count, bus_node *ahead[DRAWN_AHEAD])
 {
     SHOAL_ASSERT(count > 0);

@@ -116,8 +116,8 @@ typedef struct bus_reports {
     int64_t oldest_us; /* not later than any of them */
 } bus_reports;
 
-/* One node as this node sees it, aligned to BUS_NODE_ALIGNMENT. Gossip picks nodes at random out of
- * many, so what it reads stands in the first lines, and what it only writes of them in the third. */
+/* One node as this node sees it, aligned to BUS_NODE_ALIGNMENT. Gossip picks nodes at random out
+ * of many, so what it reads stands in the first two lines, what it only tells in the third. */
 typedef struct bus_node {
     uint16_t index;      /* in cluster.nodes; constant while the node is known */
     uint16_t flags;      /* SHOAL_NODE_* */
@@ -154,6 +154,7 @@ typedef struct bus_node {
     char *hostname;       /* terminated, BUS_HOSTNAME_SIZE bytes; NULL: none */
 } bus_node;
 
+/* A line of the cache. */
 #define BUS_NODE_ALIGNMENT 64u
 
 /* ---- links ---- */

@@ -201,8 +201,15 @@ void shoal_repl_psync(shoal_repl *repl, shoal_errand *errand)
         return;
     }
     const char *refusal = NULL;
-    if (errand->argc > 3 && shoal_text_is(errand->argv[3], "failover"))
+    int64_t number;
+    if (errand->argc >= 3 && !shoal_text_to_i64(errand->argv[2], &number)) {
+        replica->owner = repl;
+        log_about(repl, replica, "Replica ", " asks for synchronization but with a wrong offset");
+        replica->owner = NULL;
+        refusal = SHOAL_ERROR__INTEGER;
+    } else if (errand->argc > 3 && shoal_text_is(errand->argv[3], "failover")) {
         refusal = shoal_repl__take_over(repl, errand->argv[1]);
+    }
     if (refusal != NULL) {
         shoal_reply_error(&reply, refusal);
         shoal_errand_finish(errand);

@@ -324,11 +324,11 @@ static void a_replica_of_the_former_history_goes_on_where_it_ended(void **state)
 static void who_cannot_go_on_gets_a_snapshot_and_what_follows(void **state)
 {
     static const char *const asks[] = {
-        "PSYNC ? -1\r\n",                        /* nothing is known */
-        "PSYNC " ID " 1002\r\n",                 /* it went on when that history had ended */
-        "PSYNC " ID " 900\r\n",                  /* before the backlog */
-        "PSYNC f" ID " 1001\r\n",                /* no id */
-        "PSYNC " ID " 18446744073709551615\r\n", /* no place */
+        "PSYNC ? -1\r\n",                       /* nothing is known */
+        "PSYNC " ID " 1002\r\n",                /* it went on when that history had ended */
+        "PSYNC " ID " 900\r\n",                 /* before the backlog */
+        "PSYNC f" ID " 1001\r\n",               /* no id */
+        "PSYNC " ID " 9223372036854775807\r\n", /* no place */
     };
     (void)state;
     for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++) {
@@ -350,6 +350,17 @@ static void who_cannot_go_on_gets_a_snapshot_and_what_follows(void **state)
         assert_int_equal(facts().replicas, 1);
         assert_int_equal(w.stops, 1);
     }
+}
+
+static void an_offset_that_is_no_number_is_an_error(void **state)
+{
+    (void)state;
+    says(&w.replica, "PSYNC " ID " here\r\n");
+    client_got(&w.replica, "-ERR value is not an integer or out of range~");
+    says(&w.replica, "PSYNC " ID " 18446744073709551615\r\n");
+    client_got(&w.replica, "-ERR value is not an integer or out of range~");
+    assert_true(shoal_repl_is_alone(w.repl));
+    assert_int_equal(w.snapshots, 0);
 }
 
 static void two_that_ask_share_a_snapshot(void **state)
@@ -574,6 +585,7 @@ int main(void)
                                         begin, end),
         cmocka_unit_test_setup_teardown(who_cannot_go_on_gets_a_snapshot_and_what_follows, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(an_offset_that_is_no_number_is_an_error, begin, end),
         cmocka_unit_test_setup_teardown(two_that_ask_share_a_snapshot, begin, end),
         cmocka_unit_test_setup_teardown(a_snapshot_that_fails_sends_away_those_it_was_for, begin,
                                         end),

@@ -153,7 +153,7 @@ for my $pair (['shoal', 'shoal'], ['shoal', 'redis'], ['redis', 'shoal']) {
     stop_server($_) for $second, $first;
 }
 
-# MONITOR of a replica shows what its master sends, and CLIENT LIST the link to it.
+# MONITOR of a replica shows what its master sends.
 {
     my ($master, $replica) = (shoal(), shoal());
     follow($replica, $master);

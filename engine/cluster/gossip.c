@@ -69,9 +69,10 @@ static uint32_t draw_ahead(shoal_cluster *c, uint32_t count, bus_node *ahead[DRA
     for (uint32_t i = 0; i < count; i++) {
         ahead[i] = c->live[shoal_prng_below(&c->random_gossip, c->node_count)];
         const char *node = (const char *)ahead[i];
-        for (uint32_t line = 0; line < 3; line++) {
-            __builtin_prefetch(node + line * BUS_NODE_ALIGNMENT, line == 0);
-        }
+        /* The first of its lines is written. */
+        __builtin_prefetch(node, 1);
+        __builtin_prefetch(node + BUS_NODE_ALIGNMENT);
+        __builtin_prefetch(node + 2 * BUS_NODE_ALIGNMENT);
     }
     return count;
 }

@@ -1,34 +1,7 @@
 #!/bin/sh
 # The program shoal-sim: exit codes, reports, trace files, and what it says about wrong schedules.
 cd "${SHOAL_ROOT:-$(dirname "$0")/../..}" || exit 1
-sim=${SHOAL_BUILD:-build/release}/bin/shoal-sim
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-count=0
-
-result()
-{
-    count=$((count + 1))
-    if [ "$1" = 0 ]; then echo "ok $count - $2"; else echo "not ok $count - $2"; fi
-}
-
-# exits CODE NAME COMMAND...: the command ends with this code.
-exits()
-{
-    wanted=$1 name=$2
-    shift 2
-    "$@" >"$folder"/out 2>"$folder"/err
-    code=$?
-    [ $code = "$wanted" ]
-    result $? "$name"
-    [ $code = "$wanted" ] || sed 's/^/# /' "$folder"/out "$folder"/err
-}
-
-says()
-{
-    grep -q -e "$1" "$folder"/out "$folder"/err
-    result $? "it says: $1"
-}
+. tests/sim/tap.sh
 
 head='schedule v1
 cluster nodes 3 node_timeout 2s meet star'

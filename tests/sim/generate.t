@@ -1,16 +1,7 @@
 #!/bin/sh
 # shoal-sim generate, and runs of generators: what they write runs the same without them.
 cd "${SHOAL_ROOT:-$(dirname "$0")/../..}" || exit 1
-sim=${SHOAL_BUILD:-build/release}/bin/shoal-sim
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-count=0
-
-result()
-{
-    count=$((count + 1))
-    if [ "$1" = 0 ]; then echo "ok $count - $2"; else echo "not ok $count - $2"; fi
-}
+. tests/sim/tap.sh
 
 for file in sim/generators/*.lua; do
     name=$(basename "$file" .lua)

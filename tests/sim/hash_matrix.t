@@ -2,13 +2,7 @@
 # The same schedules have the same trace hashes whatever compiler built the simulator and however
 # it optimised: gcc and clang, -O0 and -O2.
 cd "${SHOAL_ROOT:-$(dirname "$0")/../..}" || exit 1
-count=0
-
-result()
-{
-    count=$((count + 1))
-    if [ "$1" = 0 ]; then echo "ok $count - $2"; else echo "not ok $count - $2"; fi
-}
+. tests/sim/tap.sh
 
 for compiler in gcc clang; do
     for level in O0 O2; do

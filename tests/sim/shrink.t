@@ -2,28 +2,7 @@
 # shoal-sim shrink on real runs: a promise that one of twenty faults breaks comes down to the few
 # lines that matter.
 cd "${SHOAL_ROOT:-$(dirname "$0")/../..}" || exit 1
-sim=${SHOAL_BUILD:-build/release}/bin/shoal-sim
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-count=0
-
-result()
-{
-    count=$((count + 1))
-    if [ "$1" = 0 ]; then echo "ok $count - $2"; else echo "not ok $count - $2"; fi
-}
-
-# exits CODE NAME COMMAND...: the command ends with this code.
-exits()
-{
-    wanted=$1 name=$2
-    shift 2
-    "$@" >"$folder"/out 2>"$folder"/err
-    code=$?
-    [ $code = "$wanted" ]
-    result $? "$name"
-    [ $code = "$wanted" ] || sed 's/^/# /' "$folder"/out "$folder"/err
-}
+. tests/sim/tap.sh
 
 # has WHAT PATTERN: the small schedule has such a line.
 has()

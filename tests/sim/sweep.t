@@ -2,34 +2,7 @@
 # shoal-sim sweep: what it draws holds, its report does not depend on how many processes ran it nor
 # on how the seeds were divided, and what it finds can be run again from the file alone.
 cd "${SHOAL_ROOT:-$(dirname "$0")/../..}" || exit 1
-sim=${SHOAL_BUILD:-build/release}/bin/shoal-sim
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-count=0
-
-result()
-{
-    count=$((count + 1))
-    if [ "$1" = 0 ]; then echo "ok $count - $2"; else echo "not ok $count - $2"; fi
-}
-
-# exits CODE NAME COMMAND...: the command ends with this code.
-exits()
-{
-    wanted=$1 name=$2
-    shift 2
-    "$@" >"$folder"/out 2>"$folder"/err
-    code=$?
-    [ $code = "$wanted" ]
-    result $? "$name"
-    [ $code = "$wanted" ] || sed 's/^/# /' "$folder"/out "$folder"/err
-}
-
-says()
-{
-    grep -q -e "$1" "$folder"/out "$folder"/err
-    result $? "it says: $1"
-}
+. tests/sim/tap.sh
 
 exits 0 'twenty drawn schedules hold' "$sim" sweep --seeds 1..20 --jobs 3
 cp "$folder"/out "$folder"/three

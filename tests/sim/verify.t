@@ -2,14 +2,7 @@
 # Runs do not depend on addresses, fresh memory, environment, locale or time zone; and a build that
 # does depend on an address, the canary, is caught with the first event that differs.
 cd "${SHOAL_ROOT:-$(dirname "$0")/../..}" || exit 1
-build=${SHOAL_BUILD:-build/release}
-count=0
-
-result()
-{
-    count=$((count + 1))
-    if [ "$1" = 0 ]; then echo "ok $count - $2"; else echo "not ok $count - $2"; fi
-}
+. tests/sim/tap.sh
 
 for file in sim/scenarios/*.schedule; do
     said=$("$build"/bin/shoal-sim verify "$file" 2>&1)

@@ -2,13 +2,7 @@
 # Every entry of the failure zoo says where it comes from, tells its story, states what happens under
 # both profiles, and stands in docs/ZOO.md; every entry of that table is there.
 cd "${SHOAL_ROOT:-$(dirname "$0")/../..}" || exit 1
-count=0
-
-result()
-{
-    count=$((count + 1))
-    if [ "$1" = 0 ]; then echo "ok $count - $2"; else echo "not ok $count - $2"; fi
-}
+. tests/sim/tap.sh
 
 for file in sim/scenarios/[0-9][0-9]-*.schedule; do
     name=$(basename "$file" .schedule)

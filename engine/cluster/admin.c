@@ -214,13 +214,12 @@ static void command_saveconfig(shoal_cluster *c, shoal_cluster_call *call)
 
 /* ---- the table ---- */
 
-/* What a subcommand is answered behind. redis-cli sends up to six SETSLOTs for each slot that it
- * moves, one after the other, and on a plain disk each save takes some ten milliseconds: they are
- * answered at once, as Redis 7.0 does without a sync, and saved behind the answer. The one that
- * takes a slot over under a new epoch waits for it. */
+/* What a subcommand is answered behind. That goes for each SETSLOT too, of which redis-cli sends
+ * some for each slot that it moves, one after the other: a target that forgot NODE leaves a slot
+ * without an owner when the source has given it up, and a source that forgot MIGRATING answers for
+ * keys that are gone. Redis 7.0 answers without a sync. */
 typedef enum answer_behind {
     NOTHING, /* it changes nothing that nodes.conf keeps */
-    EPOCH,   /* the save of this node's epoch, if that is a new one */
     KEPT     /* the save of whatever it changes */
 } answer_behind;
 
@@ -251,7 +250,7 @@ static const struct {
     {"reset", 2, 3, KEPT, command_reset},
     {"saveconfig", 2, 2, KEPT, command_saveconfig},
     {"set-config-epoch", 3, 3, KEPT, command_set_config_epoch},
-    {"setslot", 4, UINT32_MAX, EPOCH, shoal_bus__command_setslot},
+    {"setslot", 4, UINT32_MAX, KEPT, shoal_bus__command_setslot},
     {"shards", 2, 2, NOTHING, shoal_bus__command_shards},
     {"slaves", 3, 3, NOTHING, shoal_bus__command_replicas},
     {"slots", 2, 2, NOTHING, shoal_bus__command_slots},
@@ -269,12 +268,11 @@ void shoal_cluster_command(shoal_cluster *c, shoal_cluster_call *call)
     for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++) {
         if (!shoal_text_is(call->argv[1], subcommands[i].name)) continue;
         if (call->argc < subcommands[i].argc_min || call->argc > subcommands[i].argc_max) break;
-        uint64_t generation = c->save.generation, epoch = c->myself->config_epoch;
-        answer_behind behind = subcommands[i].behind;
         subcommands[i].run(c, call);
         shoal_bus__finish(c);
-        bool waits = behind == KEPT || (behind == EPOCH && c->myself->config_epoch != epoch);
-        if (waits && c->save.generation != generation) call->change = c->save.generation;
+        /* What it found done already may still be on its way to the disk. */
+        bool waits = subcommands[i].behind == KEPT && c->save.durable != c->save.generation;
+        if (waits) call->change = c->save.generation;
         return;
     }
     reply_arity(call);

@@ -80,7 +80,8 @@ static void assign(shoal_cluster *c, shoal_cluster_call *call, uint32_t slot)
     SHOAL_ASSERT(c->myself);
     bus_node *node = read_target(c, call, "Unknown node");
     if (!node) return;
-    bool was_mine = shoal_bus__owner(c, slot) == c->myself;
+    const bus_node *owner = shoal_bus__owner(c, slot);
+    bool was_mine = owner == c->myself;
     if (was_mine && node != c->myself && call->keys_in_slot > 0) {
         shoal_reply_errorf(&call->reply,
                            "ERR Can't assign hashslot %u to a different node while I still hold "
@@ -89,7 +90,8 @@ static void assign(shoal_cluster *c, shoal_cluster_call *call, uint32_t slot)
         return;
     }
     if (call->keys_in_slot == 0) shoal_bus__move_set(c, slot, BUS_MOVE_OUT, NULL);
-    if (!shoal_bus__slot_set(c, slot, node)) {
+    /* redis-cli tells every master: most know it from the new owner by then, and save nothing. */
+    if (owner != node && !shoal_bus__slot_set(c, slot, node)) {
         shoal_reply_error(&call->reply, "ERR no memory for the slot map");
         return;
     }
@@ -127,5 +129,5 @@ void shoal_bus__command_setslot(shoal_cluster *c, shoal_cluster_call *call)
         shoal_reply_error(&call->reply, "ERR Invalid CLUSTER SETSLOT action or number of "
                                         "arguments. Try CLUSTER HELP");
     }
-    c->due |= BUS_DUE_STATE | BUS_DUE_SAVE;
+    c->due |= BUS_DUE_STATE;
 }

@@ -41,6 +41,9 @@ static void refuse(shoal_errand *errand, const char *why)
 {
     shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
     SHOAL_ASSERT(why != NULL);
+    /* What was refused before has changed nothing. */
+    shoal_slice said = shoal_buffer_slice(&errand->reply);
+    if (said.size > 0 && said.data[0] == '-') return;
     shoal_buffer_consume(&errand->reply, shoal_buffer_size(&errand->reply));
     shoal_reply_errorf(&reply,
                        "ERR error saving the cluster node config: %s. The change is in effect, and "

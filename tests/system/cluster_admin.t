@@ -194,6 +194,13 @@ ok(wait_for(20, sub { (run_program('redis-cli', '--cluster', 'check', $at[2]))[0
 
 # ---- nodes.conf ----
 
+# Whether a line of CLUSTER NODES has the slot.
+sub covers {
+    my ($text, $slot) = @_;
+    my (undef, $ranges) = split / connected /, $text;
+    return scalar grep { /^(\d+)(?:-(\d+))?$/ && $1 <= $slot && $slot <= ($2 // $1) } split / /, $ranges // '';
+}
+
 sub slurp {
     my ($name) = @_;
     open my $file, '<', $name or return '';
@@ -209,12 +216,24 @@ cli($six[0], 'cluster', 'setslot', $open, 'stable');
 my $mine = (cli($six[0], 'cluster', 'nodes') =~ /myself.* connected (\d+)/)[0];
 cli($six[0], 'cluster', 'setslot', $mine, 'migrating', id_of($six[1]));
 my ($line) = cli($six[0], 'cluster', 'nodes') =~ /myself.* (\[.*)/;
-# The file is written behind the reply.
-ok(wait_for(20, sub { slurp("$six[0]{directory}/nodes.conf") =~ /\Q$line/ }), 'nodes.conf has the line');
+like(slurp("$six[0]{directory}/nodes.conf"), qr/\Q$line/, 'nodes.conf has the line when that is answered');
 kill_server($six[0]);
 my $again = start_server(port => $six[0]{port}, directory => $six[0]{directory}, arguments => [@clustered]);
 my ($after) = cli($again, 'cluster', 'nodes') =~ /myself.* (\[.*)/;
 is($after, $line, 'slots on their way survive kill -9');
+# A node that has taken slots in, each behind the first under the epoch that it has then, dies behind the answer.
+my @both = map { id_of($_) } $again, $six[1];
+my @taken = ($mine + 1 .. $mine + 3);
+for my $slot (@taken) {
+    cli($six[1], 'cluster', 'setslot', $slot, 'importing', $both[0]);
+    cli($again, 'cluster', 'setslot', $slot, 'migrating', $both[1]);
+    is(cli($six[1], 'cluster', 'setslot', $slot, 'node', $both[1]), 'OK', "slot $slot is taken in");
+    kill_server($six[1]);
+    $six[1] = start_server(port => $six[1]{port}, directory => $six[1]{directory}, arguments => [@clustered]);
+    ok((grep { /^[0-9a-f]{40} \S+ myself,/ && covers($_, $slot) } split /\n/, cli($six[1], 'cluster', 'nodes')),
+        'and is its own behind kill -9') or diag cli($six[1], 'cluster', 'nodes');
+    is(cli($again, 'cluster', 'setslot', $slot, 'node', $both[1]), 'OK', 'the former owner gives it up');
+}
 
 # What is answered with OK is in the file, whatever happens then.
 my $alone = start_shoal();

@@ -54,6 +54,61 @@ static void a_change_is_answered_when_its_file_is_durable(void **state)
     answers_when_kept("CLUSTER SET-CONFIG-EPOCH 5", "+OK\r\n");
 }
 
+#define OTHER "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+/* A node that knows another master, which has slots 10 to 20. */
+static void know_another(void)
+{
+    static const char nodes[] =
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 127.0.0.1:7001@17001 myself,master - 0 0 1 "
+        "connected 0-9\n" OTHER " 127.0.0.1:7002@17002 master - 0 0 2 connected 10-20\n"
+        "vars currentEpoch 2 lastVoteEpoch 0\n";
+    end(NULL);
+    core_world_open(&world, 2, "cluster-enabled yes\n");
+    core_world_put_file(&world, SHOAL_FILE_NODES, nodes);
+    core_world_start(&world);
+    assert_true(shoal_node_ready(world.node));
+}
+
+static void every_setslot_is_answered_when_its_file_is_durable(void **state)
+{
+    (void)state;
+    know_another();
+    answers_when_kept("CLUSTER SETSLOT 1 MIGRATING " OTHER, "+OK\r\n");
+    assert_non_null(strstr(core_world_file(&world, SHOAL_FILE_NODES), "[1->-" OTHER "]"));
+    answers_when_kept("CLUSTER SETSLOT 11 IMPORTING " OTHER, "+OK\r\n");
+    answers_when_kept("CLUSTER SETSLOT 1 NODE " OTHER, "+OK\r\n");
+    assert_non_null(strstr(core_world_file(&world, SHOAL_FILE_NODES), "connected 1 10-20\n"));
+    answers_when_kept("CLUSTER SETSLOT 11 NODE aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                      "+OK\r\n");
+    /* The second slot needs no new epoch, and waits all the same. */
+    answers_when_kept("CLUSTER SETSLOT 12 IMPORTING " OTHER, "+OK\r\n");
+    answers_when_kept("CLUSTER SETSLOT 12 NODE aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                      "+OK\r\n");
+    assert_non_null(strstr(core_world_file(&world, SHOAL_FILE_NODES), "connected 0 2-9 11-12\n"));
+    answers_when_kept("CLUSTER SETSLOT 13 IMPORTING " OTHER, "+OK\r\n");
+    answers_when_kept("CLUSTER SETSLOT 13 STABLE", "+OK\r\n");
+    assert_null(strstr(core_world_file(&world, SHOAL_FILE_NODES), "["));
+}
+
+static void a_setslot_that_was_done_before_waits_only_while_that_is_saved(void **state)
+{
+    (void)state;
+    know_another();
+    world.hold_files = true;
+    assert_string_equal(core_world_ask(&world, 0, "CLUSTER SETSLOT 1 NODE " OTHER), "");
+    assert_string_equal(core_world_ask(&world, 1, "CLUSTER SETSLOT 1 NODE " OTHER), "");
+    world.hold_files = false;
+    core_world_settle(&world);
+    assert_string_equal(core_world_reply(&world, 0), "+OK\r\n");
+    assert_string_equal(core_world_reply(&world, 1), "+OK\r\n");
+    world.hold_files = true;
+    assert_string_equal(core_world_ask(&world, 0, "CLUSTER SETSLOT 1 NODE " OTHER), "+OK\r\n");
+    assert_string_equal(core_world_ask(&world, 0, "CLUSTER SETSLOT 1 STABLE"), "+OK\r\n");
+    assert_string_equal(core_world_ask(&world, 0, "CLUSTER SETSLOT 1 NODE nobody"),
+                        "-ERR Unknown node nobody\r\n");
+}
+
 static void what_changes_nothing_does_not_wait(void **state)
 {
     (void)state;
@@ -142,6 +197,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_change_is_answered_when_its_file_is_durable, begin, end),
+        cmocka_unit_test_setup_teardown(every_setslot_is_answered_when_its_file_is_durable, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(
+            a_setslot_that_was_done_before_waits_only_while_that_is_saved, begin, end),
         cmocka_unit_test_setup_teardown(what_changes_nothing_does_not_wait, begin, end),
         cmocka_unit_test_setup_teardown(only_the_asking_connection_waits, begin, end),
         cmocka_unit_test_setup_teardown(a_transaction_of_changes_answers_in_its_order, begin, end),

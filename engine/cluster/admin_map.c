@@ -129,21 +129,19 @@ static void reply_shard_node(const shoal_cluster *c, const bus_node *node, shoal
 }
 
 /* First and last of each range, flat. */
-static void reply_shard_slots(const bus_node *node, shoal_reply *reply)
+static void reply_shard_slots(const shoal_cluster *c, const bus_node *node, shoal_reply *reply)
 {
     SHOAL_ASSERT(shoal_bus__is(node, SHOAL_NODE_MASTER));
     SHOAL_ASSERT(reply->out);
-    const shoal_slotmap *slots = shoal_bus__slots_of(node);
     shoal_reply_mark mark = shoal_reply_begin(reply);
     size_t count = 0;
-    uint32_t first = shoal_bus__slot_next(slots, 0);
-    while (first < SHOAL_SLOTS) {
-        uint32_t last = first;
-        while (last + 1 < SHOAL_SLOTS && shoal_slotmap_has(slots, last + 1)) last++;
+    uint32_t left = node->slot_count, last;
+    for (uint32_t from = 0; left > 0; from = last + 1) {
+        uint32_t first = shoal_bus__slot_run(c, node, from, &last);
         shoal_reply_integer(reply, first);
         shoal_reply_integer(reply, last);
         count += 2;
-        first = shoal_bus__slot_next(slots, last + 1);
+        left -= last + 1 - first;
     }
     shoal_reply_end_array(reply, mark, count);
 }
@@ -154,7 +152,7 @@ static void reply_shard(const shoal_cluster *c, const bus_node *master, shoal_re
     SHOAL_ASSERT(shoal_bus__is(master, SHOAL_NODE_MASTER));
     shoal_reply_map(reply, 2);
     shoal_reply_text(reply, "slots");
-    reply_shard_slots(master, reply);
+    reply_shard_slots(c, master, reply);
     shoal_reply_text(reply, "nodes");
     shoal_reply_array(reply, 1 + (size_t)master->replica_count);
     reply_shard_node(c, master, reply);

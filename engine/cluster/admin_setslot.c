@@ -91,10 +91,7 @@ static void assign(shoal_cluster *c, shoal_cluster_call *call, uint32_t slot)
     }
     if (call->keys_in_slot == 0) shoal_bus__move_set(c, slot, BUS_MOVE_OUT, NULL);
     /* redis-cli tells every master: most know it from the new owner by then, and save nothing. */
-    if (owner != node && !shoal_bus__slot_set(c, slot, node)) {
-        shoal_reply_error(&call->reply, "ERR no memory for the slot map");
-        return;
-    }
+    if (owner != node) shoal_bus__slot_set(c, slot, node);
     if (was_mine && node != c->myself) follow_last(c, node);
     if (node == c->myself && shoal_bus__move(c, slot, BUS_MOVE_IN)) end_import(c, slot);
     shoal_reply_ok(&call->reply);

@@ -52,9 +52,7 @@ static void apply(shoal_cluster *c, shoal_cluster_call *call, bool add, const sh
     for (uint32_t slot = shoal_bus__slot_next(set, 0); slot < SHOAL_SLOTS;
          slot = shoal_bus__slot_next(set, slot + 1)) {
         if (add) shoal_bus__move_set(c, slot, BUS_MOVE_IN, NULL);
-        if (shoal_bus__slot_set(c, slot, add ? c->myself : NULL)) continue;
-        shoal_reply_error(&call->reply, "ERR no memory for the slot map");
-        return;
+        shoal_bus__slot_set(c, slot, add ? c->myself : NULL);
     }
     shoal_reply_ok(&call->reply);
 }

@@ -38,13 +38,13 @@ static void append_flags(const bus_node *node, shoal_buffer *out)
     if (!before[0]) append_text(out, "noflags");
 }
 
-void shoal_bus__slot_ranges(const bus_node *node, shoal_buffer *out)
+void shoal_bus__slot_ranges(const shoal_cluster *c, const bus_node *node, shoal_buffer *out)
 {
     SHOAL_ASSERT(out);
-    SHOAL_ASSERT((node->slots == NULL) == (node->slot_count == 0));
+    SHOAL_ASSERT(node->slot_count == 0 || shoal_bus__is(node, SHOAL_NODE_MASTER));
     uint32_t left = node->slot_count, last;
     for (uint32_t from = 0; left > 0; from = last + 1) {
-        uint32_t first = shoal_bus__slot_run(node, from, &last);
+        uint32_t first = shoal_bus__slot_run(c, node, from, &last);
         SHOAL_ASSERT(first < SHOAL_SLOTS);
         append_text(out, " ");
         shoal_text_append_u64(out, first);
@@ -91,7 +91,7 @@ void shoal_bus__node_line(const shoal_cluster *c, const bus_node *node, shoal_bu
     append_text(out, " ");
     shoal_text_append_u64(out, master ? master->config_epoch : node->config_epoch);
     append_text(out, connected ? " connected" : " disconnected");
-    shoal_bus__slot_ranges(node, out);
+    shoal_bus__slot_ranges(c, node, out);
     if (node == c->myself) shoal_bus__moves_text(c, out);
 }
 

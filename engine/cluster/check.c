@@ -93,7 +93,6 @@ static void check_node(const shoal_cluster *c, uint32_t at)
     SHOAL_ASSERT(node->data_received_us <= shoal_bus__stamp(c));
     SHOAL_ASSERT(node->created_us > 0);
     SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_FAIL) || node->fail_us > 0);
-    SHOAL_ASSERT((node->slots == NULL) == (node->slot_count == 0));
     check_role(c, node);
     check_reports(c, node);
     check_links_of(c, node);
@@ -101,19 +100,34 @@ static void check_node(const shoal_cluster *c, uint32_t at)
 
 /* ---- slots ---- */
 
+/* The slots of a node within its bounds. */
+static uint32_t count_between(const shoal_cluster *c, const bus_node *node)
+{
+    uint32_t count = 0;
+    for (uint32_t slot = node->slot_least; slot <= node->slot_most; slot++) {
+        count += c->owners[slot] == node->index;
+    }
+    return count;
+}
+
 static void check_slots(const shoal_cluster *c)
 {
     uint32_t assigned = 0, owned = 0, voters = 0;
     for (uint32_t slot = 0; slot < SHOAL_SLOTS; slot++) {
         const bus_node *owner = shoal_bus__owner(c, slot);
         if (!owner) continue;
-        SHOAL_ASSERT(owner->slots);
-        SHOAL_ASSERT(shoal_slotmap_has(owner->slots, slot));
+        SHOAL_ASSERT(owner->slot_least <= slot && slot <= owner->slot_most);
         assigned++;
     }
     for (uint32_t i = 0; i < c->node_count; i++) {
-        owned += c->live[i]->slot_count;
-        voters += c->live[i]->slot_count > 0;
+        const bus_node *node = c->live[i];
+        owned += node->slot_count;
+        voters += node->slot_count > 0;
+        if (node->slot_count == 0) continue;
+        SHOAL_ASSERT(node->slot_most < SHOAL_SLOTS);
+        SHOAL_ASSERT(c->owners[node->slot_least] == node->index);
+        SHOAL_ASSERT(c->owners[node->slot_most] == node->index);
+        SHOAL_ASSERT(count_between(c, node) == node->slot_count);
     }
     SHOAL_ASSERT(assigned == c->slots_assigned);
     SHOAL_ASSERT(owned == assigned);

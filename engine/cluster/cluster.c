@@ -236,7 +236,7 @@ static uint64_t mix_bytes(uint64_t digest, const void *bytes, size_t size)
     return digest;
 }
 
-static uint64_t digest_node(uint64_t digest, const bus_node *node)
+static uint64_t digest_node(const shoal_cluster *c, uint64_t digest, const bus_node *node)
 {
     SHOAL_ASSERT(node->name[0]);
     uint64_t words[] = {node->index,
@@ -259,7 +259,9 @@ static uint64_t digest_node(uint64_t digest, const bus_node *node)
     }
     digest = mix_bytes(digest, node->name, SHOAL_NODE_NAME_LEN);
     digest = mix_bytes(digest, node->ip, sizeof(node->ip));
-    return mix_bytes(digest, shoal_bus__slots_of(node), sizeof(shoal_slotmap));
+    shoal_slotmap slots;
+    shoal_bus__slots_get(c, node, &slots);
+    return mix_bytes(digest, &slots, sizeof(slots));
 }
 
 uint64_t shoal_cluster_digest(const shoal_cluster *c)
@@ -288,6 +290,6 @@ uint64_t shoal_cluster_digest(const shoal_cluster *c)
         digest = shoal_prng_mix(digest ^ words[i]) + i;
     }
     if (c->voters_whole != c->voters) digest = shoal_prng_mix(digest ^ c->voters_whole);
-    for (uint32_t i = 0; i < c->node_count; i++) digest = digest_node(digest, c->live[i]);
+    for (uint32_t i = 0; i < c->node_count; i++) digest = digest_node(c, digest, c->live[i]);
     return digest;
 }

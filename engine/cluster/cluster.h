@@ -126,8 +126,8 @@ uint16_t shoal_cluster_route_moves(const shoal_cluster *cluster);
 void shoal_cluster_fill_route(const shoal_cluster *cluster, shoal_route *route,
                               shoal_route_move *moves);
 
-/* The slots that such a route gives to this node. Borrowed until the map changes. */
-const shoal_slotmap *shoal_cluster_own_slots(const shoal_cluster *cluster);
+/* The slots that such a route gives to this node. */
+void shoal_cluster_own_slots(const shoal_cluster *cluster, shoal_slotmap *out);
 
 /* This node's name of 40 characters; "" before load and init_new. */
 const char *shoal_cluster_name(const shoal_cluster *cluster);

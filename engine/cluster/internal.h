@@ -165,17 +165,20 @@ static inline bus_node *shoal_bus__owner(const shoal_cluster *c, uint32_t slot)
     uint16_t index = c->owners[slot];
     return index == BUS_NONE ? NULL : c->nodes[index];
 }
-/* Gives the slot to `node` (a master), or to nobody (NULL). False without memory. */
-bool shoal_bus__slot_set(shoal_cluster *c, uint32_t slot, bus_node *node);
+/* Gives the slot to `node` (a master), or to nobody (NULL). */
+void shoal_bus__slot_set(shoal_cluster *c, uint32_t slot, bus_node *node);
 /* Takes all slots of a node away. */
 void shoal_bus__slots_clear(shoal_cluster *c, bus_node *node);
-/* A node's slots for the wire; all zero when it has none. Borrowed. */
-const shoal_slotmap *shoal_bus__slots_of(const bus_node *node);
+/* A node's slots for the wire; all zero when it has none. */
+void shoal_bus__slots_get(const shoal_cluster *c, const bus_node *node, shoal_slotmap *out);
+/* Whether these are the node's slots. */
+bool shoal_bus__slots_equal(const shoal_cluster *c, const bus_node *node, const shoal_slotmap *map);
 /* The first slot of the map from `slot` on, or SHOAL_SLOTS. */
 uint32_t shoal_bus__slot_next(const shoal_slotmap *map, uint32_t slot);
 /* The first run of neighbours among the slots of a node that has some, from `from` on: its first,
  * and its last in `*last`; SHOAL_SLOTS when there is none. */
-uint32_t shoal_bus__slot_run(const bus_node *node, uint32_t from, uint32_t *last);
+uint32_t shoal_bus__slot_run(const shoal_cluster *c, const bus_node *node, uint32_t from,
+                             uint32_t *last);
 /* `sender`, a master, claims `slots` with `epoch`. */
 void shoal_bus__slots_claim(shoal_cluster *c, bus_node *sender, uint64_t epoch,
                             const shoal_slotmap *slots);
@@ -321,7 +324,7 @@ bool shoal_bus__check(const shoal_cluster *c);
 /* Appends a node's line of CLUSTER NODES and nodes.conf, without newline. */
 void shoal_bus__node_line(const shoal_cluster *c, const bus_node *node, shoal_buffer *out);
 /* Appends " 0-5 7" for the slots of a node. */
-void shoal_bus__slot_ranges(const bus_node *node, shoal_buffer *out);
+void shoal_bus__slot_ranges(const shoal_cluster *c, const bus_node *node, shoal_buffer *out);
 /* What clients should connect to, by the preference of the settings. */
 const char *shoal_bus__endpoint(const shoal_cluster *c, const bus_node *node);
 /* Replies with a verbatim text, and frees it. */

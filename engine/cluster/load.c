@@ -227,7 +227,7 @@ static bool read_slots(loader *l, shoal_slice text, bus_node *node)
         const bus_node *owner = shoal_bus__owner(l->c, slot);
         if (owner == node) continue;
         if (owner) return complain(l, "slots that no other node has", text);
-        if (!shoal_bus__slot_set(l->c, slot, node)) return !(l->error = SHOAL_ERR_NO_MEMORY);
+        shoal_bus__slot_set(l->c, slot, node);
     }
     return true;
 }

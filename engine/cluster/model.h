@@ -136,8 +136,8 @@ typedef struct bus_node {
     char ip[46]; /* zero padded; "" unknown */
     uint16_t port, bus_port, tls_port;
     uint16_t working;    /* scratch of migrate.c: its working replicas */
-    uint16_t slot_least; /* while it has slots: none of them is below */
-    uint16_t slot_most;  /* or above */
+    uint16_t slot_least; /* while it has slots: the first of them */
+    uint16_t slot_most;  /* and the last */
     bool slots_changed;  /* a SLOTS record is due */
     uint64_t config_epoch;
     int64_t created_us;
@@ -150,7 +150,6 @@ typedef struct bus_node {
     uint64_t seen_epoch;  /* the greatest current epoch of its frames */
     uint64_t acked_epoch; /* of the last vote that it gave this node */
     uint64_t offset;      /* of replication, as its last frame said */
-    shoal_slotmap *slots; /* NULL while slot_count is 0 */
     char *hostname;       /* terminated, BUS_HOSTNAME_SIZE bytes; NULL: none */
 } bus_node;
 

@@ -228,7 +228,6 @@ static void free_node(shoal_cluster *c, bus_node *node)
     SHOAL_ASSERT(node);
     const shoal_allocator *a = &c->allocator;
     shoal_bus__reports_free(c, node);
-    if (node->slots) a->release(a->context, node->slots, sizeof(shoal_slotmap), 8);
     if (node->hostname) a->release(a->context, node->hostname, BUS_HOSTNAME_SIZE, 8);
     a->release(a->context, node, sizeof(bus_node), BUS_NODE_ALIGNMENT);
 }

@@ -98,7 +98,7 @@ static void note_slots(shoal_cluster *c, bus_node *node)
     node->slots_changed = false;
     shoal_buffer *text = fresh_text(c);
     shoal_text_appendf(text, "%s", node->name);
-    shoal_bus__slot_ranges(node, text);
+    shoal_bus__slot_ranges(c, node, text);
     shoal_bus__note(c, SHOAL_TRACE_SLOTS, (uint64_t[3]){node->slot_count, node->config_epoch},
                     shoal_buffer_slice(text));
 }

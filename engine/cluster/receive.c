@@ -205,7 +205,7 @@ static void update_slots(shoal_cluster *c, bus_node *sender, const shoal_frame *
     SHOAL_ASSERT(frame->slots);
     const bus_node *subject = shoal_bus__node_speaks_for(c, sender);
     if (!subject) return;
-    if (memcmp(shoal_bus__slots_of(subject), frame->slots, sizeof(shoal_slotmap)) == 0) return;
+    if (shoal_bus__slots_equal(c, subject, frame->slots)) return;
     if (subject == sender) {
         shoal_bus__slots_claim(c, sender, frame->config_epoch, frame->slots);
     }

@@ -114,7 +114,7 @@ void shoal_bus__take_over(shoal_cluster *c)
     shoal_bus__become_master(c);
     for (uint32_t slot = 0; slot < SHOAL_SLOTS && old->slot_count > 0; slot++) {
         if (c->owners[slot] != old->index) continue;
-        if (!shoal_bus__slot_set(c, slot, me)) break;
+        shoal_bus__slot_set(c, slot, me);
     }
     /* Nothing of it is said before it is durable: see shoal_bus__claim_release. */
     claim->generation = ++c->save.generation;

@@ -46,21 +46,22 @@ uint16_t shoal_cluster_route_moves(const shoal_cluster *c)
     return (uint16_t)c->move_count;
 }
 
-const shoal_slotmap *shoal_cluster_own_slots(const shoal_cluster *c)
+void shoal_cluster_own_slots(const shoal_cluster *c, shoal_slotmap *out)
 {
     SHOAL_ASSERT(c->myself);
     SHOAL_ASSERT(c->myself->slot_count <= c->slots_assigned);
-    return shoal_bus__slots_of(c->myself);
+    shoal_bus__slots_get(c, c->myself, out);
 }
 
 /* Writes the number of a node to its slots, a run of neighbours at a time. */
-static void fill_owner(shoal_route *route, const bus_node *node, uint16_t number)
+static void fill_owner(const shoal_cluster *c, shoal_route *route, const bus_node *node,
+                       uint16_t number)
 {
     SHOAL_ASSERT(number > 0);
     SHOAL_ASSERT(route->node_count == 0 || number <= route->node_count);
     uint32_t left = node->slot_count, last;
     for (uint32_t from = 0; left > 0; from = last + 1) {
-        uint32_t first = shoal_bus__slot_run(node, from, &last);
+        uint32_t first = shoal_bus__slot_run(c, node, from, &last);
         SHOAL_ASSERT(first < SHOAL_SLOTS);
         for (uint32_t slot = first; slot <= last; slot++) route->owner[slot] = number;
         left -= last + 1 - first;
@@ -101,7 +102,7 @@ void shoal_cluster_fill_route(const shoal_cluster *c, shoal_route *route, shoal_
             if (of->way == BUS_MOVE_OUT && of->node == node->index)
                 moves[move].target = (uint16_t)count;
         }
-        fill_owner(route, node, (uint16_t)count);
+        fill_owner(c, route, node, (uint16_t)count);
     }
     route->node_count = (uint16_t)count;
 }

@@ -31,27 +31,35 @@ static void hide_claim(const shoal_cluster *c, shoal_frame *frame)
     memcpy(frame->replica_of, claim->master, SHOAL_NODE_NAME_LEN);
 }
 
-/* A frame with its header filled in. */
-static shoal_frame make_frame(const shoal_cluster *c, uint16_t type)
+/* A frame that is being put together, with room for its slots. */
+typedef struct draft {
+    shoal_frame frame;
+    shoal_slotmap slots;
+} draft;
+
+/* Fills the header in. */
+static shoal_frame *make_frame(const shoal_cluster *c, uint16_t type, draft *out)
 {
     SHOAL_ASSERT(c->myself);
     SHOAL_ASSERT(type < SHOAL_FRAME_TYPE_COUNT);
     const bus_node *me = c->myself, *subject = subject_of(c);
-    shoal_frame frame = {.type = type,
-                         .port = me->port,
-                         .bus_port = me->bus_port,
-                         .tls_port = me->tls_port,
-                         .flags = me->flags,
-                         .state = c->up ? 0 : 1,
-                         .current_epoch = c->current_epoch,
-                         .config_epoch = subject->config_epoch,
-                         .offset = shoal_bus__own_offset(c),
-                         .slots = shoal_bus__slots_of(subject)};
-    memcpy(frame.sender, me->name, SHOAL_NODE_NAME_LEN);
-    if (subject != me) memcpy(frame.replica_of, subject->name, SHOAL_NODE_NAME_LEN);
-    if (c->failover.claim.generation > c->save.durable) hide_claim(c, &frame);
-    if (shoal_bus__manual_paused(c)) frame.mflags[0] |= SHOAL_MFLAG_PAUSED;
-    shoal_bus__copy_text(frame.ip, sizeof(frame.ip), shoal_text(c->settings.announce_ip));
+    shoal_frame *frame = &out->frame;
+    *frame = (shoal_frame){.type = type,
+                           .port = me->port,
+                           .bus_port = me->bus_port,
+                           .tls_port = me->tls_port,
+                           .flags = me->flags,
+                           .state = c->up ? 0 : 1,
+                           .current_epoch = c->current_epoch,
+                           .config_epoch = subject->config_epoch,
+                           .offset = shoal_bus__own_offset(c),
+                           .slots = &out->slots};
+    shoal_bus__slots_get(c, subject, &out->slots);
+    memcpy(frame->sender, me->name, SHOAL_NODE_NAME_LEN);
+    if (subject != me) memcpy(frame->replica_of, subject->name, SHOAL_NODE_NAME_LEN);
+    if (c->failover.claim.generation > c->save.durable) hide_claim(c, frame);
+    if (shoal_bus__manual_paused(c)) frame->mflags[0] |= SHOAL_MFLAG_PAUSED;
+    shoal_bus__copy_text(frame->ip, sizeof(frame->ip), shoal_text(c->settings.announce_ip));
     return frame;
 }
 
@@ -95,29 +103,31 @@ void shoal_bus__send_ping(shoal_cluster *c, bus_link *link, uint16_t type)
         shoal_bus__unsettle(c, link->node);
     }
     if (!link->up) return;
-    shoal_frame frame = make_frame(c, type);
+    draft room;
+    shoal_frame *frame = make_frame(c, type, &room);
     const bus_manual *manual = &c->failover.manual;
     bool heir = manual->offered && link->node && link->node->index == manual->replica;
-    if (heir) frame.mflags[1] |= BUS_MFLAG1_HANDOVER;
-    frame.count = shoal_bus__gossip_choose(c, link->node);
-    frame.gossip = c->gossip;
+    if (heir) frame->mflags[1] |= BUS_MFLAG1_HANDOVER;
+    frame->count = shoal_bus__gossip_choose(c, link->node);
+    frame->gossip = c->gossip;
     shoal_slice hostname = shoal_bus__hostname(c->myself);
     if (hostname.size > 0) {
-        frame.mflags[0] |= SHOAL_MFLAG_EXT_DATA;
-        frame.extension_count = 1;
-        frame.extensions[0].type = SHOAL_EXT_HOSTNAME;
-        frame.extensions[0].data = hostname;
+        frame->mflags[0] |= SHOAL_MFLAG_EXT_DATA;
+        frame->extension_count = 1;
+        frame->extensions[0].type = SHOAL_EXT_HOSTNAME;
+        frame->extensions[0].data = hostname;
     }
-    shoal_bus__send_bytes(c, link, type, encode(c, &frame));
+    shoal_bus__send_bytes(c, link, type, encode(c, frame));
 }
 
 void shoal_bus__send_fail(shoal_cluster *c, const bus_node *node)
 {
     SHOAL_ASSERT(shoal_bus__is(node, SHOAL_NODE_FAIL));
     SHOAL_ASSERT(node != c->myself);
-    shoal_frame frame = make_frame(c, SHOAL_FRAME_FAIL);
-    memcpy(frame.failed_name, node->name, SHOAL_NODE_NAME_LEN);
-    shoal_slice bytes = encode(c, &frame);
+    draft room;
+    shoal_frame *frame = make_frame(c, SHOAL_FRAME_FAIL, &room);
+    memcpy(frame->failed_name, node->name, SHOAL_NODE_NAME_LEN);
+    shoal_slice bytes = encode(c, frame);
     for (uint32_t i = 0; i < c->node_count; i++) {
         bus_node *other = c->live[i];
         if (!other->link || shoal_bus__is(other, SHOAL_NODE_HANDSHAKE)) continue;
@@ -132,19 +142,20 @@ void shoal_bus__send_forgotten(shoal_cluster *c, const bus_node *node)
     char data[SHOAL_NODE_NAME_LEN + 8];
     memcpy(data, node->name, SHOAL_NODE_NAME_LEN);
     shoal_bytes_put_be64(data + SHOAL_NODE_NAME_LEN, BUS_FORGOTTEN_MS / 1000);
-    shoal_frame frame = make_frame(c, SHOAL_FRAME_PONG);
-    frame.mflags[0] |= SHOAL_MFLAG_EXT_DATA;
-    frame.extension_count = 1;
-    frame.extensions[0].type = SHOAL_EXT_FORGOTTEN_NODE;
-    frame.extensions[0].data = (shoal_slice){data, sizeof(data)};
+    draft room;
+    shoal_frame *frame = make_frame(c, SHOAL_FRAME_PONG, &room);
+    frame->mflags[0] |= SHOAL_MFLAG_EXT_DATA;
+    frame->extension_count = 1;
+    frame->extensions[0].type = SHOAL_EXT_FORGOTTEN_NODE;
+    frame->extensions[0].data = (shoal_slice){data, sizeof(data)};
     /* A frame with extensions and without a host name says that there is none. */
     shoal_slice hostname = shoal_bus__hostname(c->myself);
     if (hostname.size > 0) {
-        frame.extensions[1].type = SHOAL_EXT_HOSTNAME;
-        frame.extensions[1].data = hostname;
-        frame.extension_count++;
+        frame->extensions[1].type = SHOAL_EXT_HOSTNAME;
+        frame->extensions[1].data = hostname;
+        frame->extension_count++;
     }
-    shoal_slice bytes = encode(c, &frame);
+    shoal_slice bytes = encode(c, frame);
     for (uint32_t i = 0; i < c->node_count; i++) {
         bus_node *other = c->live[i];
         if (other == node || !other->link || shoal_bus__is(other, SHOAL_NODE_HANDSHAKE)) continue;
@@ -157,30 +168,34 @@ void shoal_bus__send_update(shoal_cluster *c, bus_link *link, const bus_node *ow
     SHOAL_ASSERT(owner->slot_count > 0);
     SHOAL_ASSERT(link->node);
     SHOAL_ASSERT(shoal_bus__knows(c, owner));
-    shoal_frame frame = make_frame(c, SHOAL_FRAME_UPDATE);
-    memcpy(frame.update_name, owner->name, SHOAL_NODE_NAME_LEN);
-    frame.update_epoch = owner->config_epoch;
-    frame.update_slots = shoal_bus__slots_of(owner);
-    shoal_bus__send_bytes(c, link, SHOAL_FRAME_UPDATE, encode(c, &frame));
+    draft room;
+    shoal_slotmap slots;
+    shoal_frame *frame = make_frame(c, SHOAL_FRAME_UPDATE, &room);
+    memcpy(frame->update_name, owner->name, SHOAL_NODE_NAME_LEN);
+    frame->update_epoch = owner->config_epoch;
+    frame->update_slots = &slots;
+    shoal_bus__slots_get(c, owner, &slots);
+    shoal_bus__send_bytes(c, link, SHOAL_FRAME_UPDATE, encode(c, frame));
 }
 
 void shoal_bus__encode_bare(shoal_cluster *c, uint16_t type, shoal_buffer *out)
 {
     SHOAL_ASSERT(type == SHOAL_FRAME_AUTH_ACK || type == SHOAL_FRAME_AUTH_REQUEST);
     SHOAL_ASSERT(shoal_buffer_size(out) == 0);
-    shoal_frame frame = make_frame(c, type);
+    draft room;
+    shoal_frame *frame = make_frame(c, type, &room);
     /* By hand: voters must not insist on the master's failure. */
     bool by_hand = type == SHOAL_FRAME_AUTH_REQUEST && c->failover.manual.end_us > 0;
-    if (by_hand) frame.mflags[0] |= SHOAL_MFLAG_FORCEACK;
-    shoal_frame_encode(&frame, out);
+    if (by_hand) frame->mflags[0] |= SHOAL_MFLAG_FORCEACK;
+    shoal_frame_encode(frame, out);
 }
 
 void shoal_bus__send_bare(shoal_cluster *c, bus_link *link, uint16_t type)
 {
     SHOAL_ASSERT(type == SHOAL_FRAME_MFSTART || SHOAL_MUTANT(VOTE_UNDURABLE));
     SHOAL_ASSERT(!link->dead);
-    shoal_frame frame = make_frame(c, type);
-    shoal_bus__send_bytes(c, link, type, encode(c, &frame));
+    draft room;
+    shoal_bus__send_bytes(c, link, type, encode(c, make_frame(c, type, &room)));
 }
 
 static void fill_message(shoal_frame *frame, shoal_slice channel, shoal_slice message)
@@ -196,9 +211,10 @@ void shoal_cluster_publish(shoal_cluster *c, bool sharded, shoal_slice channel, 
     if (!c->myself) return;
     if (channel.size + message.size > SHOAL_FRAME_SIZE_MAX - 2 * SHOAL_FRAME_HEADER_SIZE) return;
     uint16_t type = sharded ? SHOAL_FRAME_PUBLISHSHARD : SHOAL_FRAME_PUBLISH;
-    shoal_frame frame = make_frame(c, type);
-    fill_message(&frame, channel, message);
-    shoal_slice bytes = encode(c, &frame);
+    draft room;
+    shoal_frame *frame = make_frame(c, type, &room);
+    fill_message(frame, channel, message);
+    shoal_slice bytes = encode(c, frame);
     const bus_node *subject = subject_of(c);
     for (uint32_t i = 0; i < c->node_count; i++) {
         const bus_node *node = c->live[i];

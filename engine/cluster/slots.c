@@ -4,8 +4,9 @@
  * with a smaller configuration epoch; a sender that claims what a newer owner has is told so; of
  * two masters with the same epoch the one with the smaller name takes a new one.
  *
- * Kept twice, consistently: an owner per slot, and a bitmap per owner, which is what frames carry
- * and are compared with.
+ * Kept once, as an owner per slot, with count and bounds per owner. Most masters have one run of
+ * slots, and then the bounds say it all: the bitmap that frames carry is written out of them, and
+ * compared with them, without touching the map. Of others it is put together from the map.
  */
 #include "cluster/internal.h"
 
@@ -13,15 +14,88 @@
 #include "base/mutant.h"
 #include "base/bytes.h"
 
-static const shoal_slotmap no_slots;
+/* ---- sets of slots ---- */
 
-const shoal_slotmap *shoal_bus__slots_of(const bus_node *node)
+/* The node has slots and they are all neighbours. */
+static inline bool is_run(const bus_node *node)
 {
-    SHOAL_ASSERT((node->slots == NULL) == (node->slot_count == 0));
-    return node->slots ? node->slots : &no_slots;
+    SHOAL_ASSERT(node->slot_count <= SHOAL_SLOTS);
+    return node->slot_count > 0 && node->slot_most + 1u - node->slot_least == node->slot_count;
+}
+
+/* The bits of the run in the word whose first slot is `base`. */
+static inline uint64_t run_word(const bus_node *node, uint32_t base)
+{
+    SHOAL_ASSERT(base % 64 == 0);
+    if (node->slot_most < base || node->slot_least >= base + 64) return 0;
+    uint64_t word = UINT64_MAX;
+    if (node->slot_least > base) word &= UINT64_MAX << (node->slot_least - base);
+    if (node->slot_most < base + 63) word &= UINT64_MAX >> (base + 63 - node->slot_most);
+    return word;
+}
+
+void shoal_bus__slots_get(const shoal_cluster *c, const bus_node *node, shoal_slotmap *out)
+{
+    SHOAL_ASSERT(out);
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    memset(out, 0, sizeof(*out));
+    if (is_run(node)) {
+        for (uint32_t base = node->slot_least & ~63u; base <= node->slot_most; base += 64) {
+            shoal_bytes_put_le64(&out->bits[base >> 3], run_word(node, base));
+        }
+        return;
+    }
+    if (node->slot_count == 0) return;
+    for (uint32_t slot = node->slot_least; slot <= node->slot_most; slot++) {
+        if (c->owners[slot] == node->index) shoal_slotmap_put(out, slot, true);
+    }
+}
+
+/* Words from slot `from` to below `to`, whole words, are all `value`. */
+static bool all_words(const shoal_slotmap *map, uint32_t from, uint32_t to, uint64_t value)
+{
+    SHOAL_ASSERT(from % 64 == 0 && to % 64 == 0);
+    SHOAL_ASSERT(to <= SHOAL_SLOTS);
+    uint64_t odd = 0;
+    for (uint32_t base = from; base < to; base += 64) {
+        odd |= shoal_bytes_get_le64(&map->bits[base >> 3]) ^ value;
+    }
+    return odd == 0;
+}
+
+/* The map is the run of the node: nothing before its first word, nothing behind its last. */
+static bool equals_run(const bus_node *node, const shoal_slotmap *map)
+{
+    SHOAL_ASSERT(is_run(node));
+    uint32_t first = node->slot_least & ~63u, last = node->slot_most & ~63u;
+    SHOAL_ASSERT(first <= last);
+    if (shoal_bytes_get_le64(&map->bits[first >> 3]) != run_word(node, first)) return false;
+    if (shoal_bytes_get_le64(&map->bits[last >> 3]) != run_word(node, last)) return false;
+    return all_words(map, 0, first, 0) && all_words(map, last + 64, SHOAL_SLOTS, 0) &&
+           (first == last || all_words(map, first + 64, last, UINT64_MAX));
+}
+
+bool shoal_bus__slots_equal(const shoal_cluster *c, const bus_node *node, const shoal_slotmap *map)
+{
+    SHOAL_ASSERT(map);
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    if (is_run(node)) return equals_run(node, map);
+    if (node->slot_count == 0) return all_words(map, 0, SHOAL_SLOTS, 0);
+    shoal_slotmap own;
+    shoal_bus__slots_get(c, node, &own);
+    return memcmp(&own, map, sizeof(own)) == 0;
 }
 
 /* ---- ownership ---- */
+
+/* Draws the bounds together when the slot at one of them has gone. */
+static void narrow(const shoal_cluster *c, bus_node *node)
+{
+    SHOAL_ASSERT(node->slot_count > 0);
+    SHOAL_ASSERT(node->slot_least <= node->slot_most);
+    while (c->owners[node->slot_least] != node->index) node->slot_least++;
+    while (c->owners[node->slot_most] != node->index) node->slot_most--;
+}
 
 static void take_away(shoal_cluster *c, uint32_t slot)
 {
@@ -30,53 +104,42 @@ static void take_away(shoal_cluster *c, uint32_t slot)
     bus_node *owner = shoal_bus__owner(c, slot);
     if (!owner) return;
     SHOAL_ASSERT(owner->slot_count > 0);
-    SHOAL_ASSERT(shoal_slotmap_has(owner->slots, slot));
-    shoal_slotmap_put(owner->slots, slot, false);
+    SHOAL_ASSERT(owner->slot_least <= slot && slot <= owner->slot_most);
     owner->slots_changed = c->slots_changed = true;
     c->owners[slot] = BUS_NONE;
     c->slots_assigned--;
-    if (--owner->slot_count > 0) return;
-    if (--c->voters == 0) c->voters_whole = 0;
-    c->allocator.release(c->allocator.context, owner->slots, sizeof(shoal_slotmap), 8);
-    owner->slots = NULL;
+    if (--owner->slot_count > 0)
+        narrow(c, owner);
+    else if (--c->voters == 0)
+        c->voters_whole = 0;
 }
 
-static bool give_to(shoal_cluster *c, uint32_t slot, bus_node *node)
+static void give_to(shoal_cluster *c, uint32_t slot, bus_node *node)
 {
     SHOAL_ASSERT(c->owners[slot] == BUS_NONE);
     SHOAL_ASSERT(c->slots_assigned < SHOAL_SLOTS);
     SHOAL_ASSERT(shoal_bus__knows(c, node));
-    if (!node->slots) {
-        node->slots = c->allocator.allocate_zeroed(c->allocator.context, sizeof(shoal_slotmap), 8);
-        if (!node->slots) return false;
-    }
-    shoal_slotmap_put(node->slots, slot, true);
     node->slots_changed = c->slots_changed = true;
     if (node->slot_count == 0 || slot < node->slot_least) node->slot_least = (uint16_t)slot;
     if (node->slot_count == 0 || slot > node->slot_most) node->slot_most = (uint16_t)slot;
     if (node->slot_count++ == 0) c->voters++;
     c->owners[slot] = node->index;
     if (++c->slots_assigned == SHOAL_SLOTS) c->voters_whole = c->voters;
-    return true;
 }
 
-bool shoal_bus__slot_set(shoal_cluster *c, uint32_t slot, bus_node *node)
+void shoal_bus__slot_set(shoal_cluster *c, uint32_t slot, bus_node *node)
 {
     SHOAL_ASSERT(slot < SHOAL_SLOTS);
     SHOAL_ASSERT(!node || shoal_bus__is(node, SHOAL_NODE_MASTER));
     c->due |= BUS_DUE_STATE | BUS_DUE_SAVE | BUS_DUE_ROUTE;
     take_away(c, slot);
-    if (!node || give_to(c, slot, node)) return true;
-    shoal_bus__why_not(c, BUS_WHY_NO_MEMORY, "slot %u stays without an owner", slot);
-    return false;
+    if (node) give_to(c, slot, node);
 }
 
 void shoal_bus__slots_clear(shoal_cluster *c, bus_node *node)
 {
     SHOAL_ASSERT(shoal_bus__knows(c, node));
-    for (uint32_t slot = 0; slot < SHOAL_SLOTS && node->slot_count > 0; slot++) {
-        if (c->owners[slot] == node->index) shoal_bus__slot_set(c, slot, NULL);
-    }
+    while (node->slot_count > 0) shoal_bus__slot_set(c, node->slot_least, NULL);
     SHOAL_ASSERT(node->slot_count == 0);
 }
 
@@ -95,19 +158,19 @@ uint32_t shoal_bus__slot_next(const shoal_slotmap *map, uint32_t slot)
     return SHOAL_SLOTS;
 }
 
-uint32_t shoal_bus__slot_run(const bus_node *node, uint32_t from, uint32_t *last)
+uint32_t shoal_bus__slot_run(const shoal_cluster *c, const bus_node *node, uint32_t from,
+                             uint32_t *last)
 {
     SHOAL_ASSERT(node->slot_count > 0);
     SHOAL_ASSERT(from <= SHOAL_SLOTS);
     if (from < node->slot_least) from = node->slot_least;
     *last = node->slot_most;
-    /* Most masters have one run, and then its bounds say it all. */
-    uint32_t bound = (uint32_t)node->slot_most + 1 - node->slot_least;
-    if (bound == node->slot_count) return from <= *last ? from : SHOAL_SLOTS;
-    from = shoal_bus__slot_next(node->slots, from);
-    if (from == SHOAL_SLOTS) return from;
-    *last = from;
-    while (*last + 1 < SHOAL_SLOTS && shoal_slotmap_has(node->slots, *last + 1)) ++*last;
+    if (from > *last) return SHOAL_SLOTS;
+    if (is_run(node)) return from;
+    while (from < *last && c->owners[from] != node->index) from++;
+    uint32_t end = from;
+    while (end < *last && c->owners[end + 1] == node->index) end++;
+    *last = end;
     return from;
 }
 
@@ -136,7 +199,7 @@ void shoal_bus__slots_claim(shoal_cluster *c, bus_node *sender, uint64_t epoch,
             c->any_lost = true;
         }
         taken += owner && owner == current;
-        if (!shoal_bus__slot_set(c, slot, sender)) return;
+        shoal_bus__slot_set(c, slot, sender);
     }
     /* The last slot went: what is left of the shard follows where it went. */
     bool last = taken > 0 && current->slot_count == 0;

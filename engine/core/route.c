@@ -74,10 +74,11 @@ void shoal_node__publish_route(shoal_node *node)
     }
     shoal_cluster_fill_route(node->cluster, route, moves);
     SHOAL_ASSERT(route->cluster);
-    const shoal_slotmap *own = shoal_cluster_own_slots(node->cluster);
-    mark(node, own, true);
+    shoal_slotmap own;
+    shoal_cluster_own_slots(node->cluster, &own);
+    mark(node, &own, true);
     shoal_store_publish_route(node->thread, route);
-    mark(node, own, false);
+    mark(node, &own, false);
     node->route_version = version;
     shoal_pubsub_route_changed(&node->env);
     purge_lost(node);

@@ -15,6 +15,8 @@
 #include <string.h>
 
 #define US_PER_S 1000000
+/* Keys without content that are named in the log. */
+#define EMPTY_NAMED 10
 /* Bytes of a part, and how many are read ahead. Chosen: a step of some milliseconds. */
 #define PART_BYTES ((size_t)1 << 20)
 #define PARTS_AHEAD 3
@@ -123,6 +125,18 @@ static void tell_expired(void *context, uint32_t db, shoal_slice name)
     shoal_buffer_free(&text);
 }
 
+/* Some versions of Redis wrote keys that hold nothing. Ten of them are named, as there. */
+static void tell_empty(void *context, uint32_t db, shoal_slice name)
+{
+    shoal_node *node = context;
+    (void)db;
+    SHOAL_ASSERT(node->saving.load != NULL);
+    SHOAL_ASSERT(node->saving.load->keys_empty > 0);
+    if (node->saving.load->keys_empty > EMPTY_NAMED) return;
+    shoal_node__log(node, SHOAL_LEVEL_NOTICE, "rdbLoadObject skipping empty key: %.*s",
+                    (int)name.size, name.data);
+}
+
 bool shoal_node__dump_begin(shoal_node *node)
 {
     shoal_saving *saving = &node->saving;
@@ -136,6 +150,7 @@ bool shoal_node__dump_begin(shoal_node *node)
     options.crew = saving->crew;
     options.fact = take_fact;
     options.expired = tell_expired;
+    options.empty = tell_empty;
     options.context = node;
     shoal_rdb_load_open(saving->load, &options);
     saving->load_began_us = node->now.mono_us;
@@ -174,6 +189,8 @@ static void fail(shoal_node *node, const char *reason, uint64_t offset)
                        "redis-check-rdb, or put it out of the way to start without it",
                        (int)name.size, name.data, (unsigned long long)offset, reason);
     node->saving.load_state = SHOAL_DUMP_FAILED;
+    shoal_node__log(node, SHOAL_LEVEL_WARNING, "Error reading the RDB file at offset %llu: %s",
+                    (unsigned long long)offset, reason);
     shoal_node__log(node, SHOAL_LEVEL_WARNING,
                     "Terminating server after rdb file reading failure.");
     shoal_node__fail(node, "Fatal error loading the DB, check server logs. Exiting",
@@ -190,9 +207,18 @@ static void succeed(shoal_node *node)
     saving->keys_loaded = load->keys_loaded;
     saving->keys_expired = load->keys_expired;
     saving->load_state = SHOAL_DUMP_LOADED;
-    shoal_node__log(node, SHOAL_LEVEL_NOTICE,
-                    "Done loading RDB, keys loaded: %llu, keys expired: %llu.",
-                    (unsigned long long)load->keys_loaded, (unsigned long long)load->keys_expired);
+    if (load->keys_empty > 0) {
+        shoal_node__log(
+            node, SHOAL_LEVEL_NOTICE,
+            "Done loading RDB, keys loaded: %llu, keys expired: %llu, empty keys skipped: %llu.",
+            (unsigned long long)load->keys_loaded, (unsigned long long)load->keys_expired,
+            (unsigned long long)load->keys_empty);
+    } else {
+        shoal_node__log(node, SHOAL_LEVEL_NOTICE,
+                        "Done loading RDB, keys loaded: %llu, keys expired: %llu.",
+                        (unsigned long long)load->keys_loaded,
+                        (unsigned long long)load->keys_expired);
+    }
     shoal_node__log(node, SHOAL_LEVEL_NOTICE, "DB loaded from disk: %lld.%03lld seconds",
                     (long long)(took_us / US_PER_S), (long long)(took_us / 1000 % 1000));
 }

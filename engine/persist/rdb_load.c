@@ -103,6 +103,11 @@ static shoal_rdb_load_state take_event(shoal_rdb_load *load, shoal_rdb_event eve
     switch (event) {
     case SHOAL_RDB_EVENT_KEY: return take_key(load, false);
     case SHOAL_RDB_EVENT_RECORD: return take_key(load, true);
+    case SHOAL_RDB_EVENT_EMPTY:
+        load->keys_empty++;
+        if (options->empty != NULL)
+            options->empty(options->context, load->decoder.db, load->decoder.name);
+        return SHOAL_RDB_LOAD_MORE;
     case SHOAL_RDB_EVENT_AUX:
         if (options->fact != NULL)
             options->fact(options->context, load->decoder.name, load->decoder.text);

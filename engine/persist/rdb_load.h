@@ -30,6 +30,8 @@ typedef struct shoal_rdb_load_options {
     void (*fact)(void *context, shoal_slice name, shoal_slice value);
     /* A key that is left out because it has expired; may be NULL. Borrowed for the call. */
     void (*expired)(void *context, uint32_t db, shoal_slice name);
+    /* A key that is left out because it holds nothing; may be NULL. Borrowed for the call. */
+    void (*empty)(void *context, uint32_t db, shoal_slice name);
     void *context;
 } shoal_rdb_load_options;
 
@@ -43,7 +45,7 @@ typedef enum shoal_rdb_load_state {
 
 /* A file that is being loaded. Its fields are to be read. */
 typedef struct shoal_rdb_load {
-    uint64_t keys_loaded, keys_expired;
+    uint64_t keys_loaded, keys_expired, keys_empty;
     const char *reason; /* of BAD; static */
     uint64_t offset;    /* bytes read: of BAD, where it is bad, or a little before */
     /* Its own. */

@@ -57,6 +57,7 @@ typedef enum shoal_rdb_event {
     SHOAL_RDB_EVENT_KEY,      /* decoder->db, ->name, ->expires_ms, and the value in ->loader */
     SHOAL_RDB_EVENT_RECORD,   /* the same as KEY, but the value has not been read: it is the bytes
                                  ->text, of ->kind. Only where ->records asks for it */
+    SHOAL_RDB_EVENT_EMPTY,    /* decoder->db and ->name: a key that holds nothing, which is none */
     SHOAL_RDB_EVENT_FUNCTION, /* decoder->text: the source of a library of functions */
     SHOAL_RDB_EVENT_END,      /* all is read and the checksum right */
     SHOAL_RDB_EVENT_FAILED    /* decoder->status and ->reason, at byte ->offset */
@@ -81,7 +82,6 @@ typedef struct shoal_rdb_decoder {
     shoal_rdb_status status;
     const char *reason; /* static text: what is wrong */
     uint64_t offset;    /* bytes that have been read */
-    uint64_t skipped;   /* keys that held an empty value */
     /* Its own. */
     uint8_t state;
     uint64_t crc;

@@ -185,7 +185,7 @@ static shoal_rdb_status read_end(shoal_rdb_decoder *decoder, shoal_rdb__reader *
 }
 
 /* Passes over a value without reading it. EMPTY where it must be read after all: it is too large,
- * or there is something wrong with it. */
+ * may hold nothing, or there is something wrong with it. */
 static shoal_rdb_status read_record(shoal_rdb_decoder *decoder, shoal_rdb__reader *reader,
                                     uint32_t kind)
 {
@@ -275,7 +275,7 @@ static shoal_rdb_status read_value(shoal_rdb_decoder *decoder, shoal_rdb__reader
     }
     if (status != SHOAL_RDB_EMPTY) return status;
     /* Redis passes over them too: some versions wrote them. */
-    decoder->skipped++;
+    *event = SHOAL_RDB_EVENT_EMPTY;
     decoder->state = STATE_KEY;
     return SHOAL_RDB_OK;
 }

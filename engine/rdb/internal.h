@@ -107,8 +107,8 @@ shoal_rdb_status shoal_rdb__run_next(shoal_rdb__run *run, shoal_element *out);
 
 /* ---- values ---- */
 
-/* Passes over a value of `kind` without looking into its strings. OK, MORE, or BAD or UNKNOWN where
- * reading it would say what is wrong. */
+/* Passes over a value of `kind` without looking into its strings. OK, MORE, EMPTY where it may hold
+ * nothing, or BAD or UNKNOWN: reading it says more. */
 shoal_rdb_status shoal_rdb__skip(shoal_rdb__reader *reader, uint32_t kind);
 /* Begins to read a value of `kind`. OK or UNKNOWN. */
 shoal_rdb_status shoal_rdb__begin(shoal_rdb_loader *loader, uint32_t kind);

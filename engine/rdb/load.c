@@ -115,6 +115,30 @@ static shoal_rdb_status push(shoal_rdb_loader *loader, const shoal_element *elem
     return of_error(shoal_list_push(&edit, SHOAL_LIST_TAIL, element));
 }
 
+/* The same name a second time: words that who watches Redis's log looks for. */
+static shoal_rdb_status bad_twice(const shoal_rdb_loader *loader, shoal_rdb__reader *reader)
+{
+    static const char *const words[4][3] = {
+        {"a set with a member twice", "a sorted set with a member twice",
+         "a hash with a field twice"},
+        {"Set listpack with dup elements", "Zset listpack with dup elements",
+         "Hash listpack with dup elements"},
+        {"Set ziplist integrity check failed: a member twice",
+         "Zset ziplist integrity check failed: a member twice",
+         "Hash ziplist integrity check failed: a field twice"},
+        {"Intset integrity check failed: a member twice", "a sorted set with a member twice",
+         "Zipmap integrity check failed: a field twice"},
+    };
+    uint32_t form = 0, type = loader->type == SHOAL_TYPE_SET ? 0 : 2;
+    SHOAL_DEBUG_ASSERT(loader->type != SHOAL_TYPE_LIST);
+    if (loader->type == SHOAL_TYPE_ZSET) type = 1;
+    if (kinds[loader->kind].layout == LAYOUT_PACKED) {
+        uint8_t kept = kinds[loader->kind].form;
+        form = kept == SHOAL_RDB__LISTPACK ? 1 : kept == SHOAL_RDB__ZIPLIST ? 2 : 3;
+    }
+    return shoal_rdb__bad(reader, words[form][type]);
+}
+
 /* An element of a list or set. */
 static shoal_rdb_status add_element(shoal_rdb_loader *loader, shoal_rdb__reader *reader,
                                     const shoal_element *element)
@@ -124,7 +148,7 @@ static shoal_rdb_status add_element(shoal_rdb_loader *loader, shoal_rdb__reader 
     bool added;
     SHOAL_DEBUG_ASSERT(loader->type == SHOAL_TYPE_SET);
     shoal_err err = shoal_draft_put(&loader->draft, &entry, &added);
-    if (err == SHOAL_ERR_OK && !added) return shoal_rdb__bad(reader, "a set with a member twice");
+    if (err == SHOAL_ERR_OK && !added) return bad_twice(loader, reader);
     return of_error(err);
 }
 
@@ -134,7 +158,7 @@ static shoal_rdb_status add_field(shoal_rdb_loader *loader, shoal_rdb__reader *r
     bool added;
     SHOAL_DEBUG_ASSERT(loader->type == SHOAL_TYPE_HASH);
     shoal_err err = shoal_draft_put(&loader->draft, entry, &added);
-    if (err == SHOAL_ERR_OK && !added) return shoal_rdb__bad(reader, "a hash with a field twice");
+    if (err == SHOAL_ERR_OK && !added) return bad_twice(loader, reader);
     return of_error(err);
 }
 
@@ -145,7 +169,7 @@ static shoal_rdb_status add_scored(shoal_rdb_loader *loader, shoal_rdb__reader *
     SHOAL_DEBUG_ASSERT(loader->type == SHOAL_TYPE_ZSET);
     if (score != score) return shoal_rdb__bad(reader, "a score that is not a number");
     shoal_zset_edit_find(&loader->zset, member, &spot);
-    if (spot.found) return shoal_rdb__bad(reader, "a sorted set with a member twice");
+    if (spot.found) return bad_twice(loader, reader);
     return of_error(shoal_zset_edit_put(&loader->zset, member, &spot, score));
 }
 

@@ -6,6 +6,10 @@
 #include "base/assert.h"
 #include "rdb/internal.h"
 
+/* Nothing but the frame of packed elements is so short: that of a ziplist has eleven bytes, and a
+ * length and the kind of a node stand in front of it. */
+#define FRAME_MAX 13u
+
 /* What a unit of a value is made of, one letter a part: s a string, l a length, d eight bytes, t a
  * score as text. NULL: no value that is kept here. */
 static const char *parts_of(uint32_t kind)
@@ -96,6 +100,23 @@ static shoal_rdb_status skip_part(shoal_rdb__reader *reader, char part)
     }
 }
 
+/* Are elements packed into strings, one or more of them? */
+static bool is_packed(uint32_t kind)
+{
+    SHOAL_DEBUG_ASSERT(parts_of(kind) != NULL);
+    switch (kind) {
+    case SHOAL_RDB_STRING:
+    case SHOAL_RDB_LIST:
+    case SHOAL_RDB_SET:
+    case SHOAL_RDB_HASH:
+    case SHOAL_RDB_ZSET:
+    case SHOAL_RDB_ZSET_2:
+    case SHOAL_RDB_HASH_FIELDS_EARLY:
+    case SHOAL_RDB_HASH_FIELDS: return false;
+    default: return true;
+    }
+}
+
 shoal_rdb_status shoal_rdb__skip(shoal_rdb__reader *reader, uint32_t kind)
 {
     const char *parts = parts_of(kind);
@@ -106,9 +127,13 @@ shoal_rdb_status shoal_rdb__skip(shoal_rdb__reader *reader, uint32_t kind)
     if (kind == SHOAL_RDB_HASH_FIELDS || kind == SHOAL_RDB_HASH_LISTPACK_FIELDS)
         status = skip_bytes(reader, 8);
     if (status == SHOAL_RDB_OK && is_counted(kind)) status = shoal_rdb__read_length(reader, &units);
-    for (; units > 0 && status == SHOAL_RDB_OK; units--) {
+    if (status == SHOAL_RDB_OK && units == 0) return SHOAL_RDB_EMPTY;
+    const char *first = reader->at;
+    for (uint64_t left = units; left > 0 && status == SHOAL_RDB_OK; left--) {
         for (const char *part = parts; *part != '\0' && status == SHOAL_RDB_OK; part++)
             status = skip_part(reader, *part);
+        bool short_one = left == units && (size_t)(reader->at - first) <= FRAME_MAX;
+        if (status == SHOAL_RDB_OK && short_one && is_packed(kind)) return SHOAL_RDB_EMPTY;
     }
     return status;
 }

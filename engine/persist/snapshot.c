@@ -46,7 +46,7 @@ struct shoal_snapshot_writer {
     _Atomic bool failed;      /* writer: any, readers: the steps, relaxed */
     _Atomic uint64_t pending; /* relaxed: bytes in chunks */
     _Atomic uint64_t keys;    /* relaxed */
-    _Atomic uint64_t copied;  /* relaxed: bytes that others than the steps had to hand out */
+    _Atomic uint64_t copied;  /* relaxed: of items that others than the steps had to hand out */
     uint32_t steps;           /* number of the thread that began */
     chunk_word words[];
 };
@@ -209,7 +209,8 @@ static void take_part(void *context, shoal_thread *thread, shoal_snapshot_part *
     (void)shoal_add_relaxed(&writer->pending, grown);
     (void)shoal_add_relaxed(&writer->keys, 1);
     if (shoal_thread_index(thread) != writer->steps)
-        (void)shoal_add_relaxed(&writer->copied, grown);
+        (void)shoal_add_relaxed(&writer->copied,
+                                shoal_item_memory(shoal_thread_store(thread), part->item));
     put_chunk(writer, thread, mine);
 }
 

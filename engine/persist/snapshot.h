@@ -85,7 +85,8 @@ shoal_snapshot_state shoal_snapshot_step(shoal_snapshot_writer *writer, shoal_th
 uint64_t shoal_snapshot_pending(const shoal_snapshot_writer *writer);
 /* Keys handed out so far. Any thread. */
 uint64_t shoal_snapshot_keys(const shoal_snapshot_writer *writer);
-/* Bytes that were handed out because somebody was about to change what they tell of. Any thread. */
+/* Bytes that the keys took which were handed out because somebody was about to change them: what
+ * copies of their pages would be to a process that forks. Any thread. */
 uint64_t shoal_snapshot_copied(const shoal_snapshot_writer *writer);
 /* The file is not wanted any more: the steps that are left only let memory go. */
 void shoal_snapshot_abort(shoal_snapshot_writer *writer);

@@ -21,6 +21,13 @@
  * some 3 ms at pipeline 1, and memory is reclaimed between turns. */
 #define EVENTS_MAX 512
 
+/* A lane whose worker has more to do than its clients ask for (values to free, a command in steps)
+ * goes on at once, but so often it lets go of its processor for a moment. Whoever shares that with
+ * it would otherwise wait for the kernel's next tick, and our clients on this machine with them:
+ * GETs took 4 ms while a hash of five million fields was freed. It costs such work a tenth. */
+#define BUSY_US 200
+#define PAUSE_NS 20000
+
 #define AHEAD_BYTES (SHOAL_AHEAD_MAX * SHOAL_AHEAD_STRIDE)
 
 struct shoal_lane {
@@ -29,6 +36,7 @@ struct shoal_lane {
     _Atomic bool stopping; /* relaxed: the nudge that follows orders it */
     int64_t deadline;      /* of the worker: when it wants its next round */
     int64_t began;         /* clock of the last round */
+    int64_t rested;        /* clock of the last round behind which the lane could sleep */
     pthread_t thread;
     uint32_t index;
     struct epoll_event events[EVENTS_MAX];
@@ -53,12 +61,24 @@ static void serve(shoal_lane *lane, int count)
     shoal_connection__bury(desk);
 }
 
-/* How long the lane may sleep. The clock of the last round will do: it is never late by more
- * than that round took, and saves reading a clock. */
-static int timeout_now(shoal_lane *lane)
+/* Events, or none after a moment in which others may have the processor. */
+static int let_go(shoal_lane *lane)
+{
+    const struct timespec pause = {.tv_nsec = PAUSE_NS};
+    lane->rested = lane->began;
+    int count = epoll_pwait2(lane->desk.epoll, lane->events, EVENTS_MAX, &pause, NULL);
+    return count < 0 && errno == ENOSYS ? 0 : count; /* Linux before 5.11 */
+}
+
+/* Waits for events as long as the worker has nothing to do. The clock of the last round will do: it
+ * is never late by more than that round took, and saves reading a clock. */
+static int wait_for_events(shoal_lane *lane)
 {
     int timeout = shoal_clock_timeout(lane->deadline, lane->began);
-    return timeout != 0 && shoal_waker__sleep(&lane->waker) ? timeout : 0;
+    if (timeout == 0 && lane->began - lane->rested >= BUSY_US) return let_go(lane);
+    if (timeout != 0) lane->rested = lane->began;
+    if (timeout != 0 && !shoal_waker__sleep(&lane->waker)) timeout = 0;
+    return epoll_wait(lane->desk.epoll, lane->events, EVENTS_MAX, timeout);
 }
 
 static void close_all(shoal_lane *lane)
@@ -76,7 +96,7 @@ static void *run(void *argument)
     snprintf(name, sizeof name, "shoal-worker-%u", (unsigned)lane->index % 100);
     pthread_setname_np(pthread_self(), name);
     while (!shoal_load_relaxed(&lane->stopping)) {
-        int count = epoll_wait(lane->desk.epoll, lane->events, EVENTS_MAX, timeout_now(lane));
+        int count = wait_for_events(lane);
         SHOAL_ASSERT(count >= 0 || errno == EINTR);
         (void)shoal_waker__wake(&lane->waker);
         serve(lane, count);

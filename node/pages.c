@@ -280,6 +280,7 @@ static void release_unused(shoal_pages *pages, uint32_t index)
 static void *give_back(void *argument)
 {
     shoal_pages *pages = argument;
+    pthread_setname_np(pthread_self(), "shoal-pages");
     const struct timespec pause = {0, PAUSE_NS}, page_pause = {0, PAGE_PAUSE_NS};
     while (!shoal_load_relaxed(&pages->ends)) {
         uint64_t wakes;

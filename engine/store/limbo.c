@@ -17,6 +17,9 @@
 
 /* Buckets taken apart for one piece of budget: their items cost about as much. */
 #define DISSOLVE_COST 8u
+/* What one piece of a large object costs in pieces of budget: they lie cold, each in lines of its
+ * own, where retired items were used a moment ago. Measured: 0.4 us a page of a hash. */
+#define CRUMBLE_COST 4u
 
 /* Fewer than this are left for later where freeing takes other threads' lines away from them. */
 #define LONG_PIECES 64u
@@ -472,7 +475,10 @@ static void collect(shoal_thread *thread, uint32_t budget, bool all)
             continue;
         }
         if (thread->crumbling != NULL) {
-            if (!crumble(thread, thread->crumbling, &budget)) continue;
+            uint32_t pieces = budget / CRUMBLE_COST + (budget % CRUMBLE_COST != 0);
+            bool gone = crumble(thread, thread->crumbling, &pieces);
+            budget = pieces * CRUMBLE_COST < budget ? pieces * CRUMBLE_COST : 0;
+            if (!gone) continue;
             thread->crumbling = NULL;
             shoal_bump_relaxed(&thread->counters.limbo_freed, 1);
             if (thread->crumbling_large) count_lazy(thread);

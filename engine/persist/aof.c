@@ -511,7 +511,11 @@ shoal_aof_stats shoal_aof_stats_get(const shoal_aof *aof, shoal_time now)
 {
     SHOAL_ASSERT(now.mono_us >= aof->now.mono_us);
     uint64_t written = shoal_appender_written(&aof->appender), end = shoal_log_end(aof->log);
-    bool rewriting = shoal_aof_is_rewriting(aof), on = aof->wants;
+    /* Who waits for the end of a rewrite looks at the files then: they have gone by that time. */
+    bool collecting = aof->state == SHOAL_AOF_ON && shoal_aof__is_busy(aof) &&
+                      !aof->settings.keeps_history &&
+                      shoal_manifest_count_of(&aof->manifest, SHOAL_AOF_HISTORY) > 0;
+    bool rewriting = shoal_aof_is_rewriting(aof) || collecting, on = aof->wants;
     SHOAL_ASSERT(written <= end || !on || !shoal_appender_idle(&aof->appender));
     uint64_t since = on && written > aof->sync.target.at ? written - aof->sync.target.at : 0;
 

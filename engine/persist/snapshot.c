@@ -40,6 +40,7 @@ struct shoal_snapshot_writer {
     shoal_snapshot_options options;
     shoal_cut *cut;
     uint64_t crc;
+    shoal_crc64_tables tables;
     bool over; /* the cut is, and all has been collected */
     uint32_t threads;
     shoal_inbox full;
@@ -221,7 +222,7 @@ static void give_bytes(shoal_snapshot_writer *writer, shoal_slice bytes)
     const shoal_snapshot_options *options = &writer->options;
     SHOAL_DEBUG_ASSERT(bytes.data != NULL || bytes.size == 0);
     SHOAL_DEBUG_ASSERT(!writer->over);
-    if (options->checksum) writer->crc = shoal_crc64(writer->crc, bytes);
+    if (options->checksum) writer->crc = shoal_crc64_by(&writer->tables, writer->crc, bytes);
     if (bytes.size > 0) options->taker.take(options->taker.context, bytes);
 }
 
@@ -313,6 +314,7 @@ shoal_err shoal_snapshot_begin(shoal_thread *thread, const shoal_snapshot_option
     writer->options = *options;
     writer->threads = threads;
     writer->steps = shoal_thread_index(thread);
+    shoal_crc64_prepare(&writer->tables);
     const shoal_cut_options cut = {.sink = {.take = take_part, .context = writer},
                                    .keeps_expired = options->keeps_expired};
     shoal_err error = shoal_cut_begin(thread, &cut, &writer->cut);

@@ -84,7 +84,8 @@ typedef struct shoal_rdb_decoder {
     uint64_t offset;    /* bytes that have been read */
     /* Its own. */
     uint8_t state;
-    uint64_t crc;
+    uint64_t crc;         /* of what has been read, but for */
+    shoal_slice unsummed; /* the last of it: summed together, which is faster */
     shoal_crc64_tables tables;
     size_t need;        /* no unit is whole with fewer bytes */
     shoal_slice chunk;  /* what was fed and not yet read, unless `input` holds something */

@@ -16,6 +16,9 @@
 /* Where a decoder is. */
 enum { STATE_HEADER, STATE_MARK, STATE_VALUE, STATE_KEY, STATE_END, STATE_FAILED };
 
+/* So much goes into the checksum at once: chosen, as what a second-level cache still holds. */
+#define SUMMED_MIN ((size_t)128 << 10)
+
 /* Files before version 5 have no checksum. */
 #define VERSION_CHECKSUM 5u
 
@@ -67,11 +70,22 @@ shoal_slice shoal_rdb_decoder_rest(const shoal_rdb_decoder *decoder)
     return unread(decoder);
 }
 
+/* Adds what has been read to the checksum: before it moves, and while it is warm. */
+static void sum(shoal_rdb_decoder *decoder)
+{
+    SHOAL_DEBUG_ASSERT(decoder->unsummed.size <= decoder->offset);
+    if (decoder->checksum)
+        decoder->crc = shoal_crc64_by(&decoder->tables, decoder->crc, decoder->unsummed);
+    decoder->unsummed = (shoal_slice){NULL, 0};
+}
+
 /* So many bytes have been read. They stay where they are. */
 static void take(shoal_rdb_decoder *decoder, shoal_slice from, size_t size)
 {
     SHOAL_ASSERT(size <= from.size);
-    decoder->crc = shoal_crc64_by(&decoder->tables, decoder->crc, (shoal_slice){from.data, size});
+    if (decoder->unsummed.size == 0) decoder->unsummed.data = from.data;
+    SHOAL_ASSERT(decoder->unsummed.data + decoder->unsummed.size == from.data);
+    decoder->unsummed.size += size;
     decoder->offset += size;
     decoder->need = 0;
     if (shoal_buffer_size(&decoder->input) > 0) {
@@ -80,6 +94,7 @@ static void take(shoal_rdb_decoder *decoder, shoal_slice from, size_t size)
         decoder->chunk.data += size;
         decoder->chunk.size -= size;
     }
+    if (decoder->unsummed.size >= SUMMED_MIN) sum(decoder);
 }
 
 /* Keeps what is left of a chunk until the next one comes. */
@@ -176,6 +191,7 @@ static shoal_rdb_status read_end(shoal_rdb_decoder *decoder, shoal_rdb__reader *
     shoal_rdb_status status = SHOAL_RDB_OK;
     if (decoder->version >= VERSION_CHECKSUM) status = shoal_rdb__read_le64(reader, &told);
     if (status != SHOAL_RDB_OK) return status;
+    sum(decoder);
     uint64_t crc = shoal_crc64_by(&decoder->tables, decoder->crc, (shoal_slice){before, 1});
     SHOAL_DEBUG_ASSERT((unsigned char)*before == SHOAL_RDB__OP_END);
     if (decoder->checksum && told != 0 && told != crc)
@@ -331,6 +347,7 @@ shoal_rdb_event shoal_rdb_decoder_next(shoal_rdb_decoder *decoder)
                 decoder->need = (size_t)(reader.at - bytes.data) + reader.missing;
         }
         if (status == SHOAL_RDB_MORE) {
+            sum(decoder);
             if (bytes.size > 0) keep(decoder);
             return decoder->input.failed ? fail(decoder, SHOAL_RDB_NO_MEMORY, NULL)
                                          : SHOAL_RDB_EVENT_MORE;

@@ -269,6 +269,7 @@ void shoal_cluster_command(shoal_cluster *c, shoal_cluster_call *call)
         if (!shoal_text_is(call->argv[1], subcommands[i].name)) continue;
         if (call->argc < subcommands[i].argc_min || call->argc > subcommands[i].argc_max) break;
         subcommands[i].run(c, call);
+        if (c->due & BUS_DUE_LATER) c->due |= BUS_DUE_SAVE; /* an operator waits for it */
         shoal_bus__finish(c);
         /* What it found done already may still be on its way to the disk. */
         bool waits = subcommands[i].behind == KEPT && c->save.durable != c->save.generation;

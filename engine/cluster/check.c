@@ -157,12 +157,13 @@ static void check_save(const shoal_cluster *c)
     const bus_save *save = &c->save;
     SHOAL_ASSERT(save->durable <= save->in_flight);
     SHOAL_ASSERT(save->in_flight <= save->generation);
+    SHOAL_ASSERT(save->urgent <= save->generation);
     SHOAL_ASSERT(save->phase == BUS_SAVE_IDLE || save->waiting > 0);
     SHOAL_ASSERT(save->phase == BUS_SAVE_IDLE || save->in_flight > save->durable);
     SHOAL_ASSERT(c->held_count <= BUS_HELD_MAX);
     for (uint32_t i = 0; i < c->held_count; i++) {
         SHOAL_ASSERT(c->held[i].generation > save->durable);
-        SHOAL_ASSERT(c->held[i].generation <= save->generation);
+        SHOAL_ASSERT(c->held[i].generation <= save->urgent);
     }
 }
 

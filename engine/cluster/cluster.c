@@ -179,7 +179,8 @@ void shoal_bus__finish(shoal_cluster *c)
     if (c->due) shoal_bus__role_update(c);
     shoal_bus__note_changes(c);
     if (c->due & BUS_DUE_ROUTE) c->version++;
-    if (c->due & BUS_DUE_SAVE) c->save.generation++;
+    if (c->due & (BUS_DUE_SAVE | BUS_DUE_LATER)) c->save.generation++;
+    if (c->due & BUS_DUE_SAVE) c->save.urgent = c->save.generation;
     c->due = 0;
     shoal_bus__save_start(c);
     SHOAL_DEBUG_ASSERT(shoal_bus__check(c));

@@ -126,7 +126,7 @@ void shoal_bus__set_failed(shoal_cluster *c, bus_node *node, uint32_t reports)
     c->no_orphans = false;
     shoal_bus__note(c, SHOAL_TRACE_FAIL, (uint64_t[3]){reports, shoal_bus__quorum(c)},
                     shoal_text(node->name));
-    c->due |= BUS_DUE_STATE | BUS_DUE_SAVE;
+    c->due |= BUS_DUE_STATE | BUS_DUE_LATER;
 }
 
 void shoal_bus__fail_if_agreed(shoal_cluster *c, bus_node *node)
@@ -152,7 +152,7 @@ static void clear_failed(shoal_cluster *c, bus_node *node, const char *because)
     node->flags &= (uint16_t)~SHOAL_NODE_FAIL;
     c->no_orphans = false;
     shoal_bus__note_node(c, SHOAL_TRACE_FAIL_CLEARED, node);
-    c->due |= BUS_DUE_STATE | BUS_DUE_SAVE;
+    c->due |= BUS_DUE_STATE | BUS_DUE_LATER;
 }
 
 void shoal_bus__answered(shoal_cluster *c, bus_node *node)
@@ -164,7 +164,7 @@ void shoal_bus__answered(shoal_cluster *c, bus_node *node)
     if (shoal_bus__is(node, SHOAL_NODE_PFAIL)) {
         node->flags &= (uint16_t)~SHOAL_NODE_PFAIL;
         shoal_bus__note_node(c, SHOAL_TRACE_PFAIL_CLEARED, node);
-        c->due |= BUS_DUE_STATE | BUS_DUE_SAVE;
+        c->due |= BUS_DUE_STATE | BUS_DUE_LATER;
         return;
     }
     if (!shoal_bus__is(node, SHOAL_NODE_FAIL)) return;

@@ -199,7 +199,7 @@ static void correct_address(shoal_cluster *c, bus_node *node, const shoal_gossip
     node->tls_port = entry->tls_port;
     node->flags &= (uint16_t)~SHOAL_NODE_NOADDR;
     shoal_bus__note_known(c, node);
-    c->due |= BUS_DUE_SAVE | BUS_DUE_ROUTE;
+    c->due |= BUS_DUE_LATER | BUS_DUE_ROUTE;
 }
 
 static void learn_node(shoal_cluster *c, const shoal_gossip *entry)
@@ -219,7 +219,7 @@ static void learn_node(shoal_cluster *c, const shoal_gossip *entry)
     node->bus_port = entry->bus_port;
     node->tls_port = entry->tls_port;
     shoal_bus__note_known(c, node);
-    c->due |= BUS_DUE_SAVE;
+    c->due |= BUS_DUE_LATER;
 }
 
 /* The whole entry; what is no address is left out. */

@@ -39,6 +39,8 @@
 #define BUS_PONG_AHEAD_US 500000  /* gossip may be this far ahead of our wall clock */
 #define BUS_FORGOTTEN_MS 60000    /* FORGET keeps a node away this long */
 #define BUS_SAVE_RETRY_US 1000000 /* chosen: a full disk is asked again each second */
+#define BUS_SAVE_AT_ONCE 64       /* chosen: so few nodes are written whenever one changes */
+#define BUS_SAVE_PAUSE_US 2000    /* chosen: of more, for each: then writing takes little time */
 #define BUS_PORT_OFFSET 10000
 #define BUS_HOSTNAME_SIZE 256
 #define BUS_SEEDS_SIZE 1024 /* of the directive's text */
@@ -83,7 +85,8 @@ enum { BUS_DEBUG = 0, BUS_VERBOSE = 1, BUS_NOTICE = 2, BUS_WARNING = 3 };
 enum {
     BUS_DUE_STATE = 1, /* the cluster state may be another */
     BUS_DUE_SAVE = 2,  /* nodes.conf is out of date */
-    BUS_DUE_ROUTE = 4  /* owners, endpoints or the state changed for clients */
+    BUS_DUE_ROUTE = 4, /* owners, endpoints or the state changed for clients */
+    BUS_DUE_LATER = 8  /* nodes.conf is out of date in what others would tell again */
 };
 
 /* ---- a hash index from a 64-bit hash to a pointer; the owner of the pointers compares ---- */
@@ -200,6 +203,8 @@ typedef struct bus_move {
 typedef struct bus_save {
     enum { BUS_SAVE_IDLE, BUS_SAVE_WRITING, BUS_SAVE_RENAMING } phase;
     uint64_t generation; /* of the opinion */
+    uint64_t urgent;     /* the last generation with something that cannot wait */
+    int64_t started_us;  /* when the last save began */
     uint64_t in_flight;  /* of the text being written */
     uint64_t durable;    /* of the text on disk */
     uint64_t failed;     /* of the last text that could not be written, and why */

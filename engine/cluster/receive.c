@@ -55,7 +55,7 @@ static void update_address(shoal_cluster *c, bus_node *sender, const bus_link *l
     shoal_bus__log(c, BUS_WARNING, "Address updated for node %s, now %s:%u", sender->name,
                    sender->ip, sender->port);
     shoal_bus__note_known(c, sender);
-    c->due |= BUS_DUE_SAVE | BUS_DUE_STATE | BUS_DUE_ROUTE;
+    c->due |= BUS_DUE_LATER | BUS_DUE_STATE | BUS_DUE_ROUTE;
 }
 
 /* A node of the cluster reaches us where we know ourselves to be. */
@@ -103,7 +103,7 @@ static void meet_stranger(shoal_cluster *c, const bus_link *link, const shoal_fr
     if (!node) return;
     set_address(node, link, frame);
     shoal_bus__note_known(c, node);
-    c->due |= BUS_DUE_SAVE;
+    c->due |= BUS_DUE_LATER;
 }
 
 /* The first answer in a handshake: the node gets its name, unless it is known under it. */
@@ -139,7 +139,7 @@ static void lose_address(shoal_cluster *c, bus_link *link, size_t size)
     node->port = node->bus_port = node->tls_port = 0;
     shoal_bus__link_drop(c, link);
     shoal_bus__note_known(c, node);
-    c->due |= BUS_DUE_SAVE | BUS_DUE_ROUTE;
+    c->due |= BUS_DUE_LATER | BUS_DUE_ROUTE;
 }
 
 /* A node of the cluster that we have no connection with answers where we looked for another one, or
@@ -330,7 +330,7 @@ static void receive_update(shoal_cluster *c, const bus_link *link, const shoal_f
     }
     shoal_bus__node_make_master(c, owner);
     owner->config_epoch = frame->update_epoch;
-    c->due |= BUS_DUE_SAVE;
+    c->due |= BUS_DUE_LATER;
     shoal_bus__slots_claim(c, owner, frame->update_epoch, frame->update_slots);
 }
 
@@ -373,7 +373,7 @@ static void read_header(shoal_cluster *c, bus_node *sender, const shoal_frame *f
         c->current_epoch = frame->current_epoch;
     if (frame->config_epoch > sender->config_epoch) {
         sender->config_epoch = frame->config_epoch;
-        c->due |= BUS_DUE_SAVE;
+        c->due |= BUS_DUE_LATER;
     }
     sender->offset = frame->offset;
     if (sender->index == c->myself->replica_of) shoal_bus__manual_heard(c, frame);

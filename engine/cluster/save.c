@@ -4,6 +4,10 @@
  * place by a rename, so that a crash at any step leaves one whole file. One save is in flight at a
  * time; what changes meanwhile goes with the next one, so that a burst of changes costs two saves.
  *
+ * What others would tell again after a restart (who there is, who has which slots, who failed) may
+ * wait in a large cluster: a node that learns of a thousand others would write a thousand lines a
+ * thousand times. What this node has promised, and what an operator waits for, never waits.
+ *
  *   IDLE --start: remove, append, sync--> WRITING --all went well: rename--> RENAMING --> IDLE
  *                                            \--- one failed: try again later ----------> IDLE
  *
@@ -64,13 +68,23 @@ static void fail(shoal_cluster *c)
                    shoal_err_text(save->error));
 }
 
+/* Nothing urgent is out of date, and the last save was not long ago. The cron looks again. */
+static bool may_wait(const shoal_cluster *c)
+{
+    SHOAL_ASSERT(c->save.phase == BUS_SAVE_IDLE);
+    SHOAL_ASSERT(c->save.urgent <= c->save.generation);
+    if (c->save.urgent > c->save.durable || c->node_count <= BUS_SAVE_AT_ONCE) return false;
+    return c->now.mono_us - c->save.started_us < (int64_t)c->node_count * BUS_SAVE_PAUSE_US;
+}
+
 void shoal_bus__save_start(shoal_cluster *c)
 {
     SHOAL_ASSERT(c->myself);
     SHOAL_ASSERT(c->save.durable <= c->save.generation);
     bus_save *save = &c->save;
     if (save->phase != BUS_SAVE_IDLE || save->generation == save->durable) return;
-    if (save->retry_us > c->now.mono_us) return;
+    if (save->retry_us > c->now.mono_us || may_wait(c)) return;
+    save->started_us = c->now.mono_us;
     save->in_flight = save->generation;
     shoal_buffer text = shoal_buffer_make(&c->allocator);
     shoal_cluster_save_text(c, &text);

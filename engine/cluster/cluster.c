@@ -168,6 +168,21 @@ int64_t shoal_cluster_deadline(const shoal_cluster *c)
 
 /* ---- the end of a step ---- */
 
+/* In a large cluster that forms, every frame is the first of some owner's: routes of hundreds of
+ * owners are not made for each of them, but once for those of a moment. */
+static void raise_version(shoal_cluster *c)
+{
+    SHOAL_ASSERT(c->version_us <= c->now.mono_us);
+    SHOAL_ASSERT(c->node_count > 0);
+    if (c->due & BUS_DUE_MAP) c->map_due = true;
+    bool few = c->node_count <= BUS_ROUTE_AT_ONCE;
+    bool soon = few || c->now.mono_us - c->version_us >= BUS_ROUTE_PAUSE_US;
+    if (!(c->due & BUS_DUE_ROUTE) && !(c->map_due && soon)) return;
+    c->map_due = false;
+    c->version_us = c->now.mono_us;
+    c->version++;
+}
+
 void shoal_bus__finish(shoal_cluster *c)
 {
     SHOAL_ASSERT(c->myself);
@@ -178,7 +193,7 @@ void shoal_bus__finish(shoal_cluster *c)
     if (c->due & BUS_DUE_STATE) shoal_bus__state_update(c);
     if (c->due) shoal_bus__role_update(c);
     shoal_bus__note_changes(c);
-    if (c->due & BUS_DUE_ROUTE) c->version++;
+    raise_version(c);
     if (c->due & (BUS_DUE_SAVE | BUS_DUE_LATER)) c->save.generation++;
     if (c->due & BUS_DUE_SAVE) c->save.urgent = c->save.generation;
     c->due = 0;

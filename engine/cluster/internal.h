@@ -56,11 +56,11 @@ static inline void shoal_bus__unsettle(shoal_cluster *c, const bus_node *node)
     c->quiet_us[node->live_at] = 0;
 }
 
-/* How soon nodes.conf has to tell of a change of the node: what this node is must be durable before
- * anybody builds on it, what others are it would learn again from them. */
-static inline uint32_t shoal_bus__due_save(const shoal_cluster *c, const bus_node *node)
+/* How soon nodes.conf and the route have to tell of a change of the node: what this node is must be
+ * durable before anybody builds on it, what others are it would learn again from them. */
+static inline uint32_t shoal_bus__due_change(const shoal_cluster *c, const bus_node *node)
 {
-    return node == c->myself ? BUS_DUE_SAVE : BUS_DUE_LATER;
+    return node == c->myself ? BUS_DUE_SAVE | BUS_DUE_ROUTE : BUS_DUE_LATER | BUS_DUE_MAP;
 }
 
 /* How far ahead a walk over all nodes asks for them, and the lines of a node that it asks for: all

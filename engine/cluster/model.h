@@ -40,6 +40,8 @@
 #define BUS_FORGOTTEN_MS 60000    /* FORGET keeps a node away this long */
 #define BUS_SAVE_RETRY_US 1000000 /* chosen: a full disk is asked again each second */
 #define BUS_SAVE_AT_ONCE 64       /* chosen: so few nodes are written whenever one changes */
+#define BUS_ROUTE_AT_ONCE 64      /* chosen: so few nodes are told of whenever one gets slots */
+#define BUS_ROUTE_PAUSE_US 100000 /* chosen: of more, so long after the last time at least */
 #define BUS_SAVE_PAUSE_US 2000    /* chosen: of more, for each: then writing takes little time */
 #define BUS_PORT_OFFSET 10000
 #define BUS_HOSTNAME_SIZE 256
@@ -86,7 +88,8 @@ enum {
     BUS_DUE_STATE = 1, /* the cluster state may be another */
     BUS_DUE_SAVE = 2,  /* nodes.conf is out of date */
     BUS_DUE_ROUTE = 4, /* owners, endpoints or the state changed for clients */
-    BUS_DUE_LATER = 8  /* nodes.conf is out of date in what others would tell again */
+    BUS_DUE_LATER = 8, /* nodes.conf is out of date in what others would tell again */
+    BUS_DUE_MAP = 16 /* slots of others changed hands: the route may wait, see BUS_ROUTE_AT_ONCE */
 };
 
 /* ---- a hash index from a 64-bit hash to a pointer; the owner of the pointers compares ---- */
@@ -264,6 +267,8 @@ struct shoal_cluster {
     int64_t minority_us;    /* last look that saw a minority */
     uint32_t due;           /* BUS_DUE_* */
     uint64_t version;
+    int64_t version_us; /* when it rose last */
+    bool map_due;       /* it has to rise, but may wait */
 
     uint64_t gossip_round;
     bus_node *told_of[16]; /* scratch of reading: whom the next entries are about */

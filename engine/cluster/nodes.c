@@ -294,7 +294,7 @@ void shoal_bus__node_rename(shoal_cluster *c, bus_node *node, const char name[SH
     SHOAL_ASSERT(added);
     shoal_bus__note(c, SHOAL_TRACE_NODE_RENAMED, (uint64_t[3]){0},
                     (shoal_slice){both, sizeof(both)});
-    c->due |= BUS_DUE_LATER | BUS_DUE_ROUTE;
+    c->due |= BUS_DUE_LATER | BUS_DUE_MAP;
 }
 
 static void leave_master(shoal_cluster *c, bus_node *node)
@@ -321,7 +321,7 @@ void shoal_bus__node_make_master(shoal_cluster *c, bus_node *node)
     if (node != c->myself) node->flags |= SHOAL_NODE_MIGRATE_TO;
     shoal_bus__note_known(c, node);
     shoal_bus__note_role(c, node);
-    c->due |= BUS_DUE_STATE | shoal_bus__due_save(c, node) | BUS_DUE_ROUTE;
+    c->due |= BUS_DUE_STATE | shoal_bus__due_change(c, node);
 }
 
 void shoal_bus__node_make_replica(shoal_cluster *c, bus_node *node, uint16_t master)
@@ -335,7 +335,7 @@ void shoal_bus__node_make_replica(shoal_cluster *c, bus_node *node, uint16_t mas
         node->flags |= SHOAL_NODE_REPLICA;
         c->no_orphans = false;
         shoal_bus__note_known(c, node);
-        c->due |= BUS_DUE_STATE | shoal_bus__due_save(c, node) | BUS_DUE_ROUTE;
+        c->due |= BUS_DUE_STATE | shoal_bus__due_change(c, node);
     }
     if (master == BUS_NONE || master == node->replica_of) return;
     leave_master(c, node);
@@ -344,7 +344,7 @@ void shoal_bus__node_make_replica(shoal_cluster *c, bus_node *node, uint16_t mas
     c->nodes[master]->replica_count++;
     c->nodes[master]->flags |= SHOAL_NODE_MIGRATE_TO;
     shoal_bus__note_role(c, node);
-    c->due |= shoal_bus__due_save(c, node) | BUS_DUE_ROUTE;
+    c->due |= shoal_bus__due_change(c, node);
 }
 
 bus_node *shoal_bus__node_speaks_for(const shoal_cluster *c, const bus_node *node)
@@ -382,7 +382,7 @@ void shoal_bus__set_hostname(shoal_cluster *c, bus_node *node, shoal_slice hostn
         if (!node->hostname) return;
     }
     shoal_bus__copy_text(node->hostname, BUS_HOSTNAME_SIZE, hostname);
-    c->due |= shoal_bus__due_save(c, node) | BUS_DUE_ROUTE;
+    c->due |= shoal_bus__due_change(c, node) | BUS_DUE_ROUTE;
 }
 
 /* ---- handshakes ---- */

@@ -107,7 +107,7 @@ void shoal_bus__note_changes(shoal_cluster *c)
 {
     SHOAL_ASSERT(c->myself);
     if (c->slots_changed) {
-        SHOAL_ASSERT(c->due & BUS_DUE_ROUTE);
+        SHOAL_ASSERT(c->due & (BUS_DUE_ROUTE | BUS_DUE_MAP));
         c->slots_changed = false;
         for (uint32_t i = 0; i < c->node_count; i++) {
             if (c->live[i]->slots_changed) note_slots(c, c->live[i]);

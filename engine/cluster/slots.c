@@ -132,7 +132,8 @@ void shoal_bus__slot_set(shoal_cluster *c, uint32_t slot, bus_node *node)
     SHOAL_ASSERT(slot < SHOAL_SLOTS);
     SHOAL_ASSERT(!node || shoal_bus__is(node, SHOAL_NODE_MASTER));
     bool own = !c->myself || node == c->myself || c->owners[slot] == c->myself->index;
-    c->due |= BUS_DUE_STATE | BUS_DUE_ROUTE | (own ? BUS_DUE_SAVE : BUS_DUE_LATER);
+    c->due |= BUS_DUE_STATE;
+    c->due |= own ? BUS_DUE_SAVE | BUS_DUE_ROUTE : BUS_DUE_LATER | BUS_DUE_MAP;
     take_away(c, slot);
     if (node) give_to(c, slot, node);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * rdb/crc64.c - see crc64.h. Eight bytes at a time, by half bytes: the tables are 2 KiB, so that a
- * snapshot that runs beside commands leaves the first-level cache to them. Much is folded first, where
- * the processor can (base/fold.h).
+ * snapshot that runs beside commands leaves the first-level cache to them. Much is folded first,
+ * where the processor can (base/fold.h).
  */
 #include "rdb/crc64.h"
 

@@ -15,8 +15,8 @@
 /* The checksum of what gave `crc` (0 for nothing) followed by `bytes`. */
 uint64_t shoal_crc64(uint64_t crc, shoal_slice bytes);
 
-/* Tables for the checksum of much: 16 KiB, four times as fast; and of more than a hundred bytes at a
- * time some ten times as fast again, where the processor multiplies without carries. */
+/* Tables for the checksum of much: 16 KiB, four times as fast; and of more than a hundred bytes at
+ * a time ten times as fast again, where the processor multiplies without carries. */
 typedef struct shoal_crc64_tables {
     uint64_t of[8][256]; /* what a byte adds when so many more bytes follow it */
     bool folds;          /* the processor can; false: tables alone, with the same result */

@@ -131,11 +131,28 @@ static void subtract(sources *from, result *into)
     filter_first(from, false, into);
 }
 
+/* The first of the largest sets, if it is an object that cannot be compact: the result begins as a
+ * copy of it, page by page, which takes a third of the time of adding its members. */
+static uint32_t fill(const sources *from, result *into)
+{
+    uint32_t largest = 0;
+    SHOAL_ASSERT(from->count > 0);
+    for (uint32_t i = 1; i < from->count; i++) {
+        if (from->sets[i].count > from->sets[largest].count) largest = i;
+    }
+    const shoal_members *set = &from->sets[largest];
+    if (set->table == NULL || set->count <= into->draft->options.limits.entries) return UINT32_MAX;
+    into->err = shoal_draft_fill(into->draft, &set->table->object);
+    return largest;
+}
+
 /* Only for results that are gathered, where members of several sets meet. */
 static void unite(sources *from, result *into)
 {
-    SHOAL_ASSERT(into->draft != NULL || from->count == 1);
-    for (uint32_t i = 0; i < from->count; i++) {
+    SHOAL_ASSERT(into->draft != NULL);
+    uint32_t done = fill(from, into);
+    for (uint32_t i = 0; i < from->count && into->err == SHOAL_ERR_OK; i++) {
+        if (i == done) continue;
         shoal_members_place place = {0};
         shoal_table_entry entry;
         while (shoal_members_next(&from->sets[i], &place, &entry)) {
@@ -192,7 +209,7 @@ void shoal_command__sunion(shoal_call *call)
     /* Memory of the reply, not of the store. */
     shoal_account account = {.allocator = &call->env->allocator};
     shoal_draft_options options = {.type = SHOAL_TYPE_SET,
-                                   .limits = {.entries = UINT64_MAX},
+                                   .limits = {.entries = SHOAL_DRAFT_PACK_MAX},
                                    .account = &account,
                                    .prng = shoal_thread_prng(call->thread)};
     shoal_draft draft;

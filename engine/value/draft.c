@@ -43,6 +43,18 @@ void shoal_draft_begin(shoal_draft *draft, const shoal_draft_options *options,
     }
 }
 
+shoal_err shoal_draft_fill(shoal_draft *draft, const shoal_object *object)
+{
+    SHOAL_ASSERT(object->type == draft->type);
+    SHOAL_ASSERT(draft->table == NULL && shoal_draft_count(draft) == 0);
+    shoal_object *copy = shoal_table_copy(object, draft->options.account);
+    if (copy == NULL) return SHOAL_ERR_NO_MEMORY;
+    copy->encoding = SHOAL_MEMBERS_WIDE;
+    draft->table = (shoal_table *)copy;
+    draft->made = draft->wide = draft->changed = true;
+    return SHOAL_ERR_OK;
+}
+
 uint64_t shoal_draft_count(const shoal_draft *draft)
 {
     if (draft->table != NULL) return draft->table->count;

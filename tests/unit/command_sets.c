@@ -291,6 +291,19 @@ static void a_large_set_is_read_behind_its_gate(void **state)
     client_got(&c, ":1~:1~");
 }
 
+static void a_union_begins_as_a_copy_of_the_largest_set_and_leaves_that_as_it_was(void **state)
+{
+    (void)state;
+    send_many("SADD s %u\r\n", 0, 900);
+    send_many("SADD t %u\r\n", 600, 1200);
+    client_asks(
+        &c,
+        "SADD w x y 5~SUNIONSTORE d w s t~SCARD d~SCARD s~SMISMEMBER d x 0 899 900 1799 1800~"
+        "OBJECT ENCODING d~SDIFFSTORE e d s t~SUNIONSTORE s s w~SADD s 5000~SCARD d~SCARD s~"
+        "DEL d s t w e~",
+        ":3~:1802~:1802~:900~*6~:1~:1~:1~:1~:1~:0~$9~hashtable~:2~:902~:1~:1802~:903~:5~");
+}
+
 int main(void)
 {
 #define BOX_TEST(name) cmocka_unit_test_setup_teardown(name, open_box, close_box)
@@ -311,6 +324,7 @@ int main(void)
         BOX_TEST(many_sets_are_combined_with_memory_of_their_own),
         BOX_TEST(a_lower_threshold_holds_for_what_comes),
         BOX_TEST(a_large_set_is_read_behind_its_gate),
+        BOX_TEST(a_union_begins_as_a_copy_of_the_largest_set_and_leaves_that_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

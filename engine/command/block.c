@@ -336,6 +336,26 @@ bool shoal_block__waits(const shoal_errand *errand)
     return (STATE(word) == WAITING || STATE(word) == WOKEN) && REASON(word) == SHOAL_UNBLOCK__NONE;
 }
 
+/* Lets an errand that waits run again, as if one of its keys had changed. */
+static void look_again(shoal_errand *errand, shoal_thread *thread)
+{
+    uint32_t seen = WAITING;
+    /* pair: errand.waiting */
+    if (!shoal_cas_acq_rel(&errand->waiting, &seen, WOKEN)) return;
+    SHOAL_ASSERT(errand->block->woken_by < errand->block->count);
+    shoal_errand__again(errand, thread);
+}
+
+/* Slots have gone, or the cluster is down: who waits there is told when it runs. */
+static void send_away(shoal_worker *worker)
+{
+    SHOAL_DEBUG_ASSERT(worker->inside);
+    for (shoal_session *each = worker->sessions.first; each != NULL; each = each->all.next) {
+        if (each->errand == NULL || !shoal_block__waits(each->errand)) continue;
+        look_again(each->errand, worker->thread);
+    }
+}
+
 /* This node follows another one from now on: who waits for a key must not change anything. */
 static void end_for_role(shoal_worker *worker)
 {
@@ -352,6 +372,9 @@ void shoal_block__tick(shoal_worker *worker)
     uint32_t demotions = shoal_load_relaxed(&worker->env->demotions);
     if (worker->demotions != demotions) end_for_role(worker);
     worker->demotions = demotions;
+    uint32_t reroutes = shoal_load_relaxed(&worker->env->reroutes);
+    if (worker->reroutes != reroutes) send_away(worker);
+    worker->reroutes = reroutes;
     for (;;) {
         shoal_heap_node *first = worker->deadlines.first;
         if (first == NULL || first->key > worker->now.mono_us) return;
@@ -362,15 +385,11 @@ void shoal_block__tick(shoal_worker *worker)
     }
 }
 
-void shoal_block_slot_left_locked(shoal_thread *thread, uint32_t place)
+void shoal_block_look_again(shoal_env *env)
 {
-    shoal_interest *interest = shoal_store_interests_locked(thread, place);
-    for (; interest != NULL; interest = interest->next) {
-        if (interest->notify != changed) continue;
-        waiter *each = ((queue *)interest)->first;
-        SHOAL_ASSERT(each != NULL);
-        for (; each != NULL; each = each->next) wake(each, thread);
-    }
+    SHOAL_ASSERT(env->worker_count > 0);
+    shoal_add_relaxed(&env->reroutes, 1u);
+    if (shoal_load_relaxed(&env->blocked) != 0) shoal_worker_rouse(env);
 }
 
 /* ---- for handlers ---- */

@@ -88,8 +88,8 @@ void shoal_block__tick(struct shoal_worker *worker);
 
 /* ---- for the rooms above ---- */
 
-/* The node does not serve the slot of `place` any longer: wakes all who wait there, who are sent to
- * the new owner when they run. Under the gate of `place`. */
-void shoal_block_slot_left_locked(shoal_thread *thread, uint32_t place);
+/* Slots have left this node, or the cluster is down: who waits for keys runs again, and is sent to
+ * the new owner or told so. Control, behind the route that says it. */
+void shoal_block_look_again(shoal_env *env);
 
 #endif

@@ -338,9 +338,13 @@ struct shoal_env {
     _Atomic uint32_t acks_wanted; /* relaxed: control wants to hear of acknowledgements */
     _Atomic uint32_t demotions;   /* relaxed: how often this node has become a replica; sessions
                                    * that wait for a key are answered then. writer: control */
+    _Atomic uint32_t reroutes;    /* relaxed: how often slots have left this node; the same sessions
+                                   * look again. writer: control */
     _Atomic uint64_t master_link; /* relaxed: shoal_hash of "ip:port" of the link to a master that
                                    * is up; 0: none. writer: control */
     _Atomic bool master_kill;     /* relaxed: a client wants that link to be closed */
+    _Atomic int64_t sleep_until_us; /* relaxed: DEBUG SLEEP: until then nothing that a master sends
+                                     * is carried out, and no link to it begins. writer: DEBUG */
     _Atomic uint64_t applied[SHOAL_COMMAND_COUNT]; /* commands of a master's stream that have run;
                                                     * relaxed: counts. writer: who runs them */
     _Atomic bool mirrors; /* relaxed: the log is a copy of a master's, so that what happens

@@ -170,6 +170,7 @@ void shoal_debug__sleep(shoal_call *call)
     *job = (shoal_job){.step = wake_up,
                        .drop = drop_sleep,
                        .at_us = call->now.mono_us + (int64_t)(seconds * 1e6)};
+    shoal_store_relaxed(&call->env->sleep_until_us, job->at_us);
     shoal_job__start(job, call);
 }
 

@@ -27,7 +27,7 @@ void shoal_debug__populate(shoal_call *call);
  * again. */
 void shoal_debug__reload(shoal_call *call);
 /* DEBUG SLEEP seconds: the reply comes so much later. No thread sleeps: unlike in Redis, other
- * clients are served meanwhile. */
+ * clients are served meanwhile. What a master sends waits, as tools make replicas late with it. */
 void shoal_debug__sleep(shoal_call *call);
 
 /* ---- debug_digest.c ---- */

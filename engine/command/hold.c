@@ -59,6 +59,16 @@ void shoal_hold__forget(shoal_session *session)
     session->is_held = false;
 }
 
+/* Whether what the session has written is as safe as the policy says. A place behind the log's end
+ * is one in a log that has begun again at an earlier one, as a replica's does with the data of its
+ * master: what stood there has gone with the data, and nothing will ever be written of it. */
+static bool is_safe(const shoal_session *session, uint64_t released)
+{
+    SHOAL_DEBUG_ASSERT(session->worker != NULL);
+    const shoal_log *log = session->worker->env->log;
+    return session->logged <= released || (log != NULL && session->logged > shoal_log_end(log));
+}
+
 void shoal_hold__look(shoal_worker *worker)
 {
     SHOAL_DEBUG_ASSERT(worker->inside);
@@ -67,7 +77,7 @@ void shoal_hold__look(shoal_worker *worker)
     uint64_t released = shoal_hold_released(worker->env);
     for (shoal_session *session = worker->held.first, *next; session != NULL; session = next) {
         next = session->holding.next;
-        if (session->logged > released) continue;
+        if (!is_safe(session, released)) continue;
         shoal_hold__forget(session);
         shoal_worker__wake(session);
     }
@@ -97,11 +107,11 @@ bool shoal_session_hold(shoal_session *session, shoal_slice said)
     SHOAL_DEBUG_ASSERT(session->worker->inside && !session->dead);
     SHOAL_DEBUG_ASSERT(!session->is_held);
     const shoal_env *env = session->worker->env;
-    if (env->commit == NULL || session->logged <= shoal_hold_released(env)) return false;
+    if (env->commit == NULL || is_safe(session, shoal_hold_released(env))) return false;
     if (SHOAL_MUTANT(REPLY_UNSYNCED)) return false;
     link_held(session);
     join_holders(session->worker);
-    if (session->logged <= shoal_hold_released(env)) {
+    if (is_safe(session, shoal_hold_released(env))) {
         shoal_hold__forget(session);
         return false;
     }

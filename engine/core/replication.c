@@ -43,7 +43,10 @@ static void read_limits(const shoal_node *node, shoal_repl_settings *out)
             numbers[i] = numbers[i] * 10 + (uint64_t)(text.data[at] - '0');
     }
     SHOAL_DEBUG_ASSERT(at <= text.size);
+    /* As Redis: a replica that goes on with all of the backlog is not sent away for that. */
     out->output_hard = numbers[0];
+    if (out->output_hard != 0 && out->output_hard < out->backlog_size)
+        out->output_hard = out->backlog_size;
     out->output_soft = numbers[1];
     bool ever = numbers[2] >= (uint64_t)(SHOAL_NEVER / US_PER_S);
     out->output_soft_us = ever ? SHOAL_NEVER : (int64_t)numbers[2] * US_PER_S;
@@ -68,8 +71,11 @@ void shoal_node__replication_set(shoal_node *node)
         .priority = number(node, SHOAL_DIRECTIVE_REPLICA_PRIORITY),
         .read_only = number(node, SHOAL_DIRECTIVE_REPLICA_READ_ONLY) != 0,
     };
-    if (number(node, SHOAL_DIRECTIVE_REPL_DISKLESS_SYNC) != 0)
+    if (number(node, SHOAL_DIRECTIVE_REPL_DISKLESS_SYNC) != 0) {
         settings.full_delay_us = microseconds(node, SHOAL_DIRECTIVE_REPL_DISKLESS_SYNC_DELAY);
+        settings.full_replicas =
+            (uint32_t)number(node, SHOAL_DIRECTIVE_REPL_DISKLESS_SYNC_MAX_REPLICAS);
+    }
     SHOAL_ASSERT(settings.ping_period_us > 0 && settings.timeout_us > 0);
     read_limits(node, &settings);
     shoal_repl_set(node->replication.repl, &settings);
@@ -291,8 +297,10 @@ int64_t shoal_node__replication_deadline(const shoal_node *node)
 {
     SHOAL_DEBUG_ASSERT(node->replication.repl != NULL);
     int64_t farewell = shoal_node__farewell_deadline(node);
-    int64_t repl = shoal_repl_deadline(node->replication.repl);
-    return farewell < repl ? farewell : repl;
+    int64_t first = shoal_repl_deadline(node->replication.repl);
+    int64_t send = shoal_node__send_deadline(node);
+    if (farewell < first) first = farewell;
+    return send < first ? send : first;
 }
 
 bool shoal_node__replication_busy(const shoal_node *node)
@@ -301,6 +309,13 @@ bool shoal_node__replication_busy(const shoal_node *node)
     SHOAL_DEBUG_ASSERT(replication->sending <= SHOAL_SENDING_CLEARING);
     return replication->sending == SHOAL_SENDING_MOMENT || replication->writer != NULL ||
            replication->receiving != SHOAL_RECEIVING_IDLE;
+}
+
+bool shoal_node__replication_sends(const shoal_node *node)
+{
+    SHOAL_DEBUG_ASSERT(node->replication.sending <= SHOAL_SENDING_CLEARING);
+    return node->replication.sending == SHOAL_SENDING_MOMENT ||
+           node->replication.sending == SHOAL_SENDING_WRITING;
 }
 
 /* ---- commands ---- */

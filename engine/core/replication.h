@@ -52,6 +52,7 @@ typedef struct shoal_replication {
     shoal_sending_stage sending;
     shoal_snapshot_writer *writer;
     bool writer_done;    /* the writer has no more to give */
+    int64_t began_us;    /* when it began */
     uint64_t submitted;  /* bytes given to the host */
     uint64_t written;    /* of them, known to be in the file */
     uint32_t operations; /* of the host, under way */
@@ -86,6 +87,8 @@ void shoal_node__replication_step(shoal_node *node);
 int64_t shoal_node__replication_deadline(const shoal_node *node);
 /* A snapshot for replicas is being written, or data are loaded: no other snapshot may begin. */
 bool shoal_node__replication_busy(const shoal_node *node);
+/* A snapshot for replicas is being written. */
+bool shoal_node__replication_sends(const shoal_node *node);
 /* Runs a command of this room's: true when it was one. With a NULL node it only says so. */
 bool shoal_node__replication_command(shoal_node *node, shoal_errand *errand);
 
@@ -107,6 +110,8 @@ void shoal_node__apply_reset(void *context);
 /* What is due of each. */
 void shoal_node__send_step(shoal_node *node);
 void shoal_node__receive_step(shoal_node *node);
+/* When a snapshot for replicas goes on that rdb-key-save-delay slows down. */
+int64_t shoal_node__send_deadline(const shoal_node *node);
 /* Frees what loads a snapshot; its crew is idle, or no worker runs any more. */
 void shoal_node__receive_drop(shoal_node *node);
 void shoal_node__apply_step(shoal_node *node);

@@ -228,6 +228,7 @@ void shoal_node__apply_step(shoal_node *node)
 {
     struct shoal_stream *stream = node->replication.stream;
     if (stream == NULL || !poll(node, stream)) return;
+    if (node->now.mono_us < shoal_load_relaxed(&node->env.sleep_until_us)) return;
     /* What a moment shows is what the log has: nothing is handed over until it is over. */
     if (shoal_moment_wished(node->store)) {
         over(node);

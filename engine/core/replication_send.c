@@ -84,6 +84,7 @@ static void begin(shoal_node *node)
     options.taker.context = node;
     replication->submitted = replication->written = 0;
     replication->writer_done = false;
+    replication->began_us = node->now.mono_us;
     replication->error = SHOAL_ERR_OK;
     replication->sending = SHOAL_SENDING_WRITING;
     replication->operations++;
@@ -119,14 +120,49 @@ static void fail(shoal_node *node, shoal_err error)
     shoal_repl_snapshot_ended(node->replication.repl, error);
 }
 
+/* rdb-key-save-delay slows it down, as it does all snapshots. */
+static int64_t key_delay_us(const shoal_node *node)
+{
+    int64_t us = shoal_config__number(&node->config, SHOAL_DIRECTIVE_RDB_KEY_SAVE_DELAY);
+    SHOAL_DEBUG_ASSERT(node->replication.began_us >= 0);
+    return us > 0 ? us : 0;
+}
+
+/* Keys that may be handed out now. */
+static uint32_t allowance(const shoal_node *node)
+{
+    const shoal_replication *replication = &node->replication;
+    uint64_t waits = replication->submitted - replication->written;
+    int64_t delay_us = key_delay_us(node);
+    SHOAL_ASSERT(replication->writer != NULL);
+    if (replication->sending == SHOAL_SENDING_CLEARING) return STEP_KEYS;
+    if (waits >= WINDOW) return 0;
+    if (delay_us == 0) return STEP_KEYS;
+    int64_t due = (node->now.mono_us - replication->began_us) / delay_us -
+                  (int64_t)shoal_snapshot_keys(replication->writer);
+    if (due <= 0) return 0;
+    return due < STEP_KEYS ? (uint32_t)due : STEP_KEYS;
+}
+
+int64_t shoal_node__send_deadline(const shoal_node *node)
+{
+    const shoal_replication *replication = &node->replication;
+    int64_t delay_us = key_delay_us(node);
+    SHOAL_DEBUG_ASSERT(replication->sending <= SHOAL_SENDING_CLEARING);
+    if (replication->writer == NULL || replication->writer_done || delay_us == 0)
+        return SHOAL_NEVER;
+    int64_t next = (int64_t)shoal_snapshot_keys(replication->writer) + 1;
+    if (next > (SHOAL_NEVER - replication->began_us) / delay_us) return SHOAL_NEVER;
+    return replication->began_us + next * delay_us;
+}
+
 /* Hands out some keys. */
 static void write_on(shoal_node *node)
 {
     shoal_replication *replication = &node->replication;
     if (replication->writer == NULL) return;
     bool clearing = replication->sending == SHOAL_SENDING_CLEARING;
-    uint64_t waits = replication->submitted - replication->written;
-    uint32_t budget = waits < WINDOW || clearing ? STEP_KEYS : 0;
+    uint32_t budget = allowance(node);
     if (!replication->writer_done) {
         shoal_snapshot_state state = shoal_snapshot_step(replication->writer, node->thread, budget);
         if (state == SHOAL_SNAPSHOT_FAILED && !clearing) fail(node, SHOAL_ERR_NO_MEMORY);

@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "command/block.h"
 #include "command/pubsub.h"
 #include "command/purge.h"
 
@@ -30,19 +31,23 @@ static void set_owned(shoal_node *node, uint32_t slot, bool own)
     shoal_store_set_owned(node->thread, slot, own);
 }
 
-/* Marks the slots that the map gives to this node (`gain`), or takes from it. */
-static void mark(shoal_node *node, const shoal_slotmap *own, bool gain)
+/* Marks the slots that the map gives to this node (`gain`), or takes from it. True when there are
+ * some. */
+static bool mark(shoal_node *node, const shoal_slotmap *own, bool gain)
 {
+    bool any = false;
     SHOAL_ASSERT(node->cluster != NULL);
     SHOAL_ASSERT(own != NULL);
     for (uint32_t base = 0; base < SHOAL_SLOTS; base += 64) {
         uint64_t wanted = shoal_bytes_get_le64(&own->bits[base >> 3]);
         uint64_t marked = shoal_bytes_get_le64(&node->owned[base >> 3]);
         uint64_t changed = gain ? wanted & ~marked : marked & ~wanted;
+        any = any || changed != 0;
         for (; changed != 0; changed &= changed - 1) {
             set_owned(node, base + (uint32_t)__builtin_ctzll(changed), gain);
         }
     }
+    return any;
 }
 
 /* What others have taken from this node goes, once nobody is served from it any more. */
@@ -76,9 +81,11 @@ void shoal_node__publish_route(shoal_node *node)
     SHOAL_ASSERT(route->cluster);
     shoal_slotmap own;
     shoal_cluster_own_slots(node->cluster, &own);
-    mark(node, &own, true);
+    bool was_up = shoal_store_route(node->store)->up, is_up = route->up;
+    (void)mark(node, &own, true);
     shoal_store_publish_route(node->thread, route);
-    mark(node, &own, false);
+    bool lost = mark(node, &own, false);
+    if (lost || (was_up && !is_up)) shoal_block_look_again(&node->env);
     node->route_version = version;
     shoal_pubsub_route_changed(&node->env);
     purge_lost(node);

@@ -480,7 +480,8 @@ void shoal_node__saving_info(const shoal_node *node, shoal_buffer *out)
     int64_t running_s = on ? (node->now.mono_us - saving->tried_us) / US_PER_S : -1;
     SHOAL_ASSERT(running_s >= -1);
     shoal_info__number(out, "rdb_changes_since_last_save", changes(node) - saving->changes_saved);
-    shoal_info__number(out, "rdb_bgsave_in_progress", on);
+    bool sends = shoal_node__replication_sends(node);
+    shoal_info__number(out, "rdb_bgsave_in_progress", on || sends);
     shoal_info__number(out, "rdb_last_save_time", (uint64_t)saving->saved_s);
     shoal_info__text(out, "rdb_last_bgsave_status", saving->failed ? "err" : "ok");
     shoal_text_appendf(out, "rdb_last_bgsave_time_sec:%lld\r\n", (long long)saving->took_s);

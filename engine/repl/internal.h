@@ -46,6 +46,7 @@ typedef enum repl_sync_stage {
 /* The present snapshot. */
 typedef struct repl_sync {
     repl_sync_stage stage;
+    bool refused; /* DELAYED because it could not begin: no number of replicas hastens it */
     int64_t due_us;
     uint64_t offset; /* of the log, at its moment */
     uint64_t size;   /* of the file so far */
@@ -251,6 +252,8 @@ void shoal_repl__waits_end(shoal_repl *repl, const char *error);
 
 /* Leaves the master, if there is one. */
 void shoal_repl__unlink(shoal_repl *repl);
+/* A client closes the link, which is there: it is tried again, but not at once. */
+void shoal_repl__break_link(shoal_repl *repl);
 /* The link is of no use: closes it, and tries again. */
 void shoal_repl__retry(shoal_repl *repl, const char *why);
 /* Timers. */

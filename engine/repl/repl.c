@@ -92,7 +92,13 @@ uint64_t shoal_repl__backlog_first(const shoal_repl *repl)
     SHOAL_ASSERT(first <= end);
     if (size < REPL_BACKLOG_MIN) size = REPL_BACKLOG_MIN;
     SHOAL_ASSERT(end <= SHOAL_LOG_OFFSET_END);
-    return end - first > size ? end - size : first;
+    uint64_t low = end > size ? end - size : 0;
+    /* What the slowest replica has not taken is there for all. */
+    for (const shoal_replica *each = repl->replicas; each != NULL; each = each->next) {
+        uint64_t at = each->reads ? shoal_log_at(&each->reader) : low;
+        if (at < low) low = at;
+    }
+    return low > first ? low : first;
 }
 
 void shoal_repl__want_log(shoal_repl *repl)
@@ -325,7 +331,7 @@ void shoal_repl_tick(shoal_repl *repl, shoal_time now)
     shoal_repl__check(repl);
     if (shoal_load_relaxed(&repl->env->master_kill)) {
         shoal_store_relaxed(&repl->env->master_kill, false);
-        if (repl->master.link != 0) shoal_repl__retry(repl, "a client has closed it");
+        if (repl->master.link != 0) shoal_repl__break_link(repl);
     }
     shoal_repl__waits_step(repl);
     shoal_repl__failover_step(repl);

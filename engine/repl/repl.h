@@ -37,6 +37,7 @@ typedef struct shoal_repl_settings {
     int64_t backlog_ttl_us; /* 0: for ever */
     uint64_t backlog_size;
     int64_t full_delay_us;             /* a snapshot waits so long for more replicas */
+    uint32_t full_replicas;            /* and no longer once so many ask; 0: no number */
     uint64_t output_hard, output_soft; /* bytes that may wait for a replica; 0: any */
     int64_t output_soft_us;
     uint32_t min_replicas; /* 0: any */

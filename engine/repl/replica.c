@@ -107,6 +107,18 @@ void shoal_repl__retry(shoal_repl *repl, const char *why)
     repl->cron_us = repl->now.mono_us;
 }
 
+void shoal_repl__break_link(shoal_repl *repl)
+{
+    repl_master *master = &repl->master;
+    SHOAL_ASSERT(master->link != 0);
+    shoal_repl__retry(repl, "a client has closed it");
+    if (master->state != REPL_LINK_RETRY) return;
+    /* Who closes it may want it closed for longer, and says that next. */
+    master->since_us = repl->now.mono_us - REPL_RETRY_US + REPL_CRON_US;
+    if (master->since_us < 1) master->since_us = 1;
+    SHOAL_ASSERT(master->since_us <= repl->now.mono_us);
+}
+
 /* ---- timers ---- */
 
 static void send_text(shoal_repl *repl, shoal_slice text)
@@ -154,6 +166,7 @@ void shoal_repl__link_cron(shoal_repl *repl)
     int64_t now = repl->now.mono_us;
     SHOAL_ASSERT(master->state != REPL_LINK_NONE);
     SHOAL_ASSERT(master->since_us <= now && master->heard_us <= now && master->ack_us <= now);
+    if (now < shoal_load_relaxed(&repl->env->sleep_until_us)) return;
     switch (master->state) {
     case REPL_LINK_RETRY:
         /* A new transfer waits for the one before, whose file may still be written or read. */

@@ -27,6 +27,7 @@ static void enter(shoal_repl *repl, repl_sync_stage stage)
     SHOAL_ASSERT(repl->sync.stage <= REPL_SYNC_WHOLE && stage <= REPL_SYNC_WHOLE);
     SHOAL_ASSERT((next[repl->sync.stage] & 1u << stage) != 0);
     repl->sync.stage = stage;
+    if (stage == REPL_SYNC_NONE) repl->sync.refused = false;
 }
 
 /* ---- parts ---- */
@@ -193,6 +194,17 @@ static bool anyone(const shoal_repl *repl, shoal_replica_state state)
     return each != NULL;
 }
 
+/* As many wait for a snapshot as it shall wait for. */
+static bool enough_ask(const shoal_repl *repl)
+{
+    uint32_t wanted = repl->settings.full_replicas, count = 0;
+    SHOAL_ASSERT(repl->sync.stage == REPL_SYNC_DELAYED);
+    for (const shoal_replica *each = repl->replicas; each != NULL; each = each->next)
+        count += each->state == SHOAL_REPLICA_ASKING && !each->ordered;
+    SHOAL_ASSERT(count <= repl->serial);
+    return wanted != 0 && count >= wanted;
+}
+
 void shoal_repl__sync_step(shoal_repl *repl)
 {
     repl_sync *sync = &repl->sync;
@@ -203,11 +215,15 @@ void shoal_repl__sync_step(shoal_repl *repl)
     }
     if (sync->stage == REPL_SYNC_DELAYED && !asked) enter(repl, REPL_SYNC_NONE);
     SHOAL_ASSERT(sync->stage != REPL_SYNC_DELAYED || repl->wants_log);
-    if (sync->stage != REPL_SYNC_DELAYED || repl->now.mono_us < sync->due_us) return;
+    if (sync->stage != REPL_SYNC_DELAYED) return;
+    if (!sync->refused && enough_ask(repl)) sync->due_us = repl->now.mono_us;
+    if (repl->now.mono_us < sync->due_us) return;
+    sync->refused = false;
     enter(repl, REPL_SYNC_ASKED);
     if (repl->face.snapshot_start(repl->face.context)) return;
     SHOAL_ASSERT(sync->stage == REPL_SYNC_ASKED);
     enter(repl, REPL_SYNC_DELAYED);
+    sync->refused = true;
     sync->due_us = repl->now.mono_us + REPL_CRON_US;
 }
 

@@ -446,11 +446,6 @@ static void serve(const char *key, bool ours)
     shoal_thread_leave(thread);
 }
 
-static void leave(shoal_op *op, void *runner)
-{
-    shoal_block_slot_left_locked(runner, ((const shoal_gate_op *)op)->places[0]);
-}
-
 static void who_waits_in_a_slot_that_goes_away_is_redirected(void **state)
 {
     (void)state;
@@ -458,16 +453,24 @@ static void who_waits_in_a_slot_that_goes_away_is_redirected(void **state)
     client_asks(&a, "BLPOP k 0~PING~", "");
     client_asks(&b, "BLPOP {k}x k 0~", "");
     serve("k", false);
-    shoal_thread *thread = shoal_store_thread(box.env.store, box.env.worker_count);
-    uint32_t place = shoal_key_slot(shoal_text("k"));
-    shoal_gate_op gate = {.op = {.run = leave}, .places = &place, .count = 1};
-    shoal_thread_enter(thread, box.now);
-    assert_true(shoal_gate_try(thread, &gate));
-    shoal_thread_leave(thread);
+    shoal_block_look_again(&box.env);
     command_box_settle(&box);
     client_got(&a, "-MOVED 7629 10.0.0.2:7001~+PONG~");
     client_got(&b, "-MOVED 7629 10.0.0.2:7001~");
     assert_int_equal(blocked(), 0);
+}
+
+static void who_waits_elsewhere_waits_on_when_a_slot_goes_away(void **state)
+{
+    (void)state;
+    serve("k", true);
+    client_asks(&a, "BLPOP k 0~", "");
+    shoal_block_look_again(&box.env);
+    command_box_settle(&box);
+    client_got(&a, "");
+    assert_int_equal(blocked(), 1);
+    client_asks(&b, "RPUSH k v~", ":1~");
+    client_got(&a, "*2~$1~k~$1~v~");
 }
 
 int main(void)
@@ -499,6 +502,8 @@ int main(void)
         FACT(one_may_be_unblocked_and_gone_while_the_gate_is_held),
         FACT(nobody_is_overtaken_by_way_of_another_key),
         cmocka_unit_test_setup_teardown(who_waits_in_a_slot_that_goes_away_is_redirected,
+                                        open_cluster, close_box),
+        cmocka_unit_test_setup_teardown(who_waits_elsewhere_waits_on_when_a_slot_goes_away,
                                         open_cluster, close_box),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -378,6 +378,45 @@ static void two_that_ask_share_a_snapshot(void **state)
     assert_int_equal(facts().full_syncs, 2);
 }
 
+static void a_snapshot_waits_for_more_who_ask_but_not_for_more_than_so_many(void **state)
+{
+    (void)state;
+    w.settings.full_delay_us = 5000000;
+    w.settings.full_replicas = 2;
+    shoal_repl_set(w.repl, &w.settings);
+    says(&w.replica, "REPLCONF capa eof\r\nPSYNC ? -1\r\n");
+    wait_ms(1000);
+    assert_int_equal(w.snapshots, 0);
+    says(&w.client, "REPLCONF capa eof\r\nPSYNC ? -1\r\n");
+    wait_ms(1);
+    assert_int_equal(w.snapshots, 1);
+}
+
+static void what_the_slowest_has_not_taken_is_backlog_for_all(void **state)
+{
+    enum { BYTES = 64 << 10 };
+    static char text[BYTES + 1];
+    char asks[96];
+    (void)state;
+    memset(text, 'x', BYTES);
+    w.settings.backlog_size = 16 << 10;
+    shoal_repl_set(w.repl, &w.settings);
+    says(&w.client, "PSYNC ? -1\r\n");
+    wait_ms(1);
+    /* It loads a snapshot that takes long, and then goes on here. */
+    shoal_repl_snapshot_begun(w.repl, 1000);
+    append(text);
+    assert_int_equal(facts().backlog_bytes, BYTES);
+    snprintf(asks, sizeof asks, "PSYNC %s 1001\r\n", facts().id);
+    says(&w.replica, asks);
+    assert_int_equal(facts().partial_syncs, 1);
+    client_close(&w.client);
+    settle();
+    wait_ms(100);
+    command_box_round(&w.box, 0);
+    assert_int_equal(facts().backlog_bytes, 16 << 10);
+}
+
 static void a_snapshot_that_fails_sends_away_those_it_was_for(void **state)
 {
     (void)state;
@@ -587,6 +626,10 @@ int main(void)
                                         end),
         cmocka_unit_test_setup_teardown(an_offset_that_is_no_number_is_an_error, begin, end),
         cmocka_unit_test_setup_teardown(two_that_ask_share_a_snapshot, begin, end),
+        cmocka_unit_test_setup_teardown(
+            a_snapshot_waits_for_more_who_ask_but_not_for_more_than_so_many, begin, end),
+        cmocka_unit_test_setup_teardown(what_the_slowest_has_not_taken_is_backlog_for_all, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(a_snapshot_that_fails_sends_away_those_it_was_for, begin,
                                         end),
         cmocka_unit_test_setup_teardown(a_replica_that_has_just_asked_is_not_silent, begin, end),

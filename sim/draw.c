@@ -278,6 +278,21 @@ static void heal(shoal_drawing *drawing, int64_t at_us)
     }
 }
 
+/* What an operator mends, when the cluster has had time to mend the rest; when that is done. */
+static int64_t mend(shoal_drawing *drawing, int64_t at_us)
+{
+    int64_t done_us = at_us;
+    if (drawing->mends.count == 0) return at_us;
+    at_us += 6 * drawing->timeout_us + 12 * SECOND;
+    if (at_us < drawing->mend_us) at_us = drawing->mend_us;
+    for (uint32_t i = 0; i < drawing->mends.count; i++) {
+        shoal_line *line = shoal_draft__copy(&drawing->draft, &drawing->mends.lines[i]);
+        line->at_us += at_us;
+        if (line->at_us > done_us) done_us = line->at_us;
+    }
+    return done_us + SECOND;
+}
+
 /* Processes that were told to end may take their time, and end behind the line that was to start
  * them again: once more. */
 static void start_late(shoal_drawing *drawing, int64_t at_us)
@@ -297,7 +312,7 @@ static void start_late(shoal_drawing *drawing, int64_t at_us)
  * would have it, so that sweeps can find what is not known. */
 static void end_connections(shoal_drawing *drawing, int64_t at_us)
 {
-    bool power = false;
+    bool power = drawing->dangling;
     for (uint32_t i = 0; i < drawing->draft.count; i++)
         power = power || drawing->draft.lines[i].power;
     if (!power || drawing->profile == SHOAL_PROFILE_OF_SHOAL) return;
@@ -319,6 +334,7 @@ static void draw_end(shoal_drawing *drawing)
     heal(drawing, at_us);
     start_late(drawing, at_us + 15 * SECOND);
     end_connections(drawing, at_us + SECOND);
+    at_us = mend(drawing, at_us);
     for (size_t i = 0; i < sizeof(contracts) / sizeof(contracts[0]); i++) {
         shoal_line *line = expect(drawing, at_us, contracts[i]);
         line->expect.within_us = within_us;
@@ -440,6 +456,7 @@ shoal_err shoal_draw__schedule(const shoal_draw_options *options, shoal_schedule
     draw_all(&drawing);
     shoal_err result = shoal_draft__finish(&drawing.draft, out, error);
     shoal_draft__free(&drawing.draft);
+    shoal_draft__free(&drawing.mends);
     shoal_sim__free(drawing.logs);
     shoal_sim__free(drawing.syncs);
     return result;

@@ -73,6 +73,11 @@ typedef struct shoal_drawing {
     bool *syncs;        /* per node: nothing is answered before it is durable */
     int64_t from_us;    /* faults begin here */
     int64_t until_us;   /* all have ended by then */
+    shoal_draft mends;  /* what an operator does then; times from the beginning of that */
+    int64_t mend_us;    /* which is not before this */
+    uint32_t slots_moved;
+    bool dangling; /* connections may be left that pass nothing and that nobody ends */
+    bool gone;     /* a node does not come back with what it had */
 } shoal_drawing;
 
 /* The stream for a purpose. */

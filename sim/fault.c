@@ -213,12 +213,14 @@ static void apply_to_ways(shoal_world *world, const shoal_line *line)
     shoal_sim__free(left);
 }
 
-/* Heals everything: drops end too. */
-static void end_drops(shoal_world *world, const shoal_line *line)
+/* Heals everything: drops end too, and crashes that have not come are called off. */
+static void call_off(shoal_world *world, const shoal_line *line)
 {
     bool all = line->kind == SHOAL_LINE_HEAL && line->relation == SHOAL_RELATION_NONE &&
                line->left.atoms[0].kind == SHOAL_ATOM_ALL;
-    if (all) shoal_net__drop_nothing(&world->net);
+    if (!all) return;
+    shoal_net__drop_nothing(&world->net);
+    shoal_trigger__disarm(world);
 }
 
 /* A flag for each host that a selector names. */
@@ -321,7 +323,7 @@ static void trace_line(shoal_world *world, const shoal_line *line)
 void shoal_fault__apply(shoal_world *world, const shoal_line *line)
 {
     if (line->kind != SHOAL_LINE_EXPECT && line->kind != SHOAL_LINE_END) trace_line(world, line);
-    end_drops(world, line);
+    call_off(world, line);
     switch (line->kind) {
     case SHOAL_LINE_NET:
     case SHOAL_LINE_CUT:

@@ -189,20 +189,24 @@ static bool append_bytes(shoal_slice word, shoal_buffer *out)
     return true;
 }
 
-/* Appends one word, with id(nK), ip(nK) and bytes(N) replaced, as a bulk string. */
-static void append_word(shoal_world *world, shoal_slice word, shoal_buffer *out)
+/* Appends one word for a node, with id(nK), id(self), ip(nK) and bytes(N) replaced, as a bulk
+ * string. */
+static void append_word(shoal_world *world, uint32_t self, shoal_slice word, shoal_buffer *out)
 {
     char text[64];
     uint64_t number = 0;
     if (append_bytes(word, out)) return;
     bool id = word.size > 5 && memcmp(word.data, "id(n", 4) == 0;
     bool ip = word.size > 5 && memcmp(word.data, "ip(n", 4) == 0;
-    if ((id || ip) && word.data[word.size - 1] == ')' &&
-        shoal_text_to_u64((shoal_slice){word.data + 4, word.size - 5}, &number) && number > 0 &&
-        number <= world->node_count) {
+    bool own = shoal_text_equal(word, shoal_text("id(self)"));
+    bool other = (id || ip) && word.data[word.size - 1] == ')' &&
+                 shoal_text_to_u64((shoal_slice){word.data + 4, word.size - 5}, &number) &&
+                 number > 0 && number <= world->node_count;
+    if (own) number = self + 1;
+    if (own || other) {
         shoal_world_node node;
         shoal_world_node_get(world, (uint32_t)number - 1, &node);
-        snprintf(text, sizeof(text), "%s", id ? node.name : node.ip);
+        snprintf(text, sizeof(text), "%s", ip ? node.ip : node.name);
         word = shoal_text(text);
     }
     shoal_text_appendf(out, "$%zu\r\n%.*s\r\n", word.size, (int)word.size, word.data);
@@ -221,7 +225,7 @@ static void send_head(shoal_world *world, shoal_desk *desk, shoal_port port)
     }
     shoal_buffer_consume(out, shoal_buffer_size(out));
     shoal_text_appendf(out, "*%u\r\n", count);
-    for (uint32_t i = 0; i < count; i++) append_word(world, words[i], out);
+    for (uint32_t i = 0; i < count; i++) append_word(world, desk->head->node, words[i], out);
     desk->waiting = true;
     shoal_net__send(world, port, shoal_buffer_slice(out));
 }
@@ -297,6 +301,18 @@ static bool ask_again(shoal_task *task, const shoal_answer *answer)
     return memcmp(answer->text.data, unknown, size) == 0 && ++task->tries <= TRIES_MAX;
 }
 
+/* The operator is a client too. */
+static void reach_marks(shoal_world *world, const shoal_answer *answer)
+{
+    static const char ask[] = "ASK ", tryagain[] = "TRYAGAIN ";
+    const shoal_slice text = answer->text;
+    if (answer->type != '-') return;
+    if (text.size >= sizeof(ask) - 1 && memcmp(text.data, ask, sizeof(ask) - 1) == 0)
+        shoal_marks__reach(world, SHOAL_MARK_ASK);
+    if (text.size >= sizeof(tryagain) - 1 && memcmp(text.data, tryagain, sizeof(tryagain) - 1) == 0)
+        shoal_marks__reach(world, SHOAL_MARK_TRYAGAIN);
+}
+
 static void operator_data(shoal_world *world, shoal_port port, shoal_slice bytes, int64_t sent_us)
 {
     uint32_t node = port.connection->ends[1].host;
@@ -311,6 +327,7 @@ static void operator_data(shoal_world *world, shoal_port port, shoal_slice bytes
     desk->waiting = false;
     const shoal_operator *who = &world->operator_;
     if (who->heard) who->heard(who->heard_context, node, (shoal_slice){desk->in.data, size});
+    reach_marks(world, &answer);
     if (ask_again(desk->head, &answer)) {
         shoal_buffer_consume(&desk->in, shoal_buffer_size(&desk->in));
         arrange_try(world, node, UNKNOWN_US);

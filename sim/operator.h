@@ -51,8 +51,8 @@ void shoal_operator__make(shoal_world *world);
 void shoal_operator__free(shoal_world *world);
 /* Gives out what makes a cluster of the nodes. */
 void shoal_operator__form(shoal_world *world);
-/* Adds a command for a node; `id(n2)`, `ip(n2)` and `bytes(100)` are replaced when it is
- * sent. */
+/* Adds a command for a node; `id(n2)`, `id(self)`, `ip(n2)` and `bytes(100)` are replaced when it
+ * is sent. */
 void shoal_operator__order(shoal_world *world, uint32_t node, shoal_slice text, uint32_t line);
 /* The same for an expectation, which hears of the reply: shoal_ask__answered. */
 void shoal_operator__ask(shoal_world *world, uint32_t node, shoal_slice text, uint32_t asker);

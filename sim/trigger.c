@@ -15,6 +15,12 @@ void shoal_trigger__arm(shoal_world *world, uint32_t node, const shoal_line *lin
     world->triggers[world->trigger_count++] = (shoal_trigger){node, line, line->which};
 }
 
+void shoal_trigger__disarm(shoal_world *world)
+{
+    SHOAL_ASSERT(world->trigger_count <= world->trigger_capacity);
+    world->trigger_count = 0;
+}
+
 void shoal_trigger__hear(shoal_world *world, uint32_t node, uint32_t kind)
 {
     for (uint32_t i = 0; i < world->trigger_count; i++) {

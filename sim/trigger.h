@@ -21,6 +21,8 @@ typedef struct shoal_trigger {
 
 /* Arms a crash line for a node. */
 void shoal_trigger__arm(shoal_world *world, uint32_t node, const shoal_line *line);
+/* Calls off what is armed. */
+void shoal_trigger__disarm(shoal_world *world);
 /* A node has written a record of this kind. */
 void shoal_trigger__hear(shoal_world *world, uint32_t node, uint32_t kind);
 /* An occurrence is over; `process` is the node that took part in it, or UINT32_MAX. Crashes whom

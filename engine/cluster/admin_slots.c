@@ -48,13 +48,23 @@ static bool collect(const shoal_cluster *c, shoal_cluster_call *call, bool add,
 static void apply(shoal_cluster *c, shoal_cluster_call *call, bool add, const shoal_slotmap *set)
 {
     SHOAL_ASSERT(c->myself);
-    SHOAL_ASSERT(shoal_bus__is(c->myself, SHOAL_NODE_MASTER));
+    SHOAL_ASSERT(!add || shoal_bus__is(c->myself, SHOAL_NODE_MASTER));
     for (uint32_t slot = shoal_bus__slot_next(set, 0); slot < SHOAL_SLOTS;
          slot = shoal_bus__slot_next(set, slot + 1)) {
         if (add) shoal_bus__move_set(c, slot, BUS_MOVE_IN, NULL);
         shoal_bus__slot_set(c, slot, add ? c->myself : NULL);
     }
     shoal_reply_ok(&call->reply);
+}
+
+/* A replica has no slots to claim: Redis gives it some all the same, which nobody ever hears of. */
+static bool may_add(const shoal_cluster *c, shoal_cluster_call *call, const char *command)
+{
+    SHOAL_ASSERT(c->myself);
+    SHOAL_ASSERT(command);
+    if (shoal_bus__is(c->myself, SHOAL_NODE_MASTER)) return true;
+    shoal_reply_errorf(&call->reply, "ERR Please use %s only with masters.", command);
+    return false;
 }
 
 static void change_slots(shoal_cluster *c, shoal_cluster_call *call, bool add)
@@ -112,7 +122,7 @@ void shoal_bus__command_addslots(shoal_cluster *c, shoal_cluster_call *call)
 {
     SHOAL_ASSERT(call->argc >= 3);
     SHOAL_ASSERT(c->myself);
-    change_slots(c, call, true);
+    if (may_add(c, call, "ADDSLOTS")) change_slots(c, call, true);
 }
 
 void shoal_bus__command_delslots(shoal_cluster *c, shoal_cluster_call *call)
@@ -126,7 +136,7 @@ void shoal_bus__command_addslotsrange(shoal_cluster *c, shoal_cluster_call *call
 {
     SHOAL_ASSERT(call->argc >= 4);
     SHOAL_ASSERT(c->myself);
-    change_ranges(c, call, true);
+    if (may_add(c, call, "ADDSLOTSRANGE")) change_ranges(c, call, true);
 }
 
 void shoal_bus__command_delslotsrange(shoal_cluster *c, shoal_cluster_call *call)

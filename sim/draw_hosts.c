@@ -302,10 +302,17 @@ static bool may_go(shoal_faults *all, uint32_t node, int64_t from_us)
     return true;
 }
 
-/* Gives a node that does not run a new disk. */
-static void replace_disk(shoal_faults *all, uint32_t node, int64_t at_us)
+/* The host is thrown away at the end, and another comes to its address with a new disk: when its
+ * failure is known, because a master whose address answers under another name is never failed. */
+static void replace_host(shoal_faults *all, uint32_t node, shoal_disk_fate fate)
 {
-    set_disk(all, node, at_us, SHOAL_DISK_OK);
+    const shoal_drawing *drawing = all->drawing;
+    int64_t at_us = drawing->until_us + 10 * SHOAL_MS;
+    if (fate == SHOAL_DISK_KEPT)
+        shoal_faults__on(all, SHOAL_LINE_CRASH, at_us, node);
+    else
+        lose_power(all, node, at_us, fate);
+    at_us += 4 * drawing->timeout_us + 5 * SHOAL_SECOND;
     shoal_faults__on(all, SHOAL_LINE_RESTART, at_us, node)->wiped = true;
     shoal_faults__take_in(all, node);
 }
@@ -318,27 +325,30 @@ void shoal_faults__scattered(shoal_faults *all)
     if (!may_go(all, node, when.from_us)) return;
     lose_power(all, node, when.from_us, SHOAL_DISK_SCATTERED);
     restart(all, node, when.until_us);
-    replace_disk(all, node, all->drawing->until_us + 2 * SHOAL_SECOND);
+    replace_host(all, node, SHOAL_DISK_KEPT);
 }
 
-/* Syncs that were none, and then the power goes: votes are forgotten, epochs fall, and the node may
- * be another one. */
+/* Syncs that were none. The process dies, which shows nothing; or at the end the power goes, and with
+ * it all that was promised since: such a node does not come back. */
 void shoal_faults__lying(shoal_faults *all)
 {
+    shoal_drawing *drawing = all->drawing;
     shoal_span when = shoal_faults__span(all);
     uint32_t node = shoal_faults__any_node(all);
     int64_t at_us = shoal_faults__between(all, when.from_us, when.until_us);
-    if (has_holes(all->drawing, node) || !may_go(all, node, when.from_us)) return;
+    bool power = shoal_draw__percent(&all->stream, 50);
+    if (has_holes(drawing, node) || loses_power(&drawing->draft, node)) return;
+    if (power && !may_go(all, node, when.from_us)) return;
+    if (!power && !shoal_faults__take_copy(all, node, when.from_us, when.until_us)) return;
     set_disk(all, node, when.from_us, SHOAL_DISK_LYING);
-    lose_power(all, node, at_us,
-               shoal_draw__percent(&all->stream, 50) ? SHOAL_DISK_TORN : SHOAL_DISK_LOST);
-    set_disk(all, node, when.until_us, SHOAL_DISK_OK);
+    if (power) {
+        replace_host(all, node, SHOAL_DISK_TORN);
+        drawing->syncs[node] = false;
+        return;
+    }
+    shoal_faults__on(all, SHOAL_LINE_CRASH, at_us, node);
     restart(all, node, when.until_us);
-    replace_disk(all, node, all->drawing->until_us + 2 * SHOAL_SECOND);
-    all->drawing->syncs[node] = false;
-    shoal_faults__excuse(all, SHOAL_CHECK_ONE_VOTE);
-    shoal_faults__excuse(all, SHOAL_CHECK_EPOCHS);
-    shoal_faults__excuse(all, SHOAL_CHECK_STARTS_AGAIN);
+    set_disk(all, node, when.until_us, SHOAL_DISK_OK);
 }
 
 /* Another node, with an empty disk, at the old address. */
@@ -349,6 +359,6 @@ void shoal_faults__wiped(shoal_faults *all)
     if (!may_go(all, node, when.from_us)) return;
     shoal_faults__on(all, SHOAL_LINE_CRASH, when.from_us, node)->power =
         shoal_draw__percent(&all->stream, 50);
-    replace_disk(all, node, when.until_us);
+    replace_host(all, node, SHOAL_DISK_KEPT);
     all->drawing->syncs[node] = false;
 }

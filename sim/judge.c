@@ -222,6 +222,16 @@ static void hear_slots(shoal_world *world, uint32_t node, const shoal_trace_reco
     shoal_copies__claimed(world, node, &view->own, record->b);
 }
 
+/* The slots of a node that is forgotten are nobody's. */
+static void forget_slots(shoal_world *world, shoal_view *view, shoal_opinion *opinion)
+{
+    view->slots_seen -= opinion->slots;
+    view->map ^= opinion->ranges;
+    opinion->slots = 0;
+    opinion->ranges = 0;
+    view->changed = world->judge.any_changed = true;
+}
+
 static void hear_epoch(shoal_world *world, uint32_t node, const shoal_trace_record *record)
 {
     shoal_view *view = &world->judge.views[node];
@@ -258,6 +268,20 @@ static void forget_view(shoal_view *view)
     *view = (shoal_view){.of = of, .capacity = capacity, .self = self};
 }
 
+/* A node takes another name, and is another node from now on: it has promised nothing, and its epochs
+ * begin anew. */
+static void hear_new_name(shoal_world *world, uint32_t node, shoal_slice name)
+{
+    shoal_view *view = &world->judge.views[node];
+    uint32_t self = add_name(&world->judge, name, node);
+    set_known(view, opinion_of(view, view->self), false);
+    view->self = self;
+    set_known(view, opinion_of(view, self), true);
+    view->epoch_current = view->epoch_config = 0;
+    shoal_judge__forgot(world, node);
+    world->judge.version++;
+}
+
 /* Records about one other node. */
 static void hear_about(shoal_world *world, uint32_t node, const shoal_trace_record *record)
 {
@@ -265,8 +289,11 @@ static void hear_about(shoal_world *world, uint32_t node, const shoal_trace_reco
     shoal_view *view = &judge->views[node];
     shoal_slice text = record->text;
     if (record->kind == SHOAL_TRACE_NODE_RENAMED && text.size > SHOAL_NODE_NAME_LEN) {
+        bool own = view->self != UINT32_MAX && find_name(judge, text) == view->self;
         text =
             (shoal_slice){text.data + SHOAL_NODE_NAME_LEN + 1, text.size - SHOAL_NODE_NAME_LEN - 1};
+        if (own) hear_new_name(world, node, text);
+        if (own) return;
     }
     uint32_t subject = find_name(judge, text);
     if (subject == UINT32_MAX) return;
@@ -281,6 +308,7 @@ static void hear_about(shoal_world *world, uint32_t node, const shoal_trace_reco
     case SHOAL_TRACE_NODE_FORGOTTEN:
         set_known(view, opinion, false);
         set_trouble(view, opinion, false, false);
+        forget_slots(world, view, opinion);
         break;
     case SHOAL_TRACE_PFAIL: set_trouble(view, opinion, true, opinion->fail); break;
     case SHOAL_TRACE_PFAIL_CLEARED: set_trouble(view, opinion, false, opinion->fail); break;

@@ -39,6 +39,18 @@ static bool changes_back(const shoal_draft *draft, uint32_t index)
     return false;
 }
 
+/* Does an operator do this behind a `heal *`? Then it mends what is left. */
+static bool comes_behind_healing(const shoal_draft *draft, uint32_t index)
+{
+    for (uint32_t i = 0; i < draft->count; i++) {
+        const shoal_line *line = &draft->lines[i];
+        if (line->kind == SHOAL_LINE_HEAL && line->relation == SHOAL_RELATION_NONE &&
+            is_all(&line->left) && line->at_us < draft->lines[index].at_us)
+            return true;
+    }
+    return false;
+}
+
 bool shoal_shrink__is_repair(const shoal_draft *draft, uint32_t index)
 {
     const shoal_line *line = &draft->lines[index];
@@ -48,6 +60,8 @@ bool shoal_shrink__is_repair(const shoal_draft *draft, uint32_t index)
     case SHOAL_LINE_RESUME: return true;
     case SHOAL_LINE_CLOCK: return line->choice == SHOAL_CLOCK_RUN;
     case SHOAL_LINE_DISK: return line->choice == SHOAL_DISK_OK;
+    case SHOAL_LINE_SLOW: return line->amount == 0;
+    case SHOAL_LINE_OPERATE: return comes_behind_healing(draft, index);
     case SHOAL_LINE_NET: return line->at_us > 0 && changes_back(draft, index);
     default: return false;
     }
@@ -62,7 +76,14 @@ bool shoal_shrink__is_fault(const shoal_draft *draft, uint32_t index)
     case SHOAL_LINE_RESET:
     case SHOAL_LINE_CRASH:
     case SHOAL_LINE_PAUSE:
-    case SHOAL_LINE_OPERATE: return true;
+    case SHOAL_LINE_REFUSE:
+    case SHOAL_LINE_STRAND:
+    case SHOAL_LINE_DROP:
+    case SHOAL_LINE_SWIZZLE:
+    case SHOAL_LINE_BUSY:
+    case SHOAL_LINE_READDRESS: return true;
+    case SHOAL_LINE_SLOW: return line->amount > 0;
+    case SHOAL_LINE_OPERATE:
     case SHOAL_LINE_CLOCK:
     case SHOAL_LINE_DISK: return !shoal_shrink__is_repair(draft, index);
     case SHOAL_LINE_NET: return line->at_us > 0 && !shoal_shrink__is_repair(draft, index);
@@ -74,7 +95,14 @@ bool shoal_shrink__is_fault(const shoal_draft *draft, uint32_t index)
 static bool ends(const shoal_line *repair, const shoal_line *fault)
 {
     switch (repair->kind) {
-    case SHOAL_LINE_HEAL: return fault->kind == SHOAL_LINE_CUT || fault->kind == SHOAL_LINE_STALL;
+    case SHOAL_LINE_HEAL:
+        return fault->kind == SHOAL_LINE_CUT || fault->kind == SHOAL_LINE_STALL ||
+               fault->kind == SHOAL_LINE_REFUSE || fault->kind == SHOAL_LINE_DROP ||
+               fault->trigger != SHOAL_TRIGGER_NONE;
+    case SHOAL_LINE_SLOW: return fault->kind == SHOAL_LINE_SLOW && fault->amount > 0;
+    case SHOAL_LINE_OPERATE:
+        return fault->kind == SHOAL_LINE_OPERATE || fault->kind == SHOAL_LINE_READDRESS ||
+               (fault->kind == SHOAL_LINE_RESTART && fault->wiped);
     case SHOAL_LINE_RESTART:
         return fault->kind == SHOAL_LINE_CRASH || fault->kind == SHOAL_LINE_OPERATE ||
                (fault->kind == SHOAL_LINE_DISK && fault->choice != SHOAL_DISK_OK);
@@ -92,6 +120,7 @@ bool shoal_shrink__is_idle(const shoal_draft *draft, uint32_t index)
     bool wanted = line->kind == SHOAL_LINE_NET;
     for (uint32_t i = 0; i < index && !wanted; i++) wanted = ends(line, &draft->lines[i]);
     if (!wanted) return true;
+    if (line->kind == SHOAL_LINE_OPERATE) return false;
     for (uint32_t i = index + 1; i < draft->count; i++) {
         const shoal_line *later = &draft->lines[i];
         if (later->kind != line->kind || !shoal_shrink__is_repair(draft, i)) continue;

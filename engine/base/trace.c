@@ -175,7 +175,7 @@ void shoal_trace_text(const shoal_trace_entry *entry, shoal_buffer *out)
     if (entry->node == SHOAL_TRACE_WORLD) {
         shoal_text_appendf(out, " world %s", words.name);
     } else {
-        shoal_text_appendf(out, " n%u %s", entry->node, words.name);
+        shoal_text_appendf(out, " n%u %s", entry->node + 1, words.name);
     }
     const uint64_t numbers[3] = {record->a, record->b, record->c};
     for (int i = 0; i < 3; i++) {

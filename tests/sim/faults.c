@@ -317,6 +317,38 @@ static void a_node_dies_with_the_record_that_is_named(void **state)
     forget(&told);
 }
 
+static void healing_everything_calls_crashes_off(void **state)
+{
+    (void)state;
+    story told = run_story(SIX "0s crash n2 power at record vote\n9s heal *\n"
+                               "10s crash n1 power\n30s end\n");
+    assert_true(count(&told, (wanted){SHOAL_TRACE_VOTE, 1, 10 * S, 30 * S}) > 0);
+    assert_int_equal(count(&told, (wanted){SHOAL_TRACE_NODE_CRASHED, 1, 0, 30 * S}), 0);
+    forget(&told);
+}
+
+/* ---- membership ---- */
+
+static void a_node_that_is_reset_hard_is_judged_as_another(void **state)
+{
+    (void)state;
+    story told = run_story(SIX "6s operate n6 CLUSTER RESET HARD\n"
+                               "8s operate n1 CLUSTER MEET ip(n6) 6379\n"
+                               "14s operate n6 CLUSTER REPLICATE id(n1)\n"
+                               "14s expect converge within 10s\n26s expect role replica on n6\n");
+    forget(&told);
+}
+
+static void a_slot_goes_to_whoever_gets_the_command(void **state)
+{
+    (void)state;
+    story told = run_story(SIX "6s operate n2 CLUSTER SETSLOT 5 IMPORTING id(n1)\n"
+                               "7s operate n2 CLUSTER SETSLOT 5 NODE id(self)\n"
+                               "8s expect info cluster_my_epoch == 7 on n2\n"
+                               "8s expect converge within 5s\n15s end\n");
+    forget(&told);
+}
+
 /* ---- addresses ---- */
 
 static void a_node_with_a_new_address_makes_itself_known(void **state)
@@ -574,6 +606,9 @@ int main(void)
         cmocka_unit_test(a_busy_node_that_dies_leaves_nothing_behind),
         cmocka_unit_test(a_node_dies_behind_its_nth_event),
         cmocka_unit_test(a_node_dies_with_the_record_that_is_named),
+        cmocka_unit_test(healing_everything_calls_crashes_off),
+        cmocka_unit_test(a_node_that_is_reset_hard_is_judged_as_another),
+        cmocka_unit_test(a_slot_goes_to_whoever_gets_the_command),
         cmocka_unit_test(a_node_with_a_new_address_makes_itself_known),
         cmocka_unit_test(when_all_addresses_change_at_once_nobody_finds_anybody),
         cmocka_unit_test(a_monotonic_clock_that_stands_still_wakes_nobody),

@@ -127,7 +127,7 @@ static void the_text_line_names_the_numbers_and_escapes_the_text(void **state)
     shoal_trace_entry entry = sample();
     shoal_trace_text(&entry, &out);
     test_slice_is(shoal_buffer_slice(&out),
-                  "12.345678 n3 FAIL reports=2 needed=4 name=abc\\x0a\\\\");
+                  "12.345678 n4 FAIL reports=2 needed=4 name=abc\\x0a\\\\");
     shoal_buffer_consume(&out, shoal_buffer_size(&out));
     entry = (shoal_trace_entry){.time_us = -1,
                                 .node = SHOAL_TRACE_WORLD,

@@ -288,6 +288,21 @@ static void keys_forbid_flushslots_and_reset(void **state)
     world_close(&w);
 }
 
+static void a_replica_claims_no_slots(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w, 512, TIMEOUT_MS);
+    world_form_replicas(&w, 3, 1);
+    assert_string_equal(world_ask(&w, 3, "DELSLOTS 5"), "+OK\r\n");
+    assert_string_equal(world_ask(&w, 3, "ADDSLOTS 5"),
+                        "-ERR Please use ADDSLOTS only with masters.\r\n");
+    assert_string_equal(world_ask(&w, 3, "ADDSLOTSRANGE 5 5"),
+                        "-ERR Please use ADDSLOTSRANGE only with masters.\r\n");
+    assert_true(world_is_replica(&w, 3));
+    world_close(&w);
+}
+
 static void the_route_has_every_owner_and_its_endpoint(void **state)
 {
     (void)state;
@@ -346,6 +361,7 @@ int main(void)
         cmocka_unit_test(links_are_listed_in_both_directions),
         cmocka_unit_test(small_answers),
         cmocka_unit_test(keys_forbid_flushslots_and_reset),
+        cmocka_unit_test(a_replica_claims_no_slots),
         cmocka_unit_test(the_route_has_every_owner_and_its_endpoint),
         cmocka_unit_test(lack_of_memory_stops_nobody),
     };

@@ -71,7 +71,7 @@ SHOAL_API SHOAL_MUST_USE shoal_err shoal_trace_decode(shoal_slice bytes, shoal_t
                                                       size_t *used);
 
 /* Appends the entry as one line of text without a newline: time in seconds with six digits,
- * node, kind, the named numbers, the text with control bytes escaped. */
+ * node (n1 is number 0), kind, the named numbers, the text with control bytes escaped. */
 SHOAL_API void shoal_trace_text(const shoal_trace_entry *entry, shoal_buffer *out);
 
 /* The rolling hash: `*hash` (0 at the start) absorbs one entry. Equal streams, equal hashes,

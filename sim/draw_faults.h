@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/draw_faults.h - what the files that draw faults share: one kind after the other is drawn, each
- * from a stream of its own, within the budget that leaves one good copy of each slot; and what a
+ * sim/draw_faults.h - what the files that draw faults share: one kind after the other is drawn,
+ * each from a stream of its own, within the budget that leaves one good copy of each slot; and what a
  * kind leaves behind that only an operator can mend is noted for the end of the run.
  *
  * Included by the files of draw only; one thread.
@@ -12,7 +12,9 @@
 #include "sim/draw.h"
 #include "sim/world.h"
 
+/* Units of times in microseconds. */
 #define SHOAL_MS INT64_C(1000)
+/* One second. */
 #define SHOAL_SECOND INT64_C(1000000)
 
 /* A side of a cut names at most so many nodes one by one. */

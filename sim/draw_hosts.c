@@ -328,8 +328,8 @@ void shoal_faults__scattered(shoal_faults *all)
     replace_host(all, node, SHOAL_DISK_KEPT);
 }
 
-/* Syncs that were none. The process dies, which shows nothing; or at the end the power goes, and with
- * it all that was promised since: such a node does not come back. */
+/* Syncs that were none. The process dies, which shows nothing; or at the end the power goes, and
+ * with it all that was promised since: such a node does not come back. */
 void shoal_faults__lying(shoal_faults *all)
 {
     shoal_drawing *drawing = all->drawing;

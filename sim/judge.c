@@ -268,8 +268,8 @@ static void forget_view(shoal_view *view)
     *view = (shoal_view){.of = of, .capacity = capacity, .self = self};
 }
 
-/* A node takes another name, and is another node from now on: it has promised nothing, and its epochs
- * begin anew. */
+/* A node takes another name, and is another node from now on: it has promised nothing, and its
+ * epochs begin anew. */
 static void hear_new_name(shoal_world *world, uint32_t node, shoal_slice name)
 {
     shoal_view *view = &world->judge.views[node];

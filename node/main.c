@@ -155,6 +155,8 @@ static int print_help(void)
           "  FILE           configuration in the syntax of redis.conf\n"
           "  --directive    any directive of that file; wins over it\n"
           "  -              reads more configuration from standard input\n"
+          "  --record FILE  writes what the node's cluster part gets and asks for, for shoal-sim\n"
+          "                 replay; ends at --record-limit SIZE (1gb), where the node goes on\n"
           "\n"
           "  -v, --version  version, and that of Redis whose clients it serves\n"
           "  -h, --help     this text\n"

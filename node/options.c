@@ -52,6 +52,7 @@ void shoal_options__read(const shoal_node *node, shoal_server_options *options)
     READ_TEXT(logfile, "logfile");
     READ_TEXT(loglevel, "loglevel");
     READ_TEXT(dir, "dir");
+    READ_TEXT(record, "record");
 #undef READ_TEXT
     options->port = (uint16_t)number(node, "port", 10);
     options->cluster_port = (uint16_t)number(node, "cluster-port", 10);
@@ -64,5 +65,6 @@ void shoal_options__read(const shoal_node *node, shoal_server_options *options)
     options->huge_pages = flag(node, "huge-pages");
     options->daemonize = flag(node, "daemonize");
     options->always_show_logo = flag(node, "always-show-logo");
+    options->record_limit = (uint64_t)number(node, "record-limit", 10);
     if (options->cluster_port == 0) options->cluster_port = (uint16_t)(options->port + 10000);
 }

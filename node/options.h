@@ -34,6 +34,8 @@ typedef struct shoal_server_options {
     char loglevel[16];
     char dir[PATH_MAX];
     bool always_show_logo;
+    char record[PATH_MAX]; /* "": nothing is recorded */
+    uint64_t record_limit;
 } shoal_server_options;
 
 /* Reads them all. Before START from the creating thread, afterwards on the control thread. */

@@ -22,6 +22,7 @@
 #include "lock.h"
 #include "memory.h"
 #include "process.h"
+#include "recording.h"
 #include "sockets.h"
 #include "vitals.h"
 
@@ -48,8 +49,9 @@ struct shoal_server {
     shoal_acceptor acceptors[ACCEPTORS_MAX];
     uint32_t acceptor_count;
     signal_watch signals;
-    int nodes_lock;     /* of nodes.conf, or -1 */
-    int directory_lock; /* or -1 */
+    int nodes_lock;             /* of nodes.conf, or -1 */
+    int directory_lock;         /* or -1 */
+    shoal_recording *recording; /* or NULL */
     shoal_vital_signs vitals;
     uint64_t config_version; /* of the configuration that is obeyed */
     bool announced;          /* a supervisor has been told that the node is ready */
@@ -115,6 +117,7 @@ static int64_t chores(void *owner, shoal_time now)
     shoal_server *server = owner;
     if (!server->announced && shoal_node_ready(server->node)) announce(server);
     refresh(server);
+    shoal_recording__look(server->recording);
     shoal_node_wish wish = shoal_node_wanted(server->node);
     if (wish == SHOAL_WISH_FATAL) server->exit_code = 1;
     if (wish != SHOAL_WISH_NONE) shoal_control__stop(server->control);
@@ -321,6 +324,31 @@ static shoal_err decide(shoal_node *node, const char *line)
     return error;
 }
 
+/* The first address that it listens on, or the machine's name where that is any address. */
+static void place_of(const shoal_server_options *options, char *out, size_t size)
+{
+    const char *word = options->bind + (options->bind[0] == '-');
+    size_t length = strcspn(word, " ");
+    bool any = length == 0 || word[0] == '*' || strncmp(word, "0.0.0.0", length) == 0 ||
+               strncmp(word, "::", length) == 0;
+    snprintf(out, size, "%.*s", (int)length, word);
+    if (any && gethostname(out, size) != 0) out[0] = '\0';
+    out[size - 1] = '\0';
+}
+
+/* The flight recorder, where the configuration asks for it. Without it the node runs too. */
+static void start_recording(shoal_server *server)
+{
+    char place[256];
+    if (server->options.record[0] == '\0') return;
+    place_of(&server->options, place, sizeof place);
+    shoal_recording_options options = {.log = server->log,
+                                       .path = server->options.record,
+                                       .limit = server->options.record_limit,
+                                       .place = place};
+    server->recording = shoal_recording__start(&options, server->node);
+}
+
 static shoal_err create_node(shoal_server *server, const shoal_server_setup *setup)
 {
     shoal_node_options options = shoal_node_options_default();
@@ -345,6 +373,7 @@ static shoal_err create_node(shoal_server *server, const shoal_server_setup *set
         snprintf(line, sizeof line, "dir \"%s\"\n", server->options.dir);
         error = decide(server->node, line);
     }
+    if (error == SHOAL_ERR_OK) start_recording(server);
     return error;
 }
 
@@ -424,6 +453,7 @@ void shoal_server__stop(shoal_server *server)
     }
     if (server->options.unixsocket[0] != '\0') unlink(server->options.unixsocket);
     for (uint32_t i = 0; i < server->lane_count; i++) shoal_lane__stop(server->lanes[i]);
+    shoal_recording__close(server->recording, "the server has ended");
     if (shoal_memory_looks_for_leaks()) shoal_node_destroy(server->node);
     for (uint32_t i = 0; i < server->lane_count; i++) shoal_lane__free(server->lanes[i]);
     if (server->signals.descriptor >= 0) close(server->signals.descriptor);

@@ -71,6 +71,8 @@ struct shoal_world {
 
     shoal_tracer tracer;
     void *tracer_context;
+    shoal_world_taker taker; /* of recordings, or NULL */
+    void *taker_context;
     uint64_t trace_hash;
     uint64_t trace_records;
 

@@ -15,7 +15,9 @@ static const char USAGE[] =
     "\n"
     "  shoal-sim run FILE [--seed N] [--profile redis-7|shoal] [--trace FILE] [--narrate] "
     "[--text]\n"
-    "                [--json] [--quiet]\n"
+    "                [--json] [--quiet] [--record FOLDER]\n"
+    "  shoal-sim replay FILE... [--until TIME|STEP] [--trace FILE] [--narrate] [--text] [--quiet]\n"
+    "                                          run what nodes have recorded again, and compare\n"
     "  shoal-sim verify FILE... [--seed N] [--profile P]\n"
     "                                          run twice under perturbation and compare\n"
     "  shoal-sim generate FILE.lua [NAME=VALUE...] [--seed N] [--out FILE] [--params]\n"
@@ -46,7 +48,8 @@ static const struct {
                 {"fmt", shoal_program__fmt, 1},           {"list", shoal_program__list, 0},
                 {"words", shoal_program__words, 0},       {"bless", shoal_program__bless, 2},
                 {"golden", shoal_program__golden, 1},     {"sweep", shoal_program__sweep, 0},
-                {"generate", shoal_program__generate, 1}, {"shrink", shoal_program__shrink, 1}};
+                {"generate", shoal_program__generate, 1}, {"replay", shoal_program__replay, 1},
+                {"shrink", shoal_program__shrink, 1}};
 
 static int unusable(const char *what, const char *which)
 {
@@ -96,6 +99,14 @@ static bool take_option(shoal_arguments *arguments, const char *option, const ch
     uint64_t number = 0;
     if (strcmp(option, "--trace") == 0) {
         arguments->trace_file = value;
+        return true;
+    }
+    if (strcmp(option, "--record") == 0) {
+        arguments->record = value;
+        return true;
+    }
+    if (strcmp(option, "--until") == 0) {
+        arguments->until = value;
         return true;
     }
     if (strcmp(option, "--out") == 0) {

@@ -122,6 +122,23 @@ static void tell_state(const shoal_narrator *narrator, const shoal_trace_entry *
             entry->node + 1, entry->record.a ? "up" : "down", entry->record.c);
 }
 
+/* A step of a candidacy. */
+static void tell_election(const shoal_narrator *narrator, const shoal_trace_entry *entry)
+{
+    FILE *out = narrator->out;
+    char who[16];
+    const char *master = label(narrator, entry->record.text, who);
+    /* Plans come to nothing more often than not. */
+    if (entry->record.a == 0) return;
+    stamp(narrator, entry->time_us);
+    if (entry->record.a == 1)
+        fprintf(out, "n%u asks for votes to take the place of %s (epoch %" PRIu64 ")\n",
+                entry->node + 1, master, entry->record.b);
+    else
+        fprintf(out, "n%u has %s the election for the place of %s (%" PRIu64 " votes)\n",
+                entry->node + 1, entry->record.a == 2 ? "won" : "not won", master, entry->record.c);
+}
+
 static void tell_node(const shoal_narrator *narrator, const shoal_trace_entry *entry)
 {
     FILE *out = narrator->out;
@@ -134,6 +151,7 @@ static void tell_node(const shoal_narrator *narrator, const shoal_trace_entry *e
     case SHOAL_TRACE_FAIL: verb = "holds %s for failed"; break;
     case SHOAL_TRACE_FAIL_CLEARED: verb = "reaches %s again"; break;
     case SHOAL_TRACE_CLUSTER_STATE: tell_state(narrator, entry); return;
+    case SHOAL_TRACE_ELECTION: tell_election(narrator, entry); return;
     case SHOAL_TRACE_NODE_STARTED:
         stamp(narrator, entry->time_us);
         fprintf(out, "n%u starts%s\n", node, entry->record.c ? " again" : "");

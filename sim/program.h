@@ -26,6 +26,8 @@ typedef struct shoal_arguments {
     uint64_t seed;
     uint32_t profile;       /* --profile, a shoal_profile; 0: the schedule's first */
     const char *trace_file; /* --trace, or NULL */
+    const char *record;     /* --record: a folder for recordings of the nodes, or NULL */
+    const char *until;      /* --until: where a replay stops, or NULL */
     bool has_seeds;
     uint64_t seeds[2];   /* --seeds A..B, both included */
     uint32_t jobs;       /* --jobs; 0: as many as there are processors */
@@ -45,6 +47,7 @@ typedef struct shoal_arguments {
 } shoal_arguments;
 
 /* The commands; each returns an exit code. */
+int shoal_program__replay(const shoal_arguments *arguments);
 int shoal_program__run(const shoal_arguments *arguments);
 int shoal_program__verify(const shoal_arguments *arguments);
 int shoal_program__generate(const shoal_arguments *arguments);
@@ -99,6 +102,14 @@ bool shoal_recorder__open(shoal_recorder *recorder, const char *path);
 void shoal_recorder__take(void *context, const shoal_trace_entry *entry);
 /* False when something could not be written. */
 bool shoal_recorder__close(shoal_recorder *recorder);
+
+/* Writes recordings of nodes into a folder that is there: n1-1.rec, and so on. */
+typedef struct shoal_tape_writer shoal_tape_writer;
+shoal_tape_writer *shoal_tape_writer__make(const char *folder);
+/* A shoal_world_taker. */
+void shoal_tape_writer__take(void *context, uint32_t node, uint32_t start, shoal_slice bytes);
+/* Closes the files; false when something could not be written. */
+bool shoal_tape_writer__close(shoal_tape_writer *writer);
 
 /* Tells the story of a run in plain words. */
 typedef struct shoal_narrator shoal_narrator;

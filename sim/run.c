@@ -169,8 +169,17 @@ int shoal_program__run(const shoal_arguments *arguments)
     shoal_schedule schedule;
     if (!shoal_program__prepare(arguments, &schedule)) return SHOAL_EXIT_UNUSABLE;
     shoal_world *world = shoal_program__world(arguments, &schedule);
+    shoal_tape_writer *tapes = NULL;
+    if (world && arguments->record) {
+        tapes = shoal_tape_writer__make(arguments->record);
+        shoal_world_record(world, shoal_tape_writer__take, tapes);
+    }
     int code = world ? run_world(arguments, world) : SHOAL_EXIT_UNUSABLE;
     shoal_world_destroy(world);
+    if (tapes && !shoal_tape_writer__close(tapes)) {
+        fprintf(stderr, "%s: could not be written whole\n", arguments->record);
+        code = SHOAL_EXIT_UNUSABLE;
+    }
     shoal_schedule_free(&schedule);
     return code;
 }

@@ -4,6 +4,8 @@
  */
 #include "sim/vnode.h"
 
+#include <shoal/tape.h>
+
 #include <stdio.h>
 #include <string.h>
 
@@ -428,6 +430,7 @@ static bool create_node(shoal_world *world, shoal_vnode *vnode)
     shoal_err error = shoal_node_configure(vnode->node, (shoal_slice){config->data, config->size},
                                            "shoal.conf", &complaint);
     if (error == SHOAL_ERR_OK) shoal_judge__made(world, SHOAL_CHECK_CONFIG);
+    if (error == SHOAL_ERR_OK && !shoal_vnode__record(vnode)) error = SHOAL_ERR_NO_MEMORY;
     if (error != SHOAL_ERR_OK) {
         refuse_config(world, vnode, &complaint);
         vnode->dying = true;
@@ -490,6 +493,7 @@ void shoal_vnode__crash(shoal_world *world, uint32_t index, bool power, shoal_di
     shoal_marks__dying(world, index);
     vnode->dying = true;
     if (vnode->node) {
+        shoal_node_record_flush(vnode->node);
         shoal_session__close_all(world, index);
         shoal_node_destroy(vnode->node);
     }

@@ -105,4 +105,8 @@ void shoal_session__round(shoal_world *world, uint32_t index);
 /* Ends all sessions of a node that dies. */
 void shoal_session__close_all(shoal_world *world, uint32_t index);
 
+/* Lets a fresh, configured node be recorded where the world is asked to: sim/tape.c. False without
+ * memory. */
+SHOAL_MUST_USE bool shoal_vnode__record(shoal_vnode *vnode);
+
 #endif

@@ -51,6 +51,13 @@ void shoal_world_destroy(shoal_world *world);
 /* Replaces who listens from now on; NULL for nobody. What happened before is not repeated. */
 void shoal_world_set_tracer(shoal_world *world, shoal_tracer tracer, void *context);
 
+/* Receives what the flight recorder of a node writes (shoal/tape.h): of node `node` in its life
+ * number `start`, from 1. The bytes are borrowed for the call; the world must not be touched. */
+typedef void (*shoal_world_taker)(void *context, uint32_t node, uint32_t start, shoal_slice bytes);
+
+/* Records every node of a world in which nothing has happened yet. What happens stays the same. */
+void shoal_world_record(shoal_world *world, shoal_world_taker take, void *context);
+
 /* Lets everything happen up to and including `until_us`, or until the run ends. True while the
  * run goes on. */
 bool shoal_world_advance(shoal_world *world, int64_t until_us);

@@ -28,7 +28,8 @@ static void pass_on(void *context, const shoal_message *message)
     shoal_node *node = context;
     SHOAL_ASSERT(message->channel.data != NULL || message->channel.size == 0);
     if (node->cluster == NULL || node->phase < SHOAL_PHASE_SAVING) return;
-    shoal_cluster_publish(node->cluster, message->sharded, message->channel, message->text);
+    const shoal_tape_message said = {message->sharded, message->channel, message->text};
+    shoal_tape_publish(node->tape, node->cluster, &said);
 }
 
 void shoal_node__spread(shoal_node *node)

@@ -117,7 +117,7 @@ static bool run_cluster(shoal_node *node, shoal_errand *errand, shoal_reply *rep
                                .keys_in_slot = names_slot ? keys_in_slot(node, slot) : 0,
                                .now = node->now,
                                .reply = *reply};
-    shoal_cluster_command(node->cluster, &call);
+    shoal_tape_command(node->tape, node->cluster, &call);
     if (call.change == 0) return false;
     shoal_node__keeping_hold(node, errand, call.change);
     return true;

@@ -81,7 +81,7 @@ bool shoal_node__farewell(shoal_node *node, shoal_errand *errand, bool save, boo
     if (at_once || node->phase != SHOAL_PHASE_READY) {
         depart(node);
     } else if (fresh && node->cluster != NULL &&
-               shoal_cluster_handover_begin(node->cluster, node->now)) {
+               shoal_tape_handover_begin(node->tape, node->cluster, node->now)) {
         shoal_node__log(node, SHOAL_LEVEL_NOTICE, "Handing over to a replica before the end.");
         farewell->stage = SHOAL_FAREWELL_HANDOVER;
     } else if (fresh) {

@@ -69,6 +69,7 @@ void shoal_node__log(const shoal_node *node, int level, const char *format, ...)
     shoal_trace_record record = {.kind = SHOAL_TRACE_LOG,
                                  .a = (uint64_t)level,
                                  .text = shoal_buffer_slice(&text)};
+    shoal_tape_note(node->tape, &record);
     node->host.trace(node->host.context, &record);
     shoal_buffer_free(&text);
 }
@@ -202,6 +203,7 @@ static void become_ready(shoal_node *node)
     shoal_store_release(&node->ready, true); /* pair: node.ready */
     shoal_node__replication_start(node);
     record.text = shoal_text(shoal_node_name(node));
+    shoal_tape_note(node->tape, &record);
     node->host.trace(node->host.context, &record);
     shoal_node__log(node, SHOAL_LEVEL_NOTICE, "Ready to accept connections");
 }
@@ -216,7 +218,7 @@ static void start_cluster(shoal_node *node)
                                      .settings = shoal_node__cluster_settings(node),
                                      .now = node->now};
 
-    if (shoal_cluster_create(&options, &node->cluster) != SHOAL_ERR_OK) {
+    if (shoal_tape_create(node->tape, &options, &node->cluster) != SHOAL_ERR_OK) {
         shoal_node__fail(node, "No memory for the cluster", (shoal_slice){0});
         return;
     }
@@ -269,7 +271,7 @@ static void begin_new(shoal_node *node)
 {
     SHOAL_ASSERT(node->cluster != NULL);
     SHOAL_ASSERT(node->phase == SHOAL_PHASE_READING);
-    shoal_cluster_init_new(node->cluster, node->now);
+    shoal_tape_init_new(node->tape, node->cluster, node->now);
     shoal_node__log(node, SHOAL_LEVEL_NOTICE, "No cluster configuration found, I'm %s",
                     shoal_cluster_name(node->cluster));
     shoal_node__enter_phase(node, SHOAL_PHASE_SAVING);
@@ -280,7 +282,7 @@ static void load_nodes(shoal_node *node, shoal_slice text)
     SHOAL_ASSERT(node->cluster != NULL);
     SHOAL_ASSERT(text.data != NULL || text.size == 0);
     shoal_buffer complaint = shoal_buffer_make(&node->allocator);
-    shoal_err error = shoal_cluster_load(node->cluster, text, &complaint);
+    shoal_err error = shoal_tape_load(node->tape, node->cluster, text, &complaint);
 
     if (error == SHOAL_ERR_OK) {
         shoal_node__log(node, SHOAL_LEVEL_NOTICE, "Node configuration loaded, I'm %s",

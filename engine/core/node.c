@@ -124,6 +124,7 @@ void shoal_node_destroy(shoal_node *node)
     shoal_node__dump_close(node);
     shoal_node__replication_close(node);
     if (node->cluster != NULL) shoal_cluster_destroy(node->cluster);
+    shoal_tape_free(node->tape);
     shoal_node__appending_drop(node);
     shoal_effects_close(&node->env);
     if (node->log != NULL) shoal_log_destroy(node->log);
@@ -205,10 +206,10 @@ static void file_done(shoal_node *node, const shoal_event *event)
             shoal_node__nodes_read(node, event);
             return;
         }
-        if (node->cluster != NULL) shoal_cluster_event(node->cluster, event);
+        if (node->cluster != NULL) shoal_tape_event(node->tape, node->cluster, event);
         return;
     case SHOAL_FILE_NODES_NEW:
-        if (node->cluster != NULL) shoal_cluster_event(node->cluster, event);
+        if (node->cluster != NULL) shoal_tape_event(node->tape, node->cluster, event);
         return;
     default: shoal_node__config_file_done(node, event); return;
     }
@@ -229,7 +230,7 @@ static void dispatch(shoal_node *node, const shoal_event *event)
     case SHOAL_EVENT_LINK_ROOM:
     case SHOAL_EVENT_LINK_DOWN:
         if (shoal_node__replication_event(node, event)) return;
-        if (node->cluster != NULL) shoal_cluster_event(node->cluster, event);
+        if (node->cluster != NULL) shoal_tape_event(node->tape, node->cluster, event);
         return;
     case SHOAL_EVENT_FILE_DONE: file_done(node, event); return;
     case SHOAL_EVENT_TICK:
@@ -247,7 +248,7 @@ static void settle(shoal_node *node)
     shoal_node__spread(node);
     if (node->cluster != NULL && node->phase >= SHOAL_PHASE_SAVING &&
         shoal_cluster_deadline(node->cluster) <= node->now.mono_us)
-        shoal_cluster_tick(node->cluster, node->now);
+        shoal_tape_tick(node->tape, node->cluster, node->now);
     shoal_node__keeping_step(node);
     if (node->phase >= SHOAL_PHASE_READY) shoal_node__replication_step(node);
     shoal_node__saving_step(node);
@@ -290,6 +291,7 @@ int64_t shoal_node_step(shoal_node *node, const shoal_event *event)
         shoal_node__fail(node, "No memory for the store and the workers", (shoal_slice){0});
         return SHOAL_NEVER;
     }
+    shoal_tape_step(node->tape, event);
     shoal_thread_enter(node->thread, event->now);
     dispatch(node, event);
     if (node->phase != SHOAL_PHASE_FAILED) settle(node);
@@ -298,6 +300,7 @@ int64_t shoal_node_step(shoal_node *node, const shoal_event *event)
     /* What was handed over to it while it held a gate must go on soon. */
     if (shoal_thread_busy(node->thread)) node->host.nudge(node->host.context, SHOAL_ACTOR_CONTROL);
     shoal_thread_leave(node->thread);
+    shoal_tape_step_end(node->tape, node->cluster);
     return node->phase == SHOAL_PHASE_FAILED ? SHOAL_NEVER : deadline(node);
 }
 

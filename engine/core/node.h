@@ -21,6 +21,7 @@
 #include "core/saving.h"
 #include "log/log.h"
 #include "store/store.h"
+#include "tape/tape.h"
 
 /* Where a node is in its life: each phase is followed by the next one, or by FAILED. */
 typedef enum shoal_phase {
@@ -93,6 +94,7 @@ struct shoal_node {
     shoal_log *log; /* the effects of writes; threads of the store write to it by their number */
     shoal_thread *thread;   /* the control actor's own */
     shoal_cluster *cluster; /* NULL when standalone, and before START */
+    shoal_tape *tape;       /* what records it, or NULL */
     struct shoal_worker **workers;
     shoal_env env;
     shoal_inbox control;

@@ -115,7 +115,7 @@ shoal_err shoal_node__replication_open(shoal_node *node)
     SHOAL_ASSERT(node->log != NULL && node->replication.repl == NULL);
     shoal_repl_options options = {
         .allocator = node->allocator,
-        .host = &node->host,
+        .host = shoal_tape_noting(node->tape, &node->host),
         .env = &node->env,
         .writer = node->worker_count,
         .seed = {node->seed[0], node->seed[1]},
@@ -251,7 +251,7 @@ static void tell_cluster(shoal_node *node)
         .paused = node->replication.pause == SHOAL_PAUSE_WHOLE,
     };
     SHOAL_DEBUG_ASSERT(told.heard_us >= 0);
-    shoal_cluster_set_replication(node->cluster, &told, node->now);
+    shoal_tape_set_replication(node->tape, node->cluster, &told, node->now);
 }
 
 /* The log has lost an effect for want of memory: replicas are sent away, and when they are gone it

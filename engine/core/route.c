@@ -55,7 +55,7 @@ static void purge_lost(shoal_node *node)
 {
     SHOAL_ASSERT(node->cluster != NULL);
     shoal_slotmap lost;
-    if (!shoal_cluster_take_lost(node->cluster, &lost)) return;
+    if (!shoal_tape_take_lost(node->tape, node->cluster, &lost)) return;
     if (shoal_slots_purge(&node->env, &lost)) return;
     shoal_node__log(node, SHOAL_LEVEL_WARNING, "No memory to delete the keys of lost slots");
 }

@@ -252,7 +252,7 @@ shoal_err shoal_node__apply(shoal_node *node)
     shoal_node__apply_limits(node);
     if (node->cluster != NULL) {
         shoal_cluster_settings cluster = shoal_node__cluster_settings(node);
-        shoal_cluster_set(node->cluster, &cluster, node->now);
+        shoal_tape_set(node->tape, node->cluster, &cluster, node->now);
     }
     node->config_seen = node->config.version;
     return SHOAL_ERR_OK;

@@ -30,7 +30,8 @@ my %peer = directives($peer);
 
 is_deeply([grep { !exists $ours{$_} } sort keys %peer], [], 'every directive of the peer is known');
 is_deeply([grep { !exists $peer{$_} } sort keys %ours],
-    [qw(cluster-seeds cluster-shutdown-handover cluster-timing-profile cluster-voters huge-pages worker-threads)],
+    [qw(cluster-seeds cluster-shutdown-handover cluster-timing-profile cluster-voters huge-pages record record-limit
+        worker-threads)],
     'the directives of our own are named');
 
 my %differs = map { $_ => 1 } qw(port dir logfile pidfile worker-threads);

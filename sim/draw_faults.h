@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * sim/draw_faults.h - what the files that draw faults share: one kind after the other is drawn,
- * each from a stream of its own, within the budget that leaves one good copy of each slot; and what a
- * kind leaves behind that only an operator can mend is noted for the end of the run.
+ * each from a stream of its own, within the budget that leaves one good copy of each slot; and what
+ * a kind leaves behind that only an operator can mend is noted for the end of the run.
  *
  * Included by the files of draw only; one thread.
  */

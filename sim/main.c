@@ -27,10 +27,12 @@ static const char USAGE[] =
     "  shoal-sim words                         the grammar of schedules\n"
     "  shoal-sim bless TABLE FILE...           write the hashes of these runs to TABLE\n"
     "  shoal-sim golden TABLE                  run what TABLE names and compare (TAP)\n"
-    "  shoal-sim sweep [FILE] --seeds A..B [--profile P] [--reckless] [--jobs N] [--out FOLDER]\n"
-    "                [--json]                  draw a schedule for each seed, run and judge it; "
-    "what\n"
-    "                                          FILE says stays, what it says nothing of is drawn\n"
+    "  shoal-sim sweep [FILE] --seeds A..B [--keep-going] [--profile P] [--reckless] [--jobs N]\n"
+    "                [--out FOLDER] [--json]   draw a schedule for each seed, run and judge it, "
+    "until\n"
+    "                                          one breaks a promise; what FILE says stays, what "
+    "it\n"
+    "                                          says nothing of is drawn\n"
     "  shoal-sim sweep --merge FILE... [--json]  add up what sweeps have written as JSON\n"
     "  shoal-sim shrink FILE [--check PROMISE] [--budget RUNS] [--out FILE] [--seed N] [--profile "
     "P]\n"
@@ -72,6 +74,8 @@ static bool take_flag(shoal_arguments *arguments, const char *option)
         arguments->merge = true;
     else if (strcmp(option, "--reckless") == 0)
         arguments->reckless = true;
+    else if (strcmp(option, "--keep-going") == 0)
+        arguments->keep_going = true;
     else if (strcmp(option, "--write") == 0)
         arguments->write = true;
     else if (strcmp(option, "--params") == 0)

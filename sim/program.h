@@ -35,6 +35,7 @@ typedef struct shoal_arguments {
     const char *out;     /* --out: a folder for `sweep`, a file for others; or NULL */
     const char *promise; /* --check: the promise to keep broken, or NULL */
     bool merge;          /* add up what sweeps have written */
+    bool keep_going;     /* a sweep runs all its seeds, whatever breaks */
     bool reckless;       /* faults may take the last good copy of a slot */
     bool json;
     bool narrate;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -24,6 +25,12 @@
 /* Time between two progress lines. */
 #define PROGRESS_US INT64_C(250000)
 
+/* A run that is over. */
+typedef struct finished {
+    uint64_t seed;
+    shoal_attempt *attempt;
+} finished;
+
 /* A sweep under way. */
 typedef struct sweep {
     const shoal_arguments *arguments;
@@ -36,6 +43,11 @@ typedef struct sweep {
     shoal_trial *jobs;
     uint64_t *seeds; /* of jobs */
     bool *busy;
+    /* Runs that are over, but not one with a smaller seed: in what order they end is not told. */
+    finished *waiting;
+    uint32_t waiting_count, waiting_capacity;
+    uint64_t told;    /* seeds below are in the tally */
+    uint64_t stop_at; /* the smallest seed that broke a promise, where that ends the sweep */
     shoal_tally tally;
     int64_t began_us, told_us;
     bool failed;
@@ -134,12 +146,9 @@ static bool begin_one(sweep *all, uint32_t job)
     return true;
 }
 
-static void end_one(sweep *all, uint32_t job)
+/* Takes what came of a seed into the sums. */
+static void count_in(sweep *all, uint64_t seed, const shoal_attempt *attempt)
 {
-    shoal_attempt *attempt = shoal_sim__allocate(sizeof(*attempt));
-    uint64_t seed = all->seeds[job];
-    shoal_attempt__finish(&all->jobs[job], attempt);
-    all->busy[job] = false;
     if (!attempt->started) {
         drawing_of_seed of = {all, seed};
         shoal_schedule schedule;
@@ -148,7 +157,47 @@ static void end_one(sweep *all, uint32_t job)
     }
     shoal_tally__add(&all->tally, seed, attempt);
     if (attempt->breach_count > 0 && all->arguments->out) keep_schedule(all, seed, attempt);
-    shoal_sim__free(attempt);
+}
+
+/* Counts in what is next, as far as it is there; nothing behind the seed that ends the sweep. */
+static void count_in_order(sweep *all)
+{
+    for (uint32_t i = 0; i < all->waiting_count;) {
+        finished one = all->waiting[i];
+        if (one.seed != all->told || one.seed > all->stop_at) {
+            i++;
+            continue;
+        }
+        count_in(all, one.seed, one.attempt);
+        shoal_sim__free(one.attempt);
+        all->waiting[i] = all->waiting[--all->waiting_count];
+        all->told++;
+        i = 0;
+    }
+}
+
+/* A seed broke a promise: none is begun any more, and larger ones are of no use. */
+static void stop(sweep *all, uint64_t seed)
+{
+    if (seed < all->stop_at) all->stop_at = seed;
+    all->left = 0;
+    for (uint32_t i = 0; i < all->jobs_count; i++) {
+        if (all->busy[i] && all->seeds[i] > all->stop_at) kill(all->jobs[i].process, SIGKILL);
+    }
+}
+
+static void end_one(sweep *all, uint32_t job)
+{
+    shoal_attempt *attempt = shoal_sim__allocate(sizeof(*attempt));
+    uint64_t seed = all->seeds[job];
+    shoal_attempt__finish(&all->jobs[job], attempt);
+    all->busy[job] = false;
+    all->waiting = shoal_sim__grow(all->waiting, &all->waiting_capacity, all->waiting_count + 1,
+                                   sizeof(*all->waiting));
+    all->waiting[all->waiting_count++] = (finished){seed, attempt};
+    bool broken = attempt->breach_count > 0 || !attempt->started;
+    if (broken && !all->arguments->keep_going && seed < all->stop_at) stop(all, seed);
+    count_in_order(all);
     tell(all, false);
 }
 
@@ -179,11 +228,23 @@ static void run_all(sweep *all)
             if (all->busy[i] && polls[i].revents != 0) end_one(all, i);
         }
     }
+    for (uint32_t i = 0; i < all->waiting_count; i++) shoal_sim__free(all->waiting[i].attempt);
     shoal_sim__free(polls);
     tell(all, true);
 }
 
 /* ---- the command ---- */
+
+/* Says that a sweep ended before its last seed, and how its schedule is to be had. */
+static void tell_stop(const sweep *all)
+{
+    const shoal_arguments *arguments = all->arguments;
+    bool none = arguments->out == NULL;
+    printf("stopped       at the first seed that broke a promise; %" PRIu64 "..%" PRIu64
+           " were not run (--keep-going)\n",
+           all->stop_at + 1, all->range.until);
+    if (none) printf("              --out FOLDER keeps its schedule\n");
+}
 
 static int report(const sweep *all)
 {
@@ -192,6 +253,8 @@ static int report(const sweep *all)
         shoal_tally__json(&all->tally, stdout);
     else if (!arguments->quiet)
         shoal_tally__text(&all->tally, arguments->program, arguments->out, stdout);
+    bool stopped = !arguments->merge && all->stop_at < all->range.until;
+    if (stopped && !arguments->json && !arguments->quiet) tell_stop(all);
     if (all->failed) return SHOAL_EXIT_UNUSABLE;
     return all->tally.broken > 0 ? SHOAL_EXIT_VIOLATED : SHOAL_EXIT_HELD;
 }
@@ -228,7 +291,8 @@ static bool prepare(sweep *all)
     all->jobs_count = arguments->jobs ? arguments->jobs : processors > 0 ? (uint32_t)processors : 1;
     if (all->jobs_count > JOBS_MAX) all->jobs_count = JOBS_MAX;
     all->range = (shoal_seed_range){arguments->seeds[0], arguments->seeds[1]};
-    all->next = all->range.from;
+    all->next = all->told = all->range.from;
+    all->stop_at = UINT64_MAX;
     all->left = all->range.until - all->range.from + 1;
     all->jobs = shoal_sim__allocate(all->jobs_count * sizeof(*all->jobs));
     all->seeds = shoal_sim__allocate(all->jobs_count * sizeof(*all->seeds));
@@ -250,7 +314,9 @@ int shoal_program__sweep(const shoal_arguments *arguments)
     } else if (prepare(&all)) {
         all.began_us = wall_us();
         run_all(&all);
-        shoal_tally__cover(&all.tally, all.range);
+        shoal_seed_range run = all.range;
+        if (all.stop_at < run.until) run.until = all.stop_at;
+        shoal_tally__cover(&all.tally, run);
         shoal_tally__sort(&all.tally);
         code = report(&all);
     }
@@ -259,5 +325,6 @@ int shoal_program__sweep(const shoal_arguments *arguments)
     shoal_sim__free(all.jobs);
     shoal_sim__free(all.seeds);
     shoal_sim__free(all.busy);
+    shoal_sim__free(all.waiting);
     return code;
 }

@@ -37,7 +37,7 @@ config * cluster-require-full-coverage no
 6s        expect known == 4 on n1 within 1s
 END
 exits 1 'a template whose promise does not hold is found out' \
-    "$sim" sweep "$folder"/template --seeds 4..6 --out "$folder"/found
+    "$sim" sweep "$folder"/template --seeds 4..6 --keep-going --out "$folder"/found
 says '^BROKEN  *expect known == 4$'
 says '^  *seeds 4 5 6$'
 says 'seed-4.schedule$'
@@ -49,5 +49,18 @@ for seed in 4 5 6; do
     says 'expect known == 4 on n1 within 1s: n1 knows 3'
     grep -q '^6s  *crash n2$' "$file" && grep -q ' net \* ' "$file"
     result $? 'it has what was given and what was drawn'
+done
+
+# A sweep ends with the first seed that breaks a promise, whatever else was under way.
+for jobs in 1 4; do
+    rm -rf "$folder"/found
+    exits 1 "a sweep of $jobs at once stops at the first violation" \
+        "$sim" sweep "$folder"/template --seeds 4..90 --jobs $jobs --out "$folder"/found
+    says '^  *seeds 4$'
+    says '^seeds  *4\.\.4$'
+    says '^runs  *1, of which 1 broke a promise$'
+    says '^stopped .* 5\.\.90 were not run'
+    [ "$(ls "$folder"/found)" = seed-4.schedule ]
+    result $? 'its schedule is kept, and no other'
 done
 echo "1..$count"

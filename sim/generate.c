@@ -10,12 +10,9 @@
 #include "sim/memory.h"
 #include "sim/program.h"
 
-static const char ENDING[] = ".lua";
-
 bool shoal_program__is_generator(const char *path)
 {
-    size_t size = strlen(path), tail = sizeof(ENDING) - 1;
-    return size > tail && strcmp(path + size - tail, ENDING) == 0;
+    return shoal_generator__names(path);
 }
 
 static void print(void *context, shoal_slice text)
@@ -113,7 +110,7 @@ int shoal_program__generate(const shoal_arguments *arguments)
 {
     shoal_schedule schedule;
     if (!shoal_program__is_generator(arguments->files[0])) {
-        fprintf(stderr, "shoal-sim generate takes a FILE%s\n", ENDING);
+        fprintf(stderr, "shoal-sim generate takes a FILE.lua\n");
         return SHOAL_EXIT_UNUSABLE;
     }
     if (!shoal_program__prepare(arguments, &schedule)) return SHOAL_EXIT_UNUSABLE;

@@ -46,6 +46,9 @@ typedef struct shoal_generator_parameter {
     bool given; /* by a setting */
 } shoal_generator_parameter;
 
+/* Is the file at this path a generator, by its name? */
+bool shoal_generator__names(const char *path);
+
 /* A generator that has not run. Never NULL. */
 shoal_generator *shoal_generator__make(const shoal_generator_options *options);
 void shoal_generator__free(shoal_generator *generator);

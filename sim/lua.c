@@ -17,6 +17,13 @@
 /* The hook that counts comes after so many instructions. */
 #define STRIDE 1000
 
+bool shoal_generator__names(const char *path)
+{
+    static const char ending[] = ".lua";
+    size_t size = strlen(path), tail = sizeof(ending) - 1;
+    return size > tail && strcmp(path + size - tail, ending) == 0;
+}
+
 shoal_generator *shoal_lua__self(lua_State *lua)
 {
     void *generator = NULL;

@@ -47,6 +47,13 @@ result $? 'a trace file gives the same picture as the simulation'
 cmp tests/viz/golden/failed.txt "$folder/got"
 result $? 'going back in time gives the same picture as going forward'
 
+rolling=sim/generators/rolling-restart.lua
+"$bin/shoal-sim" generate $rolling masters=4 >"$folder/rolling" 2>"$folder/err"
+"$top" --sim "$folder/rolling" --headless --at 12s | sed 1d >"$folder/wanted"
+"$top" --sim $rolling masters=4 --headless --at 12s | sed 1d >"$folder/got"
+cmp "$folder/wanted" "$folder/got" && grep -q 'n4' "$folder/got"
+result $? 'a generator gives the same picture as the schedule that it writes'
+
 # ---- wrong arguments and files ----
 
 # refuses WORDS ARGUMENTS...: exit code 2, and the words on standard error.
@@ -59,7 +66,9 @@ refuses()
     result $? "refused: $*: $words"
 }
 
-refuses 'either --sim SCHEDULE or --trace FILE'
+refuses 'either --sim FILE or --trace FILE'
+refuses 'only a generator has parameters' --sim $flagship masters=5
+refuses 'nonsense' --sim sim/generators/third-dies.lua nonsense=1 --headless
 refuses 'an option that --help lists' --colour red
 refuses 'times such as' --sim $flagship --headless --at soon
 refuses '80x24 to' --sim $flagship --headless --size 10x10

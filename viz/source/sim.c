@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/generate.h"
 #include "sim/schedule.h"
 #include "sim/world.h"
 #include "viz/source/read_whole.h"
@@ -43,14 +44,35 @@ static void end(void *context)
     free(source);
 }
 
-/* Reads and checks the schedule. False with a complaint. */
-static bool load(live *source, const char *path, char *complaint, size_t room)
+/* Lets a generator write the schedule. False with a complaint. */
+static bool generate(live *source, const shoal_generator_options *options, char *complaint,
+                     size_t room)
 {
+    shoal_generator *generator = shoal_generator__make(options);
+    bool good = shoal_generator__schedule(generator, &source->schedule);
+    if (!good) snprintf(complaint, room, "%s", shoal_generator__error(generator));
+    shoal_generator__free(generator);
+    return good;
+}
+
+/* Reads and checks the schedule, or has it written. False with a complaint. */
+static bool load(live *source, const shoal_sim_file *from, char *complaint, size_t room)
+{
+    const char *path = from->path;
     size_t size = 0;
     char *data = shoal_read_whole(path, &size);
     if (!data) {
         snprintf(complaint, room, "%s: %s", path, strerror(errno));
         return false;
+    }
+    if (shoal_generator__names(path)) {
+        shoal_generator_options options = {.path = path,
+                                           .text = {data, size},
+                                           .settings = from->settings,
+                                           .setting_count = from->setting_count};
+        bool good = generate(source, &options, complaint, room);
+        free(data);
+        return good;
     }
     shoal_schedule_error error;
     shoal_err bad = shoal_schedule_parse((shoal_slice){data, size}, &source->schedule, &error);
@@ -60,10 +82,10 @@ static bool load(live *source, const char *path, char *complaint, size_t room)
     return false;
 }
 
-shoal_timeline *shoal_timeline_open_sim(const char *path, char *complaint, size_t room)
+shoal_timeline *shoal_timeline_open_sim(const shoal_sim_file *from, char *complaint, size_t room)
 {
     live *source = calloc(1, sizeof *source);
-    if (!source || !load(source, path, complaint, room)) {
+    if (!source || !load(source, from, complaint, room)) {
         if (!source) snprintf(complaint, room, "out of memory");
         free(source);
         return NULL;
@@ -82,7 +104,7 @@ shoal_timeline *shoal_timeline_open_sim(const char *path, char *complaint, size_
     shoal_err bad = shoal_world_create(&options, &source->world);
     source->timeline = NULL;
     if (bad == SHOAL_ERR_OK) return timeline;
-    snprintf(complaint, room, "%s: %s", path, shoal_err_text(bad));
+    snprintf(complaint, room, "%s: %s", from->path, shoal_err_text(bad));
     shoal_timeline_free(timeline);
     return NULL;
 }

@@ -51,7 +51,14 @@ int64_t shoal_timeline_end_us(const shoal_timeline *timeline);
  * bytes, terminated): which file, at which byte, what was expected. */
 shoal_timeline *shoal_timeline_open_file(const char *path, char *complaint, size_t room);
 
-/* Starts the simulation of a schedule file, computed as far as the picture needs it. As above. */
-shoal_timeline *shoal_timeline_open_sim(const char *path, char *complaint, size_t room);
+/* What to simulate: a schedule, or a generator (FILE.lua) and `name=value` for its parameters. */
+typedef struct shoal_sim_file {
+    const char *path;
+    const char *const *settings;
+    uint32_t setting_count;
+} shoal_sim_file;
+
+/* Starts the simulation of a file, computed as far as the picture needs it. As above. */
+shoal_timeline *shoal_timeline_open_sim(const shoal_sim_file *from, char *complaint, size_t room);
 
 #endif

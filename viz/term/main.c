@@ -59,9 +59,10 @@ int main(int argc, char **argv)
     if (done) return done == 1 ? 0 : done;
     setlocale(LC_CTYPE, "");
     char complaint[512];
+    const shoal_sim_file simulated = {options.schedule, options.settings, options.setting_count};
     shoal_timeline *timeline =
         options.trace ? shoal_timeline_open_file(options.trace, complaint, sizeof complaint)
-                      : shoal_timeline_open_sim(options.schedule, complaint, sizeof complaint);
+                      : shoal_timeline_open_sim(&simulated, complaint, sizeof complaint);
     shoal_model *model = timeline ? shoal_model_make() : NULL;
     if (!model) {
         fprintf(stderr, "shoal-top: %s\n", timeline ? "out of memory" : complaint);

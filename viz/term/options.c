@@ -13,11 +13,12 @@
 #define SIZE_MAX_CELLS 1000
 
 static const char usage[] =
-    "usage: shoal-top (--sim SCHEDULE | --trace FILE) [options]\n"
+    "usage: shoal-top (--sim FILE [NAME=VALUE...] | --trace FILE) [options]\n"
     "\n"
     "Shows a cluster: all 16,384 slots, the nodes and their opinions, the frames in flight.\n"
     "\n"
-    "  --sim SCHEDULE   simulate this schedule and show it as it happens\n"
+    "  --sim FILE       simulate this schedule and show it as it happens; what a generator\n"
+    "                   (FILE.lua) writes, with these values for its parameters\n"
     "  --trace FILE     show a trace that `shoal-sim run --trace FILE` wrote\n"
     "  --speed X        simulated seconds a second (default 1)\n"
     "  --view LABEL     the cluster as this node sees it (default: the truth from outside)\n"
@@ -122,13 +123,24 @@ int shoal_top_options_parse(int argc, char **argv, shoal_top_options *options)
             return 1;
         }
         if (take_flag(argv[i], options)) continue;
+        if (argv[i][0] != '-' && strchr(argv[i], '=')) {
+            if (options->setting_count == SHOAL_TOP_SETTINGS_MAX)
+                return refuse(argv[i], "fewer parameters");
+            options->settings[options->setting_count++] = argv[i];
+            continue;
+        }
         if (i + 1 == argc) return refuse(argv[i], "a known option with its value; see --help");
         int bad = take_value(argv[i], argv[i + 1], options);
         if (bad) return bad;
         i++;
     }
     if (!options->trace == !options->schedule) {
-        return refuse("arguments", "either --sim SCHEDULE or --trace FILE; see --help");
+        return refuse("arguments", "either --sim FILE or --trace FILE; see --help");
+    }
+    size_t size = options->schedule ? strlen(options->schedule) : 0;
+    bool generator = size > 4 && strcmp(options->schedule + size - 4, ".lua") == 0;
+    if (options->setting_count > 0 && !generator) {
+        return refuse(options->settings[0], "--sim FILE.lua: only a generator has parameters");
     }
     return 0;
 }

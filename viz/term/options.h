@@ -11,10 +11,15 @@
 /* Most times that --at takes. */
 #define SHOAL_TOP_TIMES_MAX 64
 
+/* Most parameters that a generator is given. */
+#define SHOAL_TOP_SETTINGS_MAX 64u
+
 /* Parsed arguments. Text points into argv. */
 typedef struct shoal_top_options {
-    const char *trace;                  /* --trace FILE */
-    const char *schedule;               /* --sim SCHEDULE */
+    const char *trace;                            /* --trace FILE */
+    const char *schedule;                         /* --sim FILE, a schedule or a generator */
+    const char *settings[SHOAL_TOP_SETTINGS_MAX]; /* NAME=VALUE for a generator's parameters */
+    uint32_t setting_count;
     bool headless;                      /* text frames on standard output, no terminal */
     bool once;                          /* --once: leave at the end of the run */
     int width, height;                  /* --size, of headless frames */

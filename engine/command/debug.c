@@ -5,6 +5,7 @@
  * about data in debug_data.c and debug_populate.c.
  */
 #include "command/debug.h"
+#include "command/effect.h"
 
 #include "base/assert.h"
 #include "base/atomic.h"
@@ -242,6 +243,14 @@ static void drop_frames(shoal_call *call)
     ask_bus(call, argv, 3);
 }
 
+/* DEBUG REPLICATE <word> ... */
+static void replicate(shoal_call *call)
+{
+    SHOAL_ASSERT(call->argc >= 3 && call->thread != NULL);
+    (void)shoal_effects_tell(call->env, call->thread, call->db, call->argv + 2, call->argc - 2);
+    shoal_reply_ok(&call->reply);
+}
+
 /* ---- DEBUG ---- */
 
 static void reply_help(shoal_call *call);
@@ -281,6 +290,8 @@ static const struct {
      "Takes a size, for tests that set one; it has no effect"},
     {"reload", 2, UINT32_MAX, shoal_debug__reload, "[MERGE] [NOFLUSH] [NOSAVE]",
      "Writes all data as an RDB file, in memory, and reads it again"},
+    {"replicate", 3, UINT32_MAX, replicate, "<word> [<word> ...]",
+     "Sends replicas these words as a command, whatever becomes of their data"},
     {"replybuffer", 4, 4, reply_buffer, "<PEAK-RESET-TIME|RESIZING> <value>",
      "Takes a value, for tests that set one; it has no effect"},
     {"set-active-expire", 3, 3, set_active_expire, "<0|1>",

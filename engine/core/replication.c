@@ -81,6 +81,20 @@ void shoal_node__replication_set(shoal_node *node)
     shoal_repl_set(node->replication.repl, &settings);
 }
 
+/* Whether this node is going to be a replica, as its configuration or the cluster says, though it
+ * follows nobody yet: while it loads its data, and while its master's address is not known. */
+static bool is_to_follow(const shoal_node *node)
+{
+    shoal_cluster_role role;
+    SHOAL_DEBUG_ASSERT(node->replication.repl != NULL);
+    if (node->phase < SHOAL_PHASE_READY)
+        return number(node, SHOAL_DIRECTIVE_CLUSTER_ENABLED) != 0 ||
+               shoal_config__text(&node->config, SHOAL_DIRECTIVE_REPLICAOF).size != 0;
+    if (node->cluster == NULL) return false;
+    (void)shoal_cluster_role_get(node->cluster, &role);
+    return role.is_replica;
+}
+
 /* What clients may do follows from the role and the link. */
 static void changed(void *context)
 {
@@ -99,7 +113,7 @@ static void changed(void *context)
         shoal_worker_rouse(&node->env);
     }
     /* Keys of a replica go when its master says so. */
-    shoal_store_keep_expired(node->store, facts.is_replica);
+    shoal_store_keep_expired(node->store, facts.is_replica || is_to_follow(node));
     shoal_pause_role_expiry(&node->env, !facts.is_replica);
     /* What a synchronisation that came to nothing has left is what this node is a master of. */
     if (!facts.is_replica && node->phase == SHOAL_PHASE_READY &&
@@ -135,18 +149,12 @@ shoal_err shoal_node__replication_open(shoal_node *node)
     return error;
 }
 
-void shoal_node__replication_start(shoal_node *node)
+/* Follows whom `replicaof` names, if it names anybody by a numeric address. */
+static void follow_configured(shoal_node *node)
 {
     shoal_slice text = shoal_config__text(&node->config, SHOAL_DIRECTIVE_REPLICAOF);
-    shoal_slice path = shoal_text("temp-repl-sync.rdb");
-    node->host.file_name(node->host.context, SHOAL_REPL_FILE_SYNC, path);
-    if (node->cluster != NULL) {
-        shoal_cluster_role role;
-        (void)shoal_cluster_role_get(node->cluster, &role);
-        if (!role.is_replica) shoal_repl_follow(node->replication.repl, NULL);
-        return;
-    }
     size_t space = shoal_text_find(text, shoal_text(" "));
+    SHOAL_DEBUG_ASSERT(node->cluster == NULL);
     if (space == SHOAL_TEXT_NONE) return;
     shoal_address master = {0};
     shoal_slice host = {text.data, space};
@@ -157,6 +165,23 @@ void shoal_node__replication_start(shoal_node *node)
     memcpy(master.ip, host.data, host.size);
     master.port = (uint16_t)value;
     shoal_repl_follow(node->replication.repl, &master);
+}
+
+void shoal_node__replication_start(shoal_node *node)
+{
+    shoal_slice path = shoal_text("temp-repl-sync.rdb");
+    SHOAL_DEBUG_ASSERT(node->phase == SHOAL_PHASE_READY);
+    node->host.file_name(node->host.context, SHOAL_REPL_FILE_SYNC, path);
+    if (node->cluster != NULL) {
+        shoal_cluster_role role;
+        (void)shoal_cluster_role_get(node->cluster, &role);
+        if (!role.is_replica) shoal_repl_follow(node->replication.repl, NULL);
+    } else {
+        follow_configured(node);
+    }
+    /* Who is no replica has kept keys whose time was over until now. */
+    bool follows = shoal_repl_following(node->replication.repl) != NULL || is_to_follow(node);
+    shoal_store_keep_expired(node->store, follows);
 }
 
 void shoal_node__replication_close(shoal_node *node)
@@ -250,6 +275,8 @@ static void tell_cluster(shoal_node *node)
         .loading = facts.syncing && node->replication.receiving != SHOAL_RECEIVING_IDLE,
         .paused = node->replication.pause == SHOAL_PAUSE_WHOLE,
     };
+    /* Its data are on their way: it has none of them yet, and is shown to no client. */
+    if (told.loading) told.offset = 0;
     SHOAL_DEBUG_ASSERT(told.heard_us >= 0);
     shoal_tape_set_replication(node->tape, node->cluster, &told, node->now);
 }
@@ -298,8 +325,9 @@ int64_t shoal_node__replication_deadline(const shoal_node *node)
     SHOAL_DEBUG_ASSERT(node->replication.repl != NULL);
     int64_t farewell = shoal_node__farewell_deadline(node);
     int64_t first = shoal_repl_deadline(node->replication.repl);
-    int64_t send = shoal_node__send_deadline(node);
+    int64_t send = shoal_node__send_deadline(node), receive = shoal_node__receive_deadline(node);
     if (farewell < first) first = farewell;
+    if (receive < first) first = receive;
     return send < first ? send : first;
 }
 

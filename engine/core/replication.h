@@ -59,10 +59,11 @@ typedef struct shoal_replication {
     shoal_err error;
     /* Receiving. */
     shoal_receiving_stage receiving;
-    uint32_t place;    /* to be cleared next */
-    uint64_t size, at; /* of the file; bytes asked for */
-    uint32_t reads;    /* parts on their way */
-    uint32_t removing; /* of its file, under way */
+    uint32_t place;      /* to be cleared next */
+    uint64_t size, at;   /* of the file; bytes asked for */
+    uint32_t reads;      /* parts on their way */
+    uint32_t removing;   /* of its file, under way */
+    int64_t load_due_us; /* not before this is more of it read */
     shoal_rdb_load *load;
     shoal_crew *crew;            /* that puts what is loaded */
     bool parsed;                 /* nothing more is fed: the crew is waited for */
@@ -112,6 +113,8 @@ void shoal_node__send_step(shoal_node *node);
 void shoal_node__receive_step(shoal_node *node);
 /* When a snapshot for replicas goes on that rdb-key-save-delay slows down. */
 int64_t shoal_node__send_deadline(const shoal_node *node);
+/* When loading one goes on that key-load-delay slows down. */
+int64_t shoal_node__receive_deadline(const shoal_node *node);
 /* Frees what loads a snapshot; its crew is idle, or no worker runs any more. */
 void shoal_node__receive_drop(shoal_node *node);
 void shoal_node__apply_step(shoal_node *node);

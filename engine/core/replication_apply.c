@@ -147,14 +147,18 @@ static void enter(shoal_node *node, struct shoal_stream *stream, size_t end)
     (void)shoal_log_append_raw(node->log, node->worker_count, bytes);
 }
 
+/* The last command that was given to the applier failed. */
 static void say_failure(const shoal_node *node, const struct shoal_stream *stream)
 {
     shoal_slice error = shoal_applier_error(stream->applier);
+    const shoal_request *request = &stream->requests[stream->used - 1];
     SHOAL_DEBUG_ASSERT(error.data != NULL || error.size == 0);
+    SHOAL_ASSERT(stream->used > 0 && request->argc > 0);
+    shoal_slice name = request->argv[0];
     shoal_node__log(node, SHOAL_LEVEL_WARNING,
-                    "== CRITICAL == A command of the master's stream was answered with an error "
-                    "here: '%.*s'",
-                    (int)error.size, error.data);
+                    "== CRITICAL == This replica is sending an error to its master: '%.*s' after "
+                    "processing the command '%.*s'",
+                    (int)error.size, error.data, (int)name.size, name.data);
 }
 
 static bool asks(const shoal_request *request)

@@ -56,15 +56,38 @@ static void end(shoal_node *node, shoal_err error)
 
 /* ---- loading ---- */
 
+/* key-load-delay: for tests that want to see a replica load. */
+static int64_t key_delay_us(const shoal_node *node)
+{
+    int64_t us = shoal_config__number(&node->config, SHOAL_DIRECTIVE_KEY_LOAD_DELAY);
+    SHOAL_DEBUG_ASSERT(node->replication.receiving == SHOAL_RECEIVING_LOADING);
+    return us > 0 ? us : 0;
+}
+
+/* Bytes of a part, and how many may be on their way; with a delay, events are looked at as often
+ * as in Redis. */
+static size_t part_size(const shoal_node *node, uint32_t *ahead)
+{
+    int64_t interval =
+        shoal_config__number(&node->config, SHOAL_DIRECTIVE_LOADING_PROCESS_EVENTS_INTERVAL_BYTES);
+    bool slow = key_delay_us(node) > 0;
+    SHOAL_DEBUG_ASSERT(interval > 0);
+    *ahead = slow ? 1 : PARTS_AHEAD;
+    return slow && (uint64_t)interval < PART_SIZE ? (size_t)interval : PART_SIZE;
+}
+
 /* Asks for the next parts, as long as the crew is not behind. */
 static void read_on(shoal_node *node)
 {
     shoal_replication *replication = &node->replication;
+    uint32_t ahead;
+    size_t most = part_size(node, &ahead);
     SHOAL_ASSERT(replication->receiving == SHOAL_RECEIVING_LOADING && !replication->parsed);
-    while (replication->reads < PARTS_AHEAD && replication->at < replication->size &&
+    if (node->now.mono_us < replication->load_due_us) return;
+    while (replication->reads < ahead && replication->at < replication->size &&
            !shoal_crew_is_full(replication->crew)) {
         uint64_t left = replication->size - replication->at;
-        size_t size = left < PART_SIZE ? (size_t)left : PART_SIZE;
+        size_t size = left < most ? (size_t)left : most;
         node->host.file_read_part(node->host.context, SHOAL_REPL_FILE_SYNC, replication->at, size,
                                   0);
         replication->at += size;
@@ -77,6 +100,7 @@ static void begin_loading(shoal_node *node)
     shoal_replication *replication = &node->replication;
     SHOAL_ASSERT(replication->at == 0 && replication->load == NULL);
     replication->receiving = SHOAL_RECEIVING_LOADING;
+    replication->load_due_us = 0;
     if (replication->size == 0) {
         end(node, SHOAL_ERR_MALFORMED);
         return;
@@ -140,7 +164,10 @@ static void feed(shoal_node *node, const shoal_event *event)
         parsed(node, event->error != SHOAL_ERR_OK ? event->error : SHOAL_ERR_MALFORMED);
         return;
     }
+    uint64_t before = replication->load->keys_loaded;
     shoal_rdb_load_state state = shoal_rdb_load_feed(replication->load, event->data);
+    int64_t keys = (int64_t)(replication->load->keys_loaded - before);
+    replication->load_due_us = node->now.mono_us + keys * key_delay_us(node);
     bool more = replication->at < replication->size || replication->reads > 0;
     if (state == SHOAL_RDB_LOAD_DONE) {
         parsed(node, SHOAL_ERR_OK);
@@ -167,6 +194,15 @@ void shoal_node__receive_file_done(shoal_node *node, const shoal_event *event)
     /* What was read ahead behind the end is nobody's. */
     if (!replication->parsed) feed(node, event);
     follow_crew(node);
+}
+
+int64_t shoal_node__receive_deadline(const shoal_node *node)
+{
+    const shoal_replication *replication = &node->replication;
+    bool waits = replication->receiving == SHOAL_RECEIVING_LOADING && replication->reads == 0 &&
+                 !replication->parsed && node->now.mono_us < replication->load_due_us;
+    SHOAL_DEBUG_ASSERT(replication->load_due_us >= 0);
+    return waits ? replication->load_due_us : SHOAL_NEVER;
 }
 
 void shoal_node__receive_step(shoal_node *node)

@@ -102,13 +102,14 @@ static void tell_master_link(const shoal_repl *repl, shoal_buffer *out)
     }
 }
 
-static const char *state_word(const shoal_replica *replica)
+static const char *state_word(const shoal_repl *repl, const shoal_replica *replica)
 {
     SHOAL_ASSERT(replica->owner != NULL);
     SHOAL_ASSERT(replica->state <= SHOAL_REPLICA_GONE);
     switch (replica->state) {
     case SHOAL_REPLICA_ASKING: return "wait_bgsave";
-    case SHOAL_REPLICA_LOADING: return "send_bulk";
+    case SHOAL_REPLICA_LOADING:
+        return repl->sync.stage == REPL_SYNC_RUNNING ? "wait_bgsave" : "send_bulk";
     case SHOAL_REPLICA_ONLINE: return "online";
     case SHOAL_REPLICA_NEW:
     case SHOAL_REPLICA_GONE: break;
@@ -120,7 +121,7 @@ static void tell_replicas(const shoal_repl *repl, shoal_buffer *out)
 {
     uint32_t count = 0;
     for (const shoal_replica *each = repl->replicas; each != NULL; each = each->next)
-        count += state_word(each) != NULL;
+        count += state_word(repl, each) != NULL;
     shoal_text_appendf(out, "connected_slaves:%u\r\n", (unsigned)count);
     if (repl->settings.min_replicas > 0 && !shoal_repl__is_replica(repl))
         shoal_text_appendf(out, "min_slaves_good_slaves:%u\r\n",
@@ -128,12 +129,12 @@ static void tell_replicas(const shoal_repl *repl, shoal_buffer *out)
     uint32_t number = 0;
     SHOAL_ASSERT(repl->now.mono_us >= 0);
     for (const shoal_replica *each = repl->replicas; each != NULL; each = each->next) {
-        if (state_word(each) == NULL) continue;
+        if (state_word(repl, each) == NULL) continue;
         int64_t silent_us = repl->now.mono_us - shoal_load_relaxed(&each->heard_us);
         bool online = each->state == SHOAL_REPLICA_ONLINE;
         shoal_text_appendf(out, "slave%u:ip=%s,port=%u,state=%s,offset=%llu,lag=%lld\r\n",
                            (unsigned)number++, each->address.ip, (unsigned)each->listening_port,
-                           state_word(each),
+                           state_word(repl, each),
                            (unsigned long long)shoal_load_relaxed(&each->acknowledged),
                            online && silent_us > 0 ? (long long)(silent_us / 1000000) : 0ll);
     }

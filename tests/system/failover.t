@@ -179,5 +179,24 @@ ok(wait_for(20, sub { cli($replica, 'cluster', 'countkeysinslot', $slot) eq '0' 
     'and so does its replica')
     or show($replica);
 
+# ---- a key's time is over while the replica is down ----
+
+cli($back, 'debug', 'set-active-expire', 0);
+my ($late) = grep { cli($back, 'set', $_, 1, 'px', 4000) eq 'OK' } map {"late:$_"} 1 .. 100;
+ok(defined $late, 'a key that lives for a moment');
+my $keys = cli($back, 'dbsize');
+ok(wait_for(20, sub { cli($replica, 'dbsize') eq $keys }), 'the replica has it') or show($replica);
+wait_for(2, sub { 0 }); # appendfsync everysec has its second
+kill_server($replica);
+wait_for(4, sub { 0 });
+my $restarted = start_server(port => $replica->{port}, directory => $replica->{directory},
+    arguments => [@arguments]);
+@servers = ((grep { $_ != $replica } @servers), $restarted);
+ok(wait_for(20, sub { is_synced($restarted) }), 'it comes back') or show($restarted);
+is(cli($restarted, 'dbsize'), $keys, 'and keeps the key until its master says that it is gone');
+is(cli($back, 'get', $late), '', 'which it does when somebody asks for it');
+$keys = cli($back, 'dbsize');
+ok(wait_for(20, sub { cli($restarted, 'dbsize') eq $keys }), 'then it goes') or show($restarted);
+
 stop_server($_) for @servers;
 done_testing();

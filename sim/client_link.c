@@ -245,4 +245,4 @@ static void client_down(shoal_world *world, shoal_port port, shoal_err error)
     drop_link(world, client, port.connection->ends[1].host);
 }
 
-const shoal_end_class shoal_client__class = {client_up, client_data, NULL, client_down};
+const shoal_end_class shoal_client__class = {client_up, client_data, NULL, client_down, NULL};

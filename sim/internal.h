@@ -77,6 +77,7 @@ struct shoal_world {
     uint64_t trace_records;
 
     shoal_net net;
+    shoal_exchange *exchange; /* what frames of the bus are handed over by; NULL: as bytes */
     uint32_t node_count;
     shoal_vnode *nodes;
     uint32_t paused_count;

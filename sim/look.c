@@ -75,6 +75,7 @@ shoal_node *shoal_world_node_value(shoal_world *world, uint32_t index)
 
 static int32_t frame_type(const shoal_block *block)
 {
+    if (block->parcel) return (int32_t)shoal_parcel_type(block->parcel);
     if (block->size < 16 || memcmp(block->bytes, "RCmb", 4) != 0) return -1;
     return shoal_bytes_get_be16(block->bytes + 12);
 }

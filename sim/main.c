@@ -15,7 +15,7 @@ static const char USAGE[] =
     "\n"
     "  shoal-sim run FILE [--seed N] [--profile redis-7|shoal] [--trace FILE] [--narrate] "
     "[--text]\n"
-    "                [--json] [--quiet] [--record FOLDER]\n"
+    "                [--json] [--quiet] [--record FOLDER] [--wire]\n"
     "  shoal-sim replay FILE... [--until TIME|STEP] [--trace FILE] [--narrate] [--text] [--quiet]\n"
     "                                          run what nodes have recorded again, and compare\n"
     "  shoal-sim verify FILE... [--seed N] [--profile P]\n"
@@ -76,6 +76,8 @@ static bool take_flag(shoal_arguments *arguments, const char *option)
         arguments->reckless = true;
     else if (strcmp(option, "--keep-going") == 0)
         arguments->keep_going = true;
+    else if (strcmp(option, "--wire") == 0)
+        arguments->wire = true;
     else if (strcmp(option, "--write") == 0)
         arguments->write = true;
     else if (strcmp(option, "--params") == 0)

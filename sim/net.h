@@ -10,6 +10,7 @@
 #ifndef SHOAL_SIM_NET_H
 #define SHOAL_SIM_NET_H
 
+#include <shoal/host.h>
 #include <shoal/types.h>
 
 #include "base/prng.h"
@@ -47,6 +48,7 @@ typedef struct shoal_block {
     uint32_t taken;       /* delivered already */
     uint32_t class_index; /* of the pool */
     bool fin;             /* the end of the stream */
+    shoal_parcel *parcel; /* the frame that these bytes would be; NULL: they are in `bytes` */
     char bytes[];
 } shoal_block;
 
@@ -148,6 +150,8 @@ typedef struct shoal_end_class {
     void (*level)(shoal_world *world, shoal_port port, bool full);
     /* The end is gone for this reason: it is closed already. */
     void (*down)(shoal_world *world, shoal_port port, shoal_err error);
+    /* A whole frame, for owners that are sent any. */
+    void (*parcel)(shoal_world *world, shoal_port port, const shoal_parcel *parcel);
 } shoal_end_class;
 
 /* Makes a net of so many hosts, all ways open; gives back what one took. */
@@ -160,6 +164,8 @@ void shoal_net__free(shoal_net *net);
 shoal_port shoal_net__open(shoal_world *world, uint32_t from, uint32_t to, uint16_t to_port);
 /* Queues bytes to the other end. Dropped when this end is not open. */
 void shoal_net__send(shoal_world *world, shoal_port from, shoal_slice bytes);
+/* The same for the bytes of a frame of the bus, which it may never be turned into. */
+void shoal_net__hand(shoal_world *world, shoal_port from, shoal_parcel *take);
 /* Closes this end; the peer learns of it behind the bytes sent before. The end's owner is not
  * told. */
 void shoal_net__close(shoal_world *world, shoal_port port);

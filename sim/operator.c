@@ -353,4 +353,5 @@ static void operator_down(shoal_world *world, shoal_port port, shoal_err error)
     if (desk->head) arrange_try(world, node, AGAIN_US);
 }
 
-const shoal_end_class shoal_operator__class = {operator_up, operator_data, NULL, operator_down};
+const shoal_end_class shoal_operator__class = {operator_up, operator_data, NULL, operator_down,
+                                               NULL};

@@ -36,6 +36,7 @@ typedef struct shoal_arguments {
     const char *promise; /* --check: the promise to keep broken, or NULL */
     bool merge;          /* add up what sweeps have written */
     bool keep_going;     /* a sweep runs all its seeds, whatever breaks */
+    bool wire;           /* frames of the bus as bytes, not as values */
     bool reckless;       /* faults may take the last good copy of a slot */
     bool json;
     bool narrate;

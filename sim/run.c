@@ -58,6 +58,7 @@ shoal_world *shoal_program__world(const shoal_arguments *arguments, const shoal_
     options.schedule = schedule;
     options.seed = arguments->seed;
     options.has_seed = arguments->has_seed;
+    options.wire = arguments->wire;
     options.profile = arguments->profile;
     options.poison = arguments->poison;
     shoal_err error = shoal_world_create(&options, &world);

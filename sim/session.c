@@ -185,7 +185,7 @@ static void session_down(shoal_world *world, shoal_port port, shoal_err error)
 }
 
 const shoal_end_class shoal_vnode__session_class = {session_up, session_data, session_level,
-                                                    session_down};
+                                                    session_down, NULL};
 
 void shoal_session__close_all(shoal_world *world, uint32_t index)
 {

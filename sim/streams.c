@@ -98,11 +98,14 @@ static shoal_block *take_block(shoal_net *net, size_t size)
     block->taken = 0;
     block->class_index = pool;
     block->fin = false;
+    block->parcel = NULL;
     return block;
 }
 
 static void give_block(shoal_net *net, shoal_block *block)
 {
+    if (block->parcel) shoal_parcel_release(block->parcel);
+    block->parcel = NULL;
     if (block->class_index >= SHOAL_NET_POOLS) {
         shoal_sim__free(block);
         return;
@@ -362,6 +365,15 @@ static void enqueue(shoal_world *world, shoal_port receiver, shoal_block *block)
     arm(world, receiver);
 }
 
+/* A frame of this type is on its way. */
+static void trace_frame(shoal_world *world, shoal_port from, uint64_t type, int64_t arrives_us)
+{
+    const shoal_connection *connection = from.connection;
+    uint64_t arrives = arrives_us == INT64_MAX ? 0 : (uint64_t)arrives_us;
+    shoal_world__trace(world, connection->ends[from.side].host, SHOAL_TRACE_MESSAGE,
+                       (shoal_numbers){connection->ends[1 - from.side].host, type, arrives});
+}
+
 /* Writes a MESSAGE record for each bus frame that begins in these bytes. */
 static void trace_frames(shoal_world *world, shoal_port from, shoal_slice bytes, int64_t arrives_us)
 {
@@ -378,11 +390,17 @@ static void trace_frames(shoal_world *world, shoal_port from, shoal_slice bytes,
         if (bytes.size - at < 16 || memcmp(bytes.data + at, "RCmb", 4) != 0) return;
         pipe->frame_left = shoal_bytes_get_be32(bytes.data + at + 4);
         if (pipe->frame_left < 16) return;
-        uint64_t type = shoal_bytes_get_be16(bytes.data + at + 12);
-        uint64_t arrives = arrives_us == INT64_MAX ? 0 : (uint64_t)arrives_us;
-        shoal_world__trace(world, connection->ends[from.side].host, SHOAL_TRACE_MESSAGE,
-                           (shoal_numbers){connection->ends[1 - from.side].host, type, arrives});
+        trace_frame(world, from, shoal_bytes_get_be16(bytes.data + at + 12), arrives_us);
     }
+}
+
+/* Tells the sender when more is queued than it should be. */
+static void check_full(shoal_world *world, shoal_port from)
+{
+    shoal_pipe *pipe = &from.connection->pipes[1 - from.side];
+    if (pipe->full || pipe->queued <= SHOAL_NET_FULL_BYTES) return;
+    pipe->full = true;
+    arrange(world, world->now_us, SHOAL_OCCURRENCE_LEVEL, from);
 }
 
 void shoal_net__send(shoal_world *world, shoal_port from, shoal_slice bytes)
@@ -404,11 +422,41 @@ void shoal_net__send(shoal_world *world, shoal_port from, shoal_slice bytes)
     enqueue(world, receiver, block);
     if (shoal_net__is_bus(connection)) trace_frames(world, from, bytes, block->arrives_us);
     shoal_sim__free(copy);
-    shoal_pipe *pipe = &connection->pipes[receiver.side];
-    if (!pipe->full && pipe->queued > SHOAL_NET_FULL_BYTES) {
-        pipe->full = true;
-        arrange(world, world->now_us, SHOAL_OCCURRENCE_LEVEL, from);
+    check_full(world, from);
+}
+
+/* Sends the bytes of a frame after all. */
+static void send_bytes_of(shoal_world *world, shoal_port from, shoal_parcel *take)
+{
+    shoal_buffer bytes = shoal_buffer_make(&world->allocator);
+    bool made = shoal_parcel_bytes(take, &bytes);
+    SHOAL_ASSERT(made);
+    shoal_net__send(world, from, shoal_buffer_slice(&bytes));
+    shoal_buffer_free(&bytes);
+    shoal_parcel_release(take);
+}
+
+void shoal_net__hand(shoal_world *world, shoal_port from, shoal_parcel *take)
+{
+    shoal_connection *connection = from.connection;
+    const shoal_end *sender = &connection->ends[from.side];
+    shoal_port receiver = {connection, 1 - from.side};
+    SHOAL_ASSERT(shoal_net__is_bus(connection));
+    if (world->net.drop_count > 0) {
+        send_bytes_of(world, from, take);
+        return;
     }
+    if (sender->state != SHOAL_END_OPEN) {
+        shoal_parcel_release(take);
+        return;
+    }
+    shoal_block *block = take_block(&world->net, 0);
+    block->size = shoal_parcel_size(take);
+    block->parcel = take;
+    enqueue(world, receiver, block);
+    SHOAL_ASSERT(connection->pipes[receiver.side].frame_left == 0);
+    trace_frame(world, from, shoal_parcel_type(take), block->arrives_us);
+    check_full(world, from);
 }
 
 size_t shoal_net__backlog(shoal_port port)
@@ -542,6 +590,26 @@ static uint32_t portion(shoal_world *world, shoal_port receiver, const shoal_blo
     return 1 + (uint32_t)shoal_prng_below(&draw, left - 1);
 }
 
+/* Puts a block of bytes in place of the head, of which only a part arrives now. */
+static shoal_block *unpack_head(shoal_world *world, shoal_pipe *pipe)
+{
+    shoal_block *head = pipe->head;
+    shoal_buffer bytes = shoal_buffer_make(&world->allocator);
+    bool made = shoal_parcel_bytes(head->parcel, &bytes);
+    SHOAL_ASSERT(made && shoal_buffer_size(&bytes) == head->size && head->taken == 0);
+    shoal_block *block = take_block(&world->net, head->size);
+    memcpy(block->bytes, shoal_buffer_slice(&bytes).data, head->size);
+    shoal_buffer_free(&bytes);
+    block->next = head->next;
+    block->arrives_us = head->arrives_us;
+    block->sent_us = head->sent_us;
+    block->number = head->number;
+    pipe->head = block;
+    if (pipe->tail == head) pipe->tail = block;
+    give_block(&world->net, head);
+    return block;
+}
+
 /* Hands the head block, or a prefix of it, to the owner. False when the connection has changed
  * under it. */
 static bool hand_over(shoal_world *world, shoal_port receiver)
@@ -553,10 +621,15 @@ static bool hand_over(shoal_world *world, shoal_port receiver)
     uint32_t generation = connection->generation;
     uint32_t size = portion(world, receiver, block);
     const shoal_end_class *class = shoal_world__end_class(end->kind);
+    if (block->parcel && size < block->size) block = unpack_head(world, pipe);
     pipe->head = block->next;
     if (pipe->head == NULL) pipe->tail = NULL;
     pipe->queued -= size;
-    class->data(world, receiver, (shoal_slice){block->bytes + block->taken, size}, block->sent_us);
+    shoal_slice bytes = {block->bytes + block->taken, size};
+    if (block->parcel)
+        class->parcel(world, receiver, block->parcel);
+    else
+        class->data(world, receiver, bytes, block->sent_us);
     block->taken += size;
     bool alive = connection->generation == generation && end->state == SHOAL_END_OPEN;
     if (!alive || block->taken == block->size) {

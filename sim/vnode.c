@@ -73,6 +73,16 @@ static void link_send(void *context, shoal_link link, shoal_slice bytes)
     if (find_link(context, link, &port)) shoal_net__send(world_of(context), port, bytes);
 }
 
+static void link_hand(void *context, shoal_link link, shoal_parcel *take)
+{
+    shoal_port port;
+    SHOAL_ASSERT(((shoal_vnode *)context)->dying || ((shoal_vnode *)context)->stepping);
+    if (find_link(context, link, &port))
+        shoal_net__hand(world_of(context), port, take);
+    else
+        shoal_parcel_release(take);
+}
+
 static size_t link_queued(void *context, shoal_link link)
 {
     shoal_port port;
@@ -171,6 +181,8 @@ static shoal_host make_host(shoal_vnode *vnode)
                         .nudge = nudge,
                         .link_open = link_open,
                         .link_send = link_send,
+                        .link_hand = vnode->world->exchange ? link_hand : NULL,
+                        .exchange = vnode->world->exchange,
                         .link_queued = link_queued,
                         .link_close = link_close,
                         .file_name = file_name,
@@ -324,6 +336,30 @@ static void link_data(shoal_world *world, shoal_port port, shoal_slice bytes, in
     shoal_vnode__step(world, port.connection->ends[port.side].host, &event);
 }
 
+/* What stands in for a node knows bytes only, and a recording holds nothing else. */
+static void give_bytes(shoal_world *world, shoal_port port, const shoal_parcel *parcel)
+{
+    shoal_buffer bytes = shoal_buffer_make(&world->allocator);
+    bool made = shoal_parcel_bytes(parcel, &bytes);
+    SHOAL_ASSERT(made);
+    link_data(world, port, shoal_buffer_slice(&bytes), world->now_us);
+    shoal_buffer_free(&bytes);
+}
+
+static void link_parcel(shoal_world *world, shoal_port port, const shoal_parcel *parcel)
+{
+    uint32_t index = port.connection->ends[port.side].host;
+    if (world->nodes[index].stepper || world->taker) {
+        give_bytes(world, port, parcel);
+        return;
+    }
+    shoal_judge__contact(world, index, port.connection->ends[1 - port.side].host);
+    shoal_event event = {.kind = SHOAL_EVENT_LINK_DATA,
+                         .link = shoal_net__handle(port),
+                         .parcel = parcel};
+    shoal_vnode__step(world, index, &event);
+}
+
 static void link_level(shoal_world *world, shoal_port port, bool full)
 {
     shoal_event event = {.kind = full ? SHOAL_EVENT_LINK_FULL : SHOAL_EVENT_LINK_ROOM,
@@ -339,7 +375,8 @@ static void link_down(shoal_world *world, shoal_port port, shoal_err error)
     shoal_vnode__step(world, port.connection->ends[port.side].host, &event);
 }
 
-const shoal_end_class shoal_vnode__link_class = {link_up, link_data, link_level, link_down};
+const shoal_end_class shoal_vnode__link_class = {link_up, link_data, link_level, link_down,
+                                                 link_parcel};
 
 shoal_end_kind shoal_vnode__listens(const shoal_world *world, uint32_t index, uint16_t port)
 {

@@ -170,7 +170,7 @@ uint32_t shoal_world__host_of(const shoal_world *world, const char *ip)
 
 const shoal_end_class *shoal_world__end_class(shoal_end_kind kind)
 {
-    static const shoal_end_class none = {NULL, NULL, NULL, NULL};
+    static const shoal_end_class none = {NULL, NULL, NULL, NULL, NULL};
     switch (kind) {
     case SHOAL_END_LINK: return &shoal_vnode__link_class;
     case SHOAL_END_SESSION: return &shoal_vnode__session_class;
@@ -234,6 +234,7 @@ shoal_err shoal_world_create(const shoal_world_options *options, shoal_world **o
     world->memory.poison = options->poison;
     world->allocator = shoal_sim__allocator(&world->memory);
     world->scratch = shoal_buffer_make(&world->allocator);
+    if (!options->wire) world->exchange = shoal_exchange_make(&world->allocator);
     world->tracer = options->tracer;
     world->tracer_context = options->tracer_context;
     make_parts(world);
@@ -250,6 +251,7 @@ void shoal_world_destroy(shoal_world *world)
     for (uint32_t i = 0; i < world->client_count; i++) shoal_client__free(world, i);
     shoal_operator__free(world);
     shoal_net__free(&world->net);
+    shoal_exchange_free(world->exchange);
     shoal_expect__free(world);
     shoal_history__free(&world->history);
     shoal_copies__free(world);

@@ -34,6 +34,8 @@ typedef struct shoal_world_options {
     uint64_t seed;                  /* of every random stream; 0: the schedule's own */
     bool has_seed;                  /* use `seed`, also when it is 0 */
     uint32_t profile;               /* shoal_profile; 0: the first that the schedule names */
+    bool wire;                      /* frames of the bus travel as bytes, not as values: a run is
+                                       the same either way, and slower with this */
     int poison;                     /* byte that fills the nodes' fresh memory, -1 for none */
     bool vacant;                    /* no process starts by itself, and the run does not end by
                                        itself: for shoal_world_mount */

@@ -23,9 +23,9 @@ _Static_assert(sizeof(((bus_node *)0)->ip) == sizeof(((shoal_address *)0)->ip),
 _Static_assert(sizeof(((bus_node *)0)->ip) == sizeof(((shoal_gossip *)0)->ip),
                "and into gossip too");
 _Static_assert(sizeof(((bus_node *)0)->ip) == sizeof(((shoal_frame *)0)->ip), "and into frames");
-_Static_assert(offsetof(bus_node, reports) == BUS_NODE_ALIGNMENT, "gossip reads the first line");
+_Static_assert(offsetof(bus_node, reports) == BUS_NODE_ALIGNMENT, "parcels need one line");
 _Static_assert(offsetof(bus_node, name) + SHOAL_NODE_NAME_LEN <= 2 * BUS_NODE_ALIGNMENT,
-               "and the second");
+               "gossip in bytes reads the second");
 _Static_assert(offsetof(bus_node, tls_port) < 3 * BUS_NODE_ALIGNMENT, "and tells the third");
 _Static_assert(BUS_HOSTNAME_SIZE == sizeof(((shoal_cluster_settings *)0)->announce_hostname),
                "a name that is announced can be kept");
@@ -60,7 +60,7 @@ static void check_reports(const shoal_cluster *c, const bus_node *node)
         SHOAL_ASSERT(c->nodes[i] != node);
         count++;
     }
-    SHOAL_ASSERT(count == reports->count);
+    SHOAL_ASSERT(count == node->report_count);
 }
 
 static void check_links_of(const shoal_cluster *c, const bus_node *node)
@@ -73,6 +73,23 @@ static void check_links_of(const shoal_cluster *c, const bus_node *node)
     SHOAL_ASSERT(!node->inbound || node->inbound->inbound);
     SHOAL_ASSERT(!node->inbound || !node->inbound->dead);
     SHOAL_ASSERT(!node->inbound || shoal_bus__link_find(c, node->inbound->id) == node->inbound);
+}
+
+/* What was asked of the exchange is still so. */
+static void check_numbers(const shoal_cluster *c, const bus_node *node)
+{
+    const shoal_exchange *exchange = c->host->exchange;
+    SHOAL_ASSERT(exchange || (node->who == 0 && node->where == 0));
+    if (node->who > 0) {
+        const char *name = shoal_exchange__name(exchange, node->who);
+        SHOAL_ASSERT(memcmp(name, node->name, SHOAL_NODE_NAME_LEN) == 0);
+        SHOAL_ASSERT(c->by_who[node->who] == node);
+    }
+    if (node->where == 0) return;
+    const bus_place *place = shoal_exchange__place(exchange, node->where);
+    SHOAL_ASSERT(memcmp(place->ip, node->ip, sizeof(place->ip)) == 0);
+    SHOAL_ASSERT(place->port == node->port && place->bus_port == node->bus_port);
+    SHOAL_ASSERT(place->tls_port == node->tls_port);
 }
 
 static void check_node(const shoal_cluster *c, uint32_t at)
@@ -94,6 +111,7 @@ static void check_node(const shoal_cluster *c, uint32_t at)
     SHOAL_ASSERT(node->created_us > 0);
     SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_FAIL) || node->fail_us > 0);
     check_role(c, node);
+    check_numbers(c, node);
     check_reports(c, node);
     check_links_of(c, node);
 }

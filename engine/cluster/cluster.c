@@ -87,6 +87,7 @@ void shoal_cluster_destroy(shoal_cluster *c)
     if (c->forgotten) {
         a.release(a.context, c->forgotten, BUS_FORGOTTEN_MAX * sizeof(bus_forgotten), 8);
     }
+    if (c->by_who) a.release(a.context, c->by_who, c->by_who_capacity * sizeof(bus_node *), 8);
     shoal_buffer_free(&c->frame);
     shoal_buffer_free(&c->text);
     SHOAL_ASSERT(!c->moves);
@@ -267,7 +268,7 @@ static uint64_t digest_node(const shoal_cluster *c, uint64_t digest, const bus_n
                         node->offset,
                         node->port,
                         node->bus_port,
-                        node->reports.count,
+                        node->report_count,
                         node->link ? node->link->id : 0,
                         node->inbound ? node->inbound->id : 0};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

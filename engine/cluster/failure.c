@@ -15,7 +15,6 @@
 
 static bool room_for(shoal_cluster *c, bus_reports *reports, uint16_t index)
 {
-    SHOAL_ASSERT(reports->count <= reports->capacity);
     SHOAL_ASSERT((reports->moments == NULL) == (reports->capacity == 0));
     if (index < reports->capacity) return true;
     const shoal_allocator *a = &c->allocator;
@@ -43,7 +42,7 @@ bool shoal_bus__report_add(shoal_cluster *c, bus_node *node, const bus_node *rep
     int64_t *moment = &reports->moments[reporter->index];
     bool news = *moment == 0;
     *moment = shoal_bus__stamp(c);
-    if (news && reports->count++ == 0) reports->oldest_us = *moment;
+    if (news && node->report_count++ == 0) reports->oldest_us = *moment;
     return news;
 }
 
@@ -51,37 +50,39 @@ bool shoal_bus__report_remove(bus_node *node, const bus_node *reporter)
 {
     SHOAL_ASSERT(node);
     SHOAL_ASSERT(reporter);
-    SHOAL_ASSERT(node->reports.count <= node->reports.capacity);
+    SHOAL_ASSERT(node != reporter);
+    if (node->report_count == 0) return false;
     bus_reports *reports = &node->reports;
+    SHOAL_ASSERT(node->report_count <= reports->capacity);
     if (reporter->index >= reports->capacity || reports->moments[reporter->index] == 0) {
         return false;
     }
     reports->moments[reporter->index] = 0;
-    reports->count--;
+    node->report_count--;
     return true;
 }
 
 uint32_t shoal_bus__report_count(const shoal_cluster *c, bus_node *node)
 {
     SHOAL_ASSERT(shoal_bus__knows(c, node));
-    SHOAL_ASSERT(node->reports.count <= c->node_count);
+    SHOAL_ASSERT(node->report_count <= c->node_count);
+    if (node->report_count == 0) return 0;
     bus_reports *reports = &node->reports;
     int64_t validity_us = BUS_REPORT_TIMEOUTS * shoal_bus__timeout_us(c);
-    if (reports->count == 0) return 0;
-    if (shoal_bus__since(c, reports->oldest_us) <= validity_us) return reports->count;
+    if (shoal_bus__since(c, reports->oldest_us) <= validity_us) return node->report_count;
     int64_t oldest_us = INT64_MAX;
     for (uint32_t i = 0; i < reports->capacity; i++) {
         int64_t *moment = &reports->moments[i];
         if (*moment == 0) continue;
         if (shoal_bus__since(c, *moment) > validity_us) {
             *moment = 0;
-            reports->count--;
+            node->report_count--;
         } else if (*moment < oldest_us) {
             oldest_us = *moment;
         }
     }
     reports->oldest_us = oldest_us;
-    return reports->count;
+    return node->report_count;
 }
 
 void shoal_bus__reports_free(shoal_cluster *c, bus_node *node)
@@ -94,6 +95,7 @@ void shoal_bus__reports_free(shoal_cluster *c, bus_node *node)
                              reports->capacity * sizeof(int64_t), 8);
     }
     *reports = (bus_reports){0};
+    node->report_count = 0;
 }
 
 /* ---- PFAIL and FAIL ---- */

@@ -34,19 +34,56 @@ static bool room_for(shoal_cluster *c, uint32_t count)
     return true;
 }
 
-static void tell_of(const shoal_cluster *c, const bus_node *node, shoal_gossip *entry)
+/* Where a section is written to: entries for bytes, or a parcel. */
+typedef struct section {
+    shoal_gossip *entries; /* NULL: into the parcel */
+    shoal_parcel *parcel;
+} section;
+
+/* Seconds of our wall clock. */
+static uint32_t told_s(const shoal_cluster *c, int64_t moment_us)
+{
+    SHOAL_ASSERT(moment_us >= 0);
+    return (uint32_t)(shoal_bus__wall_ms(c, moment_us) / 1000);
+}
+
+/* False without memory for its numbers. */
+static bool pack_rumor(shoal_cluster *c, bus_node *node, bus_rumor *rumor)
+{
+    SHOAL_ASSERT(node != c->myself);
+    SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_HANDSHAKE | SHOAL_NODE_NOADDR));
+    if (!(node->who && node->where) && !shoal_bus__number_take(c, node)) return false;
+    rumor->who = node->who;
+    rumor->where = node->where;
+    rumor->ping_sent_s = told_s(c, node->ping_sent_us);
+    rumor->pong_received_s = told_s(c, node->pong_received_us);
+    rumor->flags = node->flags;
+    return true;
+}
+
+static void write_entry(const shoal_cluster *c, const bus_node *node, shoal_gossip *entry)
 {
     SHOAL_ASSERT(shoal_bus__knows(c, node));
     SHOAL_ASSERT(node != c->myself);
     SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_HANDSHAKE | SHOAL_NODE_NOADDR));
     memcpy(entry->name, node->name, SHOAL_NODE_NAME_LEN);
     memcpy(entry->ip, node->ip, sizeof(entry->ip));
-    entry->ping_sent_s = (uint32_t)(shoal_bus__wall_ms(c, node->ping_sent_us) / 1000);
-    entry->pong_received_s = (uint32_t)(shoal_bus__wall_ms(c, node->pong_received_us) / 1000);
+    entry->ping_sent_s = told_s(c, node->ping_sent_us);
+    entry->pong_received_s = told_s(c, node->pong_received_us);
     entry->port = node->port;
     entry->bus_port = node->bus_port;
     entry->tls_port = node->tls_port;
     entry->flags = node->flags;
+}
+
+/* Writes entry `at`; returns how many there are then. */
+static uint32_t tell_of(shoal_cluster *c, bus_node *node, const section *to, uint32_t at)
+{
+    SHOAL_ASSERT((to->entries == NULL) == (to->parcel != NULL));
+    SHOAL_ASSERT(to->entries || at < to->parcel->capacity);
+    if (!to->entries) return at + pack_rumor(c, node, &to->parcel->rumors[at]);
+    write_entry(c, node, &to->entries[at]);
+    return at + 1;
 }
 
 /* A node without address or name, or that nobody is connected to and that owns nothing, is not
@@ -61,7 +98,8 @@ static bool worth_telling(const bus_node *node)
 
 /* Draws up to `count` nodes, so that all their misses of the cache go on at once. A draw that is
  * not used is taken back: each is one step of the stream. */
-static uint32_t draw_ahead(shoal_cluster *c, uint32_t count, bus_node *ahead[DRAWN_AHEAD])
+static uint32_t draw_ahead(shoal_cluster *c, uint32_t count, bool brief,
+                           bus_node *ahead[DRAWN_AHEAD])
 {
     SHOAL_ASSERT(count > 0);
     SHOAL_ASSERT(c->node_count > 2);
@@ -71,6 +109,7 @@ static uint32_t draw_ahead(shoal_cluster *c, uint32_t count, bus_node *ahead[DRA
         const char *node = (const char *)ahead[i];
         /* The first of its lines is written. */
         __builtin_prefetch(node, 1);
+        if (brief) continue;
         __builtin_prefetch(node + BUS_NODE_ALIGNMENT);
         __builtin_prefetch(node + 2 * BUS_NODE_ALIGNMENT);
     }
@@ -78,17 +117,19 @@ static uint32_t draw_ahead(shoal_cluster *c, uint32_t count, bus_node *ahead[DRA
 }
 
 /* Draws up to `wanted` healthy nodes. */
-static uint32_t draw_nodes(shoal_cluster *c, const bus_node *receiver, uint32_t wanted)
+static uint32_t draw_nodes(shoal_cluster *c, const bus_node *receiver, uint32_t wanted,
+                           const section *to)
 {
     SHOAL_ASSERT(c->node_count > 2);
     SHOAL_ASSERT(wanted > 0);
-    SHOAL_ASSERT(wanted <= c->gossip_capacity);
     uint32_t count = 0, drawn = 0, used = 0;
     uint32_t fresh = c->node_count - 2;
+    uint32_t round = (uint32_t)c->gossip_round;
     bus_node *ahead[DRAWN_AHEAD];
     for (uint32_t draws = 3 * wanted; draws > 0 && count < wanted && fresh > 0; draws--) {
         if (used == drawn) {
-            drawn = draw_ahead(c, wanted - count < draws ? wanted - count : draws, ahead);
+            drawn =
+                draw_ahead(c, wanted - count < draws ? wanted - count : draws, !to->entries, ahead);
             used = 0;
         }
         bus_node *node = ahead[used++];
@@ -98,9 +139,9 @@ static uint32_t draw_nodes(shoal_cluster *c, const bus_node *receiver, uint32_t 
             fresh--;
             continue;
         }
-        if (node->told_in == c->gossip_round) continue;
-        node->told_in = c->gossip_round;
-        tell_of(c, node, &c->gossip[count++]);
+        if (node->told_in == round) continue;
+        node->told_in = round;
+        count = tell_of(c, node, to, count);
         fresh--;
     }
     c->random_gossip.counter -= drawn - used;
@@ -108,35 +149,58 @@ static uint32_t draw_nodes(shoal_cluster *c, const bus_node *receiver, uint32_t 
 }
 
 /* Adds every node that is suspected. */
-static uint32_t add_suspects(shoal_cluster *c, uint32_t count)
+static uint32_t add_suspects(shoal_cluster *c, uint32_t count, const section *to)
 {
-    SHOAL_ASSERT(count <= c->gossip_capacity);
+    SHOAL_ASSERT(count <= c->node_count);
     SHOAL_ASSERT(c->suspects > 0);
     for (uint32_t i = 0; i < c->node_count; i++) {
         bus_node *node = c->live[i];
         if (!shoal_bus__is(node, SHOAL_NODE_PFAIL)) continue;
         if (shoal_bus__is(node, SHOAL_NODE_HANDSHAKE | SHOAL_NODE_NOADDR)) continue;
-        tell_of(c, node, &c->gossip[count++]);
+        count = tell_of(c, node, to, count);
     }
     return count;
 }
 
-uint16_t shoal_bus__gossip_choose(shoal_cluster *c, const bus_node *receiver)
+/* How many healthy nodes a section tells of. */
+static uint32_t wanted_of(const shoal_cluster *c)
+{
+    SHOAL_ASSERT(c->node_count >= 1);
+    if (c->node_count <= 2) return 0;
+    uint32_t wanted = c->node_count / 10;
+    if (wanted < 3) wanted = 3;
+    return wanted < c->node_count - 2 ? wanted : c->node_count - 2;
+}
+
+static uint16_t choose(shoal_cluster *c, const bus_node *receiver, const section *to)
 {
     SHOAL_ASSERT(!receiver || shoal_bus__knows(c, receiver));
     SHOAL_ASSERT(receiver != c->myself);
-    if (!room_for(c, c->node_count)) return 0;
     c->gossip_round++;
-    uint32_t count = 0;
-    if (c->node_count > 2) {
-        uint32_t wanted = c->node_count / 10;
-        if (wanted < 3) wanted = 3;
-        if (wanted > c->node_count - 2) wanted = c->node_count - 2;
-        count = draw_nodes(c, receiver, wanted);
-    }
-    if (c->suspects > 0) count = add_suspects(c, count);
+    uint32_t count = 0, wanted = wanted_of(c);
+    if (wanted > 0) count = draw_nodes(c, receiver, wanted, to);
+    if (c->suspects > 0) count = add_suspects(c, count, to);
     SHOAL_ASSERT(count <= c->node_count);
     return (uint16_t)count;
+}
+
+uint16_t shoal_bus__gossip_choose(shoal_cluster *c, const bus_node *receiver)
+{
+    SHOAL_ASSERT(receiver != c->myself);
+    if (!room_for(c, c->node_count)) return 0;
+    SHOAL_ASSERT(c->gossip_capacity >= c->node_count);
+    return choose(c, receiver, &(section){.entries = c->gossip});
+}
+
+shoal_parcel *shoal_bus__gossip_pack(shoal_cluster *c, const bus_node *receiver)
+{
+    SHOAL_ASSERT(c->host->exchange);
+    uint32_t most = c->suspects > 0 ? c->node_count : wanted_of(c);
+    shoal_parcel *parcel = shoal_parcel__make(c->host->exchange, most);
+    if (!parcel) return NULL;
+    SHOAL_ASSERT(parcel->capacity >= most);
+    parcel->frame.count = choose(c, receiver, &(section){.parcel = parcel});
+    return parcel;
 }
 
 /* ---- reading ---- */
@@ -197,6 +261,7 @@ static void correct_address(shoal_cluster *c, bus_node *node, const shoal_gossip
     node->port = entry->port;
     node->bus_port = entry->bus_port;
     node->tls_port = entry->tls_port;
+    node->where = 0;
     node->flags &= (uint16_t)~SHOAL_NODE_NOADDR;
     shoal_bus__note_known(c, node);
     c->due |= BUS_DUE_LATER | BUS_DUE_ROUTE;
@@ -223,10 +288,16 @@ static void learn_node(shoal_cluster *c, const shoal_gossip *entry)
 }
 
 /* The whole entry; what is no address is left out. */
-static void get_entry(const shoal_frame *frame, uint32_t index, shoal_gossip *entry)
+static void get_entry(const shoal_cluster *c, const shoal_frame *frame, uint32_t index,
+                      shoal_gossip *entry)
 {
     SHOAL_ASSERT(index < frame->count);
-    shoal_frame_gossip(frame, index, entry);
+    SHOAL_ASSERT(!c->parcel || &c->parcel->frame == frame);
+    if (c->parcel) {
+        shoal_parcel__gossip(c->parcel, index, entry);
+    } else {
+        shoal_frame_gossip(frame, index, entry);
+    }
     shoal_slice ip = shoal_bus__field(entry->ip, sizeof(entry->ip) - 1);
     if (!shoal_bus__is_ip(ip)) ip.size = 0;
     shoal_bus__copy_text(entry->ip, sizeof(entry->ip), ip);
@@ -238,7 +309,7 @@ static void read_address(shoal_cluster *c, bus_node *node, const shoal_frame *fr
     SHOAL_ASSERT(node != c->myself);
     SHOAL_ASSERT(frame->type <= SHOAL_FRAME_MEET);
     shoal_gossip entry;
-    get_entry(frame, index, &entry);
+    get_entry(c, frame, index, &entry);
     if ((entry.flags & SHOAL_NODE_NOADDR) || !entry.ip[0]) return;
     if (node)
         correct_address(c, node, &entry);
@@ -246,16 +317,32 @@ static void read_address(shoal_cluster *c, bus_node *node, const shoal_frame *fr
         learn_node(c, &entry);
 }
 
+/* What most entries are read for. The name of one in a parcel is only looked at when nobody is known
+ * by its number. */
+static void get_brief(const shoal_cluster *c, const shoal_frame *frame, uint32_t index,
+                      shoal_gossip_brief *brief)
+{
+    SHOAL_ASSERT(index < frame->count);
+    SHOAL_ASSERT(!c->parcel || &c->parcel->frame == frame);
+    if (!c->parcel) {
+        shoal_frame_gossip_brief(frame, index, brief);
+        return;
+    }
+    const bus_rumor *rumor = &c->parcel->rumors[index];
+    *brief = (shoal_gossip_brief){.pong_received_s = rumor->pong_received_s, .flags = rumor->flags};
+}
+
 static void read_entry(shoal_cluster *c, bus_node *sender, const shoal_frame *frame, uint32_t index)
 {
     SHOAL_ASSERT(shoal_bus__knows(c, sender));
     SHOAL_ASSERT(sender != c->myself);
     shoal_gossip_brief brief;
-    shoal_frame_gossip_brief(frame, index, &brief);
+    get_brief(c, frame, index, &brief);
     bool suspected = brief.flags & (SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL);
     bus_node *node = c->told_of[index % BUS_FIND_MAX];
     /* An entry before this one may have been about the same new node. */
-    if (!node) node = shoal_bus__node_find(c, brief.name);
+    if (!node && c->parcel) node = shoal_bus__number_find(c, c->parcel->rumors[index].who);
+    if (!node && !c->parcel) node = shoal_bus__node_find(c, brief.name);
     if (!node) {
         read_address(c, NULL, frame, index);
         return;
@@ -269,11 +356,30 @@ static void read_entry(shoal_cluster *c, bus_node *sender, const shoal_frame *fr
         read_address(c, node, frame, index);
 }
 
+/* The same for a parcel: whose numbers are known already. */
+static void find_rumors(shoal_cluster *c, const shoal_parcel *parcel, uint32_t index)
+{
+    uint32_t end = index + BUS_FIND_MAX;
+    if (end > parcel->frame.count) end = parcel->frame.count;
+    SHOAL_ASSERT(index < end);
+    for (uint32_t i = index; i < end; i++) {
+        uint32_t who = parcel->rumors[i].who;
+        SHOAL_ASSERT(who > 0);
+        bus_node *node = who < c->by_who_capacity ? c->by_who[who] : NULL;
+        if (node) __builtin_prefetch(node, 1);
+        c->told_of[i % BUS_FIND_MAX] = node;
+    }
+}
+
 /* Looks up whom the entries from `index` on are about; no node goes while they are read. */
 static void find_told(shoal_cluster *c, const shoal_frame *frame, uint32_t index)
 {
     SHOAL_ASSERT(index % BUS_FIND_MAX == 0);
     SHOAL_ASSERT(index < frame->count);
+    if (c->parcel) {
+        find_rumors(c, c->parcel, index);
+        return;
+    }
     const char *names[BUS_FIND_MAX];
     uint32_t count = 0;
     for (; count < BUS_FIND_MAX && index + count < frame->count; count++) {

@@ -130,6 +130,11 @@ bus_node *shoal_bus__node_find(const shoal_cluster *c, const char name[SHOAL_NOD
 #define BUS_FIND_MAX 16u
 void shoal_bus__nodes_find(const shoal_cluster *c, const char *const *names, uint32_t count,
                            bus_node **out);
+/* Numbers of the exchange: of a node that parcels tell of, false without memory; the node of such a
+ * number, or NULL; and what a node had is forgotten with its name. */
+bool shoal_bus__number_take(shoal_cluster *c, bus_node *node);
+bus_node *shoal_bus__number_find(shoal_cluster *c, uint32_t who);
+void shoal_bus__number_drop(shoal_cluster *c, bus_node *node);
 /* Finds by a name of any length, as a client sends it. */
 bus_node *shoal_bus__node_find_text(const shoal_cluster *c, shoal_slice name);
 /* Adds a node that is not known; NULL (and a WHY_NOT) when the table is full. `name` NULL takes a
@@ -178,6 +183,11 @@ void shoal_bus__slot_set(shoal_cluster *c, uint32_t slot, bus_node *node);
 void shoal_bus__slots_clear(shoal_cluster *c, bus_node *node);
 /* A node's slots for the wire; all zero when it has none. */
 void shoal_bus__slots_get(const shoal_cluster *c, const bus_node *node, shoal_slotmap *out);
+/* They are one run of neighbours, or none. */
+static inline bool shoal_bus__slots_simple(const bus_node *node)
+{
+    return node->slot_count == 0 || node->slot_most + 1u - node->slot_least == node->slot_count;
+}
 /* Whether these are the node's slots. */
 bool shoal_bus__slots_equal(const shoal_cluster *c, const bus_node *node, const shoal_slotmap *map);
 /* The first slot of the map from `slot` on, or SHOAL_SLOTS. */
@@ -258,6 +268,8 @@ void shoal_bus__send_bytes(shoal_cluster *c, bus_link *link, uint16_t type, shoa
 
 /* Fills cluster.gossip for a frame to `receiver` (NULL: not known yet); returns the count. */
 uint16_t shoal_bus__gossip_choose(shoal_cluster *c, const bus_node *receiver);
+/* The same as a new parcel, with `count` set and nothing else; NULL without memory. */
+shoal_parcel *shoal_bus__gossip_pack(shoal_cluster *c, const bus_node *receiver);
 /* What `sender` tells of others. */
 void shoal_bus__gossip_read(shoal_cluster *c, bus_node *sender, const shoal_frame *frame);
 
@@ -265,6 +277,8 @@ void shoal_bus__gossip_read(shoal_cluster *c, bus_node *sender, const shoal_fram
 
 /* One whole frame came. The link may be dead afterwards (link->dead). */
 void shoal_bus__receive(shoal_cluster *c, bus_link *link, shoal_slice bytes);
+/* One came as a parcel. */
+void shoal_bus__receive_parcel(shoal_cluster *c, bus_link *link, const shoal_parcel *parcel);
 
 /* ---- failure.c ---- */
 

@@ -298,6 +298,17 @@ static void read_link(shoal_cluster *c, bus_link *link, shoal_slice data)
     if (link->dead) free_link(c, link);
 }
 
+/* A whole frame, behind whole frames. */
+static void read_parcel(shoal_cluster *c, bus_link *link, const shoal_parcel *parcel)
+{
+    SHOAL_ASSERT(!link->reading && !link->dead);
+    SHOAL_ASSERT(shoal_buffer_size(&link->input) == 0);
+    link->reading = true;
+    shoal_bus__receive_parcel(c, link, parcel);
+    link->reading = false;
+    if (link->dead) free_link(c, link);
+}
+
 /* A link ended by itself. Where nobody listens there is no process: eager nodes ask at once, and
  * note since when. */
 static void ended(shoal_cluster *c, bus_link *link, shoal_err error)
@@ -326,7 +337,12 @@ void shoal_bus__link_event(shoal_cluster *c, const shoal_event *event)
     }
     switch (event->kind) {
     case SHOAL_EVENT_LINK_UP: connected(c, link, event); break;
-    case SHOAL_EVENT_LINK_DATA: read_link(c, link, event->data); break;
+    case SHOAL_EVENT_LINK_DATA:
+        if (event->parcel)
+            read_parcel(c, link, event->parcel);
+        else
+            read_link(c, link, event->data);
+        break;
     case SHOAL_EVENT_LINK_FULL: link->full = true; break;
     case SHOAL_EVENT_LINK_ROOM: link->full = false; break;
     case SHOAL_EVENT_LINK_DOWN: ended(c, link, event->error); break;

@@ -16,6 +16,7 @@
 #include "base/prng.h"
 #include "cluster/cluster.h"
 #include "cluster/failover.h"
+#include "cluster/parcel.h"
 
 /* ---- limits and times; where not said otherwise, as Redis 7.0 has them ---- */
 
@@ -118,25 +119,27 @@ typedef struct bus_link bus_link;
 typedef struct bus_reports {
     int64_t *moments; /* NULL until the first report */
     uint32_t capacity;
-    uint32_t count;    /* moments that are not 0 */
     int64_t oldest_us; /* not later than any of them */
 } bus_reports;
 
 /* One node as this node sees it, aligned to BUS_NODE_ALIGNMENT. Gossip picks nodes at random out
- * of many, so what it reads stands in the first two lines, what it only tells in the third. */
+ * of many, so what it reads and tells in parcels stands in the first line, what it reads and tells in
+ * bytes in the next two. */
 typedef struct bus_node {
     uint16_t index;      /* in cluster.nodes; constant while the node is known */
     uint16_t flags;      /* SHOAL_NODE_* */
     uint16_t replica_of; /* index, or BUS_NONE */
     uint16_t replica_count;
-    uint32_t slot_count;  /* only masters have slots */
-    uint32_t live_at;     /* position in cluster.live */
-    bus_link *link;       /* opened by us; NULL when disconnected */
-    bus_link *inbound;    /* opened by the node and used by it; NULL when there is none */
-    int64_t ping_sent_us; /* of the ping that waits for its pong; 0: none waits */
+    uint32_t slot_count;   /* only masters have slots */
+    uint32_t live_at;      /* position in cluster.live */
+    uint32_t told_in;      /* number of the last gossip section that tells of it */
+    uint32_t who;          /* number of its name in the exchange; 0: not asked for yet */
+    uint32_t where;        /* and of its address */
+    uint32_t report_count; /* how many reports there are */
+    bus_link *link;        /* opened by us; NULL when disconnected */
+    int64_t ping_sent_us;  /* of the ping that waits for its pong; 0: none waits */
     int64_t pong_received_us;
     int64_t data_received_us;
-    uint64_t told_in; /* number of the last gossip section that tells of it */
     bus_reports reports;
     char name[SHOAL_NODE_NAME_LEN + 1];
     char ip[46]; /* zero padded; "" unknown */
@@ -145,6 +148,7 @@ typedef struct bus_node {
     uint16_t slot_least; /* while it has slots: the first of them */
     uint16_t slot_most;  /* and the last */
     bool slots_changed;  /* a SLOTS record is due */
+    bus_link *inbound;   /* opened by the node and used by it; NULL when there is none */
     uint64_t config_epoch;
     int64_t created_us;
     int64_t fail_us;      /* when it became FAIL */
@@ -271,8 +275,11 @@ struct shoal_cluster {
     bool map_due;       /* it has to rise, but may wait */
 
     uint64_t gossip_round;
-    bus_node *told_of[16]; /* scratch of reading: whom the next entries are about */
-    shoal_gossip *gossip;  /* scratch of one frame */
+    bus_node **by_who; /* by the exchange's number of its name, from 1 on; NULL: not found yet */
+    uint32_t by_who_capacity;
+    const shoal_parcel *parcel; /* while one is read */
+    bus_node *told_of[16];      /* scratch of reading: whom the next entries are about */
+    shoal_gossip *gossip;       /* scratch of one frame */
     uint32_t gossip_capacity;
     shoal_buffer frame; /* scratch of one frame */
     shoal_buffer text;  /* scratch of one trace text */

@@ -103,6 +103,66 @@ void shoal_bus__nodes_find(const shoal_cluster *c, const char *const *names, uin
     for (uint32_t i = 0; i < count; i++) out[i] = find_hashed(c, hashes[i], names[i]);
 }
 
+/* ---- numbers ---- */
+
+/* The table of numbers reaches up to this one. */
+static bool reach_number(shoal_cluster *c, uint32_t who)
+{
+    SHOAL_ASSERT(who > 0);
+    SHOAL_ASSERT((c->by_who == NULL) == (c->by_who_capacity == 0));
+    if (who < c->by_who_capacity) return true;
+    const shoal_allocator *a = &c->allocator;
+    uint32_t capacity = c->by_who_capacity ? c->by_who_capacity : CAPACITY_MIN;
+    while (capacity <= who) capacity *= 2;
+    bus_node **grown = a->allocate_zeroed(a->context, capacity * sizeof(bus_node *), 8);
+    if (!grown) return false;
+    if (c->by_who) {
+        memcpy(grown, c->by_who, c->by_who_capacity * sizeof(bus_node *));
+        a->release(a->context, c->by_who, c->by_who_capacity * sizeof(bus_node *), 8);
+    }
+    c->by_who = grown;
+    c->by_who_capacity = capacity;
+    return true;
+}
+
+bool shoal_bus__number_take(shoal_cluster *c, bus_node *node)
+{
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(c->host->exchange);
+    if (node->who == 0) {
+        uint32_t who = shoal_exchange__who(c->host->exchange, node->name);
+        if (who == 0 || !reach_number(c, who)) return false;
+        node->who = who;
+        c->by_who[who] = node;
+    }
+    if (node->where > 0) return true;
+    bus_place place = {.port = node->port, .bus_port = node->bus_port, .tls_port = node->tls_port};
+    memcpy(place.ip, node->ip, sizeof(place.ip));
+    node->where = shoal_exchange__where(c->host->exchange, &place);
+    return node->where > 0;
+}
+
+bus_node *shoal_bus__number_find(shoal_cluster *c, uint32_t who)
+{
+    SHOAL_ASSERT(who > 0);
+    SHOAL_ASSERT(c->host->exchange);
+    if (who < c->by_who_capacity && c->by_who[who]) return c->by_who[who];
+    bus_node *node = shoal_bus__node_find(c, shoal_exchange__name(c->host->exchange, who));
+    if (node && reach_number(c, who)) {
+        node->who = who;
+        c->by_who[who] = node;
+    }
+    return node;
+}
+
+void shoal_bus__number_drop(shoal_cluster *c, bus_node *node)
+{
+    SHOAL_ASSERT(node->who < c->by_who_capacity || node->who == 0);
+    SHOAL_ASSERT(node->who == 0 || c->by_who[node->who] == node);
+    if (node->who > 0) c->by_who[node->who] = NULL;
+    node->who = 0;
+}
+
 bus_node *shoal_bus__node_find_text(const shoal_cluster *c, shoal_slice name)
 {
     SHOAL_ASSERT(name.size == 0 || name.data);
@@ -245,6 +305,7 @@ void shoal_bus__node_remove(shoal_cluster *c, bus_node *node, uint32_t reason)
     if (node->replica_of != BUS_NONE) c->nodes[node->replica_of]->replica_count--;
     shoal_bus__note(c, SHOAL_TRACE_NODE_FORGOTTEN, (uint64_t[3]){reason}, shoal_text(node->name));
     shoal_bus__index_remove(&c->names, name_hash(c, node->name), node);
+    shoal_bus__number_drop(c, node);
     c->nodes[node->index] = NULL;
     c->node_count--;
     for (uint32_t i = node->live_at; i < c->node_count; i++) {
@@ -288,6 +349,7 @@ void shoal_bus__node_rename(shoal_cluster *c, bus_node *node, const char name[SH
     memcpy(both + SHOAL_NODE_NAME_LEN + 1, name, SHOAL_NODE_NAME_LEN);
     SHOAL_ASSERT(!shoal_bus__node_find(c, name));
     shoal_bus__index_remove(&c->names, name_hash(c, node->name), node);
+    shoal_bus__number_drop(c, node);
     memcpy(node->name, name, SHOAL_NODE_NAME_LEN);
     /* Cannot fail: the removal left a free cell. */
     bool added = shoal_bus__index_add(&c->names, &c->allocator, name_hash(c, name), node);

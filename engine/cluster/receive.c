@@ -30,6 +30,7 @@ static void set_address(bus_node *node, const bus_link *link, const shoal_frame 
     node->port = frame->port;
     node->bus_port = frame->bus_port;
     node->tls_port = frame->tls_port;
+    node->where = 0;
 }
 
 static bool has_address(const bus_node *node, const bus_link *link, const shoal_frame *frame)
@@ -137,6 +138,7 @@ static void lose_address(shoal_cluster *c, bus_link *link, size_t size)
     node->flags |= SHOAL_NODE_NOADDR;
     memset(node->ip, 0, sizeof(node->ip));
     node->port = node->bus_port = node->tls_port = 0;
+    node->where = 0;
     shoal_bus__link_drop(c, link);
     shoal_bus__note_known(c, node);
     c->due |= BUS_DUE_LATER | BUS_DUE_ROUTE;
@@ -198,18 +200,33 @@ static void update_role(shoal_cluster *c, bus_node *sender, const shoal_frame *f
     sender->flags = (uint16_t)((sender->flags & ~SHOAL_NODE_NOFAILOVER) | nofailover);
 }
 
+/* What the header says of slots is what is known of the node. A parcel tells bounds where they say
+ * it all. */
+static bool slots_known(const shoal_cluster *c, const bus_node *subject, const shoal_frame *frame)
+{
+    SHOAL_ASSERT(frame->slots || c->parcel);
+    SHOAL_ASSERT(shoal_bus__knows(c, subject));
+    if (frame->slots) return shoal_bus__slots_equal(c, subject, frame->slots);
+    const shoal_parcel *parcel = c->parcel;
+    if (subject->slot_count != parcel->slot_count) return false;
+    return subject->slot_count == 0 ||
+           (subject->slot_least == parcel->slot_least && subject->slot_most == parcel->slot_most);
+}
+
 /* What the header says of slots: the sender's, or its master's. */
 static void update_slots(shoal_cluster *c, bus_node *sender, const shoal_frame *frame)
 {
     SHOAL_ASSERT(shoal_bus__knows(c, sender));
-    SHOAL_ASSERT(frame->slots);
+    SHOAL_ASSERT(sender != c->myself);
     const bus_node *subject = shoal_bus__node_speaks_for(c, sender);
-    if (!subject) return;
-    if (shoal_bus__slots_equal(c, subject, frame->slots)) return;
-    if (subject == sender) {
-        shoal_bus__slots_claim(c, sender, frame->config_epoch, frame->slots);
+    if (!subject || slots_known(c, subject, frame)) return;
+    shoal_slotmap run = {{0}};
+    const shoal_slotmap *slots = frame->slots ? frame->slots : &run;
+    for (uint32_t i = 0; slots == &run && i < c->parcel->slot_count; i++) {
+        shoal_slotmap_put(&run, c->parcel->slot_least + i, true);
     }
-    shoal_bus__slots_correct(c, sender, frame->config_epoch, frame->slots);
+    if (subject == sender) shoal_bus__slots_claim(c, sender, frame->config_epoch, slots);
+    shoal_bus__slots_correct(c, sender, frame->config_epoch, slots);
 }
 
 /* An operator made the sender forget a node: so does this one, but for its own master. */
@@ -411,6 +428,28 @@ static void dispatch(shoal_cluster *c, bus_link *link, bus_node *sender, const s
     }
 }
 
+/* A frame that is well formed, of so many bytes. */
+static void read_frame(shoal_cluster *c, bus_link *link, const shoal_frame *frame, size_t size)
+{
+    SHOAL_ASSERT(frame->type < SHOAL_FRAME_TYPE_COUNT);
+    SHOAL_ASSERT(size >= SHOAL_FRAME_HEADER_SIZE);
+    if (frame->current_epoch > BUS_EPOCH_MAX || frame->config_epoch > BUS_EPOCH_MAX ||
+        frame->update_epoch > BUS_EPOCH_MAX) {
+        shoal_bus__refuse(c, BUS_REFUSED_MALFORMED, link, size, "an epoch out of range");
+        return;
+    }
+    c->received[frame->type]++;
+    shoal_bus__note(c, SHOAL_TRACE_FRAME_RECEIVED, (uint64_t[3]){frame->type, link->id, size},
+                    (shoal_slice){frame->sender, SHOAL_NODE_NAME_LEN});
+    if (c->ignored_type == frame->type + 1u) return; /* DEBUG asked for that */
+    bus_node *sender = find_sender(c, link, frame);
+    if (sender && sender != c->myself) {
+        if (link->inbound && !link->node) shoal_bus__link_assign(c, link, sender);
+        read_header(c, sender, frame);
+    }
+    dispatch(c, link, sender, frame, size);
+}
+
 void shoal_bus__receive(shoal_cluster *c, bus_link *link, shoal_slice bytes)
 {
     SHOAL_ASSERT(link->reading);
@@ -424,20 +463,14 @@ void shoal_bus__receive(shoal_cluster *c, bus_link *link, shoal_slice bytes)
         shoal_bus__refuse(c, reason, link, bytes.size, error.what ? error.what : "");
         return;
     }
-    SHOAL_ASSERT(frame.type < SHOAL_FRAME_TYPE_COUNT);
-    if (frame.current_epoch > BUS_EPOCH_MAX || frame.config_epoch > BUS_EPOCH_MAX ||
-        frame.update_epoch > BUS_EPOCH_MAX) {
-        shoal_bus__refuse(c, BUS_REFUSED_MALFORMED, link, bytes.size, "an epoch out of range");
-        return;
-    }
-    c->received[frame.type]++;
-    shoal_bus__note(c, SHOAL_TRACE_FRAME_RECEIVED, (uint64_t[3]){frame.type, link->id, bytes.size},
-                    (shoal_slice){frame.sender, SHOAL_NODE_NAME_LEN});
-    if (c->ignored_type == frame.type + 1u) return; /* DEBUG asked for that */
-    bus_node *sender = find_sender(c, link, &frame);
-    if (sender && sender != c->myself) {
-        if (link->inbound && !link->node) shoal_bus__link_assign(c, link, sender);
-        read_header(c, sender, &frame);
-    }
-    dispatch(c, link, sender, &frame, bytes.size);
+    read_frame(c, link, &frame, bytes.size);
+}
+
+void shoal_bus__receive_parcel(shoal_cluster *c, bus_link *link, const shoal_parcel *parcel)
+{
+    SHOAL_ASSERT(link->reading);
+    SHOAL_ASSERT(parcel->frame.type <= SHOAL_FRAME_MEET);
+    c->parcel = parcel;
+    read_frame(c, link, &parcel->frame, shoal_parcel_size(parcel));
+    c->parcel = NULL;
 }

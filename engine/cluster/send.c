@@ -37,13 +37,12 @@ typedef struct draft {
     shoal_slotmap slots;
 } draft;
 
-/* Fills the header in. */
-static shoal_frame *make_frame(const shoal_cluster *c, uint16_t type, draft *out)
+/* Fills the header in, but for the slots of the node that it speaks for. */
+static void make_header(const shoal_cluster *c, uint16_t type, shoal_frame *frame)
 {
     SHOAL_ASSERT(c->myself);
     SHOAL_ASSERT(type < SHOAL_FRAME_TYPE_COUNT);
     const bus_node *me = c->myself, *subject = subject_of(c);
-    shoal_frame *frame = &out->frame;
     *frame = (shoal_frame){.type = type,
                            .port = me->port,
                            .bus_port = me->bus_port,
@@ -52,15 +51,23 @@ static shoal_frame *make_frame(const shoal_cluster *c, uint16_t type, draft *out
                            .state = c->up ? 0 : 1,
                            .current_epoch = c->current_epoch,
                            .config_epoch = subject->config_epoch,
-                           .offset = shoal_bus__own_offset(c),
-                           .slots = &out->slots};
-    shoal_bus__slots_get(c, subject, &out->slots);
+                           .offset = shoal_bus__own_offset(c)};
     memcpy(frame->sender, me->name, SHOAL_NODE_NAME_LEN);
     if (subject != me) memcpy(frame->replica_of, subject->name, SHOAL_NODE_NAME_LEN);
     if (c->failover.claim.generation > c->save.durable) hide_claim(c, frame);
     if (shoal_bus__manual_paused(c)) frame->mflags[0] |= SHOAL_MFLAG_PAUSED;
     shoal_bus__copy_text(frame->ip, sizeof(frame->ip), shoal_text(c->settings.announce_ip));
-    return frame;
+}
+
+/* The same with them. */
+static shoal_frame *make_frame(const shoal_cluster *c, uint16_t type, draft *out)
+{
+    SHOAL_ASSERT(c->myself);
+    make_header(c, type, &out->frame);
+    SHOAL_ASSERT(out->frame.type == type);
+    shoal_bus__slots_get(c, subject_of(c), &out->slots);
+    out->frame.slots = &out->slots;
+    return &out->frame;
 }
 
 /* Encodes into the scratch buffer. Empty without memory. */
@@ -75,23 +82,94 @@ static shoal_slice encode(shoal_cluster *c, const shoal_frame *frame)
     return shoal_buffer_slice(&c->frame);
 }
 
+/* Who is at the other end, as far as it is known. */
+static shoal_slice peer_of(const bus_link *link)
+{
+    SHOAL_ASSERT(!link->dead);
+    if (!link->node) return (shoal_slice){NULL, 0};
+    SHOAL_ASSERT(link->node->name[SHOAL_NODE_NAME_LEN] == 0);
+    return (shoal_slice){link->node->name, SHOAL_NODE_NAME_LEN};
+}
+
+/* A link that is full takes no frame. */
+static bool has_room(shoal_cluster *c, const bus_link *link, uint16_t type)
+{
+    SHOAL_ASSERT(!link->node || shoal_bus__knows(c, link->node));
+    SHOAL_ASSERT(type < SHOAL_FRAME_TYPE_COUNT);
+    if (!link->full) return true;
+    shoal_slice peer = peer_of(link);
+    c->dropped_full++;
+    shoal_bus__why_not(c, BUS_WHY_LINK_FULL, "%s to %.*s", shoal_frame_type_name(type),
+                       (int)peer.size, peer.data ? peer.data : "");
+    return false;
+}
+
+static void note_sent(shoal_cluster *c, const bus_link *link, uint16_t type, size_t size)
+{
+    SHOAL_ASSERT(size >= SHOAL_FRAME_HEADER_SIZE);
+    SHOAL_ASSERT(!link->full);
+    shoal_bus__note(c, SHOAL_TRACE_FRAME_SENT, (uint64_t[3]){type, link->id, size}, peer_of(link));
+}
+
 void shoal_bus__send_bytes(shoal_cluster *c, bus_link *link, uint16_t type, shoal_slice frame)
 {
     SHOAL_ASSERT(!link->dead);
-    SHOAL_ASSERT(!link->node || shoal_bus__knows(c, link->node));
     SHOAL_ASSERT(type < SHOAL_FRAME_TYPE_COUNT);
-    if (frame.size == 0 || !link->up) return;
-    shoal_slice peer = link->node ? shoal_text(link->node->name) : (shoal_slice){0};
-    if (link->full) {
-        c->dropped_full++;
-        shoal_bus__why_not(c, BUS_WHY_LINK_FULL, "%s to %.*s", shoal_frame_type_name(type),
-                           (int)peer.size, peer.data ? peer.data : "");
+    if (frame.size == 0 || !link->up || !has_room(c, link, type)) return;
+    c->sent[type]++;
+    c->host->link_send(c->host->context, link->id, frame);
+    note_sent(c, link, type, frame.size);
+}
+
+/* ---- parcels ---- */
+
+/* The host passes frames on as values, and this one can be: parcels have no extensions. */
+static bool can_hand(const shoal_cluster *c)
+{
+    SHOAL_ASSERT((c->host->link_hand == NULL) == (c->host->exchange == NULL));
+    SHOAL_ASSERT(c->myself);
+    return c->host->link_hand && shoal_bus__hostname(c->myself).size == 0;
+}
+
+/* The slots of the node that the header speaks for: their bounds, or all of them. */
+static void pack_slots(const shoal_cluster *c, shoal_parcel *parcel)
+{
+    const bus_node *subject = subject_of(c);
+    SHOAL_ASSERT(!parcel->frame.slots);
+    parcel->slot_count = 0;
+    if (shoal_bus__slots_simple(subject)) {
+        parcel->slot_count = (uint16_t)subject->slot_count;
+        parcel->slot_least = subject->slot_least;
+        parcel->slot_most = subject->slot_most;
+        return;
+    }
+    shoal_bus__slots_get(c, subject, &parcel->slots);
+    parcel->frame.slots = &parcel->slots;
+    SHOAL_ASSERT(subject->slot_count > 0);
+}
+
+static void hand_ping(shoal_cluster *c, bus_link *link, uint16_t type, bool heir)
+{
+    SHOAL_ASSERT(link->up);
+    SHOAL_ASSERT(type <= SHOAL_FRAME_MEET);
+    shoal_parcel *parcel = shoal_bus__gossip_pack(c, link->node);
+    if (!parcel) return;
+    uint16_t count = parcel->frame.count;
+    make_header(c, type, &parcel->frame);
+    if (heir) parcel->frame.mflags[1] |= BUS_MFLAG1_HANDOVER;
+    parcel->frame.count = count;
+    pack_slots(c, parcel);
+    if (!has_room(c, link, type)) {
+        shoal_parcel_release(parcel);
         return;
     }
     c->sent[type]++;
-    c->host->link_send(c->host->context, link->id, frame);
-    shoal_bus__note(c, SHOAL_TRACE_FRAME_SENT, (uint64_t[3]){type, link->id, frame.size}, peer);
+    size_t size = shoal_parcel_size(parcel);
+    c->host->link_hand(c->host->context, link->id, parcel);
+    note_sent(c, link, type, size);
 }
+
+/* ---- the frames ---- */
 
 void shoal_bus__send_ping(shoal_cluster *c, bus_link *link, uint16_t type)
 {
@@ -103,10 +181,14 @@ void shoal_bus__send_ping(shoal_cluster *c, bus_link *link, uint16_t type)
         shoal_bus__unsettle(c, link->node);
     }
     if (!link->up) return;
-    draft room;
-    shoal_frame *frame = make_frame(c, type, &room);
     const bus_manual *manual = &c->failover.manual;
     bool heir = manual->offered && link->node && link->node->index == manual->replica;
+    if (can_hand(c)) {
+        hand_ping(c, link, type, heir);
+        return;
+    }
+    draft room;
+    shoal_frame *frame = make_frame(c, type, &room);
     if (heir) frame->mflags[1] |= BUS_MFLAG1_HANDOVER;
     frame->count = shoal_bus__gossip_choose(c, link->node);
     frame->gossip = c->gossip;

@@ -15,6 +15,9 @@
  *       tag 0 may be told before older operations that are still under way.
  *   R5  The step of one node never runs on two threads at once.
  *
+ * A host that runs nodes of one process on one thread may pass frames of their bus on as values,
+ * parcels, instead of bytes: see link_hand and the end of this file. What happens is the same.
+ *
  * Not here, on purpose: a clock that logic could ask (time is an argument; clock_ns only measures),
  * timers (a step returns the earliest stored deadline), random numbers (a seed at creation),
  * threads, paths, file descriptors, and return codes of sends (a failure is an event).
@@ -38,6 +41,11 @@ typedef struct shoal_address {
     char ip[46];
     uint16_t port;
 } shoal_address;
+
+/* A frame of the bus as a value, and what the nodes of one process share so that they can hand
+ * such values to each other. */
+typedef struct shoal_parcel shoal_parcel;
+typedef struct shoal_exchange shoal_exchange;
 
 /* Who can be nudged: SHOAL_ACTOR_CONTROL, or 1 + i for worker i. */
 typedef uint32_t shoal_actor;
@@ -85,6 +93,10 @@ typedef struct shoal_host {
     /* Queues bytes behind those sent before. Sends to a link that is not up, or has gone down,
      * are dropped silently: the event is on its way. */
     void (*link_send)(void *context, shoal_link link, shoal_slice bytes);
+    /* Optional, with `exchange`: queues a frame behind what was sent before, as link_send queues
+     * its bytes, of which there are shoal_parcel_size. Takes one reference over. */
+    void (*link_hand)(void *context, shoal_link link, shoal_parcel *take);
+    shoal_exchange *exchange;
     /* Optional: bytes given to link_send that the link still holds; 0 for one that is not there. */
     size_t (*link_queued)(void *context, shoal_link link);
     /* Ends a link. LINK_DOWN with SHOAL_ERR_CLOSED follows; no other event of it does. */
@@ -143,18 +155,33 @@ typedef enum shoal_event_kind {
 /* One event. Fields not named for its kind are zero. */
 typedef struct shoal_event {
     shoal_event_kind kind;
-    shoal_time now;      /* all kinds: the node's clocks at this moment */
-    shoal_link link;     /* LINK_*: which */
-    bool accepted;       /* LINK_UP: the peer opened it (first event of that link) */
-    shoal_address peer;  /* LINK_UP: the other end, as the transport sees it */
-    shoal_address local; /* LINK_UP: this end, as the transport sees it */
-    shoal_slice data;    /* LINK_DATA: the bytes. FILE_DONE of a read: the content */
-    uint64_t file_size;  /* FILE_DONE of file_read_part: bytes of the whole file */
-    shoal_err error;     /* LINK_DOWN, FILE_DONE: why, 0 for success */
-    shoal_file file;     /* FILE_DONE: which (`from` of a rename) */
-    shoal_file_op op;    /* FILE_DONE: what ended */
-    uint64_t tag;        /* FILE_DONE: as submitted */
+    shoal_time now;             /* all kinds: the node's clocks at this moment */
+    shoal_link link;            /* LINK_*: which */
+    bool accepted;              /* LINK_UP: the peer opened it (first event of that link) */
+    shoal_address peer;         /* LINK_UP: the other end, as the transport sees it */
+    shoal_address local;        /* LINK_UP: this end, as the transport sees it */
+    shoal_slice data;           /* LINK_DATA: the bytes. FILE_DONE of a read: the content */
+    const shoal_parcel *parcel; /* LINK_DATA: a whole frame instead of bytes; NULL: bytes */
+    uint64_t file_size;         /* FILE_DONE of file_read_part: bytes of the whole file */
+    shoal_err error;            /* LINK_DOWN, FILE_DONE: why, 0 for success */
+    shoal_file file;            /* FILE_DONE: which (`from` of a rename) */
+    shoal_file_op op;           /* FILE_DONE: what ended */
+    uint64_t tag;               /* FILE_DONE: as submitted */
 } shoal_event;
+
+/* ---- parcels; all on the one thread of their nodes ---- */
+
+/* Makes what nodes of one process share, NULL without memory; ends it, when they and all parcels
+ * are gone. The allocator is copied. */
+shoal_exchange *shoal_exchange_make(const shoal_allocator *allocator);
+void shoal_exchange_free(shoal_exchange *exchange);
+/* How many bytes the frame has on a wire, and its type (PING, PONG, MEET: 0 to 2). */
+uint32_t shoal_parcel_size(const shoal_parcel *parcel);
+uint32_t shoal_parcel_type(const shoal_parcel *parcel);
+/* Appends these bytes, for a host that needs them after all. False without memory. */
+bool shoal_parcel_bytes(const shoal_parcel *parcel, shoal_buffer *out);
+/* Gives a reference back. */
+void shoal_parcel_release(shoal_parcel *parcel);
 
 #ifdef __cplusplus
 }

@@ -37,6 +37,10 @@ static const char USAGE[] =
     "  shoal-sim shrink FILE [--check PROMISE] [--budget RUNS] [--out FILE] [--seed N] [--profile "
     "P]\n"
     "                                          the few lines of FILE that break the same promise\n"
+    "  shoal-sim live FILE --server PATH... [--runs N] [--seeds A..B] [--profile P] [--jobs N]\n"
+    "                [--strict] [--json] [--plot FILE.svg]\n"
+    "                                          play FILE on real servers and compare with the\n"
+    "                                          simulated runs\n"
     "\n"
     "FILE may be - for standard input. Exit codes: 0 what was expected held, 1 it did not,\n"
     "2 the arguments or the schedule cannot be used. docs/SIMULATOR.md explains schedules.\n";
@@ -51,7 +55,7 @@ static const struct {
                 {"words", shoal_program__words, 0},       {"bless", shoal_program__bless, 2},
                 {"golden", shoal_program__golden, 1},     {"sweep", shoal_program__sweep, 0},
                 {"generate", shoal_program__generate, 1}, {"replay", shoal_program__replay, 1},
-                {"shrink", shoal_program__shrink, 1}};
+                {"shrink", shoal_program__shrink, 1},     {"live", shoal_program__live, 1}};
 
 static int unusable(const char *what, const char *which)
 {
@@ -82,6 +86,8 @@ static bool take_flag(shoal_arguments *arguments, const char *option)
         arguments->write = true;
     else if (strcmp(option, "--params") == 0)
         arguments->parameters = true;
+    else if (strcmp(option, "--strict") == 0)
+        arguments->strict = true;
     else
         return false;
     return true;
@@ -123,6 +129,15 @@ static bool take_option(shoal_arguments *arguments, const char *option, const ch
         arguments->promise = value;
         return true;
     }
+    if (strcmp(option, "--plot") == 0) {
+        arguments->plot = value;
+        return true;
+    }
+    if (strcmp(option, "--server") == 0) {
+        if (arguments->server_count == 8) return false;
+        arguments->servers[arguments->server_count++] = value;
+        return true;
+    }
     if (strcmp(option, "--mutant") == 0) return shoal_mutants_choose(value);
     if (strcmp(option, "--seeds") == 0) return take_seeds(arguments, value);
     if (strcmp(option, "--profile") == 0) {
@@ -135,6 +150,8 @@ static bool take_option(shoal_arguments *arguments, const char *option, const ch
         arguments->has_seed = true;
     } else if (strcmp(option, "--jobs") == 0 && number > 0 && number < 1000) {
         arguments->jobs = (uint32_t)number;
+    } else if (strcmp(option, "--runs") == 0 && number > 0 && number <= 1000) {
+        arguments->runs = (uint32_t)number;
     } else if (strcmp(option, "--budget") == 0 && number > 0 && number <= UINT32_MAX) {
         arguments->budget = (uint32_t)number;
     } else if (strcmp(option, "--poison") == 0 && number < 256) {

@@ -46,6 +46,12 @@ typedef struct shoal_arguments {
     bool write;      /* fmt: put the result into the file */
     int32_t poison;  /* of the nodes' memory, -1: none */
     int32_t stream;  /* file descriptor for `verify`'s children, -1: none */
+    /* of `live` */
+    const char *servers[8]; /* --server */
+    uint32_t server_count;
+    uint32_t runs;    /* --runs: live ones of each server and profile; 0: its own */
+    const char *plot; /* --plot: where the picture goes, or NULL */
+    bool strict;      /* everything must be played as it is written */
 } shoal_arguments;
 
 /* The commands; each returns an exit code. */
@@ -60,6 +66,7 @@ int shoal_program__bless(const shoal_arguments *arguments);
 int shoal_program__golden(const shoal_arguments *arguments);
 int shoal_program__sweep(const shoal_arguments *arguments);
 int shoal_program__shrink(const shoal_arguments *arguments);
+int shoal_program__live(const shoal_arguments *arguments);
 
 /* Reads a schedule from a file, `-` for standard input. On a failure says why on standard error,
  * as FILE:LINE:COLUMN: message, and returns false. */

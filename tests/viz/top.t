@@ -54,6 +54,23 @@ rolling=sim/generators/rolling-restart.lua
 cmp "$folder/wanted" "$folder/got" && grep -q 'n4' "$folder/got"
 result $? 'a generator gives the same picture as the schedule that it writes'
 
+# ---- what a node has recorded ----
+
+mkdir "$folder/records"
+"$bin/shoal-sim" run $flagship --record "$folder/records" --quiet >/dev/null
+"$bin/shoal-sim" replay "$folder/records/n1-1.rec" --trace "$folder/n1" --quiet
+result $? 'what a node has recorded is what this program does'
+"$top" "$folder/records/n1-1.rec" --headless --at 18.0895s --size 110x36 --view n1 | sed 1d >"$folder/got"
+"$top" --trace "$folder/n1" --headless --at 18.0895s --size 110x36 --view n1 | sed 1d >"$folder/wanted"
+cmp "$folder/wanted" "$folder/got" && grep -q FAIL "$folder/got"
+result $? 'a recording gives the same picture as the trace that it is made to'
+
+"$bin/shoal-sim" replay "$folder"/records/*.rec --trace "$folder/all" --quiet
+"$top" --trace "$folder/all" --headless --at 44s --size 110x36 | sed -n 2,18p >"$folder/got"
+sed -n 2,18p tests/viz/golden/mended.txt >"$folder/wanted"
+cmp "$folder/wanted" "$folder/got"
+result $? 'the recordings of all nodes are the golden picture of the cluster'
+
 # ---- wrong arguments and files ----
 
 # refuses WORDS ARGUMENTS...: exit code 2, and the words on standard error.
@@ -79,6 +96,9 @@ head -c 5000 "$folder/trace" >"$folder/cut"
 refuses 'the file ends inside an entry' --trace "$folder/cut" --headless
 printf 'schedule v1\ncluster nodes 3\n1s expcet converge\n' >"$folder/wrong"
 refuses 'wrong:3:' --sim "$folder/wrong" --headless
+head -c 3000 "$folder/records/n1-1.rec" >"$folder/spoilt"
+printf 'x' | dd of="$folder/spoilt" bs=1 seek=300 conv=notrunc 2>/dev/null
+refuses 'frame at byte' --trace "$folder/spoilt" --headless
 
 # ---- keys, in a terminal ----
 

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
  * viz/source/file.c - a trace file as a timeline: read whole, checked entry by entry, so that a
- * damaged file is refused with the place of the damage before anything is drawn.
+ * damaged file is refused with the place of the damage before anything is drawn. A file that a
+ * flight recorder wrote is known by its first bytes.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <shoal/tape.h>
+
 #include "viz/source/read_whole.h"
+#include "viz/source/recording.h"
 #include "viz/source/timeline.h"
 
 static bool nothing_more(void *context, shoal_timeline *timeline, int64_t until_us)
@@ -49,6 +53,22 @@ static long add_entries(shoal_timeline *timeline, shoal_slice all, shoal_err *er
     return -1;
 }
 
+/* The entries of a flight recorder's file. */
+static shoal_timeline *play_recording(const char *path, shoal_slice all, char *complaint,
+                                      size_t room)
+{
+    shoal_feeder feeder = {NULL, nothing_more, nothing_to_close};
+    shoal_timeline *timeline = shoal_timeline_make(feeder);
+    int length = snprintf(complaint, room, "%s: ", path);
+    size_t used = length > 0 && (size_t)length < room ? (size_t)length : 0;
+    if (timeline && shoal_recording_add(timeline, all, complaint + used, room - used)) {
+        shoal_timeline_reach(timeline, 0);
+        return timeline;
+    }
+    shoal_timeline_free(timeline);
+    return NULL;
+}
+
 shoal_timeline *shoal_timeline_open_file(const char *path, char *complaint, size_t room)
 {
     size_t size = 0;
@@ -58,6 +78,11 @@ shoal_timeline *shoal_timeline_open_file(const char *path, char *complaint, size
         return NULL;
     }
     shoal_slice all = {data, size};
+    if (shoal_tape_is(all)) {
+        shoal_timeline *played = play_recording(path, all, complaint, room);
+        free(data);
+        return played;
+    }
     shoal_err error = shoal_trace_decode_header(all);
     if (error != SHOAL_ERR_OK) {
         snprintf(complaint, room, "%s: not a trace file: %s", path,

@@ -13,13 +13,14 @@
 #define SIZE_MAX_CELLS 1000
 
 static const char usage[] =
-    "usage: shoal-top (--sim FILE [NAME=VALUE...] | --trace FILE) [options]\n"
+    "usage: shoal-top (--sim FILE [NAME=VALUE...] | [--trace] FILE) [options]\n"
     "\n"
     "Shows a cluster: all 16,384 slots, the nodes and their opinions, the frames in flight.\n"
     "\n"
     "  --sim FILE       simulate this schedule and show it as it happens; what a generator\n"
     "                   (FILE.lua) writes, with these values for its parameters\n"
-    "  --trace FILE     show a trace that `shoal-sim run --trace FILE` wrote\n"
+    "  --trace FILE     show a trace that `shoal-sim run --trace FILE` wrote, or what a\n"
+    "                   node wrote that ran with --record FILE\n"
     "  --speed X        simulated seconds a second (default 1)\n"
     "  --view LABEL     the cluster as this node sees it (default: the truth from outside)\n"
     "  --once           leave when the run is over\n"
@@ -127,6 +128,10 @@ int shoal_top_options_parse(int argc, char **argv, shoal_top_options *options)
             if (options->setting_count == SHOAL_TOP_SETTINGS_MAX)
                 return refuse(argv[i], "fewer parameters");
             options->settings[options->setting_count++] = argv[i];
+            continue;
+        }
+        if (argv[i][0] != '-' && !options->trace) {
+            options->trace = argv[i];
             continue;
         }
         if (i + 1 == argc) return refuse(argv[i], "a known option with its value; see --help");

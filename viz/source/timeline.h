@@ -47,8 +47,9 @@ bool shoal_timeline_complete(const shoal_timeline *timeline);
 /* Time of the last entry known, 0 when there is none. */
 int64_t shoal_timeline_end_us(const shoal_timeline *timeline);
 
-/* Opens a trace file, or the recording of a node (shoal/tape.h), which is run again. On failure returns NULL and writes why into `complaint` (at most `room`
- * bytes, terminated): which file, at which byte, what was expected. */
+/* Opens a trace file, or the recording of a node (shoal/tape.h), which is run again. On failure
+ * returns NULL and writes why into `complaint` (at most `room` bytes, terminated): which file, at
+ * which byte, what was expected. */
 shoal_timeline *shoal_timeline_open_file(const char *path, char *complaint, size_t room);
 
 /* What to simulate: a schedule, or a generator (FILE.lua) and `name=value` for its parameters. */

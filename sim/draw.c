@@ -24,11 +24,15 @@ enum {
     DRAW_NET = 4,
     DRAW_CLIENTS = 5,
     DRAW_TIMES = 6,
-    DRAW_PROFILE = 7
+    DRAW_PROFILE = 7,
+    DRAW_PATIENCE = 8
 };
 
 /* Most nodes that are drawn: enough for every path that a few votes take, and still fast. */
 #define NODES_MAX 24u
+
+/* A node timeout of people who would rather wait: longer than TCP tries to connect, 127 s. */
+#define PATIENT_MS INT64_C(140000)
 
 /* ---- chance ---- */
 
@@ -68,6 +72,8 @@ static void draw_cluster(shoal_drawing *drawing)
     line->replicas = shoal_draw__weighted(&stream, replicas_weights);
     line->node_timeout_us = timeouts_ms[shoal_draw__weighted(&stream, timeout_weights)] * MS;
     line->choice = (int32_t)shoal_draw__weighted(&stream, meet_weights);
+    shoal_prng patience = shoal_draw__stream(drawing, DRAW_PATIENCE);
+    if (shoal_draw__percent(&patience, 1)) line->node_timeout_us = PATIENT_MS * MS;
     uint32_t spare = shoal_draw__percent(&stream, 12);
     while (line->masters * (1 + line->replicas) + spare > NODES_MAX) line->replicas--;
     line->nodes = line->masters * (1 + line->replicas) + spare;
@@ -248,6 +254,8 @@ static void draw_clients(shoal_drawing *drawing)
         shoal_line *line = shoal_draft__add(&drawing->draft, SHOAL_LINE_CLIENT, at_us);
         line->left = shoal_draft__client(i);
         line->load = draw_load(&stream);
+        /* An hour of operations takes too long. */
+        if (drawing->timeout_us >= PATIENT_MS * MS) line->load.rate_milli = 1000;
     }
 }
 

@@ -225,7 +225,8 @@ static const struct {
     {shoal_faults__handover, 15, 3},  {shoal_faults__takeovers, 4, 1},
     {shoal_faults__move_slot, 12, 4}, {shoal_faults__drop_slot, 6, 2},
     {shoal_faults__forget, 6, 2},     {shoal_faults__start_over, 6, 1},
-    {shoal_faults__flood, 5, 1},
+    {shoal_faults__flood, 5, 1},      {shoal_faults__starve, 6, 2},
+    {shoal_faults__orphan, 6, 1},
 };
 #define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
 

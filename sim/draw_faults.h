@@ -114,6 +114,8 @@ void shoal_faults__unreadable(shoal_faults *all);
 void shoal_faults__lying(shoal_faults *all);
 void shoal_faults__wiped(shoal_faults *all);
 void shoal_faults__slow_disk(shoal_faults *all);
+void shoal_faults__starve(shoal_faults *all);
+void shoal_faults__orphan(shoal_faults *all);
 
 /* Of people, in sim/draw_people.c. */
 void shoal_faults__failover(shoal_faults *all);

@@ -274,6 +274,38 @@ void shoal_faults__slow_disk(shoal_faults *all)
     set_disk(all, node, when.until_us, SHOAL_DISK_OK);
 }
 
+/* A replica comes back with nothing while its master has no room for a snapshot. */
+void shoal_faults__starve(shoal_faults *all)
+{
+    const shoal_drawing *drawing = all->drawing;
+    shoal_span when = shoal_faults__span(all);
+    if (drawing->replicas == 0) return;
+    uint32_t replica = shoal_faults__any_replica(all);
+    uint32_t master = shoal_faults__column(drawing, replica);
+    int64_t at_us = shoal_faults__between(all, when.from_us, when.until_us);
+    if (!shoal_faults__take_copy(all, replica, when.from_us, at_us)) return;
+    shoal_faults__on(all, SHOAL_LINE_CRASH, when.from_us, replica);
+    set_disk(all, master, when.from_us, SHOAL_DISK_FULL);
+    restart(all, replica, at_us);
+    set_disk(all, master, when.until_us, SHOAL_DISK_OK);
+}
+
+/* All replicas of a master stop for so long that others may take their place. */
+void shoal_faults__orphan(shoal_faults *all)
+{
+    const shoal_drawing *drawing = all->drawing;
+    int64_t from_us = shoal_faults__span(all).from_us;
+    int64_t until_us = from_us + 2 * drawing->timeout_us + 9 * SHOAL_SECOND;
+    if (drawing->replicas < 2 || drawing->masters < 2) return;
+    if (until_us > drawing->until_us) until_us = drawing->until_us;
+    uint32_t column = (uint32_t)shoal_prng_below(&all->stream, drawing->masters);
+    for (uint32_t i = 1; i <= drawing->replicas; i++) {
+        uint32_t node = column + i * drawing->masters;
+        shoal_faults__on(all, SHOAL_LINE_PAUSE, from_us, node);
+        shoal_faults__on(all, SHOAL_LINE_RESUME, until_us, node);
+    }
+}
+
 /* ---- nodes that are gone for good ---- */
 
 /* May a node never come back with what it had? Another must be there that has its data and that a

@@ -103,7 +103,8 @@ static void submit(void *context, const shoal_disk_request *request)
 {
     shoal_vnode *vnode = context;
     if (vnode->dying) return;
-    bool direct = request->op == SHOAL_FILE_APPEND && request->file >= SHOAL_FILE_NAMED;
+    bool any_thread = request->op == SHOAL_FILE_APPEND || request->op == SHOAL_FILE_SYNC;
+    bool direct = any_thread && request->file >= SHOAL_FILE_NAMED;
     SHOAL_ASSERT(vnode->stepping || direct);
     shoal_disk__submit(vnode->world, vnode->index, request);
 }

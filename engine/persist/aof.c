@@ -89,6 +89,7 @@ shoal_err shoal_aof_create(const shoal_aof_options *options, const shoal_aof_set
     aof->rewrite_ok = true;
     aof->rewrite_time_s = -1;
     shoal_appender_make(&aof->appender, aof->env, aof->log, &aof->reader);
+    aof->appender.sync_tag = (uint64_t)SHOAL_AOF__FOR_SYNC << 32;
     shoal_hold_release(aof->env, SHOAL_RELEASED_ALL);
     if (!copy_names(aof)) {
         shoal_aof_destroy(aof);

@@ -7,6 +7,13 @@
  *       looks at the log and at the request again before his exchange can succeed, and sees what
  *       the comer had committed before.
  *   A3  Replies follow the bytes: `released` moves on behind the append.
+ *   A4  One sync is asked for each time it is armed: who exchanges `group` for GROUPED asks, and
+ *       only the control actor takes that back. It covers what `grouped` says, because that was
+ *       handed to the host before, under the same turn.
+ *   A5  No group is forgotten. Who appends and finds GROUPED does not nudge: the control actor
+ *       hears of the sync's end, arms anew, and then looks at what is written. All of them change
+ *       the one word `group`: who came before the arming is seen by that look, who came behind it
+ *       finds the appender armed.
  */
 #include "persist/aof_append.h"
 
@@ -28,6 +35,7 @@ void shoal_appender_make(shoal_appender *appender, shoal_env *env, shoal_log *lo
     appender->log = log;
     appender->reader = reader;
     appender->stamp = shoal_buffer_make(&env->allocator);
+    shoal_store_relaxed(&appender->group, SHOAL_APPENDER__UNGROUPED);
 }
 
 void shoal_appender_free(shoal_appender *appender)
@@ -121,6 +129,25 @@ static void put_stamp(shoal_appender *appender, shoal_time now)
     if (!appender->stamp.failed) put(appender, shoal_buffer_slice(&appender->stamp));
 }
 
+/* Asks for a sync of what is written, if it is worth one (claim A4). True when that has been done,
+ * now or since the control actor was last told of one: it need not be nudged (claim A5). */
+static bool sync_group(shoal_appender *appender, shoal_time now)
+{
+    const shoal_appender_note *place = &appender->place;
+    uint64_t from = shoal_add_acq_rel(&appender->group, (uint64_t)0); /* pair: appender.group */
+    SHOAL_DEBUG_ASSERT(appender->on);
+    SHOAL_DEBUG_ASSERT(place->old_file == 0 || from >= SHOAL_APPENDER__GROUPED);
+    if (from >= SHOAL_APPENDER__GROUPED) return from == SHOAL_APPENDER__GROUPED;
+    bool late = now.mono_us >= shoal_load_relaxed(&appender->group_until_us);
+    if (place->at < from && !late) return false;
+    appender->grouped = *place;
+    appender->grouped_us = now.mono_us;
+    /* pair: appender.group */
+    if (!shoal_cas_acq_rel(&appender->group, &from, SHOAL_APPENDER__GROUPED)) return false;
+    appender->host->file_sync(appender->host->context, place->file, appender->sync_tag);
+    return true;
+}
+
 /* Appends everything that is committed now. */
 static void append(shoal_appender *appender, shoal_time now)
 {
@@ -139,7 +166,7 @@ static void append(shoal_appender *appender, shoal_time now)
     if (place->at == began) return;
     shoal_store_release(&appender->written, place->at); /* pair: appender.written */
     release(appender);
-    if (shoal_load_relaxed(&appender->always))
+    if (shoal_load_relaxed(&appender->always) && !sync_group(appender, now))
         appender->host->nudge(appender->host->context, SHOAL_ACTOR_CONTROL);
 }
 
@@ -215,6 +242,33 @@ void shoal_appender_turn(shoal_appender *appender, shoal_time now)
 }
 
 /* ---- the control actor ---- */
+
+void shoal_appender_arm(shoal_appender *appender, uint64_t at, int64_t until_us)
+{
+    SHOAL_ASSERT(at < SHOAL_APPENDER__GROUPED);
+    SHOAL_ASSERT(shoal_appender_idle(appender));
+    shoal_store_relaxed(&appender->group_until_us, until_us);
+    uint64_t was = shoal_exchange_acq_rel(&appender->group, at); /* pair: appender.group */
+    SHOAL_ASSERT(was == SHOAL_APPENDER__UNGROUPED);
+}
+
+bool shoal_appender_disarm(shoal_appender *appender, shoal_appender_note *note, int64_t *began_us)
+{
+    /* pair: appender.group */
+    uint64_t was = shoal_exchange_acq_rel(&appender->group, SHOAL_APPENDER__UNGROUPED);
+    SHOAL_ASSERT(was != SHOAL_APPENDER__UNGROUPED);
+    if (was != SHOAL_APPENDER__GROUPED) return true;
+    *note = appender->grouped;
+    *began_us = appender->grouped_us;
+    SHOAL_ASSERT(note->at <= shoal_appender_written(appender));
+    return false;
+}
+
+bool shoal_appender_has_grouped(const shoal_appender *appender)
+{
+    SHOAL_DEBUG_ASSERT(appender->log != NULL);
+    return shoal_load_relaxed(&appender->group) == SHOAL_APPENDER__GROUPED;
+}
 
 bool shoal_appender_idle(const shoal_appender *appender)
 {

@@ -8,6 +8,10 @@
  * What the control actor wants of the appender (another file, a note of how far it is) is a request
  * that whoever has the turn carries out.
  *
+ * With appendfsync always it also says from where on a group of commands is worth a sync: who has
+ * the turn when that is written asks the host for it, once, and the control actor hears of its end.
+ * So nothing that a client waits for passes through the control actor on its way to the disk.
+ *
  * Threads: shoal_appender_turn by any thread of the node; all else by the control actor.
  */
 #ifndef SHOAL_PERSIST_AOF_APPEND_H
@@ -66,6 +70,16 @@ typedef struct shoal_appender {
     _Atomic bool always;      /* writer: control, relaxed; who has the turn */
     _Atomic bool timestamps;  /* the same */
     _Atomic bool lenient;     /* the same: replies go although nothing is written */
+    /* Once so much is written a sync is to be asked for; or SHOAL_APPENDER__UNGROUPED, or
+     * SHOAL_APPENDER__GROUPED: that has been done. writers: control, who has the turn; acq_rel.
+     * pair: appender.group */
+    _Atomic uint64_t group;
+    _Atomic int64_t group_until_us; /* behind this time anything is worth it. writer: control,
+                                       relaxed: a hint; who has the turn */
+    /* Of whoever has the turn until `group` is GROUPED, then of the control actor until it is
+     * not. */
+    shoal_appender_note grouped; /* where it was asked for */
+    int64_t grouped_us;          /* and when */
     /* Of whoever has the turn. */
     shoal_appender_request request;
     shoal_appender_note place;
@@ -76,11 +90,16 @@ typedef struct shoal_appender {
     const shoal_host *host;
     shoal_env *env;
     shoal_log *log;
+    uint64_t sync_tag;        /* of the syncs that it asks for */
     shoal_log_reader *reader; /* moved on by who has the turn */
 } shoal_appender;
 
+/* Values of `group`. */
+#define SHOAL_APPENDER__UNGROUPED UINT64_MAX
+#define SHOAL_APPENDER__GROUPED (UINT64_MAX - 1)
+
 /* Makes one that does nothing; `reader` is opened and closed by the control actor, while it is
- * stopped. */
+ * stopped. `sync_tag` is the caller's to set. */
 void shoal_appender_make(shoal_appender *appender, shoal_env *env, shoal_log *log,
                          shoal_log_reader *reader);
 /* Gives its memory back. */
@@ -96,6 +115,15 @@ void shoal_appender_ask(shoal_appender *appender, const shoal_appender_request *
                         shoal_time now);
 /* The answer, once; NULL while it is not there. The control actor is nudged when it comes. */
 const shoal_appender_request *shoal_appender_answer(shoal_appender *appender);
+/* Whoever has the turn shall ask for a sync when `at` is written, or anything behind `until_us`:
+ * not before what is appended follows this; who has armed looks at what is written afterwards. Only
+ * while it does not, and no sync that it has asked for is under way. */
+void shoal_appender_arm(shoal_appender *appender, uint64_t at, int64_t until_us);
+/* It shall not any more. False when it has done so, and is not armed any more either: what was
+ * written by then is in `*note`, the time in `*began_us`. */
+bool shoal_appender_disarm(shoal_appender *appender, shoal_appender_note *note, int64_t *began_us);
+/* Whether it has. */
+bool shoal_appender_has_grouped(const shoal_appender *appender);
 /* Nothing is asked for. */
 bool shoal_appender_idle(const shoal_appender *appender);
 

@@ -156,6 +156,7 @@ bool shoal_aof__rewrite_begin(shoal_aof *aof, bool enables)
     SHOAL_ASSERT(rewrite->in_flight == 0);
     SHOAL_ASSERT(!rewrite->prepared);
     SHOAL_ASSERT(!aof->suspended);
+    shoal_aof__disarm(aof);
     bool settled = aof->sync.waiting == 0 && aof->sync.repairs == 0 &&
                    (!aof->wants || (aof->left_seen && !aof->sync.marking && !aof->sync.broken));
     if (!settled || !shoal_manifest_copy(&aof->manifest, &rewrite->next)) {

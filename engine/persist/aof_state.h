@@ -118,6 +118,7 @@ typedef struct shoal_aof__sync {
     bool switched;            /* the appender was asked to go over to another file */
     bool noting;              /* the appender was asked how far it is */
     bool marking;             /* a mark is under way */
+    bool armed;               /* the appender asks for the next sync itself, or has done so */
     shoal_appender_note safe; /* up to here nothing can be lost but by its disk */
     uint64_t synced;          /* of the log: up to here syncs have gone */
     uint64_t delayed_count;
@@ -205,6 +206,8 @@ SHOAL_MUST_USE bool shoal_aof__go_on(shoal_aof *aof, uint64_t from, uint64_t siz
 void shoal_aof__stop(shoal_aof *aof);
 /* In a moment of the store: the appender goes over to `file`. False: not yet; call it again. */
 bool shoal_aof__switch(shoal_aof *aof, shoal_file file);
+/* The appender asks for no sync any more; one that it has asked for counts as under way. */
+void shoal_aof__disarm(shoal_aof *aof);
 /* Whether the file before the present one may still lack something on disk. */
 bool shoal_aof__has_left(const shoal_aof *aof);
 /* Does what is due. */

@@ -41,6 +41,7 @@ static void check(const shoal_aof *aof)
     SHOAL_ASSERT(shoal_aof_owns(sync->safe.file));
     /* One thing at a time, each while its flag says so. */
     SHOAL_ASSERT(!sync->marking || sync->waiting == 0);
+    SHOAL_ASSERT(!sync->armed || (sync->waiting == 0 && !sync->marking && !sync->broken));
     SHOAL_ASSERT(sync->waiting <= 2);
     SHOAL_ASSERT(sync->repairs <= 2);
     SHOAL_ASSERT(!sync->repairing || sync->broken);
@@ -65,9 +66,63 @@ static void ask(shoal_aof *aof, shoal_appender_request request)
     shoal_appender_ask(&aof->appender, &request, aof->now);
 }
 
+/* ---- syncs that the appender asks for ---- */
+
+void shoal_aof__disarm(shoal_aof *aof)
+{
+    shoal_aof__sync *sync = &aof->sync;
+    if (!sync->armed) return;
+    SHOAL_ASSERT(sync->waiting == 0);
+    SHOAL_ASSERT(!sync->marking);
+    sync->armed = false;
+    if (shoal_appender_disarm(&aof->appender, &sync->target, &sync->began_us)) return;
+    sync->waiting = 1;
+    sync->delayed = false;
+    sync->error = SHOAL_ERR_OK;
+}
+
+/* One that it has asked for is under way like any other. */
+static void notice_group(shoal_aof *aof)
+{
+    SHOAL_DEBUG_ASSERT(!aof->sync.armed || aof->wants);
+    if (aof->sync.armed && shoal_appender_has_grouped(&aof->appender)) shoal_aof__disarm(aof);
+    SHOAL_DEBUG_ASSERT(aof->sync.waiting <= 2);
+}
+
+/* Bytes from which on a group is worth a sync: most of those who were released, and most of who
+ * have come meanwhile. */
+static uint64_t group_from(const shoal_aof__sync *sync)
+{
+    uint64_t most = sync->gather_bytes - sync->gather_bytes / 8;
+    SHOAL_DEBUG_ASSERT(most <= sync->gather_bytes);
+    return sync->safe.at + (most > 0 ? most : 1);
+}
+
+/* With appendfsync always, while nothing else is to be done with files. */
+static bool may_arm(const shoal_aof *aof)
+{
+    const shoal_aof__sync *sync = &aof->sync;
+    bool busy = sync->waiting > 0 || sync->marking || sync->noting || sync->switched;
+    bool trouble = sync->broken || sync->repairing || sync->repairs > 0;
+    SHOAL_ASSERT(aof->wants);
+    if (sync->armed || busy || trouble || sync->left_file != 0) return false;
+    if (aof->forced || aof->finishing || aof->signing || aof->rewrite.mends) return false;
+    return policy(aof) == SHOAL_AOF_ALWAYS && shoal_appender_idle(&aof->appender) &&
+           !shoal_aof__has_left(aof);
+}
+
+static void arm(shoal_aof *aof)
+{
+    shoal_aof__sync *sync = &aof->sync;
+    SHOAL_ASSERT(may_arm(aof));
+    sync->armed = true;
+    shoal_appender_arm(&aof->appender, group_from(sync), sync->gather_until_us);
+}
+
 void shoal_aof__apply_policy(shoal_aof *aof)
 {
     SHOAL_ASSERT(aof->appender.log != NULL);
+    shoal_aof__disarm(aof);
     shoal_appender *appender = &aof->appender;
     bool always = policy(aof) == SHOAL_AOF_ALWAYS;
     bool lenient = aof->sync.broken && !always;
@@ -128,6 +183,7 @@ static void settle_request(shoal_aof *aof)
 void shoal_aof__stop(shoal_aof *aof)
 {
     if (!aof->wants) return;
+    shoal_aof__disarm(aof);
     settle_request(aof);
     ask(aof, (shoal_appender_request){.wish = SHOAL_APPENDER_STOP});
     settle_request(aof);
@@ -203,6 +259,7 @@ static void collect_answer(shoal_aof *aof)
     const shoal_appender_request *answer = shoal_appender_answer(&aof->appender);
 
     if (answer == NULL) return;
+    SHOAL_ASSERT(!aof->sync.armed);
     if (answer->wish == SHOAL_APPENDER_STOP) aof->sync.stopped = true;
     if (!aof->sync.noting) return;
     aof->sync.noting = false;
@@ -225,6 +282,7 @@ bool shoal_aof__switch(shoal_aof *aof, shoal_file file)
     collect_answer(aof);
     if (!sync->switched) {
         if (!shoal_appender_idle(&aof->appender)) return false;
+        shoal_aof__disarm(aof);
         sync->switched = true;
         ask(aof, (shoal_appender_request){.wish = SHOAL_APPENDER_SWITCH, .file = file});
     }
@@ -251,11 +309,9 @@ static bool is_due(const shoal_aof *aof)
     if (aof->forced && shoal_appender_written(&aof->appender) > sync->synced) return true;
     if (shoal_appender_written(&aof->appender) <= sync->safe.at) return false;
     if (aof->finishing || aof->rewrite.mends) return true;
-    if (policy(aof) == SHOAL_AOF_ALWAYS) {
-        uint64_t gathered = shoal_appender_written(&aof->appender) - sync->safe.at;
-        return gathered >= sync->gather_bytes - sync->gather_bytes / 8 ||
+    if (policy(aof) == SHOAL_AOF_ALWAYS)
+        return shoal_appender_written(&aof->appender) >= group_from(sync) ||
                aof->now.mono_us >= sync->gather_until_us;
-    }
     return aof->now.mono_us - sync->began_us >= SYNC_INTERVAL_US;
 }
 
@@ -266,6 +322,7 @@ void shoal_aof__break(shoal_aof *aof, shoal_err why, bool lost_sync)
     shoal_aof__sync *sync = &aof->sync;
     SHOAL_ASSERT(why != SHOAL_ERR_OK);
     if (!aof->wants) return;
+    shoal_aof__disarm(aof);
     if (!sync->broken)
         shoal_aof__log(aof, SHOAL_AOF__WARNING,
                        lost_sync ? "Fail to fsync the AOF file: %s"
@@ -423,6 +480,7 @@ void shoal_aof__sync_done(shoal_aof *aof, const shoal_event *event)
     uint64_t purpose = event->tag >> 32;
     SHOAL_ASSERT(event->kind == SHOAL_EVENT_FILE_DONE);
 
+    notice_group(aof);
     if (purpose == SHOAL_AOF__FOR_SYNC) {
         if (sync->waiting == 0) return;
         if (sync->error == SHOAL_ERR_OK) sync->error = event->error;
@@ -455,6 +513,7 @@ void shoal_aof__sync_step(shoal_aof *aof)
 
     if (!aof->wants) return;
     shoal_appender_turn(&aof->appender, aof->now);
+    notice_group(aof);
     collect_answer(aof);
     if (sync->waiting > 0 && !sync->delayed && aof->now.mono_us - sync->began_us >= SYNC_SLOW_US) {
         sync->delayed = true;
@@ -465,7 +524,11 @@ void shoal_aof__sync_step(shoal_aof *aof)
     }
     if (sync->broken) trouble_step(aof);
     check(aof);
+    /* What is due is looked for behind the arming: see claim A5 of persist/aof_append.c. */
+    if (may_arm(aof)) arm(aof);
     if (!is_due(aof) || !shoal_appender_idle(&aof->appender)) return;
+    shoal_aof__disarm(aof);
+    if (sync->waiting > 0) return;
     sync->noting = true;
     ask(aof, (shoal_appender_request){.wish = SHOAL_APPENDER_NOTE});
     collect_answer(aof);
@@ -506,6 +569,7 @@ bool shoal_aof_sign(shoal_aof *aof, shoal_slice id, uint32_t db, shoal_time now)
     if (shoal_log_torn(aof->log)) return true;
     aof->now = now;
     aof->signing = true;
+    shoal_aof__disarm(aof);
     settle_request(aof);
     ask(aof, (shoal_appender_request){.wish = SHOAL_APPENDER_STOP});
     settle_request(aof);
@@ -552,6 +616,7 @@ bool shoal_aof_finish(shoal_aof *aof, shoal_time now)
     if (!aof->wants || aof->sync.broken || aof->signing) return true;
     if (!aof->finishing) shoal_aof__log(aof, SHOAL_AOF__NOTICE, "Calling fsync() on the AOF file.");
     aof->finishing = true;
+    shoal_aof__disarm(aof);
     shoal_aof__sync_step(aof);
     if (aof->sync.waiting > 0 || aof->sync.marking || aof->sync.noting) return false;
     return shoal_appender_written(&aof->appender) <= aof->sync.safe.at && !shoal_aof__has_left(aof);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command/hold.h"
 #include "core/node.h"
 
 static void answers(core_world *world, const char *line, const char *expected)
@@ -152,6 +153,49 @@ static void a_base_may_be_commands(void **state)
     core_world_close(&world);
 }
 
+static void commit(core_world *world)
+{
+    shoal_worker *worker = shoal_node_worker(world->node, 0);
+    shoal_worker_begin(worker, world->now);
+    shoal_worker_commit(worker);
+    (void)shoal_worker_end(worker);
+}
+
+static void with_always_a_commit_asks_for_its_sync_before_the_control_actor_runs(void **state)
+{
+    core_world world;
+    (void)state;
+    open_started(&world, "save \"\"\nappendonly yes\nappendfsync always\n");
+    answers(&world, "SET a 1", "+OK\r\n");
+    const shoal_env *env = &world.node->env;
+    uint64_t safe = shoal_hold_released(env);
+    assert_int_equal(world.pending_count, 0);
+    core_world_send(&world, 0, "SET a 2");
+    commit(&world);
+    assert_int_equal(world.pending_count, 1);
+    assert_int_equal(world.pending[0].event.op, SHOAL_FILE_SYNC);
+    assert_true(shoal_hold_released(env) == safe);
+    /* Another one does not ask again while that is under way. */
+    core_world_send(&world, 0, "SET a 3");
+    commit(&world);
+    assert_int_equal(world.pending_count, 1);
+    core_world_settle(&world);
+    assert_true(shoal_hold_released(env) == shoal_log_end(world.node->log));
+    /* One that fails releases nothing, and refuses writes. */
+    safe = shoal_hold_released(env);
+    world.fail_op = SHOAL_FILE_SYNC;
+    core_world_send(&world, 0, "SET a 4");
+    commit(&world);
+    assert_int_equal(world.pending_count, 1);
+    core_world_settle(&world);
+    assert_true(shoal_hold_released(env) == safe);
+    assert_true(shoal_load_relaxed(&env->misconf) != 0);
+    world.fail_op = 0;
+    core_world_sleep(&world, 3000000);
+    assert_true(shoal_hold_released(env) == shoal_log_end(world.node->log));
+    core_world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +205,7 @@ int main(void)
         cmocka_unit_test(debug_loadaof_brings_back_what_the_file_holds),
         cmocka_unit_test(debug_loadaof_without_a_file_leaves_nothing),
         cmocka_unit_test(a_base_may_be_commands),
+        cmocka_unit_test(with_always_a_commit_asks_for_its_sync_before_the_control_actor_runs),
     };
     return cmocka_run_group_tests_name("core_appending", tests, NULL, NULL);
 }

@@ -79,10 +79,11 @@ typedef enum shoal_file_op {
     SHOAL_FILE_TRUNCATE = 6
 } shoal_file_op;
 
-/* The operations. `context` is passed back as the first argument. All but nudge, trace and the
- * file_append of a named file are called only from inside shoal_node_step, on its thread; those
- * three from any thread that runs the node or one of its workers. `tag` comes back in the
- * FILE_DONE event. An operation of a number that was never bound fails with SHOAL_ERR_INVALID. */
+/* The operations. `context` is passed back as the first argument. All but nudge, trace, and
+ * file_append and file_sync of a named file are called only from inside shoal_node_step, on its
+ * thread; those four from any thread that runs the node or one of its workers. `tag` comes back in
+ * the FILE_DONE event. An operation of a number that was never bound fails with
+ * SHOAL_ERR_INVALID. */
 typedef struct shoal_host {
     void *context;
     /* Makes the actor run soon: NUDGED for control, a begin/end round for a worker. Nudges may
@@ -113,7 +114,8 @@ typedef struct shoal_host {
      * bytes may be written before the call returns: for who would rather wait for the system
      * than queue. With another tag the caller never waits. */
     void (*file_append)(void *context, shoal_file file, shoal_slice bytes, uint64_t tag);
-    /* Makes every append submitted before durable. */
+    /* Makes every append submitted before durable. Of a named file by any thread, as file_append:
+     * who asks has submitted, or has seen submitted, what is to become durable. */
     void (*file_sync)(void *context, shoal_file file, uint64_t tag);
     /* Reads the whole file; FILE_DONE carries the bytes, or SHOAL_ERR_NOT_FOUND. */
     void (*file_read)(void *context, shoal_file file, uint64_t tag);

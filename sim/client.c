@@ -120,9 +120,9 @@ void shoal_client__audit(shoal_world *world)
 static bool next_audited(shoal_world *world, shoal_client *client, uint32_t *key)
 {
     const shoal_history *history = &world->history;
-    while (client->audit_next < history->key_count) {
-        *key = client->audit_next++;
-        if (history->heads[*key] != 0) return true;
+    while (client->audit_next < shoal_history__places(history)) {
+        *key = shoal_history__key_at(history, client->audit_next++);
+        if (shoal_history__newest(history, *key) != 0) return true;
     }
     return false;
 }
@@ -134,11 +134,21 @@ static void check_audit_over(shoal_world *world, shoal_client *client)
     shoal_expect__audited(world);
 }
 
+/* What comes next, by the weights of the mix. */
+static uint32_t pick_action(shoal_client *client)
+{
+    uint32_t sum = 0, action = 0;
+    for (uint32_t i = 0; i < SHOAL_ACTION_COUNT; i++) sum += *shoal_load__weight(&client->load, i);
+    uint64_t draw = shoal_prng_below(&client->mix, sum);
+    while (draw >= *shoal_load__weight(&client->load, action))
+        draw -= *shoal_load__weight(&client->load, action++);
+    return action;
+}
+
 void shoal_client__occur_issue(shoal_world *world, const shoal_occurrence *occurrence)
 {
     shoal_client *client = &world->clients[occurrence->subject];
-    uint32_t key = 0;
-    bool write = false;
+    uint32_t key = 0, action = SHOAL_ACTION_GET;
     if (!client->active || client->serial != (uint32_t)occurrence->detail) return;
     if (client->auditor) {
         client->active = next_audited(world, client, &key);
@@ -147,11 +157,11 @@ void shoal_client__occur_issue(shoal_world *world, const shoal_occurrence *occur
             return;
         }
     } else {
-        uint32_t weights = client->load.set_weight + client->load.get_weight;
         key = shoal_zipf__pick(&client->zipf, &client->keys);
-        write = shoal_prng_below(&client->mix, weights) < client->load.set_weight;
+        action = pick_action(client);
+        if (action == SHOAL_ACTION_INCR) key |= SHOAL_KEY_COUNTER;
     }
-    shoal_operation__begin(world, client, key, write);
+    shoal_operation__begin(world, client, key, action);
     arrange_issue(world, client);
 }
 

@@ -34,7 +34,8 @@ typedef enum shoal_operation_state {
 typedef struct shoal_operation {
     uint8_t state;
     uint8_t trouble; /* shoal_outcome of the last refusal */
-    bool write;
+    uint8_t action;  /* shoal_action */
+    bool write;      /* it is not GET */
     bool asking;
     uint32_t generation;
     uint32_t key;
@@ -61,6 +62,7 @@ typedef struct shoal_client_link {
     shoal_pending *pending; /* ring */
     uint32_t pending_first, pending_count, pending_capacity;
     int64_t served_us; /* when the node sent the bytes that came last */
+    int64_t wrote_us;  /* the same of those that answered a write */
 } shoal_client_link;
 
 /* One virtual client: its load, its connections, what it believes of the slots. */
@@ -100,10 +102,11 @@ void shoal_client__audit(shoal_world *world);
 
 /* ---- operations; sim/operation.c ---- */
 
-/* The slot of a key. */
+/* The slot of a key, or of a counter with SHOAL_KEY_COUNTER. */
 uint32_t shoal_operation__slot(uint32_t key);
-/* Makes and sends a new operation. */
-void shoal_operation__begin(shoal_world *world, shoal_client *client, uint32_t key, bool write);
+/* Makes and sends a new operation, a shoal_action. */
+void shoal_operation__begin(shoal_world *world, shoal_client *client, uint32_t key,
+                            uint32_t action);
 /* Sends it (again) to where the map says, or to `node` when that is not UINT32_MAX. */
 void shoal_operation__send(shoal_world *world, shoal_client *client, uint32_t index, uint32_t node);
 /* It could not be done now: again after a pause. */

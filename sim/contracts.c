@@ -5,6 +5,7 @@
 #include "sim/lines.h"
 
 #include "base/text.h"
+#include "sim/world.h"
 
 static const char *const contract_words[SHOAL_CONTRACT_COUNT] = {
 #define SHOAL_CONTRACT_ROW(NAME, word, syntax, doc) [SHOAL_CONTRACT_##NAME] = word,
@@ -15,6 +16,22 @@ static const char *const compare_words[] = {"<=", ">=", "=="};
 static const char *const cause_words[SHOAL_CAUSE_COUNT] = {"any",       "crash",   "failover",
                                                            "partition", "replica", "alive"};
 static const char *const equal_words[] = {"equal"};
+static const char *const anomaly_words[SHOAL_ANOMALY_COUNT] = {
+#define SHOAL_ANOMALY_ROW(NAME, word, doc) [SHOAL_ANOMALY_##NAME] = word,
+#include "sim/anomalies.def"
+#undef SHOAL_ANOMALY_ROW
+};
+/* Guarantees of a session are rows that stand together. */
+#define GUARANTEES (SHOAL_ANOMALY_WRITES_FOLLOW_READS - SHOAL_ANOMALY_READ_YOUR_WRITES + 1)
+/* Outcomes that are not well, from SHOAL_OUTCOME_CLUSTERDOWN on. */
+static const char *const hindrance_words[] = {"clusterdown", "tryagain", "redirected",
+                                              "unreachable", "broken",   "timeout",
+                                              "error"};
+
+const char *shoal_anomaly_name(uint32_t anomaly)
+{
+    return anomaly < SHOAL_ANOMALY_COUNT ? anomaly_words[anomaly] : "?";
+}
 
 const char *shoal_cause_name(uint32_t cause)
 {
@@ -67,15 +84,20 @@ static bool parse_role(shoal_parser *parser, shoal_line *line)
     return parse_on(parser, line);
 }
 
-/* A limit and perhaps `cause C`. */
-static bool parse_caused(shoal_words *words, shoal_expectation *expect)
+/* Perhaps `cause C`. */
+static bool parse_cause(shoal_words *words, shoal_expectation *expect)
 {
-    if (!parse_limit(words, expect)) return false;
     if (!shoal_words__skip(words, "cause")) return !words->failed;
     int cause = shoal_words__choose(words, SHOAL_FITTING(cause_words));
     if (cause < 0) return false;
     expect->cause = (shoal_cause)cause;
     return true;
+}
+
+/* A limit and that. */
+static bool parse_caused(shoal_words *words, shoal_expectation *expect)
+{
+    return parse_limit(words, expect) && parse_cause(words, expect);
 }
 
 /* Perhaps `window D` behind that. */
@@ -84,6 +106,61 @@ static bool parse_lost(shoal_words *words, shoal_expectation *expect)
     if (!parse_caused(words, expect)) return false;
     if (!shoal_words__skip(words, "window")) return !words->failed;
     return shoal_words__duration(words, &expect->window_us);
+}
+
+/* Perhaps `of GUARANTEE`, perhaps `cause C`. */
+static bool parse_session(shoal_words *words, shoal_expectation *expect)
+{
+    if (!parse_limit(words, expect)) return false;
+    if (shoal_words__skip(words, "of")) {
+        shoal_fitting fitting = {anomaly_words + SHOAL_ANOMALY_READ_YOUR_WRITES, GUARANTEES, NULL};
+        int which = shoal_words__choose(words, fitting);
+        if (which < 0) return false;
+        expect->class_ = (uint32_t)which + SHOAL_ANOMALY_READ_YOUR_WRITES + 1;
+    }
+    return parse_cause(words, expect);
+}
+
+/* `CLASS`, a limit, perhaps `cause C`. */
+static bool parse_anomalies(shoal_words *words, shoal_expectation *expect)
+{
+    int which = shoal_words__choose(words, SHOAL_FITTING(anomaly_words));
+    if (which < 0) return false;
+    expect->class_ = (uint32_t)which + 1;
+    return parse_caused(words, expect);
+}
+
+/* A limit and perhaps `by OUTCOME`. */
+static bool parse_unavailable(shoal_words *words, shoal_expectation *expect)
+{
+    if (!parse_limit(words, expect)) return false;
+    if (!shoal_words__skip(words, "by")) return !words->failed;
+    int which = shoal_words__choose(words, SHOAL_FITTING(hindrance_words));
+    if (which < 0) return false;
+    expect->class_ = (uint32_t)which + SHOAL_OUTCOME_CLUSTERDOWN;
+    return true;
+}
+
+/* Perhaps `on N` or `on N..M`: numbers of keys. */
+static bool parse_keys(shoal_words *words, shoal_expectation *expect)
+{
+    static const char phrase[] = "numbers of keys such as 0 or 0..99";
+    uint64_t first = 0, last = 0;
+    shoal_word word;
+    if (!shoal_words__skip(words, "on")) return !words->failed;
+    if (!shoal_words__take(words, phrase, &word)) return false;
+    size_t dots = shoal_text_find(word.text, shoal_text(".."));
+    shoal_slice head = word.text, tail = word.text;
+    if (dots != SHOAL_TEXT_NONE) {
+        head.size = dots;
+        tail = (shoal_slice){word.text.data + dots + 2, word.text.size - dots - 2};
+    }
+    bool right = shoal_text_to_u64(head, &first) && shoal_text_to_u64(tail, &last) &&
+                 first <= last && last < 1000000;
+    if (!right) return shoal_words__wrong(words, &word, (shoal_fitting){NULL, 0, phrase});
+    expect->key_first = (uint32_t)first + 1;
+    expect->key_last = (uint32_t)last + 1;
+    return true;
 }
 
 /* A limit and perhaps `since T`. */
@@ -151,7 +228,12 @@ static bool parse_body(shoal_parser *parser, shoal_line *line)
         return shoal_words__choose(words, SHOAL_FITTING(equal_words)) == 0 &&
                parse_on(parser, line);
     case SHOAL_CONTRACT_LOST_ACKS: return parse_lost(words, &line->expect);
-    case SHOAL_CONTRACT_STALE_READS: return parse_caused(words, &line->expect);
+    case SHOAL_CONTRACT_STALE_READS:
+    case SHOAL_CONTRACT_RESURRECTED: return parse_caused(words, &line->expect);
+    case SHOAL_CONTRACT_SESSION_BREAKS: return parse_session(words, &line->expect);
+    case SHOAL_CONTRACT_ANOMALIES: return parse_anomalies(words, &line->expect);
+    case SHOAL_CONTRACT_UNAVAILABLE: return parse_unavailable(words, &line->expect);
+    case SHOAL_CONTRACT_LINEARIZABLE: return parse_keys(words, &line->expect);
     default: return parse_since(words, &line->expect);
     }
 }
@@ -186,9 +268,39 @@ static void format_limit(const shoal_expectation *expect, shoal_buffer *out)
     shoal_text_appendf(out, " %s %ld", compare_words[expect->compare], (long)expect->limit);
 }
 
+/* Contracts about what clients found. False for all others. */
+static bool format_found(const shoal_expectation *expect, shoal_buffer *out)
+{
+    switch (expect->contract) {
+    case SHOAL_CONTRACT_SESSION_BREAKS:
+        format_limit(expect, out);
+        if (expect->class_) shoal_text_appendf(out, " of %s", anomaly_words[expect->class_ - 1]);
+        break;
+    case SHOAL_CONTRACT_ANOMALIES:
+        shoal_text_appendf(out, " %s", anomaly_words[expect->class_ - 1]);
+        format_limit(expect, out);
+        break;
+    case SHOAL_CONTRACT_UNAVAILABLE:
+        format_limit(expect, out);
+        if (expect->class_)
+            shoal_text_appendf(out, " by %s",
+                               hindrance_words[expect->class_ - SHOAL_OUTCOME_CLUSTERDOWN]);
+        break;
+    case SHOAL_CONTRACT_LINEARIZABLE:
+        if (expect->key_first) shoal_text_appendf(out, " on %u", expect->key_first - 1);
+        if (expect->key_last > expect->key_first)
+            shoal_text_appendf(out, "..%u", expect->key_last - 1);
+        break;
+    default: return false;
+    }
+    if (expect->cause) shoal_text_appendf(out, " cause %s", cause_words[expect->cause]);
+    return true;
+}
+
 static void format_body(const shoal_line *line, shoal_buffer *out)
 {
     const shoal_expectation *expect = &line->expect;
+    if (format_found(expect, out)) return;
     switch (expect->contract) {
     case SHOAL_CONTRACT_CONVERGE: return;
     case SHOAL_CONTRACT_SLOTS: shoal_text_appendf(out, " covered"); return;

@@ -63,7 +63,7 @@ shoal_cause shoal_copies__cause(const shoal_world *world, uint64_t serial)
     const shoal_write *write = &world->history.writes[serial - 1];
     const shoal_tenancy *tenancy = &world->copies.slots[shoal_operation__slot(write->key)];
     bool passed = tenancy->passed_us >= write->began_us ||
-                  (tenancy->owner != 0 && tenancy->owner != write->node + 1);
+                  (tenancy->owner != 0 && tenancy->owner != (uint32_t)write->node + 1);
     bool died = world->nodes[write->node].incarnation != write->incarnation;
     if (died) return passed ? SHOAL_CAUSE_FAILOVER : SHOAL_CAUSE_CRASH;
     return passed ? SHOAL_CAUSE_PARTITION : SHOAL_CAUSE_ALIVE;
@@ -94,7 +94,7 @@ void shoal_copies__loaded(shoal_world *world, uint32_t node)
     memcpy(known, copy.history, sizeof(copy.history));
 }
 
-void shoal_copies__found(shoal_world *world, const shoal_finding *finding)
+void shoal_copies__found(shoal_world *world, const shoal_reading *finding)
 {
     shoal_copies *copies = &world->copies;
     const shoal_history *history = &world->history;

@@ -12,6 +12,7 @@
 
 #include <shoal/node.h>
 
+#include "sim/history.h"
 #include "sim/schedule.h"
 #include "wire/bus.h"
 
@@ -56,15 +57,8 @@ shoal_cause shoal_copies__cause(const shoal_world *world, uint64_t serial);
 /* Has somebody else the slot now, whatever this node believes? */
 bool shoal_copies__deposed(const shoal_world *world, uint32_t node, uint32_t slot);
 
-/* A read that found something. */
-typedef struct shoal_finding {
-    uint32_t node;
-    uint32_t key;
-    uint64_t serial; /* what it found */
-    int64_t began_us, served_us;
-} shoal_finding;
 /* Checks that the node does not show something older than it showed to a reader before. */
-void shoal_copies__found(shoal_world *world, const shoal_finding *finding);
+void shoal_copies__found(shoal_world *world, const shoal_reading *finding);
 
 /* How a replica stands to its master. */
 typedef enum shoal_likeness {

@@ -321,11 +321,59 @@ static finding judge_count(const shoal_world *world, uint32_t index)
                                                : broken("found %llu", (unsigned long long)value);
 }
 
+/* ---- what clients found ---- */
+
+static uint64_t anomalies(const shoal_world *world, const shoal_expectation *expect, uint32_t first,
+                          uint32_t last)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = first; i <= last; i++) {
+        for (uint32_t j = 0; j < SHOAL_CAUSE_COUNT; j++) {
+            if (counts(expect, j)) sum += world->judge.totals.anomalies[i][j].count;
+        }
+    }
+    return sum;
+}
+
+static uint64_t hindered(const shoal_world *world, const shoal_expectation *expect)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = SHOAL_OUTCOME_CLUSTERDOWN; i < SHOAL_OUTCOME_COUNT; i++) {
+        if (expect->class_ == 0 || expect->class_ == i) sum += world->judge.totals.unavailable[i];
+    }
+    return sum;
+}
+
+static finding judge_found(const shoal_world *world, const shoal_expectation *expect)
+{
+    uint64_t value = 0;
+    uint32_t class = expect->class_;
+    if (expect->contract == SHOAL_CONTRACT_UNAVAILABLE) value = hindered(world, expect);
+    if (expect->contract == SHOAL_CONTRACT_RESURRECTED) class = SHOAL_ANOMALY_RESURRECTED + 1;
+    if (expect->contract == SHOAL_CONTRACT_SESSION_BREAKS && class == 0)
+        value = anomalies(world, expect, SHOAL_ANOMALY_READ_YOUR_WRITES,
+                          SHOAL_ANOMALY_WRITES_FOLLOW_READS);
+    else if (expect->contract != SHOAL_CONTRACT_UNAVAILABLE)
+        value = anomalies(world, expect, class - 1, class - 1);
+    return shoal_compare__holds(expect, value) ? holds()
+                                               : broken("found %llu", (unsigned long long)value);
+}
+
 static finding judge_check(const shoal_world *world, const shoal_expectation *expect)
 {
     uint64_t times = world->judge.violated[expect->check];
     if (shoal_compare__holds(expect, times)) return holds();
     return broken("it was violated %llu times", (unsigned long long)times);
+}
+
+static finding judge_linear(const shoal_world *world, const shoal_expectation *expect)
+{
+    finding found = {.holds = false};
+    shoal_key_range keys = {0, UINT32_MAX};
+    if (expect->key_first > 0)
+        keys = (shoal_key_range){expect->key_first - 1, expect->key_last - 1};
+    found.holds = shoal_linear__holds(world, keys, found.words);
+    return found;
 }
 
 bool shoal_expect__states(const shoal_world *world, uint32_t check)
@@ -352,6 +400,11 @@ static finding judge_line(shoal_world *world, uint32_t index)
     case SHOAL_CONTRACT_COPIES:
     case SHOAL_CONTRACT_KNOWN: return judge_opinions(world, line);
     case SHOAL_CONTRACT_BROKEN: return judge_check(world, &line->expect);
+    case SHOAL_CONTRACT_RESURRECTED:
+    case SHOAL_CONTRACT_SESSION_BREAKS:
+    case SHOAL_CONTRACT_ANOMALIES:
+    case SHOAL_CONTRACT_UNAVAILABLE: return judge_found(world, &line->expect);
+    case SHOAL_CONTRACT_LINEARIZABLE: return judge_linear(world, &line->expect);
     default: return judge_count(world, index);
     }
 }

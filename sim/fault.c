@@ -126,6 +126,7 @@ static void apply_to_node(shoal_world *world, const shoal_line *line, uint32_t n
     case SHOAL_LINE_CLOCK: apply_clock(world, vnode, line); break;
     case SHOAL_LINE_DISK:
         vnode->disk.mode = (shoal_disk_mode)line->choice;
+        if (vnode->disk.mode == SHOAL_DISK_LYING) world->judge.rules[node].lied = true;
         vnode->disk.slow_us = line->amount;
         break;
     case SHOAL_LINE_OPERATE:
@@ -324,6 +325,7 @@ void shoal_fault__apply(shoal_world *world, const shoal_line *line)
 {
     if (line->kind != SHOAL_LINE_EXPECT && line->kind != SHOAL_LINE_END) trace_line(world, line);
     call_off(world, line);
+    shoal_judge__disturbed(world, line);
     switch (line->kind) {
     case SHOAL_LINE_NET:
     case SHOAL_LINE_CUT:

@@ -190,6 +190,17 @@ static void format_keys(const shoal_load *load, shoal_buffer *out)
     shoal_text_appendf(out, ")");
 }
 
+static void format_mix(shoal_load load, shoal_buffer *out)
+{
+    const char *before = "";
+    for (uint32_t i = 0; i < SHOAL_ACTION_COUNT; i++) {
+        uint32_t weight = *shoal_load__weight(&load, i);
+        if (weight == 0) continue;
+        shoal_text_appendf(out, "%s%s:%u", before, shoal_action_name(i), weight);
+        before = ",";
+    }
+}
+
 void shoal_line__format_client(const shoal_line *line, shoal_buffer *out)
 {
     const shoal_load *load = &line->load;
@@ -199,9 +210,11 @@ void shoal_line__format_client(const shoal_line *line, shoal_buffer *out)
     shoal_text_appendf(out, "/s");
     format_keys(load, out);
     shoal_text_appendf(out, " mix ");
-    if (load->set_weight > 0) shoal_text_appendf(out, "set:%u", load->set_weight);
-    if (load->set_weight > 0 && load->get_weight > 0) shoal_text_appendf(out, ",");
-    if (load->get_weight > 0) shoal_text_appendf(out, "get:%u", load->get_weight);
+    format_mix(*load, out);
+    if (load->px_weight > 0) {
+        shoal_text_appendf(out, " ttl ");
+        shoal_line__format_duration(load->ttl_us, out);
+    }
     shoal_text_appendf(out, " size %u timeout ", load->value_size);
     shoal_line__format_duration(load->timeout_us, out);
     if (load->reads_replicas) shoal_text_appendf(out, " reads replica");

@@ -16,6 +16,8 @@
 #include "sim/heap.h"
 #include "sim/history.h"
 #include "sim/judge.h"
+#include "sim/ledger.h"
+#include "sim/linear.h"
 #include "sim/marks.h"
 #include "sim/memory.h"
 #include "sim/net.h"
@@ -51,8 +53,9 @@ struct shoal_world {
     uint32_t profile; /* shoal_profile */
     uint64_t seed[2]; /* of all streams */
     uint64_t schedule_hash;
-    shoal_sim_heap memory;     /* of the nodes */
-    shoal_allocator allocator; /* over it */
+    shoal_sim_heap memory;        /* of the nodes */
+    shoal_allocator allocator;    /* over it */
+    shoal_allocator judge_memory; /* the C library's: judges are no part of what nodes take */
 
     int64_t now_us;
     shoal_heap heap;
@@ -85,6 +88,8 @@ struct shoal_world {
     shoal_client *clients;
     shoal_operator operator_;
     shoal_history history;
+    shoal_sessions sessions;
+    shoal_ledgers ledgers;
     shoal_judge judge;
     shoal_marks marks;
     shoal_copies copies;

@@ -28,7 +28,6 @@ void shoal_judge__make(shoal_world *world)
 {
     shoal_judge *judge = &world->judge;
     judge->all_vote = configured(world, "cluster-voters all");
-    judge->replies_wait = configured(world, "appendfsync always");
     judge->views = shoal_sim__allocate(world->node_count * sizeof(*judge->views));
     judge->table_size = 64;
     while (judge->table_size < world->node_count * 8) judge->table_size *= 2;
@@ -38,6 +37,8 @@ void shoal_judge__make(shoal_world *world)
     judge->island = shoal_sim__allocate(world->node_count * sizeof(*judge->island));
     judge->queue = shoal_sim__allocate(world->node_count * sizeof(*judge->queue));
     judge->promises = shoal_sim__allocate(world->node_count * sizeof(*judge->promises));
+    judge->rules = shoal_sim__allocate(world->node_count * sizeof(*judge->rules));
+    judge->collisions = shoal_sim__allocate(world->node_count * sizeof(*judge->collisions));
     for (uint32_t i = 0; i < world->node_count; i++) {
         judge->views[i].self = UINT32_MAX;
     }
@@ -56,6 +57,8 @@ void shoal_judge__free(shoal_world *world)
     shoal_sim__free(judge->island);
     shoal_sim__free(judge->queue);
     shoal_sim__free(judge->promises);
+    shoal_sim__free(judge->rules);
+    shoal_sim__free(judge->collisions);
 }
 
 /* ---- counting ---- */
@@ -75,8 +78,7 @@ void shoal_judge__fault(shoal_world *world, shoal_check check, shoal_slice words
              (int)(words.size < 200 ? words.size : 200), words.data);
 }
 
-/* A fault in words about one node. */
-static void fault_of(shoal_world *world, shoal_check check, uint32_t node, const char *words)
+void shoal_judge__fault_of(shoal_world *world, shoal_check check, uint32_t node, const char *words)
 {
     char text[200];
     int size = snprintf(text, sizeof(text), "%s %s", world->nodes[node].label, words);
@@ -237,19 +239,21 @@ static void hear_epoch(shoal_world *world, uint32_t node, const shoal_trace_reco
     shoal_view *view = &world->judge.views[node];
     shoal_judge__made(world, SHOAL_CHECK_EPOCHS);
     if (record->a < view->epoch_current) {
-        fault_of(world, SHOAL_CHECK_EPOCHS, node, "let its currentEpoch fall");
+        shoal_judge__fault_of(world, SHOAL_CHECK_EPOCHS, node, "let its currentEpoch fall");
     }
     if (record->b > record->a) {
-        fault_of(world, SHOAL_CHECK_EPOCHS, node, "has a configEpoch above its currentEpoch");
+        shoal_judge__fault_of(world, SHOAL_CHECK_EPOCHS, node,
+                              "has a configEpoch above its currentEpoch");
     }
     /* The first of a process is what its disk has said. */
     const shoal_promise *promise = &world->judge.promises[node];
     if (view->epoch_current == 0) {
         shoal_judge__made(world, SHOAL_CHECK_ONE_VOTE);
         if (record->a < promise->durable)
-            fault_of(world, SHOAL_CHECK_EPOCHS, node, "came back with an epoch before its vote");
+            shoal_judge__fault_of(world, SHOAL_CHECK_EPOCHS, node,
+                                  "came back with an epoch before its vote");
         if (record->c < promise->durable)
-            fault_of(world, SHOAL_CHECK_ONE_VOTE, node, "has forgotten its last vote");
+            shoal_judge__fault_of(world, SHOAL_CHECK_ONE_VOTE, node, "has forgotten its last vote");
     }
     bool newer = record->b > view->epoch_config;
     view->epoch_current = record->a;
@@ -344,67 +348,6 @@ static void hear_role(shoal_world *world, uint32_t node, const shoal_trace_recor
     world->judge.version++;
 }
 
-/* ---- promises ---- */
-
-static void hear_vote(shoal_world *world, uint32_t node, uint64_t epoch)
-{
-    shoal_promise *promise = &world->judge.promises[node];
-    shoal_judge__made(world, SHOAL_CHECK_ONE_VOTE);
-    bool twice = epoch <= promise->durable;
-    for (uint32_t i = 0; i < promise->waiting; i++) twice = twice || promise->voted[i] == epoch;
-    if (twice) fault_of(world, SHOAL_CHECK_ONE_VOTE, node, "voted twice in an epoch");
-    if (promise->waiting < SHOAL_VOTES_MAX) promise->voted[promise->waiting++] = epoch;
-}
-
-static void hear_sent(shoal_world *world, uint32_t node, uint64_t type)
-{
-    shoal_promise *promise = &world->judge.promises[node];
-    if (type != SHOAL_FRAME_AUTH_ACK) return;
-    shoal_judge__made(world, SHOAL_CHECK_ONE_VOTE);
-    if (promise->may_leave == 0) {
-        fault_of(world, SHOAL_CHECK_ONE_VOTE, node, "sent a vote that is not durable");
-        return;
-    }
-    promise->may_leave--;
-}
-
-static void hear_election(shoal_world *world, uint32_t node, const shoal_trace_record *record)
-{
-    enum { WON = 2 };
-    shoal_judge *judge = &world->judge;
-    if (record->a != WON) return;
-    judge->failovers++;
-    judge->version++;
-    for (uint32_t i = 0; i < world->node_count; i++) {
-        shoal_judge__made(world, SHOAL_CHECK_ONE_WINNER);
-        if (judge->promises[i].won != record->b) continue;
-        fault_of(world, SHOAL_CHECK_ONE_WINNER, node, "won in an epoch that was won before");
-    }
-    judge->promises[node].won = record->b;
-}
-
-static void hear_saved(shoal_world *world, uint32_t node, const shoal_trace_record *record)
-{
-    shoal_promise *promise = &world->judge.promises[node];
-    if (record->a != SHOAL_FILE_NODES || record->c <= promise->durable) return;
-    uint32_t kept = 0;
-    promise->durable = record->c;
-    for (uint32_t i = 0; i < promise->waiting; i++) {
-        if (promise->voted[i] > promise->durable)
-            promise->voted[kept++] = promise->voted[i];
-        else
-            promise->may_leave++;
-    }
-    promise->waiting = kept;
-}
-
-/* What was not durable was not promised. */
-static void break_promises(shoal_world *world, uint32_t node)
-{
-    world->judge.promises[node].waiting = 0;
-    world->judge.promises[node].may_leave = 0;
-}
-
 void shoal_judge__hear(shoal_world *world, const shoal_trace_entry *entry)
 {
     const shoal_trace_record *record = &entry->record;
@@ -414,10 +357,10 @@ void shoal_judge__hear(shoal_world *world, const shoal_trace_entry *entry)
     case SHOAL_TRACE_READY: hear_ready(world, node, record); break;
     case SHOAL_TRACE_EPOCH: hear_epoch(world, node, record); break;
     case SHOAL_TRACE_ROLE: hear_role(world, node, record); break;
-    case SHOAL_TRACE_VOTE: hear_vote(world, node, record->a); break;
-    case SHOAL_TRACE_ELECTION: hear_election(world, node, record); break;
-    case SHOAL_TRACE_SAVED: hear_saved(world, node, record); break;
-    case SHOAL_TRACE_FRAME_SENT: hear_sent(world, node, record->a); break;
+    case SHOAL_TRACE_VOTE: shoal_promise__vote(world, node, record->a); break;
+    case SHOAL_TRACE_ELECTION: shoal_promise__election(world, node, record); break;
+    case SHOAL_TRACE_SAVED: shoal_promise__saved(world, node, record); break;
+    case SHOAL_TRACE_FRAME_SENT: shoal_promise__sent(world, node, record->a); break;
     case SHOAL_TRACE_CLUSTER_STATE:
         world->judge.views[node].up = record->a != 0;
         world->judge.version++;
@@ -425,8 +368,9 @@ void shoal_judge__hear(shoal_world *world, const shoal_trace_entry *entry)
     case SHOAL_TRACE_NODE_STARTED:
     case SHOAL_TRACE_NODE_CRASHED:
         forget_view(&world->judge.views[node]);
-        break_promises(world, node);
+        shoal_promise__break(world, node);
         world->judge.version++;
+        world->judge.disturbed_us = world->now_us;
         break;
     case SHOAL_TRACE_NODE_KNOWN:
     case SHOAL_TRACE_NODE_RENAMED:
@@ -437,187 +381,5 @@ void shoal_judge__hear(shoal_world *world, const shoal_trace_entry *entry)
     case SHOAL_TRACE_FAIL_CLEARED:
     case SHOAL_TRACE_SLOTS: hear_about(world, node, record); break;
     default: break;
-    }
-}
-
-/* ---- checks on whole opinions ---- */
-
-static bool overlap(const shoal_slotmap *a, const shoal_slotmap *b)
-{
-    for (size_t i = 0; i < sizeof(a->bits); i++) {
-        if (a->bits[i] & b->bits[i]) return true;
-    }
-    return false;
-}
-
-static void check_claims(shoal_world *world, uint32_t node)
-{
-    const shoal_view *view = &world->judge.views[node];
-    if (view->own_count == 0) return;
-    for (uint32_t i = 0; i < world->node_count; i++) {
-        const shoal_view *other = &world->judge.views[i];
-        if (i == node || other->own_count == 0 || !world->nodes[i].running) continue;
-        shoal_judge__made(world, SHOAL_CHECK_ONE_CLAIM);
-        if (other->epoch_config != view->epoch_config || !overlap(&view->own, &other->own))
-            continue;
-        fault_of(world, SHOAL_CHECK_ONE_CLAIM, node,
-                 "claims a slot that another claims with the same configEpoch");
-    }
-}
-
-void shoal_judge__settle(shoal_world *world)
-{
-    shoal_judge *judge = &world->judge;
-    if (judge->settled == judge->version) return;
-    judge->settled = judge->version;
-    if (!judge->any_changed && !judge->any_beyond) {
-        judge->made[SHOAL_CHECK_SLOTS_TOTAL] += world->node_count;
-        return;
-    }
-    judge->any_changed = false;
-    for (uint32_t i = 0; i < world->node_count; i++) {
-        shoal_view *view = &judge->views[i];
-        shoal_judge__made(world, SHOAL_CHECK_SLOTS_TOTAL);
-        if (view->slots_seen > SHOAL_SLOTS) {
-            fault_of(world, SHOAL_CHECK_SLOTS_TOTAL, i, "maps more slots to owners than there are");
-        }
-        if (!view->changed) continue;
-        view->changed = false;
-        check_claims(world, i);
-    }
-}
-
-/* ---- checks on service ---- */
-
-void shoal_judge__read(shoal_world *world, uint32_t key, bool phantom)
-{
-    char text[64];
-    shoal_judge__made(world, SHOAL_CHECK_NO_PHANTOM);
-    if (!phantom) return;
-    int size = snprintf(text, sizeof(text), "key:%u has a value that nobody wrote to it", key);
-    shoal_judge__fault(world, SHOAL_CHECK_NO_PHANTOM, (shoal_slice){text, (size_t)size});
-}
-
-/* True bound of the protocol: an idle link is pinged after NT/2, and the suspicion comes NT after
- * that; steps of the 100 ms clock come on top. */
-static int64_t suspicion_bound_us(const shoal_world *world)
-{
-    return world->schedule->node_timeout_us * 3 / 2 + 300000;
-}
-
-/* May a node still believe at `now_us` that it reaches a majority of the voters in its own map? It
- * may of each voter that it was in contact with not longer ago than the bound. Counts in `*lost`
- * those that it cannot believe in. */
-static bool may_believe(const shoal_world *world, uint32_t node, int64_t now_us, uint32_t *lost)
-{
-    const shoal_judge *judge = &world->judge;
-    const shoal_view *view = &judge->views[node];
-    uint32_t voters = 0;
-    *lost = 0;
-    for (uint32_t i = 0; i < view->capacity && i < judge->subject_count; i++) {
-        int64_t since =
-            judge->apart_since_us[(size_t)node * world->node_count + judge->subjects[i].node];
-        bool votes = judge->all_vote ? view->of[i].known : view->of[i].slots > 0;
-        if (!votes) continue;
-        voters++;
-        *lost += since >= 0 && now_us - since > suspicion_bound_us(world);
-    }
-    return voters == 0 || voters - *lost >= voters / 2 + 1;
-}
-
-void shoal_judge__served(shoal_world *world, const shoal_service *service)
-{
-    const shoal_judge *judge = &world->judge;
-    const shoal_view *view = &judge->views[service->node];
-    const shoal_vnode *vnode = &world->nodes[service->node];
-    if (vnode->starts == 0 || !vnode->running || service->served_us < vnode->ready_at_us) return;
-    shoal_judge__made(world, SHOAL_CHECK_OWNER_SERVES);
-    bool copy = view->replica && service->readonly && !service->write;
-    /* When it was done is known only to be before it was answered, which may be a sync later. */
-    int64_t done_us = judge->replies_wait ? service->began_us : service->served_us;
-    if (!copy && !shoal_slotmap_has(&view->own, service->slot) && view->own_changed_us < done_us) {
-        fault_of(world, SHOAL_CHECK_OWNER_SERVES, service->node,
-                 "served a slot that it does not claim");
-    }
-    if (!service->write) return;
-    uint32_t lost = 0;
-    bool right = may_believe(world, service->node, service->served_us, &lost);
-    if (lost > 0) shoal_judge__made(world, SHOAL_CHECK_MINORITY);
-    if (!right) {
-        fault_of(world, SHOAL_CHECK_MINORITY, service->node,
-                 "still acknowledged a write in the minority");
-    }
-}
-
-/* ---- who reaches whom ---- */
-
-bool shoal_judge__together(const shoal_world *world, uint32_t a, uint32_t b)
-{
-    const shoal_vnode *va = &world->nodes[a], *vb = &world->nodes[b];
-    return va->running && vb->running && !va->paused && !vb->paused &&
-           !shoal_net__blocked(world, a, b) && !shoal_net__blocked(world, b, a);
-}
-
-static int64_t *apart(const shoal_world *world, uint32_t node, uint32_t other)
-{
-    return &world->judge.apart_since_us[(size_t)node * world->node_count + other];
-}
-
-/* Gives every node the number of the island that it is on: those that reach each other, if only
- * through others, since what one hears of a node it tells the rest. */
-static void find_islands(shoal_world *world)
-{
-    uint32_t *island = world->judge.island, *queue = world->judge.queue;
-    for (uint32_t i = 0; i < world->node_count; i++) island[i] = UINT32_MAX;
-    for (uint32_t i = 0; i < world->node_count; i++) {
-        if (island[i] != UINT32_MAX) continue;
-        uint32_t first = 0, last = 0;
-        island[i] = i;
-        queue[last++] = i;
-        while (first < last) {
-            uint32_t at = queue[first++];
-            for (uint32_t j = 0; j < world->node_count; j++) {
-                if (island[j] != UINT32_MAX || !shoal_judge__together(world, at, j)) continue;
-                island[j] = i;
-                queue[last++] = j;
-            }
-        }
-    }
-}
-
-void shoal_judge__reachability(shoal_world *world)
-{
-    find_islands(world);
-    for (uint32_t i = 0; i < world->node_count; i++) {
-        for (uint32_t j = 0; j < world->node_count; j++) {
-            int64_t *since = apart(world, i, j);
-            if (world->judge.island[i] == world->judge.island[j])
-                *since = -1;
-            else if (*since < 0)
-                *since = world->now_us;
-        }
-    }
-}
-
-void shoal_judge__contact(shoal_world *world, uint32_t node, uint32_t other)
-{
-    if (*apart(world, node, other) < 0) return;
-    for (uint32_t i = 0; i < world->node_count; i++) {
-        int64_t *since = apart(world, i, other);
-        if (world->judge.island[i] == world->judge.island[node] && *since >= 0)
-            *since = world->now_us;
-    }
-}
-
-void shoal_judge__forgot(shoal_world *world, uint32_t node)
-{
-    world->judge.promises[node] = (shoal_promise){0};
-}
-
-void shoal_judge__woke(shoal_world *world, uint32_t node)
-{
-    for (uint32_t i = 0; i < world->node_count; i++) {
-        int64_t *since = apart(world, node, i);
-        if (*since >= 0) *since = world->now_us;
     }
 }

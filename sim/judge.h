@@ -59,6 +59,24 @@ typedef struct shoal_subject {
     uint32_t node;
 } shoal_subject;
 
+/* What a judge remembers of a collision of configEpochs that it has seen. */
+typedef struct shoal_collision {
+    uint32_t with; /* node + 1; 0: none */
+    uint64_t epoch;
+    int64_t since_us; /* that nothing has disturbed it for */
+} shoal_collision;
+
+/* What a node was told to keep to, as far as judges need it; looked up when it may have changed. */
+typedef struct shoal_rules {
+    bool known;
+    bool logs, always;    /* it has an append-only file since its start; replies wait for it */
+    bool lied;            /* its disk has said of syncs that they were done */
+    uint32_t incarnation; /* that this was looked up for */
+    uint64_t version;     /* of its configuration then */
+    uint64_t link_max;    /* bytes that may wait on a link of its bus; 0: no limit */
+    uint64_t replica_max; /* and for a replica */
+} shoal_rules;
+
 /* The god's view: every node's opinion of every other, and the checks made on it. */
 typedef struct shoal_judge {
     shoal_view *views; /* per node */
@@ -68,17 +86,21 @@ typedef struct shoal_judge {
     uint32_t table_size; /* power of two */
     /* [observer * nodes + other]: since when they have had no contact, -1: they reach each other */
     int64_t *apart_since_us;
-    uint32_t *island;        /* per node: those with equal numbers reach each other */
-    uint32_t *queue;         /* room to find them */
-    shoal_promise *promises; /* per node */
-    bool all_vote;           /* the schedule says cluster-voters all */
-    bool replies_wait;       /* and appendfsync always: answers leave behind a sync */
-    uint64_t connects;       /* connections that nodes have tried to open to each other's buses */
-    uint64_t failovers;      /* elections that were won */
-    uint64_t version;        /* rises when an opinion changes */
-    uint64_t settled;        /* version at the last settle */
-    bool any_changed;        /* some view, since the last settle */
-    bool any_beyond;         /* some view has had more slots than there are */
+    uint32_t *island;            /* per node: those with equal numbers reach each other */
+    uint32_t *queue;             /* room to find them */
+    shoal_promise *promises;     /* per node */
+    bool all_vote;               /* the schedule says cluster-voters all */
+    shoal_rules *rules;          /* per node */
+    shoal_collision *collisions; /* per node */
+    int64_t beat_us;             /* when what takes time is looked at next */
+    int64_t disturbed_us;        /* when something last kept the cluster from agreeing */
+    bool ways_open;              /* running nodes all reach each other */
+    uint64_t connects;  /* connections that nodes have tried to open to each other's buses */
+    uint64_t failovers; /* elections that were won */
+    uint64_t version;   /* rises when an opinion changes */
+    uint64_t settled;   /* version at the last settle */
+    bool any_changed;   /* some view, since the last settle */
+    bool any_beyond;    /* some view has had more slots than there are */
     shoal_client_totals totals;
     uint64_t made[SHOAL_CHECK_COUNT];
     uint64_t violated[SHOAL_CHECK_COUNT];
@@ -95,10 +117,40 @@ void shoal_judge__hear(shoal_world *world, const shoal_trace_entry *entry);
 /* Makes the checks that concern whole opinions; called between occurrences. */
 void shoal_judge__settle(shoal_world *world);
 
+/* Makes those that are about what must come true in time; called once a second of the world. */
+void shoal_judge__beat(shoal_world *world);
+/* A line of the schedule takes effect: it may keep the cluster from agreeing. */
+void shoal_judge__disturbed(shoal_world *world, const shoal_line *line);
+/* What a node keeps to; the node runs. */
+const shoal_rules *shoal_judge__rules(shoal_world *world, uint32_t node);
+
 /* Counts one check that held. */
 void shoal_judge__made(shoal_world *world, shoal_check check);
 /* Counts one that did not, and keeps the words of the first. */
 void shoal_judge__fault(shoal_world *world, shoal_check check, shoal_slice words);
+
+/* The same, with the words about a node. */
+void shoal_judge__fault_of(shoal_world *world, shoal_check check, uint32_t node, const char *words);
+
+/* ---- records about promises; sim/judge_promises.c ---- */
+
+/* A node votes, sends a frame, goes through an election, has a file durable. */
+void shoal_promise__vote(shoal_world *world, uint32_t node, uint64_t epoch);
+void shoal_promise__sent(shoal_world *world, uint32_t node, uint64_t type);
+void shoal_promise__election(shoal_world *world, uint32_t node, const shoal_trace_record *record);
+void shoal_promise__saved(shoal_world *world, uint32_t node, const shoal_trace_record *record);
+/* Its process ends: what was not durable was not promised. */
+void shoal_promise__break(shoal_world *world, uint32_t node);
+
+/* ---- files; sim/judge_files.c ---- */
+
+/* Is this all that a nodes.conf has to have: whole lines, one of them about the node itself, the
+ * variables in the last? */
+bool shoal_judge__node_file_is_whole(shoal_slice text);
+/* A process of a node starts, and will read what its disk has. */
+void shoal_judge__starts(shoal_world *world, uint32_t node);
+
+/* ---- service; sim/judge_service.c ---- */
 
 /* An operation that a node served. */
 typedef struct shoal_service {
@@ -106,12 +158,17 @@ typedef struct shoal_service {
     uint32_t slot;
     bool write;
     bool readonly; /* the connection may read at replicas */
+    bool behind;   /* a read that was answered together with a write before it */
     int64_t began_us;
     int64_t served_us;
 } shoal_service;
 void shoal_judge__served(shoal_world *world, const shoal_service *service);
+/* A write was acknowledged: where that promises that the disk has it, it has. */
+void shoal_judge__acknowledged(shoal_world *world, uint64_t serial, int64_t served_us);
 /* A read came back. */
 void shoal_judge__read(shoal_world *world, uint32_t key, bool phantom);
+
+/* ---- who reaches whom; sim/judge_reach.c ---- */
 
 /* Who can reach whom has changed: notes who has lost contact with whom. */
 void shoal_judge__reachability(shoal_world *world);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/text.h"
 #include "sim/memory.h"
 
@@ -352,37 +353,72 @@ static bool key_space(shoal_words *words, shoal_load *load)
     return true;
 }
 
+static const char *const action_words[SHOAL_ACTION_COUNT] = {"set", "get", "del", "incr", "px"};
+
+const char *shoal_action_name(uint32_t action)
+{
+    SHOAL_ASSERT(action < SHOAL_ACTION_COUNT);
+    return action_words[action];
+}
+
+uint32_t *shoal_load__weight(shoal_load *load, uint32_t action)
+{
+    switch (action) {
+    case SHOAL_ACTION_SET: return &load->set_weight;
+    case SHOAL_ACTION_GET: return &load->get_weight;
+    case SHOAL_ACTION_DEL: return &load->del_weight;
+    case SHOAL_ACTION_INCR: return &load->incr_weight;
+    default: SHOAL_ASSERT(action == SHOAL_ACTION_PX); return &load->px_weight;
+    }
+}
+
 /* One part of a mix: `set:50`. */
 static bool mix_part(shoal_slice part, shoal_load *load)
 {
     uint64_t weight = 0;
-    if (part.size < 5 || part.data[3] != ':') return false;
-    if (!shoal_words__decimal((shoal_slice){part.data + 4, part.size - 4}, 0, &weight))
-        return false;
-    if (weight > 1000) return false;
-    if (memcmp(part.data, "set", 3) == 0)
-        load->set_weight = (uint32_t)weight;
-    else if (memcmp(part.data, "get", 3) == 0)
-        load->get_weight = (uint32_t)weight;
-    else
-        return false;
-    return true;
+    for (uint32_t i = 0; i < SHOAL_ACTION_COUNT; i++) {
+        size_t size = strlen(action_words[i]);
+        if (part.size < size + 2 || part.data[size] != ':') continue;
+        if (memcmp(part.data, action_words[i], size) != 0) continue;
+        shoal_slice digits = {part.data + size + 1, part.size - size - 1};
+        if (!shoal_words__decimal(digits, 0, &weight) || weight > 1000) return false;
+        *shoal_load__weight(load, i) = (uint32_t)weight;
+        return true;
+    }
+    return false;
 }
 
-/* `set:50,get:50`, either alone too. */
+/* `set:50,get:50` and so on, in any order, each perhaps alone. */
 static bool mix(shoal_words *words, shoal_load *load)
 {
-    static const char phrase[] = "weights up to 1000 such as set:50,get:50";
+    static const char phrase[] =
+        "weights up to 1000 such as set:50,get:50, of set, get, del, incr and px";
     shoal_word word;
+    uint32_t sum = 0;
     if (!shoal_words__take(words, phrase, &word)) return false;
-    load->set_weight = load->get_weight = 0;
-    const char *comma = memchr(word.text.data, ',', word.text.size);
-    size_t first = comma ? (size_t)(comma - word.text.data) : word.text.size;
-    bool right = mix_part((shoal_slice){word.text.data, first}, load);
-    if (comma)
-        right = right && mix_part((shoal_slice){comma + 1, word.text.size - first - 1}, load);
-    if (right && load->set_weight + load->get_weight > 0) return true;
+    for (uint32_t i = 0; i < SHOAL_ACTION_COUNT; i++) *shoal_load__weight(load, i) = 0;
+    shoal_slice rest = word.text;
+    bool right = true;
+    for (bool more = true; more && right;) {
+        const char *comma = rest.size > 0 ? memchr(rest.data, ',', rest.size) : NULL;
+        size_t size = comma ? (size_t)(comma - rest.data) : rest.size;
+        right = mix_part((shoal_slice){rest.data, size}, load);
+        more = comma != NULL;
+        if (more) rest = (shoal_slice){comma + 1, rest.size - size - 1};
+    }
+    for (uint32_t i = 0; i < SHOAL_ACTION_COUNT; i++) sum += *shoal_load__weight(load, i);
+    if (right && sum > 0) return true;
     return shoal_words__wrong(words, &word, (shoal_fitting){NULL, 0, phrase});
+}
+
+/* A time to live: whole milliseconds, at least one. */
+static bool time_to_live(shoal_words *words, shoal_load *load)
+{
+    shoal_word word;
+    if (!shoal_words__peek(words, &word)) return shoal_words__duration(words, &load->ttl_us);
+    if (!shoal_words__duration(words, &load->ttl_us)) return false;
+    if (load->ttl_us >= 1000 && load->ttl_us % 1000 == 0) return true;
+    return shoal_words__complain(words, &word, "but a time to live is whole milliseconds");
 }
 
 static bool client_option(shoal_words *words, int option, shoal_load *load)
@@ -398,6 +434,7 @@ static bool client_option(shoal_words *words, int option, shoal_load *load)
         load->value_size = (uint32_t)number;
         return true;
     case 4: return shoal_words__duration(words, &load->timeout_us);
+    case 5: return time_to_live(words, load);
     default:
         option = shoal_words__choose(words, SHOAL_FITTING(places));
         load->reads_replicas = option == 1;
@@ -407,7 +444,7 @@ static bool client_option(shoal_words *words, int option, shoal_load *load)
 
 bool shoal_line__parse_client(shoal_parser *parser, shoal_line *line)
 {
-    static const char *const options[] = {"rate", "keys", "mix", "size", "timeout", "reads"};
+    static const char *const options[] = {"rate", "keys", "mix", "size", "timeout", "ttl", "reads"};
     shoal_words *words = &parser->words;
     shoal_word word;
     if (!shoal_words__peek(words, &word))
@@ -418,8 +455,12 @@ bool shoal_line__parse_client(shoal_parser *parser, shoal_line *line)
         who->atoms[0].first != who->atoms[0].last) {
         return shoal_words__wrong(words, &word, (shoal_fitting){NULL, 0, "one client such as c1"});
     }
-    line->load = (shoal_load){
-        .keys = 1000, .set_weight = 50, .get_weight = 50, .value_size = 64, .timeout_us = 1000000};
+    line->load = (shoal_load){.keys = 1000,
+                              .set_weight = 50,
+                              .get_weight = 50,
+                              .value_size = 64,
+                              .timeout_us = 1000000,
+                              .ttl_us = 1000000};
     while (!words->failed && shoal_words__peek(words, &word)) {
         int option = shoal_words__choose(words, SHOAL_FITTING(options));
         if (option < 0 || !client_option(words, option, &line->load)) return false;

@@ -16,12 +16,13 @@
 /* Pause before another try, as careful client libraries make it. */
 #define RETRY_US INT64_C(50000)
 
-/* Longest name of a key: "key:" and a number. */
+/* Longest name of a key: "key:" or "ctr:" and a number. */
 #define KEY_NAME_SIZE 24
 
 static size_t key_name(uint32_t key, char out[KEY_NAME_SIZE])
 {
-    return (size_t)snprintf(out, KEY_NAME_SIZE, "key:%u", key);
+    const char *head = key & SHOAL_KEY_COUNTER ? "ctr" : "key";
+    return (size_t)snprintf(out, KEY_NAME_SIZE, "%s:%u", head, key & ~SHOAL_KEY_COUNTER);
 }
 
 uint32_t shoal_operation__slot(uint32_t key)
@@ -74,41 +75,66 @@ static void give_operation(shoal_client *client, uint32_t index)
 
 /* ---- out ---- */
 
-/* The request's bytes, in the world's scratch buffer. */
-static shoal_slice request_bytes(shoal_world *world, const shoal_client *client,
-                                 const shoal_operation *operation)
+/* Appends a SET: the serial number, a point, and as much more as the client's values are long. */
+static void append_set(const shoal_client *client, const shoal_operation *operation,
+                       shoal_slice name, shoal_buffer *out)
 {
-    char name[KEY_NAME_SIZE], value[24];
-    shoal_buffer *out = &world->scratch;
-    size_t size = key_name(operation->key, name);
-    shoal_buffer_consume(out, shoal_buffer_size(out));
-    if (operation->asking) shoal_text_appendf(out, "*1\r\n$6\r\nASKING\r\n");
-    if (!operation->write) {
-        shoal_text_appendf(out, "*2\r\n$3\r\nGET\r\n$%zu\r\n%s\r\n", size, name);
-        return shoal_buffer_slice(out);
-    }
+    char value[24];
+    bool expires = operation->action == SHOAL_ACTION_PX;
     size_t digits =
         (size_t)snprintf(value, sizeof(value), "%llu.", (unsigned long long)operation->serial);
     size_t whole = digits > client->load.value_size ? digits : client->load.value_size;
-    shoal_text_appendf(out, "*3\r\n$3\r\nSET\r\n$%zu\r\n%s\r\n$%zu\r\n%s", size, name, whole,
-                       value);
+    shoal_text_appendf(out, "*%d\r\n$3\r\nSET\r\n$%zu\r\n%s\r\n$%zu\r\n%s", expires ? 5 : 3,
+                       name.size, name.data, whole, value);
     char *filler = shoal_buffer_reserve(out, whole - digits + 2);
     SHOAL_ASSERT(filler != NULL);
     memset(filler, 'x', whole - digits);
     memcpy(filler + (whole - digits), "\r\n", 2);
     shoal_buffer_commit(out, whole - digits + 2);
+    if (!expires) return;
+    long ttl_ms = (long)(client->load.ttl_us / 1000);
+    int size = snprintf(value, sizeof(value), "%ld", ttl_ms);
+    shoal_text_appendf(out, "$2\r\nPX\r\n$%d\r\n%ld\r\n", size, ttl_ms);
+}
+
+/* The request's bytes, in the world's scratch buffer. */
+static shoal_slice request_bytes(shoal_world *world, const shoal_client *client,
+                                 const shoal_operation *operation)
+{
+    char name[KEY_NAME_SIZE];
+    shoal_buffer *out = &world->scratch;
+    size_t size = key_name(operation->key, name);
+    shoal_buffer_consume(out, shoal_buffer_size(out));
+    if (operation->asking) shoal_text_appendf(out, "*1\r\n$6\r\nASKING\r\n");
+    if (operation->action == SHOAL_ACTION_SET || operation->action == SHOAL_ACTION_PX) {
+        append_set(client, operation, (shoal_slice){name, size}, out);
+        return shoal_buffer_slice(out);
+    }
+    const char *command = operation->action == SHOAL_ACTION_GET   ? "$3\r\nGET"
+                          : operation->action == SHOAL_ACTION_DEL ? "$3\r\nDEL"
+                                                                  : "$4\r\nINCR";
+    shoal_text_appendf(out, "*2\r\n%s\r\n$%zu\r\n%s\r\n", command, size, name);
     return shoal_buffer_slice(out);
 }
 
-void shoal_operation__begin(shoal_world *world, shoal_client *client, uint32_t key, bool write)
+void shoal_operation__begin(shoal_world *world, shoal_client *client, uint32_t key, uint32_t action)
 {
     uint32_t index = take_operation(client);
     shoal_operation *operation = &client->operations[index];
     operation->key = key;
-    operation->write = write;
+    operation->action = (uint8_t)action;
+    operation->write = action != SHOAL_ACTION_GET;
     operation->began_us = world->now_us;
     operation->trouble = SHOAL_OUTCOME_UNREACHABLE;
-    if (write) operation->serial = shoal_history__begin(&world->history, key, world->now_us);
+    if (operation->write) {
+        shoal_intent intent = {.key = key,
+                               .client = client->index,
+                               .action = action,
+                               .size = client->load.value_size,
+                               .after = shoal_sessions__found(world, client->index, key),
+                               .now_us = world->now_us};
+        operation->serial = shoal_history__begin(&world->history, &intent);
+    }
     shoal_operation__send(world, client, index, UINT32_MAX);
 }
 
@@ -124,6 +150,7 @@ void shoal_operation__send(shoal_world *world, shoal_client *client, uint32_t in
     }
     operation->node = node;
     operation->state = SHOAL_OPERATION_SENT;
+    if (operation->write) shoal_history__sent(world, operation->serial, node, client->load.ttl_us);
     shoal_slice bytes = request_bytes(world, client, operation);
     shoal_pending pending = {SHOAL_PENDING_OPERATION, index, operation->generation};
     if (operation->asking) {
@@ -151,7 +178,7 @@ static void trace_operation(shoal_world *world, const shoal_client *client,
 {
     char text[32];
     int size =
-        snprintf(text, sizeof(text), "%s %s", client->label, operation->write ? "set" : "get");
+        snprintf(text, sizeof(text), "%s %s", client->label, shoal_action_name(operation->action));
     shoal_trace_record record = {.kind = SHOAL_TRACE_CLIENT_OP,
                                  .a = shoal_operation__slot(operation->key),
                                  .b = outcome,
@@ -169,6 +196,8 @@ static void settle_write(shoal_world *world, const shoal_client *client,
         shoal_history__end(world, operation->serial, SHOAL_WRITE_ACKNOWLEDGED, operation->node,
                            served_us);
         world->judge.totals.writes_acknowledged++;
+        shoal_judge__acknowledged(world, operation->serial, served_us);
+        shoal_sessions__wrote(world, client->index, operation->serial);
     } else if (outcome != SHOAL_OUTCOME_BROKEN && outcome != SHOAL_OUTCOME_TIMEOUT) {
         shoal_history__end(world, operation->serial, SHOAL_WRITE_REFUSED, operation->node, 0);
     } else {
@@ -191,6 +220,7 @@ void shoal_operation__finish(shoal_world *world, shoal_client *client, uint32_t 
     } else {
         client->done += good;
         client->errors += !good;
+        if (!good) world->judge.totals.unavailable[outcome]++;
         client->tick_done += good;
         client->tick_errors += !good;
         trace_operation(world, client, operation, outcome);
@@ -274,29 +304,56 @@ static uint64_t value_serial(shoal_slice value)
     return i > 0 && i < value.size && value.data[i] == '.' && serial > 0 ? serial : UINT64_MAX;
 }
 
-static void judge_read(shoal_world *world, const shoal_client *client,
-                       const shoal_operation *operation, uint64_t serial)
+static void judge_service(shoal_world *world, shoal_client *client,
+                          const shoal_operation *operation)
 {
-    shoal_cause cause = SHOAL_CAUSE_ANY;
-    shoal_read_verdict verdict =
-        shoal_history__read(world, operation->key, serial, operation->began_us, &cause);
-    shoal_judge__read(world, operation->key, verdict == SHOAL_READ_PHANTOM);
-    if (verdict == SHOAL_READ_PHANTOM) return;
-    shoal_copies__found(world,
-                        &(shoal_finding){.node = operation->node,
-                                         .key = operation->key,
-                                         .serial = serial,
-                                         .began_us = operation->began_us,
-                                         .served_us = client->links[operation->node].served_us});
-    if (client->auditor) {
-        shoal_history__audit(world, operation->key, serial, operation->began_us);
-        return;
+    shoal_client_link *link = &client->links[operation->node];
+    bool behind = link->wrote_us == link->served_us;
+    if (operation->write) link->wrote_us = link->served_us;
+    shoal_judge__served(world, &(shoal_service){.node = operation->node,
+                                                .slot = shoal_operation__slot(operation->key),
+                                                .write = operation->write,
+                                                .readonly = client->load.reads_replicas,
+                                                .behind = behind,
+                                                .began_us = operation->began_us,
+                                                .served_us = link->served_us});
+}
+
+static bool is_nothing(const shoal_answer *answer)
+{
+    return answer->type == '_' || (answer->type == '$' && answer->integer < 0);
+}
+
+/* Is this an answer to what was asked, by its kind? */
+static bool fits(const shoal_operation *operation, const shoal_answer *answer)
+{
+    switch (operation->action) {
+    case SHOAL_ACTION_GET: return answer->type == '$' || is_nothing(answer);
+    case SHOAL_ACTION_DEL:
+        return answer->type == ':' && (answer->integer == 0 || answer->integer == 1);
+    case SHOAL_ACTION_INCR: return answer->type == ':' && answer->integer > 0;
+    default: return answer->type == '+' && shoal_text_is(answer->text, "OK");
     }
-    if (verdict == SHOAL_READ_FRESH) return;
-    uint32_t slot = shoal_operation__slot(operation->key);
-    if (shoal_copies__deposed(world, operation->node, slot)) cause = SHOAL_CAUSE_PARTITION;
-    if (world->judge.views[operation->node].replica) cause = SHOAL_CAUSE_REPLICA;
-    world->judge.totals.reads_stale[cause]++;
+}
+
+static uint64_t value_counted(shoal_slice value)
+{
+    uint64_t number = 0;
+    return shoal_text_to_u64(value, &number) ? number : UINT64_MAX;
+}
+
+static void judge_reading(shoal_world *world, const shoal_client *client,
+                          const shoal_operation *operation, const shoal_answer *answer)
+{
+    shoal_reading reading = {.node = operation->node,
+                             .key = operation->key,
+                             .began_us = operation->began_us,
+                             .served_us = client->links[operation->node].served_us};
+    if (!is_nothing(answer)) {
+        bool counter = (operation->key & SHOAL_KEY_COUNTER) != 0;
+        reading.serial = counter ? value_counted(answer->text) : value_serial(answer->text);
+    }
+    shoal_reading__judge(world, client, &reading);
 }
 
 void shoal_operation__answered(shoal_world *world, shoal_client *client, uint32_t index,
@@ -304,22 +361,24 @@ void shoal_operation__answered(shoal_world *world, shoal_client *client, uint32_
 {
     const shoal_operation *operation = &client->operations[index];
     shoal_answer answer;
+    uint32_t outcome = SHOAL_OUTCOME_OK;
     shoal_err error = shoal_answer_next(reply, &answer);
     SHOAL_ASSERT(error == SHOAL_ERR_OK);
     if (answer.type == '-') {
         refused(world, client, index, answer.text);
         return;
     }
-    shoal_judge__served(world,
-                        &(shoal_service){.node = operation->node,
-                                         .slot = shoal_operation__slot(operation->key),
-                                         .write = operation->write,
-                                         .readonly = client->load.reads_replicas,
-                                         .began_us = operation->began_us,
-                                         .served_us = client->links[operation->node].served_us});
-    bool missing =
-        !operation->write && (answer.type == '_' || (answer.type == '$' && answer.integer < 0));
-    if (!operation->write)
-        judge_read(world, client, operation, missing ? 0 : value_serial(answer.text));
-    shoal_operation__finish(world, client, index, missing ? SHOAL_OUTCOME_MISS : SHOAL_OUTCOME_OK);
+    judge_service(world, client, operation);
+    if (!fits(operation, &answer)) {
+        shoal_anomaly__count(world, SHOAL_ANOMALY_CROSS_REPLY, SHOAL_CAUSE_ALIVE);
+        shoal_operation__finish(world, client, index, SHOAL_OUTCOME_BROKEN);
+        return;
+    }
+    if (operation->action == SHOAL_ACTION_GET) {
+        judge_reading(world, client, operation, &answer);
+        if (is_nothing(&answer)) outcome = SHOAL_OUTCOME_MISS;
+    }
+    if (operation->action == SHOAL_ACTION_INCR)
+        shoal_history__counted(world, operation->serial, (uint64_t)answer.integer);
+    shoal_operation__finish(world, client, index, outcome);
 }

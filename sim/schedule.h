@@ -76,17 +76,36 @@ typedef struct shoal_quality {
     int64_t rate_bytes_per_s; /* 0: no limit */
 } shoal_quality;
 
+/* What operations of clients are, in the order of the words of a mix. */
+typedef enum shoal_action {
+    SHOAL_ACTION_SET = 0,
+    SHOAL_ACTION_GET,
+    SHOAL_ACTION_DEL,
+    SHOAL_ACTION_INCR, /* of counters, which are keys of their own */
+    SHOAL_ACTION_PX,   /* SET with a time to live */
+    SHOAL_ACTION_COUNT
+} shoal_action;
+/* "set", "get" and so on. */
+const char *shoal_action_name(uint32_t action);
+
 /* What a virtual client does. */
 typedef struct shoal_load {
     uint64_t rate_milli; /* operations per 1000 s */
     uint32_t keys;       /* number of distinct keys, >= 1 */
     uint32_t zipf_milli; /* exponent in thousandths; 0: uniform */
-    uint32_t set_weight;
+    uint32_t set_weight; /* of SHOAL_ACTION_SET, and so on */
     uint32_t get_weight;
+    uint32_t del_weight;
+    uint32_t incr_weight;
+    uint32_t px_weight;
+    int64_t ttl_us;      /* what PX says; whole milliseconds */
     uint32_t value_size; /* bytes of a value; at least its serial number is written */
     int64_t timeout_us;  /* an operation without an answer is given up after it */
     bool reads_replicas; /* reads go to replicas, where the slot map has one */
 } shoal_load;
+
+/* The weight of an action in the mix of a load. */
+uint32_t *shoal_load__weight(shoal_load *load, uint32_t action);
 
 /* What a loss of power leaves of a disk. */
 typedef enum shoal_disk_fate {
@@ -164,8 +183,23 @@ typedef enum shoal_contract {
     SHOAL_CONTRACT_OPS,         /* operations that ended well */
     SHOAL_CONTRACT_FAILOVERS,   /* elections that were won */
     SHOAL_CONTRACT_CONNECTS,    /* connections that nodes tried to open to each other\'s buses */
+    SHOAL_CONTRACT_RESURRECTED, /* reads of what was gone before */
+    SHOAL_CONTRACT_SESSION_BREAKS, /* what a client's own operations have promised it */
+    SHOAL_CONTRACT_ANOMALIES,      /* anything of sim/anomalies.def */
+    SHOAL_CONTRACT_UNAVAILABLE,    /* operations that did not end well, by why */
+    SHOAL_CONTRACT_LINEARIZABLE,   /* operations of each key have an order that explains them */
     SHOAL_CONTRACT_COUNT
 } shoal_contract;
+
+/* What histories of clients are searched for, from sim/anomalies.def. */
+typedef enum shoal_anomaly {
+#define SHOAL_ANOMALY_ROW(NAME, word, doc) SHOAL_ANOMALY_##NAME,
+#include "sim/anomalies.def"
+#undef SHOAL_ANOMALY_ROW
+    SHOAL_ANOMALY_COUNT
+} shoal_anomaly;
+/* "resurrected" and so on. */
+const char *shoal_anomaly_name(uint32_t anomaly);
 
 /* "crash", "failover" and so on. */
 const char *shoal_cause_name(uint32_t cause);
@@ -200,7 +234,10 @@ typedef struct shoal_expectation {
     int64_t since_us;
     int64_t within_us; /* 0: must hold at once */
     uint32_t check;    /* BROKEN: the row of sim/checks.def */
-    uint32_t under;    /* shoal_profile that it is about; 0: any */
+    uint32_t class_;   /* SESSION_BREAKS, ANOMALIES: the row of sim/anomalies.def, plus 1; 0: all
+                          guarantees. UNAVAILABLE: the outcome, 0: any */
+    uint32_t key_first, key_last; /* LINEARIZABLE: keys by their numbers, plus 1; 0: all */
+    uint32_t under;               /* shoal_profile that it is about; 0: any */
 } shoal_expectation;
 
 /* One line. Fields not named for its kind are zero. */

@@ -258,11 +258,13 @@ void shoal_vnode__step(shoal_world *world, uint32_t index, shoal_event *event)
         return;
     }
     arm_tick(world, vnode, deadline);
+    shoal_ledger__follow(world, index);
     if (vnode->ready) return;
     vnode->ready = vnode->stepper || shoal_node_ready(vnode->node);
     vnode->ready_at_us = world->now_us;
     if (!vnode->ready) return;
     shoal_judge__woke(world, index);
+    shoal_ledger__loaded(world, index);
     judge_start(world, vnode, false);
 }
 
@@ -501,6 +503,7 @@ void shoal_vnode__start(shoal_world *world, uint32_t index)
     vnode->ready = vnode->paused = vnode->nudged = false;
     vnode->tick_armed_us = vnode->round_armed_us = vnode->tick_at_us = INT64_MAX;
     trace_start(world, vnode);
+    shoal_judge__starts(world, index);
     if (vnode->stepper == NULL && !create_node(world, vnode)) {
         vnode->running = false;
         return;

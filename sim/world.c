@@ -187,17 +187,6 @@ shoal_world_options shoal_world_options_default(void)
     return (shoal_world_options){.cookie = COOKIE, .poison = -1};
 }
 
-/* The greatest key space of any client. */
-static uint32_t key_space(const shoal_schedule *schedule)
-{
-    uint32_t keys = 1;
-    for (uint32_t i = 0; i < schedule->count; i++) {
-        const shoal_line *line = &schedule->lines[i];
-        if (line->kind == SHOAL_LINE_CLIENT && line->load.keys > keys) keys = line->load.keys;
-    }
-    return keys;
-}
-
 static void make_parts(shoal_world *world)
 {
     const shoal_schedule *schedule = world->schedule;
@@ -209,7 +198,8 @@ static void make_parts(shoal_world *world)
     shoal_judge__make(world);
     shoal_marks__make(world);
     shoal_copies__make(world);
-    shoal_history__make(&world->history, key_space(schedule));
+    shoal_ledger__make(world);
+    shoal_history__make(&world->history, schedule);
     for (uint32_t i = 0; i < world->node_count; i++) shoal_vnode__make(world, i);
     for (uint32_t i = 0; i < world->client_count; i++) shoal_client__make(world, i);
     shoal_operator__make(world);
@@ -233,6 +223,7 @@ shoal_err shoal_world_create(const shoal_world_options *options, shoal_world **o
     world->vacant = options->vacant;
     world->memory.poison = options->poison;
     world->allocator = shoal_sim__allocator(&world->memory);
+    world->judge_memory = shoal_allocator_default();
     world->scratch = shoal_buffer_make(&world->allocator);
     if (!options->wire) world->exchange = shoal_exchange_make(&world->allocator);
     world->tracer = options->tracer;
@@ -254,6 +245,8 @@ void shoal_world_destroy(shoal_world *world)
     shoal_exchange_free(world->exchange);
     shoal_expect__free(world);
     shoal_history__free(&world->history);
+    shoal_sessions__free(world);
+    shoal_ledger__free(world);
     shoal_copies__free(world);
     shoal_marks__free(world);
     shoal_judge__free(world);

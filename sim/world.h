@@ -169,6 +169,28 @@ typedef struct shoal_losses {
     int64_t from_us, until_us;
 } shoal_losses;
 
+/* What operation outcomes in CLIENT_OP records mean. */
+typedef enum shoal_outcome {
+    SHOAL_OUTCOME_OK = 0,
+    SHOAL_OUTCOME_MISS = 1,
+    SHOAL_OUTCOME_CLUSTERDOWN = 2,
+    SHOAL_OUTCOME_TRYAGAIN = 3,
+    SHOAL_OUTCOME_REDIRECTED = 4 /* too often */,
+    SHOAL_OUTCOME_UNREACHABLE = 5,
+    SHOAL_OUTCOME_BROKEN = 6 /* connection lost, unknown */,
+    SHOAL_OUTCOME_TIMEOUT = 7 /* unknown */,
+    SHOAL_OUTCOME_ERROR = 8 /* another error reply */,
+    SHOAL_OUTCOME_COUNT
+} shoal_outcome;
+/* "ok", "miss", ... */
+const char *shoal_outcome_name(uint32_t outcome);
+
+/* How often something was found that should not be, and when first and last. */
+typedef struct shoal_anomaly_count {
+    uint64_t count;
+    int64_t first_us, last_us;
+} shoal_anomaly_count;
+
 /* Counts of all clients together; arrays by shoal_cause. */
 typedef struct shoal_client_totals {
     uint64_t operations, errors, redirections;
@@ -176,6 +198,8 @@ typedef struct shoal_client_totals {
     uint64_t audited, unread;
     uint64_t reads_stale[SHOAL_CAUSE_COUNT];
     shoal_losses lost[SHOAL_CAUSE_COUNT];
+    shoal_anomaly_count anomalies[SHOAL_ANOMALY_COUNT][SHOAL_CAUSE_COUNT];
+    uint64_t unavailable[SHOAL_OUTCOME_COUNT]; /* operations that ended so, but for well */
 } shoal_client_totals;
 
 /* What came out of a run so far. */
@@ -208,22 +232,6 @@ void shoal_world_result_get(const shoal_world *world, shoal_world_result *out);
 uint64_t shoal_world_hash(const shoal_world *world);
 /* The hash of all occurrences so far and how many they are. */
 uint64_t shoal_world_event_hash(const shoal_world *world, uint64_t *events);
-
-/* What operation outcomes in CLIENT_OP records mean. */
-typedef enum shoal_outcome {
-    SHOAL_OUTCOME_OK = 0,
-    SHOAL_OUTCOME_MISS = 1,
-    SHOAL_OUTCOME_CLUSTERDOWN = 2,
-    SHOAL_OUTCOME_TRYAGAIN = 3,
-    SHOAL_OUTCOME_REDIRECTED = 4 /* too often */,
-    SHOAL_OUTCOME_UNREACHABLE = 5,
-    SHOAL_OUTCOME_BROKEN = 6 /* connection lost, unknown */,
-    SHOAL_OUTCOME_TIMEOUT = 7 /* unknown */,
-    SHOAL_OUTCOME_ERROR = 8 /* another error reply */,
-    SHOAL_OUTCOME_COUNT
-} shoal_outcome;
-/* "ok", "miss", ... */
-const char *shoal_outcome_name(uint32_t outcome);
 
 /* ---- for tests of the door ---- */
 

@@ -102,4 +102,12 @@ void shoal_cut_abort(shoal_cut *cut);
  * batch. */
 SHOAL_MUST_USE bool shoal_cut_end(shoal_cut *cut, shoal_thread *thread);
 
+/* ---- while nothing is written ---- */
+
+/* Shown one item, which is borrowed for the call. */
+typedef void (*shoal_store_visitor)(void *context, const shoal_item *item, uint32_t place);
+/* Shows every item of every database, expired ones that nobody has met yet included, by places;
+ * only while no thread is inside a batch. */
+void shoal_store_visit(const shoal_store *store, shoal_store_visitor visit, void *context);
+
 #endif

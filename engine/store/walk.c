@@ -15,6 +15,7 @@
  * reversed: its low bits are zero as long as leaves are few, so cursors stay small numbers.
  */
 #include "store/internal.h"
+#include "store/snapshot.h"
 
 #include "base/hash.h"
 
@@ -310,50 +311,67 @@ static uint64_t item_digest(const shoal_item *item, uint32_t place)
     return shoal_prng_mix(hash ^ (uint64_t)shoal_item_expires_ms(item));
 }
 
-/* The sum over one chain: entries have no order. */
-static uint64_t chain_digest(const shoal_bucket *bucket, uint32_t place)
+/* Who is shown every item, and what he keeps. */
+typedef struct visitor {
+    shoal_store_visitor visit;
+    void *context;
+} visitor;
+
+/* Shows the items of one chain: entries have no order. */
+static void visit_chain(const shoal_bucket *bucket, uint32_t place, const visitor *who)
 {
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < SHOAL_DATABASES_MAX);
     SHOAL_DEBUG_ASSERT((uintptr_t)bucket % sizeof *bucket == 0);
-    uint64_t sum = 0;
     while (bucket != NULL) {
         uint64_t entry = 0;
         for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
             entry = shoal_load_acquire(&bucket->entries[i]); /* pair: bucket.entry */
-            if (shoal_entry__is_item(entry)) sum += item_digest(shoal_entry__pointer(entry), place);
+            if (shoal_entry__is_item(entry))
+                who->visit(who->context, shoal_entry__pointer(entry), place);
         }
         bucket = shoal_entry__is_chain(entry) ? shoal_entry__pointer(entry) : NULL;
     }
-    return sum;
 }
 
-static uint64_t slot_digest(const shoal_store *store, uint32_t place)
+static void visit_place(const shoal_store *store, uint32_t place, const visitor *who)
 {
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < store->database_count);
     SHOAL_DEBUG_ASSERT(store->threads != NULL);
-    uint64_t sum = 0;
     for (uint64_t position = 0; position < POSITION_END;) {
         /* pair: leaf.publish */
         uint64_t word = shoal_load_acquire(shoal_store__word(store, place));
         shoal_stretch stretch = shoal_walk__stretch(word, position);
-        sum += chain_digest(stretch.bucket, place);
+        visit_chain(stretch.bucket, place, who);
         position = stretch.end;
     }
-    return sum;
 }
 
-uint64_t shoal_store_digest(const shoal_store *store)
+void shoal_store_visit(const shoal_store *store, shoal_store_visitor visit, void *context)
 {
     SHOAL_ASSERT(store->database_count > 0);
     SHOAL_ASSERT(store->threads != NULL);
-    uint64_t sum = 0;
+    visitor who = {visit, context};
     for (uint32_t db = 0; db < store->database_count; db++) {
         _Atomic uint64_t *used = store->databases[db]->used;
         uint32_t slot = shoal_map__next(used, 0, SHOAL_SLOTS - 1);
         while (slot < SHOAL_SLOTS) {
-            sum += slot_digest(store, SHOAL_PLACE(db, slot));
+            visit_place(store, SHOAL_PLACE(db, slot), &who);
             slot = shoal_map__next(used, slot + 1, SHOAL_SLOTS - 1);
         }
     }
+}
+
+static void add_item(void *context, const shoal_item *item, uint32_t place)
+{
+    uint64_t *sum = context;
+    SHOAL_DEBUG_ASSERT(sum != NULL);
+    *sum += item_digest(item, place);
+}
+
+uint64_t shoal_store_digest(const shoal_store *store)
+{
+    uint64_t sum = 0;
+    SHOAL_ASSERT(store != NULL);
+    shoal_store_visit(store, add_item, &sum);
     return sum;
 }

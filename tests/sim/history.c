@@ -32,10 +32,17 @@ static int close_bench(void **state)
     return 0;
 }
 
+/* A SET of c1 begins. */
+static uint64_t begin(shoal_world *world, uint32_t key, int64_t began)
+{
+    shoal_intent intent = {.key = key, .action = SHOAL_ACTION_SET, .now_us = began};
+    return shoal_history__begin(&world->history, &intent);
+}
+
 /* A write from `began` to `ended` that n1 acknowledged. */
 static uint64_t put(shoal_world *world, uint32_t key, int64_t began, int64_t ended)
 {
-    uint64_t serial = shoal_history__begin(&world->history, key, began);
+    uint64_t serial = begin(world, key, began);
     world->now_us = ended;
     shoal_history__end(world, serial, SHOAL_WRITE_ACKNOWLEDGED, 0, world->now_us);
     return serial;
@@ -45,14 +52,22 @@ static shoal_read_verdict verdict_of(const shoal_world *world, uint32_t key, uin
                                      int64_t began)
 {
     shoal_cause cause;
-    return shoal_history__read(world, key, serial, began, &cause);
+    shoal_reading reading = {.key = key, .serial = serial, .began_us = began, .served_us = began};
+    return shoal_history__read(world, &reading, &cause);
+}
+
+static void audit(shoal_world *world, uint32_t key, uint64_t serial, int64_t began)
+{
+    shoal_reading reading = {.key = key, .serial = serial, .began_us = began, .served_us = began};
+    shoal_history__audit(world, &reading);
 }
 
 /* Why a stale read missed what it missed. */
 static shoal_cause missed_by(const shoal_world *world, uint32_t key, uint64_t serial, int64_t began)
 {
     shoal_cause cause = SHOAL_CAUSE_ANY;
-    assert_int_equal(shoal_history__read(world, key, serial, began, &cause), SHOAL_READ_STALE);
+    shoal_reading reading = {.key = key, .serial = serial, .began_us = began, .served_us = began};
+    assert_int_equal(shoal_history__read(world, &reading, &cause), SHOAL_READ_STALE);
     return cause;
 }
 
@@ -80,7 +95,7 @@ static void a_read_that_misses_an_acknowledged_write_is_stale(void **state)
 static void an_answer_that_outlives_its_process_is_lost_by_the_crash(void **state)
 {
     shoal_world *world = ((bench *)*state)->world;
-    uint64_t serial = shoal_history__begin(&world->history, 0, 10);
+    uint64_t serial = begin(world, 0, 10);
     world->nodes[0].incarnation++;
     world->nodes[0].died_us = 20;
     world->now_us = 25;
@@ -91,8 +106,8 @@ static void an_answer_that_outlives_its_process_is_lost_by_the_crash(void **stat
 static void concurrent_writes_may_be_found_in_either_order(void **state)
 {
     shoal_world *world = ((bench *)*state)->world;
-    uint64_t a = shoal_history__begin(&world->history, 0, 10);
-    uint64_t b = shoal_history__begin(&world->history, 0, 11);
+    uint64_t a = begin(world, 0, 10);
+    uint64_t b = begin(world, 0, 11);
     world->now_us = 20;
     shoal_history__end(world, b, SHOAL_WRITE_ACKNOWLEDGED, 0, world->now_us);
     world->now_us = 30;
@@ -105,7 +120,7 @@ static void concurrent_writes_may_be_found_in_either_order(void **state)
 static void an_unanswered_write_may_be_found_at_any_time(void **state)
 {
     shoal_world *world = ((bench *)*state)->world;
-    uint64_t open = shoal_history__begin(&world->history, 0, 10);
+    uint64_t open = begin(world, 0, 10);
     uint64_t later = put(world, 0, 20, 30);
     assert_int_equal(verdict_of(world, 0, open, 1000), SHOAL_READ_FRESH);
     assert_int_equal(verdict_of(world, 0, later, 1000), SHOAL_READ_FRESH);
@@ -114,7 +129,7 @@ static void an_unanswered_write_may_be_found_at_any_time(void **state)
 static void a_refused_or_foreign_value_is_a_phantom(void **state)
 {
     shoal_world *world = ((bench *)*state)->world;
-    uint64_t refused = shoal_history__begin(&world->history, 0, 10);
+    uint64_t refused = begin(world, 0, 10);
     shoal_history__end(world, refused, SHOAL_WRITE_REFUSED, 0, 0);
     uint64_t other = put(world, 1, 20, 30);
     assert_int_equal(verdict_of(world, 0, refused, 40), SHOAL_READ_PHANTOM);
@@ -128,11 +143,11 @@ static void an_audit_counts_each_lost_write_once(void **state)
     uint64_t first = put(world, 0, 10, 20);
     put(world, 0, 30, 40);
     put(world, 0, 50, 60);
-    shoal_history__audit(world, 0, first, 100);
-    shoal_history__audit(world, 0, first, 110);
+    audit(world, 0, first, 100);
+    audit(world, 0, first, 110);
     assert_int_equal(world->judge.totals.lost[SHOAL_CAUSE_ALIVE].count, 2);
     assert_int_equal(world->judge.totals.lost[SHOAL_CAUSE_CRASH].count, 0);
-    shoal_history__audit(world, 0, 0, 120);
+    audit(world, 0, 0, 120);
     assert_int_equal(world->judge.totals.lost[SHOAL_CAUSE_ALIVE].count, 3);
 }
 
@@ -169,7 +184,7 @@ static void an_audit_says_when_lost_writes_were_acknowledged(void **state)
     shoal_world *world = ((bench *)*state)->world;
     put(world, 0, 10, 20);
     put(world, 0, 30, 40);
-    shoal_history__audit(world, 0, 0, 100);
+    audit(world, 0, 0, 100);
     const shoal_losses *lost = &world->judge.totals.lost[SHOAL_CAUSE_ALIVE];
     assert_int_equal(lost->from_us, 20);
     assert_int_equal(lost->until_us, 40);
@@ -179,7 +194,7 @@ static void an_audit_says_when_lost_writes_were_acknowledged(void **state)
 static void see(shoal_world *world, uint64_t serial, int64_t began)
 {
     world->now_us = began + 2;
-    shoal_finding finding = {.serial = serial, .began_us = began, .served_us = began + 1};
+    shoal_reading finding = {.serial = serial, .began_us = began, .served_us = began + 1};
     shoal_copies__found(world, &finding);
 }
 

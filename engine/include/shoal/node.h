@@ -159,6 +159,42 @@ SHOAL_API void shoal_node_copy_get(const shoal_node *node, shoal_node_copy *out)
  * worker is inside a round. */
 SHOAL_API uint64_t shoal_node_data_digest(const shoal_node *node);
 
+/* ---- for hosts that judge their nodes; between steps and rounds, all in the thread of the steps.
+ * core/judged.c ---- */
+
+/* A key as it stands in a node. */
+typedef struct shoal_node_datum {
+    uint32_t db, slot;
+    shoal_slice name;
+    bool string;        /* its value is a string */
+    shoal_slice value;  /* of a string */
+    int64_t expires_ms; /* on the wall clock; -1: never */
+} shoal_node_datum;
+/* Shown one of them, borrowed for the call. */
+typedef void (*shoal_node_visitor)(void *context, const shoal_node_datum *datum);
+/* Shows all keys of a node, slot by slot. Slow. */
+SHOAL_API void shoal_node_data_visit(const shoal_node *node, shoal_node_visitor visit,
+                                     void *context);
+
+/* What stands against the limit of a node's memory. Bytes. */
+typedef struct shoal_node_memory {
+    uint64_t resident; /* what maxmemory is about: allocated, and not on its way out */
+    uint64_t limit;    /* maxmemory; 0: none */
+} shoal_node_memory;
+/* Fills `*out`. */
+SHOAL_API void shoal_node_memory_get(const shoal_node *node, shoal_node_memory *out);
+
+/* The stream of a node's effects, which its replicas and its append-only file get: it has the bytes
+ * from `first` to `end`. Places in it are replication offsets. */
+typedef struct shoal_node_stream {
+    uint64_t first, end;
+} shoal_node_stream;
+/* Fills `*out`. */
+SHOAL_API void shoal_node_stream_get(const shoal_node *node, shoal_node_stream *out);
+/* The bytes from `offset` on, at least `first`, as many as lie together; nothing at the end. Valid
+ * until the node goes on. */
+SHOAL_API shoal_slice shoal_node_stream_peek(const shoal_node *node, uint64_t offset);
+
 /* Worker `index` (< options.workers). Owned by the node. */
 SHOAL_API shoal_worker *shoal_node_worker(shoal_node *node, uint32_t index);
 

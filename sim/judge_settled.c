@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Checks on whole opinions, between occurrences.
+ */
+#include "sim/judge.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "sim/internal.h"
+
+static bool overlap(const shoal_slotmap *a, const shoal_slotmap *b)
+{
+    for (size_t i = 0; i < sizeof(a->bits); i++) {
+        if (a->bits[i] & b->bits[i]) return true;
+    }
+    return false;
+}
+
+static void check_claims(shoal_world *world, uint32_t node)
+{
+    const shoal_view *view = &world->judge.views[node];
+    if (view->own_count == 0) return;
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        const shoal_view *other = &world->judge.views[i];
+        if (i == node || other->own_count == 0 || !world->nodes[i].running) continue;
+        shoal_judge__made(world, SHOAL_CHECK_ONE_CLAIM);
+        if (other->epoch_config != view->epoch_config || !overlap(&view->own, &other->own))
+            continue;
+        shoal_judge__fault_of(world, SHOAL_CHECK_ONE_CLAIM, node,
+                              "claims a slot that another claims with the same configEpoch");
+    }
+}
+
+void shoal_judge__settle(shoal_world *world)
+{
+    shoal_judge *judge = &world->judge;
+    if (world->now_us >= judge->beat_us) shoal_judge__beat(world);
+    if (judge->settled == judge->version) return;
+    judge->settled = judge->version;
+    if (!judge->any_changed && !judge->any_beyond) {
+        judge->made[SHOAL_CHECK_SLOTS_TOTAL] += world->node_count;
+        return;
+    }
+    judge->any_changed = false;
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        shoal_view *view = &judge->views[i];
+        shoal_judge__made(world, SHOAL_CHECK_SLOTS_TOTAL);
+        if (view->slots_seen > SHOAL_SLOTS) {
+            shoal_judge__fault_of(world, SHOAL_CHECK_SLOTS_TOTAL, i,
+                                  "maps more slots to owners than there are");
+        }
+        if (!view->changed) continue;
+        view->changed = false;
+        check_claims(world, i);
+    }
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The judges, each shown what it has to object to, and what not: by hand, where only a fault of a
+ * node could bring it about.
+ */
+#include "sim_run.h"
+
+#include "base/text.h"
+#include "sim/internal.h"
+
+#define HEAD                                                                              \
+    "schedule v1\ncluster nodes 3 node_timeout 2s meet star\n1s client c1 rate 1/s keys " \
+    "uniform(4)\n90s crash n1\n"
+
+typedef struct bench {
+    shoal_schedule schedule;
+    shoal_world *world;
+} bench;
+
+/* A world in which three masters have become a cluster. */
+static int open_bench(void **state)
+{
+    static bench all;
+    sim_parse(HEAD, &all.schedule);
+    all.world = sim_world(&all.schedule, -1);
+    shoal_world_advance(all.world, 8000000);
+    *state = &all;
+    return 0;
+}
+
+static int close_bench(void **state)
+{
+    bench *all = *state;
+    shoal_world_destroy(all->world);
+    shoal_schedule_free(&all->schedule);
+    return 0;
+}
+
+static uint64_t violated(const shoal_world *world, shoal_check check)
+{
+    return world->judge.violated[check];
+}
+
+/* Lets the judge look so many seconds later than now, without anything happening. */
+static void look_after(shoal_world *world, int64_t seconds)
+{
+    world->now_us += seconds * 1000000;
+    shoal_judge__beat(world);
+}
+
+/* ---- epochs and maps ---- */
+
+static void an_epoch_of_two_masters_must_not_stay(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    look_after(world, 1);
+    assert_true(world->judge.made[SHOAL_CHECK_COLLISIONS] > 0);
+    uint64_t before = world->judge.views[1].epoch_config;
+    world->judge.views[1].epoch_config = world->judge.views[0].epoch_config;
+    look_after(world, 1);
+    look_after(world, 10);
+    assert_int_equal(violated(world, SHOAL_CHECK_COLLISIONS), 0);
+    /* A fault in between gives them time again. */
+    world->judge.disturbed_us = world->now_us;
+    look_after(world, 10);
+    assert_int_equal(violated(world, SHOAL_CHECK_COLLISIONS), 0);
+    look_after(world, 9);
+    assert_int_equal(violated(world, SHOAL_CHECK_COLLISIONS), 1);
+    world->judge.views[1].epoch_config = before;
+    look_after(world, 60);
+    assert_int_equal(violated(world, SHOAL_CHECK_COLLISIONS), 1);
+}
+
+static void nodes_that_nothing_disturbs_must_agree(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    world->judge.views[2].map ^= 1;
+    look_after(world, 20);
+    assert_int_equal(violated(world, SHOAL_CHECK_AGREEMENT), 0);
+    look_after(world, 40);
+    assert_int_equal(violated(world, SHOAL_CHECK_AGREEMENT), 1);
+    world->judge.views[2].map ^= 1;
+    look_after(world, 1);
+    assert_int_equal(violated(world, SHOAL_CHECK_AGREEMENT), 1);
+    assert_true(world->judge.made[SHOAL_CHECK_AGREEMENT] >= 6);
+    /* While something is in the way nobody expects that they do. */
+    world->judge.views[2].map ^= 1;
+    world->nodes[1].paused = true;
+    look_after(world, 1);
+    world->nodes[1].paused = false;
+    look_after(world, 40);
+    assert_int_equal(violated(world, SHOAL_CHECK_AGREEMENT), 1);
+}
+
+/* ---- streams ---- */
+
+static const char one[41] = "1111111111111111111111111111111111111111";
+static const char two[41] = "2222222222222222222222222222222222222222";
+
+static void tell(shoal_world *world, uint32_t node, const char history[41], uint64_t offset,
+                 const char *text, size_t size)
+{
+    shoal_ledger__bytes(world, node, history, offset, (shoal_slice){text, size});
+}
+
+static void nodes_of_one_history_have_the_same_bytes_at_the_same_places(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    uint64_t before = world->judge.made[SHOAL_CHECK_ONE_STREAM];
+    char bytes[1024], other[1024];
+    memset(bytes, 'a', sizeof(bytes));
+    memcpy(other, bytes, sizeof(bytes));
+    other[700] = 'b';
+    tell(world, 0, one, 1000, bytes, 1024);
+    tell(world, 1, one, 1000, bytes, 300);
+    tell(world, 1, one, 1300, bytes + 300, 724);
+    assert_int_equal(world->judge.made[SHOAL_CHECK_ONE_STREAM], before + 3);
+    tell(world, 2, two, 1000, other, 1024);
+    assert_int_equal(violated(world, SHOAL_CHECK_ONE_STREAM), 0);
+    tell(world, 2, one, 1000, other, 1024);
+    assert_int_equal(violated(world, SHOAL_CHECK_ONE_STREAM), 1);
+}
+
+/* ---- files ---- */
+
+static void a_node_file_is_whole_or_it_is_objected_to(void **state)
+{
+    (void)state;
+#define NAME "0123456789abcdef0123456789abcdef01234567"
+    static const char whole[] =
+        NAME " 10.0.0.1:6379@16379 myself,master - 0 0 1 connected 0-16383\n"
+             "vars currentEpoch 1 lastVoteEpoch 0\n";
+    shoal_slice text = {whole, sizeof(whole) - 1};
+    assert_true(shoal_judge__node_file_is_whole(text));
+    for (size_t size = 0; size < text.size; size++) {
+        assert_false(shoal_judge__node_file_is_whole((shoal_slice){whole, size}));
+    }
+}
+
+static void a_torn_node_file_is_found_at_the_next_start(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    shoal_disk *disk = &world->nodes[1].disk;
+    uint64_t before = world->judge.made[SHOAL_CHECK_NODE_FILE];
+    shoal_judge__starts(world, 1);
+    assert_int_equal(world->judge.made[SHOAL_CHECK_NODE_FILE], before + 1);
+    assert_int_equal(violated(world, SHOAL_CHECK_NODE_FILE), 0);
+    disk->files[SHOAL_FILE_NODES].size -= 3;
+    shoal_judge__starts(world, 1);
+    assert_int_equal(violated(world, SHOAL_CHECK_NODE_FILE), 1);
+    world->judge.rules[1].lied = true;
+    shoal_judge__starts(world, 1);
+    assert_int_equal(violated(world, SHOAL_CHECK_NODE_FILE), 1);
+    disk->files[SHOAL_FILE_NODES].size += 3;
+}
+
+/* ---- what a node comes back with ---- */
+
+static void data_must_be_those_of_one_place_in_the_stream(void **state)
+{
+    (void)state;
+    static shoal_effect effects[] = {{0, 1}, {1, 2}, {0, 3}, {1, 0}, {2, 4}};
+    static const bool none[3] = {false, false, false}, third[3] = {false, false, true};
+    shoal_ledger ledger = {.effects = effects, .effect_count = 5};
+    const uint32_t nothing[3] = {0, 0, 0}, two_[3] = {1, 2, 0}, four[3] = {3, 0, 0};
+    const uint32_t all[3] = {3, 0, 4}, never[3] = {0, 2, 0}, foreign[3] = {3, 0, 9};
+    assert_int_equal(shoal_ledger__place(&ledger, nothing, 3, none), 0);
+    assert_int_equal(shoal_ledger__place(&ledger, two_, 3, none), 2);
+    assert_int_equal(shoal_ledger__place(&ledger, four, 3, none), 4);
+    assert_int_equal(shoal_ledger__place(&ledger, all, 3, none), 5);
+    assert_int_equal(shoal_ledger__place(&ledger, never, 3, none), UINT32_MAX);
+    assert_int_equal(shoal_ledger__place(&ledger, foreign, 3, none), UINT32_MAX);
+    assert_int_equal(shoal_ledger__place(&ledger, foreign, 3, third), 5);
+}
+
+static void hear(void *context, const shoal_effect *effect)
+{
+    uint32_t *sums = context;
+    sums[0]++;
+    sums[1] += effect->key;
+    sums[2] += effect->serial;
+}
+
+static void effects_are_read_from_bytes_that_come_in_any_pieces(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    static const char text[] =
+        "#TS:17\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n"
+        "*3\r\n$3\r\nSET\r\n$5\r\nkey:3\r\n$4\r\n17.x\r\n"
+        "*3\r\n$3\r\nDEL\r\n$5\r\nkey:1\r\n$5\r\nother\r\n"
+        "*5\r\n$3\r\nset\r\n$5\r\nkey:2\r\n$2\r\n5.\r\n$4\r\nPXAT\r\n$1\r\n9\r\n";
+    for (size_t piece = 1; piece < 40; piece++) {
+        shoal_scanner scanner = {.odd = false};
+        uint32_t sums[3] = {0, 0, 0};
+        for (size_t at = 0; at < sizeof(text) - 1; at += piece) {
+            size_t size = sizeof(text) - 1 - at;
+            shoal_slice bytes = {text + at, size < piece ? size : piece};
+            shoal_scanner__take(&scanner, world, bytes, hear, sums);
+        }
+        assert_int_equal(sums[0], 3);
+        assert_int_equal(sums[1], 6);
+        assert_int_equal(sums[2], 22);
+        assert_false(scanner.odd);
+        shoal_scanner__take(&scanner, world, shoal_text("*2\r\n$4\r\nINCR\r\n$5\r\nkey:1\r\n"),
+                            hear, sums);
+        assert_true(scanner.odd);
+        shoal_scanner__free(&scanner);
+    }
+}
+
+/* ---- durable acknowledgements, owners ---- */
+
+/* n1 keeps to appendfsync always. */
+static void promise(shoal_world *world)
+{
+    (void)shoal_judge__rules(world, 0);
+    world->judge.rules[0].logs = world->judge.rules[0].always = true;
+}
+
+static uint64_t write_to(shoal_world *world, int64_t synced_us)
+{
+    shoal_intent intent = {.action = SHOAL_ACTION_SET, .now_us = world->now_us};
+    uint64_t serial = shoal_history__begin(&world->history, &intent);
+    shoal_history__sent(world, serial, 0, 0);
+    world->history.writes[serial - 1].synced_us = synced_us;
+    return serial;
+}
+
+static void an_acknowledged_write_must_be_durable_where_that_is_promised(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    shoal_judge__acknowledged(world, write_to(world, 0), world->now_us);
+    assert_int_equal(world->judge.made[SHOAL_CHECK_DURABLE_ACK], 0);
+    promise(world);
+    shoal_judge__acknowledged(world, write_to(world, world->now_us), world->now_us);
+    assert_int_equal(world->judge.made[SHOAL_CHECK_DURABLE_ACK], 1);
+    assert_int_equal(violated(world, SHOAL_CHECK_DURABLE_ACK), 0);
+    shoal_judge__acknowledged(world, write_to(world, world->now_us + 1), world->now_us);
+    assert_int_equal(violated(world, SHOAL_CHECK_DURABLE_ACK), 1);
+    shoal_judge__acknowledged(world, write_to(world, 0), world->now_us);
+    assert_int_equal(violated(world, SHOAL_CHECK_DURABLE_ACK), 2);
+}
+
+static void serve(shoal_world *world, bool write, bool behind, int64_t began_us)
+{
+    shoal_judge__served(world, &(shoal_service){.node = 0,
+                                                .slot = 16383,
+                                                .write = write,
+                                                .behind = behind,
+                                                .began_us = began_us,
+                                                .served_us = world->now_us});
+}
+
+static void a_slot_that_was_given_up_may_be_answered_for_only_by_replies_that_waited(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    world->judge.views[0].own_changed_us = world->now_us - 100;
+    serve(world, true, false, world->now_us - 200);
+    assert_int_equal(violated(world, SHOAL_CHECK_OWNER_SERVES), 1);
+    promise(world);
+    serve(world, true, false, world->now_us - 200);
+    serve(world, false, true, world->now_us - 200);
+    assert_int_equal(violated(world, SHOAL_CHECK_OWNER_SERVES), 1);
+    /* A read waits only behind a write of its own connection. */
+    serve(world, false, false, world->now_us - 200);
+    assert_int_equal(violated(world, SHOAL_CHECK_OWNER_SERVES), 2);
+    serve(world, true, false, world->now_us - 50);
+    assert_int_equal(violated(world, SHOAL_CHECK_OWNER_SERVES), 3);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, open_bench, close_bench)
+    const struct CMUnitTest tests[] = {
+        CASE(an_epoch_of_two_masters_must_not_stay),
+        CASE(nodes_that_nothing_disturbs_must_agree),
+        CASE(nodes_of_one_history_have_the_same_bytes_at_the_same_places),
+        cmocka_unit_test(a_node_file_is_whole_or_it_is_objected_to),
+        CASE(a_torn_node_file_is_found_at_the_next_start),
+        cmocka_unit_test(data_must_be_those_of_one_place_in_the_stream),
+        CASE(effects_are_read_from_bytes_that_come_in_any_pieces),
+        CASE(an_acknowledged_write_must_be_durable_where_that_is_promised),
+        CASE(a_slot_that_was_given_up_may_be_answered_for_only_by_replies_that_waited),
+    };
+    return cmocka_run_group_tests_name("sim_judges", tests, NULL, NULL);
+}

@@ -118,6 +118,7 @@ static void apply_to_node(shoal_world *world, const shoal_line *line, uint32_t n
         if (line->wiped && !vnode->running) {
             shoal_disk__wipe(&vnode->disk);
             shoal_judge__forgot(world, node);
+            world->judge.rules[node].lied = false;
         }
         shoal_vnode__start(world, node);
         break;

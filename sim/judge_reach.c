@@ -78,7 +78,6 @@ void shoal_judge__contact(shoal_world *world, uint32_t node, uint32_t other)
 void shoal_judge__forgot(shoal_world *world, uint32_t node)
 {
     world->judge.promises[node] = (shoal_promise){0};
-    world->judge.rules[node].lied = false;
     shoal_ledger__forget(world, node);
 }
 

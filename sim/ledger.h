@@ -61,7 +61,7 @@ typedef struct shoal_ledger {
     bool block_whole;               /* from its first byte on */
     /* The effects since the data were `base`. */
     bool known;
-    bool unfiled; /* its data are a master's, and the new file of them is not there yet */
+    bool unfiled;   /* its data are a master's, and the new file of them is not there yet */
     uint32_t *base; /* per key, the serial; NULL: nothing */
     shoal_effect *effects;
     uint32_t effect_count, effect_capacity;

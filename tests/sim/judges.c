@@ -98,9 +98,9 @@ static const char one[41] = "1111111111111111111111111111111111111111";
 static const char two[41] = "2222222222222222222222222222222222222222";
 
 static void tell(shoal_world *world, uint32_t node, const char history[41], uint64_t offset,
-                 const char *text, size_t size)
+                 shoal_slice bytes)
 {
-    shoal_ledger__bytes(world, node, history, offset, (shoal_slice){text, size});
+    shoal_ledger__bytes(world, node, history, offset, bytes);
 }
 
 static void nodes_of_one_history_have_the_same_bytes_at_the_same_places(void **state)
@@ -111,13 +111,13 @@ static void nodes_of_one_history_have_the_same_bytes_at_the_same_places(void **s
     memset(bytes, 'a', sizeof(bytes));
     memcpy(other, bytes, sizeof(bytes));
     other[700] = 'b';
-    tell(world, 0, one, 1000, bytes, 1024);
-    tell(world, 1, one, 1000, bytes, 300);
-    tell(world, 1, one, 1300, bytes + 300, 724);
+    tell(world, 0, one, 1000, (shoal_slice){bytes, 1024});
+    tell(world, 1, one, 1000, (shoal_slice){bytes, 300});
+    tell(world, 1, one, 1300, (shoal_slice){bytes + 300, 724});
     assert_int_equal(world->judge.made[SHOAL_CHECK_ONE_STREAM], before + 3);
-    tell(world, 2, two, 1000, other, 1024);
+    tell(world, 2, two, 1000, (shoal_slice){other, 1024});
     assert_int_equal(violated(world, SHOAL_CHECK_ONE_STREAM), 0);
-    tell(world, 2, one, 1000, other, 1024);
+    tell(world, 2, one, 1000, (shoal_slice){other, 1024});
     assert_int_equal(violated(world, SHOAL_CHECK_ONE_STREAM), 1);
 }
 

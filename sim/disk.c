@@ -327,7 +327,7 @@ void shoal_disk__occur(shoal_world *world, const shoal_occurrence *occurrence)
     }
     start_heads(world, node);
     bool durable = op->op == SHOAL_FILE_SYNC || op->op == SHOAL_FILE_RENAME;
-    if (durable && position >= SHOAL_FILE_COUNT) shoal_ledger__synced(world, node);
+    if (durable && position >= SHOAL_FILE_COUNT) shoal_logbook__synced(world, node);
     shoal_event event = {.kind = SHOAL_EVENT_FILE_DONE,
                          .error = error,
                          .file = op->file,

@@ -16,7 +16,7 @@
 #include "sim/heap.h"
 #include "sim/history.h"
 #include "sim/judge.h"
-#include "sim/ledger.h"
+#include "sim/logbook.h"
 #include "sim/linear.h"
 #include "sim/marks.h"
 #include "sim/memory.h"
@@ -89,7 +89,7 @@ struct shoal_world {
     shoal_operator operator_;
     shoal_history history;
     shoal_sessions sessions;
-    shoal_ledgers ledgers;
+    shoal_logbooks logbooks;
     shoal_judge judge;
     shoal_marks marks;
     shoal_copies copies;

@@ -78,7 +78,7 @@ void shoal_judge__contact(shoal_world *world, uint32_t node, uint32_t other)
 void shoal_judge__forgot(shoal_world *world, uint32_t node)
 {
     world->judge.promises[node] = (shoal_promise){0};
-    shoal_ledger__forget(world, node);
+    shoal_logbook__forget(world, node);
 }
 
 void shoal_judge__woke(shoal_world *world, uint32_t node)

@@ -130,7 +130,7 @@ void shoal_judge__acknowledged(shoal_world *world, uint64_t serial, int64_t serv
     bool numbered = write->action == SHOAL_ACTION_SET || write->action == SHOAL_ACTION_PX;
     bool same = vnode->node != NULL && vnode->incarnation == write->incarnation;
     if (!numbered || !same || !shoal_judge__rules(world, write->node)->always) return;
-    if (world->judge.rules[write->node].lied || world->ledgers.of[write->node].unfiled) return;
+    if (world->judge.rules[write->node].lied || world->logbooks.of[write->node].unfiled) return;
     shoal_judge__made(world, SHOAL_CHECK_DURABLE_ACK);
     if (write->synced_us > 0 && write->synced_us <= served_us) return;
     shoal_judge__fault_of(world, SHOAL_CHECK_DURABLE_ACK, write->node,

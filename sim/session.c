@@ -95,7 +95,7 @@ static void finish(shoal_world *world, shoal_vnode *vnode)
         feed(world, vnode, port, (shoal_slice){NULL, 0});
     }
     int64_t deadline = shoal_worker_end(vnode->worker);
-    shoal_ledger__follow(world, vnode->index);
+    shoal_logbook__follow(world, vnode->index);
     int64_t at = shoal_clock__when(&vnode->clock, deadline);
     if (at < world->now_us) at = world->now_us;
     if (at == INT64_MAX || at >= vnode->round_armed_us) return;

@@ -258,13 +258,13 @@ void shoal_vnode__step(shoal_world *world, uint32_t index, shoal_event *event)
         return;
     }
     arm_tick(world, vnode, deadline);
-    shoal_ledger__follow(world, index);
+    shoal_logbook__follow(world, index);
     if (vnode->ready) return;
     vnode->ready = vnode->stepper || shoal_node_ready(vnode->node);
     vnode->ready_at_us = world->now_us;
     if (!vnode->ready) return;
     shoal_judge__woke(world, index);
-    shoal_ledger__loaded(world, index);
+    shoal_logbook__loaded(world, index);
     judge_start(world, vnode, false);
 }
 

@@ -198,7 +198,7 @@ static void make_parts(shoal_world *world)
     shoal_judge__make(world);
     shoal_marks__make(world);
     shoal_copies__make(world);
-    shoal_ledger__make(world);
+    shoal_logbook__make(world);
     shoal_history__make(&world->history, schedule);
     for (uint32_t i = 0; i < world->node_count; i++) shoal_vnode__make(world, i);
     for (uint32_t i = 0; i < world->client_count; i++) shoal_client__make(world, i);
@@ -246,7 +246,7 @@ void shoal_world_destroy(shoal_world *world)
     shoal_expect__free(world);
     shoal_history__free(&world->history);
     shoal_sessions__free(world);
-    shoal_ledger__free(world);
+    shoal_logbook__free(world);
     shoal_copies__free(world);
     shoal_marks__free(world);
     shoal_judge__free(world);

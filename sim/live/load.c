@@ -408,7 +408,9 @@ static void issue(void *context)
         if (player->active) begin(player, player->audit_next++, false);
         player->issue_us += AUDIT_GAP_US;
     } else {
+        /* Of a mix, live clients play what sets and gets; of one without them, reads. */
         uint32_t weights = player->load.set_weight + player->load.get_weight;
+        if (weights == 0) weights = 1;
         uint32_t key = shoal_zipf__pick(&player->zipf, &player->keys);
         begin(player, key, shoal_prng_below(&player->mix, weights) < player->load.set_weight);
         int64_t period = (int64_t)(UINT64_C(1000000000) / player->load.rate_milli);

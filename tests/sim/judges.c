@@ -100,7 +100,7 @@ static const char two[41] = "2222222222222222222222222222222222222222";
 static void tell(shoal_world *world, uint32_t node, const char history[41], uint64_t offset,
                  shoal_slice bytes)
 {
-    shoal_ledger__bytes(world, node, history, offset, bytes);
+    shoal_logbook__bytes(world, node, history, offset, bytes);
 }
 
 static void nodes_of_one_history_have_the_same_bytes_at_the_same_places(void **state)
@@ -161,16 +161,16 @@ static void data_must_be_those_of_one_place_in_the_stream(void **state)
     (void)state;
     static shoal_effect effects[] = {{0, 1}, {1, 2}, {0, 3}, {1, 0}, {2, 4}};
     static const bool none[3] = {false, false, false}, third[3] = {false, false, true};
-    shoal_ledger ledger = {.effects = effects, .effect_count = 5};
+    shoal_logbook logbook = {.effects = effects, .effect_count = 5};
     const uint32_t nothing[3] = {0, 0, 0}, two_[3] = {1, 2, 0}, four[3] = {3, 0, 0};
     const uint32_t all[3] = {3, 0, 4}, never[3] = {0, 2, 0}, foreign[3] = {3, 0, 9};
-    assert_int_equal(shoal_ledger__place(&ledger, nothing, 3, none), 0);
-    assert_int_equal(shoal_ledger__place(&ledger, two_, 3, none), 2);
-    assert_int_equal(shoal_ledger__place(&ledger, four, 3, none), 4);
-    assert_int_equal(shoal_ledger__place(&ledger, all, 3, none), 5);
-    assert_int_equal(shoal_ledger__place(&ledger, never, 3, none), UINT32_MAX);
-    assert_int_equal(shoal_ledger__place(&ledger, foreign, 3, none), UINT32_MAX);
-    assert_int_equal(shoal_ledger__place(&ledger, foreign, 3, third), 5);
+    assert_int_equal(shoal_logbook__place(&logbook, nothing, 3, none), 0);
+    assert_int_equal(shoal_logbook__place(&logbook, two_, 3, none), 2);
+    assert_int_equal(shoal_logbook__place(&logbook, four, 3, none), 4);
+    assert_int_equal(shoal_logbook__place(&logbook, all, 3, none), 5);
+    assert_int_equal(shoal_logbook__place(&logbook, never, 3, none), UINT32_MAX);
+    assert_int_equal(shoal_logbook__place(&logbook, foreign, 3, none), UINT32_MAX);
+    assert_int_equal(shoal_logbook__place(&logbook, foreign, 3, third), 5);
 }
 
 static void hear(void *context, const shoal_effect *effect)

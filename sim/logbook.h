@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/ledger.h - what each node has done, in the order in which it did it: the stream of its
+ * sim/logbook.h - what each node has done, in the order in which it did it: the stream of its
  * effects as the node tells it, and what of that its disk has. The judge reads both by itself, as
  * the bytes pass: nodes of one history must tell the same bytes at the same places; a write that
  * was acknowledged as durable must stand in a file that was synced; a node that starts from its
@@ -8,8 +8,8 @@
  *
  * Inside the world only; its thread.
  */
-#ifndef SHOAL_SIM_LEDGER_H
-#define SHOAL_SIM_LEDGER_H
+#ifndef SHOAL_SIM_LOGBOOK_H
+#define SHOAL_SIM_LOGBOOK_H
 
 #include <shoal/node.h>
 
@@ -18,9 +18,9 @@
 typedef struct shoal_world shoal_world;
 
 /* Bytes of a stream that are compared as one. Chosen: a few effects. */
-#define SHOAL_LEDGER_BLOCK 256u
+#define SHOAL_LOGBOOK_BLOCK 256u
 /* Files of effects that are followed at once: two, while one is rewritten. */
-#define SHOAL_LEDGER_FILES 4u
+#define SHOAL_LOGBOOK_FILES 4u
 
 /* What an effect did to a key that clients write: `serial` is there then, 0: nothing is. */
 typedef struct shoal_effect {
@@ -45,20 +45,20 @@ void shoal_scanner__take(shoal_scanner *scanner, shoal_world *world, shoal_slice
 void shoal_scanner__free(shoal_scanner *scanner);
 
 /* A file of effects, as far as it was synced and read. */
-typedef struct shoal_ledger_file {
+typedef struct shoal_logbook_file {
     uint64_t name; /* hash; 0: none */
     size_t read;
     shoal_scanner scanner;
-} shoal_ledger_file;
+} shoal_logbook_file;
 
 /* What is known of one node. */
-typedef struct shoal_ledger {
+typedef struct shoal_logbook {
     /* The stream. */
     bool follows; /* from `at` on, in `history` */
     char history[41];
     uint64_t at;
-    char block[SHOAL_LEDGER_BLOCK]; /* the beginning of the present block */
-    bool block_whole;               /* from its first byte on */
+    char block[SHOAL_LOGBOOK_BLOCK]; /* the beginning of the present block */
+    bool block_whole;                /* from its first byte on */
     /* The effects since the data were `base`. */
     bool known;
     bool unfiled;   /* its data are a master's, and the new file of them is not there yet */
@@ -67,8 +67,8 @@ typedef struct shoal_ledger {
     uint32_t effect_count, effect_capacity;
     uint32_t durable; /* so many of them stand in synced files */
     shoal_scanner scanner;
-    shoal_ledger_file files[SHOAL_LEDGER_FILES];
-} shoal_ledger;
+    shoal_logbook_file files[SHOAL_LOGBOOK_FILES];
+} shoal_logbook;
 
 /* A block of a history that some node has told. */
 typedef struct shoal_told {
@@ -77,42 +77,42 @@ typedef struct shoal_told {
 } shoal_told;
 
 /* All nodes. */
-typedef struct shoal_ledgers {
-    shoal_ledger *of; /* per node */
-    shoal_told *told; /* blocks; the newest of those that share a place */
-    bool restarts;    /* the schedule ends processes: what they come back with is judged */
-} shoal_ledgers;
+typedef struct shoal_logbooks {
+    shoal_logbook *of; /* per node */
+    shoal_told *told;  /* blocks; the newest of those that share a place */
+    bool restarts;     /* the schedule ends processes: what they come back with is judged */
+} shoal_logbooks;
 
 /* Makes what a world needs, and gives it back. */
-void shoal_ledger__make(shoal_world *world);
-void shoal_ledger__free(shoal_world *world);
+void shoal_logbook__make(shoal_world *world);
+void shoal_logbook__free(shoal_world *world);
 
 /* A process is ready: its stream is followed from where it is. */
-void shoal_ledger__begin(shoal_world *world, uint32_t node);
+void shoal_logbook__begin(shoal_world *world, uint32_t node);
 /* A step or a round of a node is over: reads what it has added to its stream. */
-void shoal_ledger__follow(shoal_world *world, uint32_t node);
+void shoal_logbook__follow(shoal_world *world, uint32_t node);
 /* Bytes of `history` at `offset`, which must be where the last ones ended, or a new place. */
-void shoal_ledger__bytes(shoal_world *world, uint32_t node, const char history[41], uint64_t offset,
-                         shoal_slice bytes);
+void shoal_logbook__bytes(shoal_world *world, uint32_t node, const char history[41],
+                          uint64_t offset, shoal_slice bytes);
 /* Checks that replicas are not ahead of their masters. */
-void shoal_ledger__beat(shoal_world *world);
+void shoal_logbook__beat(shoal_world *world);
 
 /* A sync of a node's disk is over: reads what files of effects have durably now. */
-void shoal_ledger__synced(shoal_world *world, uint32_t node);
+void shoal_logbook__synced(shoal_world *world, uint32_t node);
 /* A process has its data: those of its disk, where it has started before. */
-void shoal_ledger__loaded(shoal_world *world, uint32_t node);
+void shoal_logbook__loaded(shoal_world *world, uint32_t node);
 /* Looks at all data of a node that was lost sight of, if they are in order now. */
-void shoal_ledger__look(shoal_world *world, uint32_t node);
+void shoal_logbook__look(shoal_world *world, uint32_t node);
 /* Its data were replaced, its disk was lost: nothing is known of it until it is looked at again. */
-void shoal_ledger__forget(shoal_world *world, uint32_t node);
+void shoal_logbook__forget(shoal_world *world, uint32_t node);
 /* Which places in the effects of a node have led to these data, per key: the last of them, or
  * UINT32_MAX when there is none. `expires` says of which keys nothing can be known. */
-uint32_t shoal_ledger__place(const shoal_ledger *ledger, const uint32_t *data, uint32_t keys,
-                             const bool *expires);
+uint32_t shoal_logbook__place(const shoal_logbook *logbook, const uint32_t *data, uint32_t keys,
+                              const bool *expires);
 
 /* The number behind a point of a value that a client wrote, and of a name `key:N`; false when it is
  * none. */
-bool shoal_ledger__serial(shoal_slice value, uint32_t *serial);
-bool shoal_ledger__key(shoal_slice name, uint32_t limit, uint32_t *key);
+bool shoal_logbook__serial(shoal_slice value, uint32_t *serial);
+bool shoal_logbook__key(shoal_slice name, uint32_t limit, uint32_t *key);
 
 #endif

@@ -35,17 +35,17 @@ static bool is_listed(const shoal_disk *disk, const char *path)
 }
 
 /* What is known of a file, which may be a new one. */
-static shoal_ledger_file *file_of(shoal_ledger *ledger, const shoal_disk_file *file)
+static shoal_logbook_file *file_of(shoal_logbook *logbook, const shoal_disk_file *file)
 {
     uint64_t name = shoal_hash(shoal_text(file->name), 0) | 1;
-    shoal_ledger_file *oldest = &ledger->files[0];
-    for (uint32_t i = 0; i < SHOAL_LEDGER_FILES; i++) {
-        if (ledger->files[i].name == name) return &ledger->files[i];
+    shoal_logbook_file *oldest = &logbook->files[0];
+    for (uint32_t i = 0; i < SHOAL_LOGBOOK_FILES; i++) {
+        if (logbook->files[i].name == name) return &logbook->files[i];
     }
     shoal_scanner__free(&oldest->scanner);
-    memmove(&ledger->files[0], &ledger->files[1], sizeof(ledger->files) - sizeof(*oldest));
-    oldest = &ledger->files[SHOAL_LEDGER_FILES - 1];
-    *oldest = (shoal_ledger_file){.name = name};
+    memmove(&logbook->files[0], &logbook->files[1], sizeof(logbook->files) - sizeof(*oldest));
+    oldest = &logbook->files[SHOAL_LOGBOOK_FILES - 1];
+    *oldest = (shoal_logbook_file){.name = name};
     return oldest;
 }
 
@@ -60,29 +60,29 @@ static void note_durable(void *context, const shoal_effect *effect)
 {
     const reader *of = context;
     shoal_history *history = &of->world->history;
-    shoal_ledger *ledger = &of->world->ledgers.of[of->node];
+    shoal_logbook *logbook = &of->world->logbooks.of[of->node];
     if (effect->serial == 0 || effect->serial > history->write_count) return;
     shoal_write *write = &history->writes[effect->serial - 1];
     if (write->node == of->node && write->synced_us == 0) write->synced_us = of->world->now_us;
-    for (uint32_t i = 0; i < AHEAD_MAX && ledger->durable + i < ledger->effect_count; i++) {
-        if (ledger->effects[ledger->durable + i].serial != effect->serial) continue;
-        ledger->durable += i + 1;
+    for (uint32_t i = 0; i < AHEAD_MAX && logbook->durable + i < logbook->effect_count; i++) {
+        if (logbook->effects[logbook->durable + i].serial != effect->serial) continue;
+        logbook->durable += i + 1;
         return;
     }
 }
 
-void shoal_ledger__synced(shoal_world *world, uint32_t node)
+void shoal_logbook__synced(shoal_world *world, uint32_t node)
 {
     const shoal_disk *disk = &world->nodes[node].disk;
-    shoal_ledger *ledger = &world->ledgers.of[node];
+    shoal_logbook *logbook = &world->logbooks.of[node];
     reader who = {world, node};
     if (world->history.write_count == 0) return;
     for (uint32_t i = 0; i < disk->named_count; i++) {
         const shoal_disk_file *file = &disk->named[i];
         if (file->name == NULL || !file->exists || !ends_with(file->name, ".incr.aof")) continue;
         if (!is_listed(disk, file->name)) continue;
-        shoal_ledger_file *known = file_of(ledger, file);
-        if (known->read == 0) ledger->unfiled = false;
+        shoal_logbook_file *known = file_of(logbook, file);
+        if (known->read == 0) logbook->unfiled = false;
         if (file->synced <= known->read) continue;
         shoal_slice bytes = {file->data + known->read, file->synced - known->read};
         known->read = file->synced;
@@ -104,8 +104,8 @@ static void list(void *context, const shoal_node_datum *datum)
     inventory *all = context;
     uint32_t key = 0, serial = 0;
     if (datum->db != 0) return;
-    if (!shoal_ledger__key(datum->name, all->world->history.key_count, &key)) return;
-    if (!datum->string || !shoal_ledger__serial(datum->value, &serial)) {
+    if (!shoal_logbook__key(datum->name, all->world->history.key_count, &key)) return;
+    if (!datum->string || !shoal_logbook__serial(datum->value, &serial)) {
         all->odd = true;
         return;
     }
@@ -121,25 +121,25 @@ static uint32_t *take_inventory(const shoal_world *world, uint32_t node, bool *o
     return all.serials;
 }
 
-void shoal_ledger__forget(shoal_world *world, uint32_t node)
+void shoal_logbook__forget(shoal_world *world, uint32_t node)
 {
-    shoal_ledger *ledger = &world->ledgers.of[node];
-    ledger->known = false;
-    ledger->effect_count = ledger->durable = 0;
-    shoal_scanner__free(&ledger->scanner);
+    shoal_logbook *logbook = &world->logbooks.of[node];
+    logbook->known = false;
+    logbook->effect_count = logbook->durable = 0;
+    shoal_scanner__free(&logbook->scanner);
 }
 
 /* Makes what a node has now the beginning of what is known. */
 static void begin_with(shoal_world *world, uint32_t node, uint32_t *serials)
 {
-    shoal_ledger *ledger = &world->ledgers.of[node];
-    shoal_sim__free(ledger->base);
-    shoal_ledger__forget(world, node);
-    ledger->base = serials;
-    ledger->known = true;
+    shoal_logbook *logbook = &world->logbooks.of[node];
+    shoal_sim__free(logbook->base);
+    shoal_logbook__forget(world, node);
+    logbook->base = serials;
+    logbook->known = true;
 }
 
-void shoal_ledger__look(shoal_world *world, uint32_t node)
+void shoal_logbook__look(shoal_world *world, uint32_t node)
 {
     shoal_node_copy copy;
     bool odd = false;
@@ -155,16 +155,16 @@ void shoal_ledger__look(shoal_world *world, uint32_t node)
 
 /* ---- what a process comes back with ---- */
 
-uint32_t shoal_ledger__place(const shoal_ledger *ledger, const uint32_t *data, uint32_t keys,
-                             const bool *expires)
+uint32_t shoal_logbook__place(const shoal_logbook *logbook, const uint32_t *data, uint32_t keys,
+                              const bool *expires)
 {
     uint32_t *now = shoal_sim__allocate(keys * sizeof(*now));
     uint32_t wrong = 0, place = UINT32_MAX;
-    if (ledger->base) memcpy(now, ledger->base, keys * sizeof(*now));
+    if (logbook->base) memcpy(now, logbook->base, keys * sizeof(*now));
     for (uint32_t i = 0; i < keys; i++) wrong += !expires[i] && now[i] != data[i];
     if (wrong == 0) place = 0;
-    for (uint32_t i = 0; i < ledger->effect_count; i++) {
-        const shoal_effect *effect = &ledger->effects[i];
+    for (uint32_t i = 0; i < logbook->effect_count; i++) {
+        const shoal_effect *effect = &logbook->effects[i];
         if (!expires[effect->key]) {
             wrong -= now[effect->key] != data[effect->key];
             wrong += effect->serial != data[effect->key];
@@ -188,33 +188,33 @@ static bool *expiring_keys(const shoal_history *history)
 
 static void judge_return(shoal_world *world, uint32_t node, const uint32_t *serials)
 {
-    const shoal_ledger *ledger = &world->ledgers.of[node];
+    const shoal_logbook *logbook = &world->logbooks.of[node];
     const shoal_history *history = &world->history;
     /* Until some effect of what is known is durable, older files may be what counts. */
-    if (!ledger->known || ledger->durable == 0) return;
+    if (!logbook->known || logbook->durable == 0) return;
     bool *expires = expiring_keys(history);
-    uint32_t place = shoal_ledger__place(ledger, serials, history->key_count, expires);
+    uint32_t place = shoal_logbook__place(logbook, serials, history->key_count, expires);
     shoal_sim__free(expires);
     shoal_judge__made(world, SHOAL_CHECK_PREFIX);
-    if (place != UINT32_MAX && place >= ledger->durable) return;
+    if (place != UINT32_MAX && place >= logbook->durable) return;
     char words[120];
     if (place == UINT32_MAX)
         snprintf(words, sizeof(words), "comes back with data that it never had");
     else
         snprintf(words, sizeof(words), "comes back with %u effects of %u durable ones", place,
-                 ledger->durable);
+                 logbook->durable);
     shoal_judge__fault_of(world, SHOAL_CHECK_PREFIX, node, words);
 }
 
-void shoal_ledger__loaded(shoal_world *world, uint32_t node)
+void shoal_logbook__loaded(shoal_world *world, uint32_t node)
 {
     const shoal_vnode *vnode = &world->nodes[node];
     bool odd = false;
     if (vnode->node == NULL) return;
-    shoal_ledger__begin(world, node);
-    if (!world->ledgers.restarts) return;
+    shoal_logbook__begin(world, node);
+    if (!world->logbooks.restarts) return;
     if (!shoal_judge__rules(world, node)->logs) {
-        shoal_ledger__forget(world, node);
+        shoal_logbook__forget(world, node);
         return;
     }
     uint32_t *serials = take_inventory(world, node, &odd);
@@ -224,5 +224,5 @@ void shoal_ledger__loaded(shoal_world *world, uint32_t node)
         begin_with(world, node, serials);
     else
         shoal_sim__free(serials);
-    if (!sound) shoal_ledger__forget(world, node);
+    if (!sound) shoal_logbook__forget(world, node);
 }

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "sim/internal.h"
 
-bool shoal_ledger__key(shoal_slice name, uint32_t limit, uint32_t *key)
+bool shoal_logbook__key(shoal_slice name, uint32_t limit, uint32_t *key)
 {
     uint64_t number = 0;
     if (name.size < 5 || memcmp(name.data, "key:", 4) != 0) return false;
@@ -18,7 +18,7 @@ bool shoal_ledger__key(shoal_slice name, uint32_t limit, uint32_t *key)
     return number < limit;
 }
 
-bool shoal_ledger__serial(shoal_slice value, uint32_t *serial)
+bool shoal_logbook__serial(shoal_slice value, uint32_t *serial)
 {
     uint64_t number = 0;
     const char *point = value.size > 0 ? memchr(value.data, '.', value.size) : NULL;
@@ -55,7 +55,7 @@ static bool concerns(const shoal_request *request, uint32_t limit)
 {
     uint32_t key = 0;
     for (uint32_t i = 1; i < request->argc; i++) {
-        if (shoal_ledger__key(request->argv[i], limit, &key)) return true;
+        if (shoal_logbook__key(request->argv[i], limit, &key)) return true;
     }
     return is_word(request->argv[0], "FLUSHALL") || is_word(request->argv[0], "FLUSHDB") ||
            is_word(request->argv[0], "SWAPDB");
@@ -76,8 +76,8 @@ static void tell(shoal_scanner *scanner, uint32_t limit, shoal_effect_sink sink,
         return;
     }
     for (uint32_t i = 1; i < (set ? 2 : request->argc); i++) {
-        if (!shoal_ledger__key(request->argv[i], limit, &effect.key)) continue;
-        if (set && !shoal_ledger__serial(request->argv[2], &effect.serial)) scanner->odd = true;
+        if (!shoal_logbook__key(request->argv[i], limit, &effect.key)) continue;
+        if (set && !shoal_logbook__serial(request->argv[2], &effect.serial)) scanner->odd = true;
         sink(context, &effect);
     }
 }

@@ -3,7 +3,7 @@
  * Streams of effects: what nodes of one history tell at the same places, and the effects of each
  * node in their order.
  */
-#include "sim/ledger.h"
+#include "sim/logbook.h"
 
 #include <string.h>
 
@@ -31,26 +31,26 @@ static bool ends_processes(const shoal_schedule *schedule)
     return false;
 }
 
-void shoal_ledger__make(shoal_world *world)
+void shoal_logbook__make(shoal_world *world)
 {
-    world->ledgers.of = shoal_sim__allocate(world->node_count * sizeof(*world->ledgers.of));
-    world->ledgers.restarts = ends_processes(world->schedule);
-    for (uint32_t i = 0; i < world->node_count; i++) world->ledgers.of[i].known = true;
+    world->logbooks.of = shoal_sim__allocate(world->node_count * sizeof(*world->logbooks.of));
+    world->logbooks.restarts = ends_processes(world->schedule);
+    for (uint32_t i = 0; i < world->node_count; i++) world->logbooks.of[i].known = true;
 }
 
-void shoal_ledger__free(shoal_world *world)
+void shoal_logbook__free(shoal_world *world)
 {
-    for (uint32_t i = 0; world->ledgers.of && i < world->node_count; i++) {
-        shoal_ledger *ledger = &world->ledgers.of[i];
-        shoal_scanner__free(&ledger->scanner);
-        for (uint32_t j = 0; j < SHOAL_LEDGER_FILES; j++)
-            shoal_scanner__free(&ledger->files[j].scanner);
-        shoal_sim__free(ledger->base);
-        shoal_sim__free(ledger->effects);
+    for (uint32_t i = 0; world->logbooks.of && i < world->node_count; i++) {
+        shoal_logbook *logbook = &world->logbooks.of[i];
+        shoal_scanner__free(&logbook->scanner);
+        for (uint32_t j = 0; j < SHOAL_LOGBOOK_FILES; j++)
+            shoal_scanner__free(&logbook->files[j].scanner);
+        shoal_sim__free(logbook->base);
+        shoal_sim__free(logbook->effects);
     }
-    shoal_sim__free(world->ledgers.of);
-    shoal_sim__free(world->ledgers.told);
-    world->ledgers = (shoal_ledgers){0};
+    shoal_sim__free(world->logbooks.of);
+    shoal_sim__free(world->logbooks.told);
+    world->logbooks = (shoal_logbooks){0};
 }
 
 /* ---- blocks ---- */
@@ -58,12 +58,12 @@ void shoal_ledger__free(shoal_world *world)
 /* A node has told a whole block of a history: as others have? */
 static void judge_block(shoal_world *world, uint32_t node, uint64_t number)
 {
-    const shoal_ledger *ledger = &world->ledgers.of[node];
-    if (world->ledgers.told == NULL)
-        world->ledgers.told = shoal_sim__allocate(TOLD_COUNT * sizeof(shoal_told));
-    uint64_t name = shoal_hash(shoal_text(ledger->history), number) | 1;
-    uint64_t hash = shoal_hash((shoal_slice){ledger->block, SHOAL_LEDGER_BLOCK}, 0);
-    shoal_told *told = &world->ledgers.told[(name >> 32) & (TOLD_COUNT - 1)];
+    const shoal_logbook *logbook = &world->logbooks.of[node];
+    if (world->logbooks.told == NULL)
+        world->logbooks.told = shoal_sim__allocate(TOLD_COUNT * sizeof(shoal_told));
+    uint64_t name = shoal_hash(shoal_text(logbook->history), number) | 1;
+    uint64_t hash = shoal_hash((shoal_slice){logbook->block, SHOAL_LOGBOOK_BLOCK}, 0);
+    shoal_told *told = &world->logbooks.told[(name >> 32) & (TOLD_COUNT - 1)];
     if (told->name != name) {
         *told = (shoal_told){name, hash};
         return;
@@ -76,17 +76,17 @@ static void judge_block(shoal_world *world, uint32_t node, uint64_t number)
 
 static void cut_blocks(shoal_world *world, uint32_t node, shoal_slice bytes)
 {
-    shoal_ledger *ledger = &world->ledgers.of[node];
+    shoal_logbook *logbook = &world->logbooks.of[node];
     while (bytes.size > 0) {
-        size_t inside = (size_t)(ledger->at % SHOAL_LEDGER_BLOCK);
-        size_t size = SHOAL_LEDGER_BLOCK - inside;
+        size_t inside = (size_t)(logbook->at % SHOAL_LOGBOOK_BLOCK);
+        size_t size = SHOAL_LOGBOOK_BLOCK - inside;
         if (size > bytes.size) size = bytes.size;
-        if (inside == 0) ledger->block_whole = true;
-        memcpy(ledger->block + inside, bytes.data, size);
-        ledger->at += size;
+        if (inside == 0) logbook->block_whole = true;
+        memcpy(logbook->block + inside, bytes.data, size);
+        logbook->at += size;
         bytes = (shoal_slice){bytes.data + size, bytes.size - size};
-        if (ledger->at % SHOAL_LEDGER_BLOCK == 0 && ledger->block_whole)
-            judge_block(world, node, ledger->at / SHOAL_LEDGER_BLOCK);
+        if (logbook->at % SHOAL_LOGBOOK_BLOCK == 0 && logbook->block_whole)
+            judge_block(world, node, logbook->at / SHOAL_LOGBOOK_BLOCK);
     }
 }
 
@@ -94,28 +94,28 @@ static void cut_blocks(shoal_world *world, uint32_t node, shoal_slice bytes)
 
 static void note_effect(void *context, const shoal_effect *effect)
 {
-    shoal_ledger *ledger = context;
-    if (!ledger->known || ledger->effect_count >= EFFECTS_MAX) {
-        ledger->known = false;
+    shoal_logbook *logbook = context;
+    if (!logbook->known || logbook->effect_count >= EFFECTS_MAX) {
+        logbook->known = false;
         return;
     }
-    ledger->effects = shoal_sim__grow(ledger->effects, &ledger->effect_capacity,
-                                      ledger->effect_count + 1, sizeof(*ledger->effects));
-    ledger->effects[ledger->effect_count++] = *effect;
+    logbook->effects = shoal_sim__grow(logbook->effects, &logbook->effect_capacity,
+                                       logbook->effect_count + 1, sizeof(*logbook->effects));
+    logbook->effects[logbook->effect_count++] = *effect;
 }
 
 /* Effects matter where a process may come back with them. */
 static void note_effects(shoal_world *world, uint32_t node, shoal_slice bytes)
 {
-    shoal_ledger *ledger = &world->ledgers.of[node];
-    bool wanted = world->ledgers.restarts && ledger->known && world->nodes[node].node != NULL &&
+    shoal_logbook *logbook = &world->logbooks.of[node];
+    bool wanted = world->logbooks.restarts && logbook->known && world->nodes[node].node != NULL &&
                   shoal_judge__rules(world, node)->logs;
     if (!wanted) {
-        ledger->known = false;
+        logbook->known = false;
         return;
     }
-    shoal_scanner__take(&ledger->scanner, world, bytes, note_effect, ledger);
-    if (ledger->scanner.odd) ledger->known = false;
+    shoal_scanner__take(&logbook->scanner, world, bytes, note_effect, logbook);
+    if (logbook->scanner.odd) logbook->known = false;
 }
 
 /* ---- the stream ---- */
@@ -123,60 +123,60 @@ static void note_effects(shoal_world *world, uint32_t node, shoal_slice bytes)
 /* It goes on somewhere else. */
 static void begin_at(shoal_world *world, uint32_t node, const char history[41], uint64_t offset)
 {
-    shoal_ledger *ledger = &world->ledgers.of[node];
-    if (ledger->follows) {
-        shoal_ledger__forget(world, node);
-        ledger->unfiled = true;
+    shoal_logbook *logbook = &world->logbooks.of[node];
+    if (logbook->follows) {
+        shoal_logbook__forget(world, node);
+        logbook->unfiled = true;
     }
-    ledger->follows = true;
-    ledger->at = offset;
-    ledger->block_whole = false;
-    memcpy(ledger->history, history, sizeof(ledger->history));
+    logbook->follows = true;
+    logbook->at = offset;
+    logbook->block_whole = false;
+    memcpy(logbook->history, history, sizeof(logbook->history));
 }
 
-void shoal_ledger__bytes(shoal_world *world, uint32_t node, const char history[41], uint64_t offset,
-                         shoal_slice bytes)
+void shoal_logbook__bytes(shoal_world *world, uint32_t node, const char history[41],
+                          uint64_t offset, shoal_slice bytes)
 {
-    shoal_ledger *ledger = &world->ledgers.of[node];
-    if (!ledger->follows || offset != ledger->at) begin_at(world, node, history, offset);
-    memcpy(ledger->history, history, sizeof(ledger->history));
+    shoal_logbook *logbook = &world->logbooks.of[node];
+    if (!logbook->follows || offset != logbook->at) begin_at(world, node, history, offset);
+    memcpy(logbook->history, history, sizeof(logbook->history));
     note_effects(world, node, bytes);
     cut_blocks(world, node, bytes);
 }
 
-void shoal_ledger__begin(shoal_world *world, uint32_t node)
+void shoal_logbook__begin(shoal_world *world, uint32_t node)
 {
-    shoal_ledger *ledger = &world->ledgers.of[node];
+    shoal_logbook *logbook = &world->logbooks.of[node];
     shoal_node_stream stream;
     shoal_node_copy copy;
     shoal_node_stream_get(world->nodes[node].node, &stream);
     shoal_node_copy_get(world->nodes[node].node, &copy);
-    ledger->follows = ledger->unfiled = false;
+    logbook->follows = logbook->unfiled = false;
     begin_at(world, node, copy.history, stream.end);
 }
 
 /* The node has begun another history, or another place in it, without a way from where it was. */
-static bool has_jumped(const shoal_ledger *ledger, const shoal_node_copy *copy,
+static bool has_jumped(const shoal_logbook *logbook, const shoal_node_copy *copy,
                        const shoal_node_stream *stream)
 {
-    bool same = strcmp(ledger->history, copy->history) == 0 ||
-                strcmp(ledger->history, copy->history_before) == 0;
-    return !ledger->follows || !same || stream->end < ledger->at || stream->first > ledger->at;
+    bool same = strcmp(logbook->history, copy->history) == 0 ||
+                strcmp(logbook->history, copy->history_before) == 0;
+    return !logbook->follows || !same || stream->end < logbook->at || stream->first > logbook->at;
 }
 
-void shoal_ledger__follow(shoal_world *world, uint32_t node)
+void shoal_logbook__follow(shoal_world *world, uint32_t node)
 {
-    shoal_ledger *ledger = &world->ledgers.of[node];
+    shoal_logbook *logbook = &world->logbooks.of[node];
     const shoal_vnode *vnode = &world->nodes[node];
     shoal_node_stream stream;
     shoal_node_copy copy;
     if (vnode->node == NULL || !vnode->ready) return;
     shoal_node_stream_get(vnode->node, &stream);
-    if (ledger->follows && stream.end == ledger->at) return;
+    if (logbook->follows && stream.end == logbook->at) return;
     shoal_node_copy_get(vnode->node, &copy);
-    if (has_jumped(ledger, &copy, &stream)) {
-        bool fell = ledger->follows && strcmp(ledger->history, copy.history) == 0 &&
-                    stream.end < ledger->at;
+    if (has_jumped(logbook, &copy, &stream)) {
+        bool fell = logbook->follows && strcmp(logbook->history, copy.history) == 0 &&
+                    stream.end < logbook->at;
         if (fell) {
             shoal_judge__fault_of(world, SHOAL_CHECK_ONE_STREAM, node,
                                   "has gone back in its own history");
@@ -184,10 +184,10 @@ void shoal_ledger__follow(shoal_world *world, uint32_t node)
         begin_at(world, node, copy.history, stream.end);
         return;
     }
-    while (ledger->at < stream.end) {
-        shoal_slice bytes = shoal_node_stream_peek(vnode->node, ledger->at);
+    while (logbook->at < stream.end) {
+        shoal_slice bytes = shoal_node_stream_peek(vnode->node, logbook->at);
         SHOAL_ASSERT(bytes.size > 0);
-        shoal_ledger__bytes(world, node, copy.history, ledger->at, bytes);
+        shoal_logbook__bytes(world, node, copy.history, logbook->at, bytes);
     }
 }
 
@@ -211,13 +211,13 @@ static void judge_ahead(shoal_world *world, uint32_t node)
     shoal_judge__fault_of(world, SHOAL_CHECK_ONE_STREAM, node, "is ahead of its master");
 }
 
-void shoal_ledger__beat(shoal_world *world)
+void shoal_logbook__beat(shoal_world *world)
 {
     for (uint32_t i = 0; i < world->node_count; i++) {
         const shoal_vnode *vnode = &world->nodes[i];
         if (vnode->node == NULL || !vnode->ready) continue;
         judge_ahead(world, i);
-        if (!world->ledgers.of[i].known && world->ledgers.restarts && !vnode->paused)
-            shoal_ledger__look(world, i);
+        if (!world->logbooks.of[i].known && world->logbooks.restarts && !vnode->paused)
+            shoal_logbook__look(world, i);
     }
 }

@@ -254,7 +254,7 @@ static shoal_err truncate_file(shoal_disk_file *file, uint64_t size)
     return SHOAL_ERR_OK;
 }
 
-static shoal_err sync_file(const shoal_disk *disk, shoal_disk_file *file, const shoal_disk_op *op)
+static shoal_err sync_file(shoal_disk *disk, shoal_disk_file *file, const shoal_disk_op *op)
 {
     if (disk->mode == SHOAL_DISK_FAILING) {
         /* The system takes these pages for clean from now on: no later sync writes them. */
@@ -262,7 +262,10 @@ static shoal_err sync_file(const shoal_disk *disk, shoal_disk_file *file, const 
         file->hole_end = file->size;
         return SHOAL_ERR_IO;
     }
-    if (disk->mode == SHOAL_DISK_LYING) return SHOAL_ERR_OK;
+    if (disk->mode == SHOAL_DISK_LYING) {
+        disk->lied = true;
+        return SHOAL_ERR_OK;
+    }
     /* What was appended since it started may have got through, but nobody may build on it. */
     size_t covered = op->offset < file->size ? (size_t)op->offset : file->size;
     if (covered > file->synced) file->synced = covered;
@@ -476,6 +479,7 @@ void shoal_disk__crash(shoal_disk *disk, shoal_disk_fate fate)
 {
     memset(disk->bound, 0, sizeof(disk->bound));
     disk->stopped = false;
+    if (disk->lied && fate != SHOAL_DISK_KEPT) disk->damaged = true;
     for (uint32_t i = 0; i < count_files(disk); i++) {
         shoal_disk_file *file = file_at(disk, i);
         if (i == 0) {
@@ -497,5 +501,5 @@ void shoal_disk__wipe(shoal_disk *disk)
         file->exists = file->durable = false;
         file->size = file->synced = file->hole_from = file->hole_end = 0;
     }
-    disk->damaged = false;
+    disk->damaged = disk->lied = false;
 }

@@ -65,7 +65,8 @@ typedef struct shoal_disk {
     shoal_prng fate;
     shoal_disk_mode mode;
     int64_t slow_us;
-    bool damaged; /* a crash has left zeros where data were */
+    bool damaged; /* a crash has left zeros where data were, or taken what was said to be durable */
+    bool lied;    /* a sync said that it was done and was not */
     /* Moments at which its content may be found by who looks at it after a crash: before and behind
      * each operation that changes something, and in the middle of an append. At number `stop_at`
      * (0: never) it stops: nothing is done or told any more until a crash. */

@@ -302,17 +302,17 @@ static int64_t mend(shoal_drawing *drawing, int64_t at_us)
 }
 
 /* Processes that were told to end may take their time, and end behind the line that was to start
- * them again: once more. */
+ * them again: once more, but for the one that does not come back with what it had. */
 static void start_late(shoal_drawing *drawing, int64_t at_us)
 {
-    bool shutdown = false;
-    for (uint32_t i = 0; i < drawing->draft.count; i++) {
+    uint32_t count = drawing->draft.count;
+    for (uint32_t i = 0; i < count; i++) {
         const shoal_line *line = &drawing->draft.lines[i];
-        bool order = line->kind == SHOAL_LINE_OPERATE && line->text;
-        shutdown = shutdown || (order && strncmp(line->text, "SHUTDOWN", 8) == 0);
+        if (line->kind != SHOAL_LINE_OPERATE || strncmp(line->text, "SHUTDOWN", 8) != 0) continue;
+        if (drawing->gone == line->left.atoms[0].first) continue;
+        shoal_selector who = line->left;
+        shoal_draft__add(&drawing->draft, SHOAL_LINE_RESTART, at_us)->left = who;
     }
-    if (!shutdown) return;
-    shoal_draft__add(&drawing->draft, SHOAL_LINE_RESTART, at_us)->left = shoal_draft__all();
 }
 
 /* A ping that was lost together with the power of a host that had taken it is waited for without

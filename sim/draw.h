@@ -77,7 +77,7 @@ typedef struct shoal_drawing {
     int64_t mend_us;    /* which is not before this */
     uint32_t slots_moved;
     bool dangling; /* connections may be left that pass nothing and that nobody ends */
-    bool gone;     /* a node does not come back with what it had */
+    uint32_t gone; /* n<gone> does not come back with what it had; 0: all do */
 } shoal_drawing;
 
 /* The stream for a purpose. */

@@ -327,7 +327,7 @@ static bool may_go(shoal_faults *all, uint32_t node, int64_t from_us)
         stated = true;
     }
     if (!shoal_faults__take_copy(all, node, from_us, INT64_MAX / 4)) return false;
-    drawing->gone = true;
+    drawing->gone = node + 1;
     if (stated) return true;
     shoal_line *line = shoal_draft__say(&drawing->draft, SHOAL_LINE_CONFIG, 0, "%s0", directive);
     line->left = shoal_draft__all();

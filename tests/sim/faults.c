@@ -453,6 +453,16 @@ static void a_disk_whose_syncs_lie_loses_what_was_promised(void **state)
     forget(&lying);
 }
 
+static void a_node_need_not_start_from_a_disk_that_has_lied(void **state)
+{
+    (void)state;
+    story told = run_story(DURABLE "5s disk n2 lying\n6s operate n2 BGREWRITEAOF\n"
+                                   "7s crash n2 power disk torn\n8s disk n2 ok\n"
+                                   "8s restart n2\n12s end\n");
+    assert_int_equal(count(&told, (wanted){SHOAL_TRACE_READY, 1, 8 * S, 12 * S}), 0);
+    forget(&told);
+}
+
 static void a_node_does_not_start_from_a_disk_that_cannot_be_read(void **state)
 {
     (void)state;
@@ -615,6 +625,7 @@ int main(void)
         cmocka_unit_test(a_monotonic_clock_that_leaps_makes_its_node_impatient),
         cmocka_unit_test(the_two_clocks_of_a_node_go_apart),
         cmocka_unit_test(a_disk_whose_syncs_lie_loses_what_was_promised),
+        cmocka_unit_test(a_node_need_not_start_from_a_disk_that_has_lied),
         cmocka_unit_test(a_node_does_not_start_from_a_disk_that_cannot_be_read),
         cmocka_unit_test(every_crash_of_a_disk_leaves_something_to_start_from),
         cmocka_unit_test(a_node_with_an_empty_disk_is_another_node),

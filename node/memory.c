@@ -10,6 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
+#include "base/memory.h"
+#include "mapping.h"
+
+/* Blocks from this size on jemalloc returns to the system as soon as they are free (its
+ * oversize_threshold), in one call that takes milliseconds: we do better by them. */
+#define MAPPING_MIN ((size_t)8 << 20)
+
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)
 
@@ -27,8 +35,16 @@ static bool is_block(size_t size, size_t alignment)
     return size == SHOAL_PAGES_BLOCK && alignment == SHOAL_PAGES_BLOCK;
 }
 
+/* Is it a mapping of its own: a block whose size may be changed, or a very large one? */
+static bool is_mapping(const void *context, size_t size, size_t alignment)
+{
+    size_t least = alignment == SHOAL_ALIGN_PAGE ? SHOAL_RESIZABLE_MIN : MAPPING_MIN;
+    return size >= least && context != NULL;
+}
+
 static void *take(void *context, size_t size, size_t alignment)
 {
+    if (is_mapping(context, size, alignment)) return shoal_pages__map(context, size);
     if (context != NULL && is_block(size, alignment)) {
         void *block = shoal_pages__take(context);
         if (block != NULL) return block;
@@ -40,12 +56,16 @@ static void *take(void *context, size_t size, size_t alignment)
 /* Large zeroed blocks come from fresh extents, which the system zeroes when they are touched. */
 static void *take_zeroed(void *context, size_t size, size_t alignment)
 {
-    (void)context;
+    if (is_mapping(context, size, alignment)) return shoal_pages__map(context, size);
     return mallocx(size, flags_of(size, alignment) | MALLOCX_ZERO);
 }
 
 static void give(void *context, void *memory, size_t size, size_t alignment)
 {
+    if (is_mapping(context, size, alignment)) {
+        shoal_pages__unmap(context, memory, size);
+        return;
+    }
     if (context != NULL && is_block(size, alignment) && shoal_pages__owns(context, memory)) {
         shoal_pages__give(context, memory);
         return;
@@ -55,8 +75,15 @@ static void give(void *context, void *memory, size_t size, size_t alignment)
 
 static size_t usable(void *context, size_t size, size_t alignment)
 {
-    (void)context;
+    if (is_mapping(context, size, alignment)) return shoal_mapping__size(size);
     return nallocx(size, flags_of(size, alignment));
+}
+
+static void *resize(void *context, void *memory, size_t size, size_t size_new)
+{
+    SHOAL_ASSERT(is_mapping(context, size, SHOAL_ALIGN_PAGE));
+    SHOAL_ASSERT(is_mapping(context, size_new, SHOAL_ALIGN_PAGE));
+    return shoal_pages__remap(context, memory, size, size_new);
 }
 
 /* What jemalloc tells of the slab of a block: of the block's size class, all slabs. */
@@ -88,7 +115,8 @@ shoal_allocator shoal_memory_allocator_with(shoal_pages *pages)
                              .allocate_zeroed = take_zeroed,
                              .release = give,
                              .usable_size = usable,
-                             .is_sparse = is_sparse};
+                             .is_sparse = is_sparse,
+                             .resize = pages != NULL ? resize : NULL};
 }
 
 shoal_allocator shoal_memory_allocator(void)
@@ -119,12 +147,13 @@ shoal_memory_stats shoal_memory_stats_read(const shoal_pages *pages)
 {
     size_t taken = pages != NULL ? shoal_pages__taken(pages) : 0;
     size_t held = pages != NULL ? shoal_pages__held(pages) : 0;
+    size_t mapped = pages != NULL ? shoal_pages__mapped(pages) : 0;
     uint64_t epoch = 1;
     size_t size = sizeof epoch;
     if (mallctl("epoch", &epoch, &size, &epoch, size) != 0) return (shoal_memory_stats){0};
-    return (shoal_memory_stats){.allocated = stat_read("stats.allocated") + taken,
-                                .active = stat_read("stats.active") + taken,
-                                .resident = stat_read("stats.resident") + held,
+    return (shoal_memory_stats){.allocated = stat_read("stats.allocated") + taken + mapped,
+                                .active = stat_read("stats.active") + taken + mapped,
+                                .resident = stat_read("stats.resident") + held + mapped,
                                 .retained = stat_read("stats.retained")};
 }
 

@@ -18,6 +18,8 @@
  *   N4  A page of which little is out gets to the thread: who gives a block changes the word and
  *       then looks at `next`; the thread empties `next` and then changes the word. One of them
  *       comes first in the order of the word's changes, and the other sees what it did before.
+ *   N5  A mapping that nobody needs is pushed to `remains`, and the thread takes all that are there:
+ *       whoever pushes the first one wakes it. What the last owner wrote there is of no interest.
  */
 #include "pages.h"
 
@@ -31,6 +33,7 @@
 
 #include "base/assert.h"
 #include "base/atomic.h"
+#include "mapping.h"
 
 #define PAGE_SIZE ((size_t)2 << 20)
 #define PAGE_BLOCKS 32u
@@ -57,6 +60,12 @@ typedef struct page {
                             * index + 1; pair: pages.next */
 } page;
 
+/* A mapping that is to go, in its own first bytes. */
+typedef struct remains {
+    struct remains *next;
+    size_t size;
+} remains;
+
 /* What a word says: a bit for each block. */
 typedef struct blocks {
     uint32_t out;  /* were taken */
@@ -79,6 +88,8 @@ struct shoal_pages {
     _Atomic uint32_t end;          /* pages from here on were never used; relaxed */
     _Atomic size_t taken;          /* blocks out; relaxed */
     _Atomic size_t held;           /* blocks held; relaxed */
+    _Atomic size_t mapped;         /* bytes of mappings; relaxed */
+    _Atomic(remains *) remains;    /* mappings to be returned; pair: pages.remains */
     _Atomic uint32_t unused;       /* the first page with blocks to give back; pair: pages.unused */
     _Atomic uint32_t thread_state; /* pair: pages.thread */
     _Atomic bool ends;             /* the thread is to end; relaxed, the wake behind it orders it */
@@ -144,6 +155,29 @@ static void wake(shoal_pages *pages)
     SHOAL_ASSERT(written == (ssize_t)sizeof one);
 }
 
+/* Returns the mappings that are to go, from their ends on, a huge page at a time: the system is busy
+ * for some 40 us a MiB, and holds up who wants memory meanwhile. */
+static void return_mappings(shoal_pages *pages)
+{
+    const struct timespec pause = {0, PAGE_PAUSE_NS};
+    /* Claim N5. pair: pages.remains */
+    remains *next = shoal_exchange_acquire(&pages->remains, (remains *)NULL);
+    while (next != NULL) {
+        remains *last = next;
+        size_t size = last->size;
+        next = last->next;
+        SHOAL_ASSERT(size > 0);
+        while (size > PAGE_SIZE) {
+            size -= PAGE_SIZE;
+            shoal_mapping__give((char *)last + size, PAGE_SIZE);
+            shoal_sub_relaxed(&pages->mapped, PAGE_SIZE);
+            if (!shoal_load_relaxed(&pages->ends)) nanosleep(&pause, NULL);
+        }
+        shoal_mapping__give(last, size);
+        shoal_sub_relaxed(&pages->mapped, size);
+    }
+}
+
 void shoal_pages__close(shoal_pages *pages)
 {
     if (pages == NULL) return;
@@ -154,6 +188,7 @@ void shoal_pages__close(shoal_pages *pages)
         wake(pages);
         pthread_join(pages->thread, NULL);
     }
+    return_mappings(pages);
     munmap(pages->reserve, (RESERVE_PAGES + 1) * PAGE_SIZE);
     if (pages->wanted >= 0) close(pages->wanted);
     munmap(pages, sizeof *pages);
@@ -296,6 +331,7 @@ static void *give_back(void *argument)
             release_unused(pages, index);
             nanosleep(&page_pause, NULL);
         }
+        return_mappings(pages);
     }
     return NULL;
 }
@@ -336,4 +372,45 @@ size_t shoal_pages__taken(const shoal_pages *pages)
 size_t shoal_pages__held(const shoal_pages *pages)
 {
     return shoal_load_relaxed(&pages->held) * SHOAL_PAGES_BLOCK;
+}
+
+/* ---- mappings ---- */
+
+void *shoal_pages__map(shoal_pages *pages, size_t size)
+{
+    void *memory = shoal_mapping__take(size);
+    if (memory != NULL) shoal_add_relaxed(&pages->mapped, shoal_mapping__size(size));
+    return memory;
+}
+
+void *shoal_pages__remap(shoal_pages *pages, void *memory, size_t size, size_t size_new)
+{
+    void *moved = shoal_mapping__resize(memory, size, size_new);
+    size_t grown = shoal_mapping__size(size_new) - shoal_mapping__size(size);
+    if (moved != NULL) shoal_add_relaxed(&pages->mapped, grown);
+    return moved;
+}
+
+void shoal_pages__unmap(shoal_pages *pages, void *memory, size_t size)
+{
+    size = shoal_mapping__size(size);
+    SHOAL_ASSERT(size <= shoal_load_relaxed(&pages->mapped));
+    if (size <= PAGE_SIZE || !has_thread(pages)) {
+        shoal_mapping__give(memory, size);
+        shoal_sub_relaxed(&pages->mapped, size);
+        return;
+    }
+    remains *left = memory;
+    remains *first = shoal_load_relaxed(&pages->remains);
+    left->size = size;
+    do {
+        left->next = first;
+        /* Claim N5. pair: pages.remains */
+    } while (!shoal_cas_release(&pages->remains, &first, left));
+    if (first == NULL) wake(pages);
+}
+
+size_t shoal_pages__mapped(const shoal_pages *pages)
+{
+    return shoal_load_relaxed(&pages->mapped);
 }

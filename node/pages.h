@@ -6,6 +6,8 @@
  * whole blocks come from here, so what is held without need is at most the free part of the
  * last pages, and never grows with fragmentation: the lowest free block is taken first.
  *
+ * Beside them it counts mappings for large blocks, and returns those to the system.
+ *
  * Threads: any, and none waits for another. Memory that is not needed goes back to the system by a
  * thread that the first such block starts.
  */
@@ -38,5 +40,14 @@ bool shoal_pages__owns(const shoal_pages *pages, const void *memory);
  * next). */
 size_t shoal_pages__taken(const shoal_pages *pages);
 size_t shoal_pages__held(const shoal_pages *pages);
+
+/* A mapping of `size` bytes (node/mapping.h), counted; NULL without memory. */
+void *shoal_pages__map(shoal_pages *pages, size_t size);
+/* The same with another size. NULL where that cannot be done. */
+void *shoal_pages__remap(shoal_pages *pages, void *memory, size_t size, size_t size_new);
+/* Gives it back. Takes no longer for a large one: the thread returns it, some at a time. */
+void shoal_pages__unmap(shoal_pages *pages, void *memory, size_t size);
+/* Bytes of mappings. */
+size_t shoal_pages__mapped(const shoal_pages *pages);
 
 #endif

@@ -13,6 +13,10 @@
 /* One cache line, the size of a bucket. */
 #define SHOAL_ALIGN_LINE 64
 
+/* Alignment and least size of blocks whose size can be changed; see shoal_allocator. */
+#define SHOAL_ALIGN_PAGE 4096
+#define SHOAL_RESIZABLE_MIN ((size_t)256 << 10)
+
 /* Takes `size` > 0 bytes with unknown content, or NULL. */
 static inline void *shoal_memory_take(const shoal_allocator *allocator, size_t size,
                                       size_t alignment)
@@ -32,6 +36,14 @@ static inline void shoal_memory_give(const shoal_allocator *allocator, void *mem
                                      size_t alignment)
 {
     if (memory != NULL) allocator->release(allocator->context, memory, size, alignment);
+}
+
+/* Gives such a block another size; NULL where that cannot be done. */
+static inline void *shoal_memory_resize(const shoal_allocator *allocator, void *memory, size_t size,
+                                        size_t size_new)
+{
+    if (allocator->resize == NULL) return NULL;
+    return allocator->resize(allocator->context, memory, size, size_new);
 }
 
 /* The bytes that such a request really takes. */

@@ -328,6 +328,18 @@ static size_t view_usable(void *context, size_t size, size_t alignment)
     return shoal_slab_usable(((const shoal_slab *)context)->below, size, alignment);
 }
 
+static void *view_resize(void *context, void *memory, size_t size, size_t size_new)
+{
+    shoal_slab *slab = context;
+    SHOAL_DEBUG_ASSERT(size >= SHOAL_RESIZABLE_MIN && size_new >= SHOAL_RESIZABLE_MIN);
+    void *moved = shoal_memory_resize(slab->below, memory, size, size_new);
+    if (moved == NULL) return NULL;
+    size_t before = shoal_memory_usable(slab->below, size, SHOAL_ALIGN_PAGE);
+    size_t after = shoal_memory_usable(slab->below, size_new, SHOAL_ALIGN_PAGE);
+    shoal_bump_relaxed(&slab->bytes_large, (int64_t)after - (int64_t)before);
+    return moved;
+}
+
 shoal_allocator shoal_slab_allocator(shoal_slab *slab)
 {
     SHOAL_DEBUG_ASSERT(slab->below != NULL);
@@ -335,5 +347,6 @@ shoal_allocator shoal_slab_allocator(shoal_slab *slab)
                              .allocate = view_take,
                              .allocate_zeroed = view_take_zeroed,
                              .release = view_give,
-                             .usable_size = view_usable};
+                             .usable_size = view_usable,
+                             .resize = slab->below->resize != NULL ? view_resize : NULL};
 }

@@ -63,7 +63,9 @@ static shoal_err put_object(shoal_thread *thread, const shoal_key *key, const sh
     shoal_slice old = {"", 0};
     if (item != NULL) old = shoal_item_string(item, scratch);
     size_t end = patch->offset + patch->part.size;
-    size_t room = end <= old.size ? old.size : item == NULL ? end : shoal_edited_room(end);
+    size_t room = end <= old.size ? old.size
+                  : item == NULL  ? end
+                                  : shoal_edited_room(&thread->account, end);
     SHOAL_ASSERT(thread->account.bytes == 0);
     SHOAL_ASSERT(room >= EDIT_SIZE_MIN);
     size_t gone = item == NULL ? 0 : shoal_item_memory(thread->store, item);
@@ -86,7 +88,8 @@ static shoal_err edit_object(shoal_thread *thread, const shoal_key *key, shoal_o
     SHOAL_ASSERT(thread->account.bytes == 0);
     SHOAL_ASSERT(object->bytes > 0);
     if (end > edited->room) {
-        if (!room_for(thread, shoal_edited_room(end) - edited->room)) return SHOAL_ERR_NO_MEMORY;
+        size_t room = shoal_edited_room(&thread->account, end);
+        if (!room_for(thread, room - edited->room)) return SHOAL_ERR_NO_MEMORY;
         if (!shoal_edited_reserve(edited, &thread->account, end)) return SHOAL_ERR_NO_MEMORY;
     }
     shoal_edited_write(edited, patch->offset, patch->part);

@@ -13,13 +13,56 @@
  * has to give with that. Its classes of large sizes lie a quarter apart, so a fifth never skips
  * one. */
 #define ROOM_SHARE 5u
+/* Where a piece can grow without being copied, less will do: a string is resized once while it grows
+ * by a sixteenth. */
+#define ROOM_SHARE_RESIZABLE 16u
 /* What freeing a string counts for: two pieces. */
 #define PIECES 2u
 
-size_t shoal_edited_room(size_t size)
+/* ---- pieces of bytes ---- */
+
+static bool is_resizable(const shoal_account *account, size_t size)
+{
+    SHOAL_DEBUG_ASSERT(size > 0);
+    return size >= SHOAL_RESIZABLE_MIN && account->allocator->resize != NULL;
+}
+
+static size_t alignment_of(const shoal_account *account, size_t size)
+{
+    SHOAL_DEBUG_ASSERT(size > 0);
+    return is_resizable(account, size) ? SHOAL_ALIGN_PAGE : SHOAL_OBJECT_ALIGNMENT;
+}
+
+/* What a piece of `size` bytes takes all the same: a size that stays what it is. */
+static size_t whole(const shoal_account *account, size_t size)
+{
+    size_t usable = shoal_memory_usable(account->allocator, size, alignment_of(account, size));
+    SHOAL_DEBUG_ASSERT(usable >= size);
+    if (is_resizable(account, usable) == is_resizable(account, size)) return usable;
+    return shoal_memory_usable(account->allocator, usable, SHOAL_ALIGN_PAGE);
+}
+
+static char *take(shoal_account *account, size_t room)
+{
+    SHOAL_ASSERT(room == whole(account, room));
+    char *bytes = shoal_memory_take(account->allocator, room, alignment_of(account, room));
+    if (bytes != NULL) account->bytes += (int64_t)room;
+    return bytes;
+}
+
+static void give(shoal_account *account, char *bytes, size_t room)
+{
+    SHOAL_ASSERT(bytes != NULL && room > 0);
+    shoal_memory_give(account->allocator, bytes, room, alignment_of(account, room));
+    account->bytes -= (int64_t)room;
+}
+
+/* ---- strings ---- */
+
+size_t shoal_edited_room(const shoal_account *account, size_t size)
 {
     SHOAL_ASSERT(size > 0);
-    return size + size / ROOM_SHARE;
+    return size + size / (is_resizable(account, size) ? ROOM_SHARE_RESIZABLE : ROOM_SHARE);
 }
 
 shoal_edited *shoal_edited_of(shoal_object *object)
@@ -36,40 +79,48 @@ shoal_slice shoal_edited_bytes(const shoal_object *object)
     return (shoal_slice){edited->bytes, edited->size};
 }
 
-/* What a piece of `size` bytes takes all the same. */
-static size_t whole(const shoal_account *account, size_t size)
-{
-    size_t usable = shoal_memory_usable(account->allocator, size, SHOAL_OBJECT_ALIGNMENT);
-    SHOAL_DEBUG_ASSERT(usable >= size);
-    return usable;
-}
-
 shoal_edited *shoal_edited_make(shoal_account *account, size_t room)
 {
     SHOAL_ASSERT(room > 0);
     room = whole(account, room);
     shoal_edited *edited = shoal_account_take(account, sizeof *edited);
     if (edited == NULL) return NULL;
-    char *bytes = shoal_account_take(account, room);
+    char *bytes = take(account, room);
     if (bytes == NULL) {
         shoal_account_give(account, edited, sizeof *edited);
         return NULL;
     }
     *edited = (shoal_edited){.object = {.type = SHOAL_TYPE_STRING}, .bytes = bytes, .room = room};
+    edited->zero = is_resizable(account, room);
     return edited;
+}
+
+/* Gives the piece another size without copying. False where that cannot be done. */
+static bool resize(shoal_edited *edited, shoal_account *account, size_t room)
+{
+    if (!is_resizable(account, edited->room) || !is_resizable(account, room)) return false;
+    char *bytes = shoal_memory_resize(account->allocator, edited->bytes, edited->room, room);
+    if (bytes == NULL) return false;
+    SHOAL_ASSERT(room == whole(account, room));
+    account->bytes += (int64_t)room - (int64_t)edited->room;
+    edited->bytes = bytes;
+    edited->room = room;
+    return true;
 }
 
 bool shoal_edited_reserve(shoal_edited *edited, shoal_account *account, size_t size)
 {
     SHOAL_ASSERT(edited->object.type == SHOAL_TYPE_STRING);
     if (size <= edited->room) return true;
-    size_t room = whole(account, shoal_edited_room(size));
-    char *bytes = shoal_account_take(account, room);
+    size_t room = whole(account, shoal_edited_room(account, size));
+    if (resize(edited, account, room)) return true;
+    char *bytes = take(account, room);
     if (bytes == NULL) return false;
     memcpy(bytes, edited->bytes, edited->size);
-    shoal_account_give(account, edited->bytes, edited->room);
+    give(account, edited->bytes, edited->room);
     edited->bytes = bytes;
     edited->room = room;
+    edited->zero = is_resizable(account, room);
     return true;
 }
 
@@ -78,7 +129,8 @@ void shoal_edited_write(shoal_edited *edited, size_t offset, shoal_slice part)
     size_t end = offset + part.size;
     SHOAL_ASSERT(end >= offset && end <= edited->room);
     SHOAL_ASSERT(edited->size <= edited->room);
-    if (offset > edited->size) memset(edited->bytes + edited->size, 0, offset - edited->size);
+    if (offset > edited->size && !edited->zero)
+        memset(edited->bytes + edited->size, 0, offset - edited->size);
     if (part.size > 0) memcpy(edited->bytes + offset, part.data, part.size);
     if (end > edited->size) edited->size = end;
 }
@@ -89,7 +141,7 @@ static bool free_some(shoal_object *object, shoal_account *account, uint32_t *bu
 {
     shoal_edited *edited = shoal_edited_of(object);
     SHOAL_ASSERT(*budget > 0);
-    shoal_account_give(account, edited->bytes, edited->room);
+    give(account, edited->bytes, edited->room);
     shoal_account_give(account, edited, sizeof *edited);
     *budget = *budget > PIECES ? *budget - PIECES : 0;
     return true;

@@ -113,11 +113,63 @@ static void the_lowest_free_block_is_taken_first(void **state)
     shoal_pages__close(pages);
 }
 
+/* Grows and shrinks a mapping, whose first and last bytes are looked at, and gives it back. */
+static void *run_mapper(void *argument)
+{
+    member *self = argument;
+    const size_t sizes[] = {300 << 10, 5 << 20, 3 << 20, (9 << 20) + 1, 256 << 10, 4 << 20};
+    for (uint32_t round = 0; round < 50 && self->complaint == NULL; round++) {
+        size_t size = sizes[0];
+        char *memory = shoal_pages__map(self->pages, size);
+        if (memory == NULL || memory[0] != 0) self->complaint = "no mapping of zeros";
+        for (size_t i = 1; i < sizeof sizes / sizeof *sizes && self->complaint == NULL; i++) {
+            memory[0] = memory[size - 1] = (char)i;
+            memory = shoal_pages__remap(self->pages, memory, size, sizes[i]);
+            if (memory == NULL) {
+                self->complaint = "a mapping was refused another size";
+                return NULL;
+            }
+            size_t kept = size < sizes[i] ? size : sizes[i];
+            if (memory[0] != (char)i) self->complaint = "a mapping has lost its beginning";
+            if (sizes[i] > size && (memory[kept - 1] != (char)i || memory[sizes[i] - 1] != 0))
+                self->complaint = "a mapping has lost its end, or what came is not zero";
+            size = sizes[i];
+        }
+        shoal_pages__unmap(self->pages, memory, size);
+    }
+    return NULL;
+}
+
+static void mappings_keep_what_they_hold_and_go_back(void **state)
+{
+    (void)state;
+    static member members[THREADS];
+    shoal_pages *pages = shoal_pages__open();
+    for (uint32_t i = 0; i < THREADS; i++) {
+        members[i] = (member){.pages = pages};
+        assert_int_equal(pthread_create(&members[i].id, NULL, run_mapper, &members[i]), 0);
+    }
+    for (uint32_t i = 0; i < THREADS; i++) {
+        pthread_join(members[i].id, NULL);
+        if (members[i].complaint != NULL) fail_msg("%s", members[i].complaint);
+    }
+    while (shoal_pages__mapped(pages) > 0) sleep_a_millisecond();
+    /* What waits at the end goes with it. */
+    for (uint32_t i = 0; i < 3; i++) {
+        void *memory = shoal_pages__map(pages, 32 << 20);
+        assert_non_null(memory);
+        memset(memory, 1, 32 << 20);
+        shoal_pages__unmap(pages, memory, 32 << 20);
+    }
+    shoal_pages__close(pages);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_block_is_in_one_hand_and_unused_memory_goes_back),
         cmocka_unit_test(the_lowest_free_block_is_taken_first),
+        cmocka_unit_test(mappings_keep_what_they_hold_and_go_back),
     };
     return cmocka_run_group_tests_name("pages_threads", tests, NULL, NULL);
 }

@@ -71,13 +71,20 @@ typedef struct shoal_allocator {
     void *(*allocate)(void *context, size_t size, size_t alignment);
     /* As allocate, all bytes zero; large blocks should cost no memory until touched. */
     void *(*allocate_zeroed)(void *context, size_t size, size_t alignment);
-    /* Gives back what allocate returned for the same `size` and `alignment`. Never NULL. */
+    /* Gives back what allocate returned for the same `size` and `alignment`. Never NULL. Should not
+     * take longer because the block is large. */
     void (*release)(void *context, void *memory, size_t size, size_t alignment);
     /* The bytes that a request of `size` really takes (its size class); >= `size`. Pure. */
     size_t (*usable_size)(void *context, size_t size, size_t alignment);
     /* True when moving the block elsewhere would let the allocator give memory back, because its
      * neighbours are mostly free. A hint; may be NULL: nothing is ever sparse. */
     bool (*is_sparse)(void *context, const void *memory, size_t size);
+    /* Gives a large block another size without copying what it holds: it may lie elsewhere
+     * afterwards. Asked for blocks only that were taken with an alignment of 4096, of at least
+     * 256 KiB before and after; what comes to such a block, and what a new one holds, is zero. NULL:
+     * it cannot be done, and nothing has changed. May be NULL: it never can, and no such block is
+     * taken. */
+    void *(*resize)(void *context, void *memory, size_t size, size_t size_new);
 } shoal_allocator;
 
 /* The allocator made of the C library's malloc family, for embedders that have no other; part

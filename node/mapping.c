@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * node/mapping.c - blocks as mappings. One that must move goes to an address at a multiple of
- * 2 MiB, as it did before: then the system moves tables of pages as a whole, and not page by page (a
- * gigabyte in some ten microseconds).
+ * 2 MiB, as it did before: then the system moves tables of pages as a whole, and not page by page
+ * (64 MiB in some thirty microseconds).
  */
 #include "mapping.h"
 
@@ -14,8 +14,8 @@
 /* What one table of pages covers. */
 #define TABLE_SIZE ((size_t)2 << 20)
 
-/* Address space of `size` bytes, of larger ones at a multiple of TABLE_SIZE. Small ones may lie side
- * by side, which the system counts as one. NULL where there is none. */
+/* Address space of `size` bytes, of larger ones at a multiple of TABLE_SIZE. Small ones may lie
+ * side by side, which the system counts as one. NULL where there is none. */
 static void *reserve(size_t size)
 {
     size_t whole = size < TABLE_SIZE ? size : size + TABLE_SIZE;

@@ -18,7 +18,7 @@
  *   N4  A page of which little is out gets to the thread: who gives a block changes the word and
  *       then looks at `next`; the thread empties `next` and then changes the word. One of them
  *       comes first in the order of the word's changes, and the other sees what it did before.
- *   N5  A mapping that nobody needs is pushed to `remains`, and the thread takes all that are there:
+ *   N5  A mapping that nobody needs is pushed to `remains`, and the thread takes all of them:
  *       whoever pushes the first one wakes it. What the last owner wrote there is of no interest.
  */
 #include "pages.h"
@@ -155,8 +155,8 @@ static void wake(shoal_pages *pages)
     SHOAL_ASSERT(written == (ssize_t)sizeof one);
 }
 
-/* Returns the mappings that are to go, from their ends on, a huge page at a time: the system is busy
- * for some 40 us a MiB, and holds up who wants memory meanwhile. */
+/* Returns the mappings that are to go, from their ends on, a huge page at a time: the system is
+ * busy for some 40 us a MiB, and holds up who wants memory meanwhile. */
 static void return_mappings(shoal_pages *pages)
 {
     const struct timespec pause = {0, PAGE_PAUSE_NS};

@@ -45,8 +45,9 @@ typedef struct shoal_draft {
 /* Begins with `value`, which is empty where there is none. Clients see a new value as compact. */
 void shoal_draft_begin(shoal_draft *draft, const shoal_draft_options *options,
                        const shoal_compound *value);
-/* Puts a copy of an object of more entries than are compact, which is a hashtable then, in the place
- * of the nothing that the draft begun with. 0 or SHOAL_ERR_NO_MEMORY; then nothing has changed. */
+/* Puts a copy of an object of more entries than are compact, which is a hashtable then, in the
+ * place of the nothing that the draft began with. 0 or SHOAL_ERR_NO_MEMORY; then nothing has
+ * changed. */
 SHOAL_MUST_USE shoal_err shoal_draft_fill(shoal_draft *draft, const shoal_object *object);
 /* Entries, expired ones included. */
 uint64_t shoal_draft_count(const shoal_draft *draft);

@@ -13,8 +13,8 @@
  * has to give with that. Its classes of large sizes lie a quarter apart, so a fifth never skips
  * one. */
 #define ROOM_SHARE 5u
-/* Where a piece can grow without being copied, less will do: a string is resized once while it grows
- * by a sixteenth. */
+/* Where a piece can grow without being copied, less will do: a string is resized once while it
+ * grows by a sixteenth. */
 #define ROOM_SHARE_RESIZABLE 16u
 /* What freeing a string counts for: two pieces. */
 #define PIECES 2u

@@ -81,9 +81,9 @@ typedef struct shoal_allocator {
     bool (*is_sparse)(void *context, const void *memory, size_t size);
     /* Gives a large block another size without copying what it holds: it may lie elsewhere
      * afterwards. Asked for blocks only that were taken with an alignment of 4096, of at least
-     * 256 KiB before and after; what comes to such a block, and what a new one holds, is zero. NULL:
-     * it cannot be done, and nothing has changed. May be NULL: it never can, and no such block is
-     * taken. */
+     * 256 KiB before and after; what comes to such a block, and what a new one holds, is zero.
+     * NULL: it cannot be done, and nothing has changed. May be NULL: it never can, and no such
+     * block is taken. */
     void *(*resize)(void *context, void *memory, size_t size, size_t size_new);
 } shoal_allocator;
 

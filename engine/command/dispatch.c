@@ -203,6 +203,8 @@ static bool admit(shoal_session *session, const shoal_entry *entry, const shoal_
     }
     if (__builtin_expect(session->subscribed_bytes != 0, 0))
         return shoal_pubsub__admit(session, command, reply);
+    if (__builtin_expect(session->replica != NULL, 0))
+        return shoal_replica__admit(session, command, reply);
     return true;
 }
 

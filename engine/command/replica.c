@@ -13,9 +13,12 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "command/client_line.h"
 #include "command/handlers.h"
 #include "command/worker.h"
 
+/* The level of what should be seen, as traces number them. */
+#define LOG_WARNING 3u
 /* Bytes that a feed hands out at once, and unsent bytes from which on it waits for the host.
  * Chosen: as many as a socket takes in one go, and a few of those; a session that yields goes on
  * below the same number (command/session.c). */
@@ -191,6 +194,59 @@ void shoal_replica__attach(shoal_session *session)
     shoal_store_relaxed(&replica->heard_us, worker->now.mono_us);
     /* A connection that was closed meanwhile is detached at once. */
     if (!session->dead) shoal_worker__wake(session);
+}
+
+/* ---- what it says ---- */
+
+bool shoal_replica__admit(shoal_session *session, const shoal_command *command, shoal_reply *reply)
+{
+    SHOAL_ASSERT(session->replica != NULL);
+    SHOAL_ASSERT(command->id != SHOAL_COMMAND_NONE);
+    if (!session->replica->attached) return true;
+    session->last = command->id;
+    if ((command->flags & (SHOAL_FLAG_WRITE | SHOAL_FLAG_READONLY)) == 0) return true;
+    shoal_reply_error(reply, "ERR Replica can't interact with the keyspace");
+    return false;
+}
+
+static void warn(const shoal_env *env, const shoal_buffer *text)
+{
+    const shoal_trace_record record = {.kind = SHOAL_TRACE_LOG,
+                                       .a = LOG_WARNING,
+                                       .text = shoal_buffer_slice(text)};
+    SHOAL_ASSERT(record.text.size > 0 || text->failed);
+    if (!text->failed && env->host->trace != NULL) env->host->trace(env->host->context, &record);
+}
+
+void shoal_replica__hush(shoal_session *session, shoal_buffer *out, size_t before)
+{
+    const shoal_env *env = session->worker->env;
+    size_t size = shoal_buffer_size(out) - before;
+    SHOAL_ASSERT(session->replica != NULL && session->replica->attached);
+    if (size == 0 || out->failed) return;
+    shoal_slice said = {out->data + out->start + before, size};
+    size_t line = shoal_text_find(said, shoal_text("\r\n"));
+    SHOAL_ASSERT(line == SHOAL_TEXT_NONE || line < size);
+    char name[64] = "<unknown>";
+    if (session->last != SHOAL_COMMAND_NONE)
+        shoal_command__full_name(shoal_command_row(session->last), name, sizeof(name));
+    shoal_buffer text = shoal_buffer_make(&env->allocator);
+    if (said.data[0] == '-' && line != SHOAL_TEXT_NONE) {
+        shoal_text_appendf(&text,
+                           "== CRITICAL == This master is sending an error to its replica: '%.*s' "
+                           "after processing the command '%s'",
+                           (int)line, said.data, name);
+        warn(env, &text);
+        shoal_buffer_consume(&text, shoal_buffer_size(&text));
+    }
+    shoal_text_appendf(&text,
+                       "Replica generated a reply to command '%s', disconnecting it: ", name);
+    shoal_client__line(NULL, session, &text);
+    if (!text.failed) text.end--; /* the line's end */
+    warn(env, &text);
+    shoal_buffer_free(&text);
+    out->end = out->start + before;
+    session->closing = true;
 }
 
 /* ---- sending ---- */

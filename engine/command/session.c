@@ -323,6 +323,7 @@ shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buff
     SHOAL_ASSERT(worker->inside && !session->dead);
     size_t before = shoal_buffer_size(out);
     size_t room = shoal_session__output_room(session);
+    bool fed = session->replica != NULL && session->replica->attached;
     session->output_end = before + (room < OUTPUT_STEP ? room : OUTPUT_STEP);
     session->yielded = false;
     session->active_us = worker->now.mono_us;
@@ -346,6 +347,7 @@ shoal_feed shoal_session_feed(shoal_session *session, shoal_slice in, shoal_buff
             run_input(session, in, out);
         }
     }
+    if (__builtin_expect(fed, 0)) shoal_replica__hush(session, out, before);
     bool feeds = session->replica != NULL && session->replica->attached && !session->closing;
     if (__builtin_expect(feeds, 0) && shoal_replica__pour(session, out)) {
         session->yielded = true;

@@ -87,6 +87,8 @@ bool shoal_node__farewell(shoal_node *node, shoal_errand *errand, bool save, boo
     } else if (fresh) {
         wait_for_replicas(node);
     }
+    /* A signal comes between steps: what follows from it does not wait for the next timer. */
+    node->host.nudge(node->host.context, SHOAL_ACTOR_CONTROL);
     return true;
 }
 

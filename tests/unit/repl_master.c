@@ -447,6 +447,25 @@ static void a_replica_that_has_just_asked_is_not_silent(void **state)
     assert_int_equal(facts().replicas, 1);
 }
 
+static void one_whose_words_want_a_reply_is_sent_away_and_gets_none(void **state)
+{
+    static const char *const words[] = {"PING\r\n", "GET k\r\n", "SET k 1\r\n", "NOTHING\r\n"};
+    (void)state;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        end(NULL);
+        begin(NULL);
+        attach();
+        uint64_t offset = facts().offset;
+        says(&w.replica, "REPLCONF ACK 1000\r\n");
+        assert_non_null(w.replica.session);
+        says(&w.replica, words[i]);
+        client_got(&w.replica, "");
+        assert_null(w.replica.session);
+        assert_int_equal(facts().offset, offset);
+        assert_int_equal(shoal_store_count(w.box.env.store, 0), 0);
+    }
+}
+
 static void one_that_says_nothing_for_long_is_sent_away(void **state)
 {
     (void)state;
@@ -633,6 +652,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_snapshot_that_fails_sends_away_those_it_was_for, begin,
                                         end),
         cmocka_unit_test_setup_teardown(a_replica_that_has_just_asked_is_not_silent, begin, end),
+        cmocka_unit_test_setup_teardown(one_whose_words_want_a_reply_is_sent_away_and_gets_none,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(one_that_says_nothing_for_long_is_sent_away, begin, end),
         cmocka_unit_test_setup_teardown(a_connection_may_close_before_it_hears_the_answer, begin,
                                         end),

@@ -341,6 +341,8 @@ int64_t shoal_node__saving_deadline(const shoal_node *node)
 {
     int64_t save_us = shoal_rdb_save_deadline(&node->saving.save);
     SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
+    int64_t restraint_us = shoal_node__restraint_deadline(node);
+    if (restraint_us < save_us) save_us = restraint_us;
     if (node->phase != SHOAL_PHASE_LOADING || node->saving.load == NULL) return save_us;
     return node->saving.load_due_us;
 }

@@ -56,6 +56,8 @@ typedef struct shoal_saving {
     uint64_t keys_loaded, keys_expired; /* of the dump at the start */
     char history[SHOAL_NODE_NAME_LEN + 1]; /* id of the dump's, "": none has been read */
     bool waits_moment;                     /* a snapshot begins in the next moment of the store */
+    bool restrains;                        /* writes wait because too much waits for the disk, */
+    int64_t restrains_until_us;            /* at least until then, unless that is renewed */
     /* Loading. */
     shoal_rdb_load *load; /* while a dump is being loaded */
     shoal_crew *crew;     /* that loads it, or NULL */
@@ -86,6 +88,11 @@ bool shoal_node__has_save_points(const shoal_node *node);
 /* True while a snapshot is being written. */
 bool shoal_node__is_saving(const shoal_node *node);
 
+/* restraint.c: holds writes while more waits for the disk than may, and lets them go again. At each
+ * step, behind those of snapshots and of the append-only file. */
+void shoal_node__restrain(shoal_node *node);
+/* When it wants to look again at the latest; monotonic. */
+int64_t shoal_node__restraint_deadline(const shoal_node *node);
 /* Goes on with what is under way, begins what is due. At each step of a node that is ready. */
 void shoal_node__saving_step(shoal_node *node);
 /* When it wants to go on at the latest; monotonic. */

@@ -136,6 +136,8 @@ bool shoal_aof_has(const shoal_aof *aof, uint64_t offset);
 shoal_aof_answer shoal_aof_rewrite(shoal_aof *aof, bool blocked, shoal_time now);
 /* Whether one is under way: no other snapshot may begin. */
 bool shoal_aof_is_rewriting(const shoal_aof *aof);
+/* Bytes that it has been handed and that the host has not written yet. */
+uint64_t shoal_aof_rewrite_waiting(const shoal_aof *aof);
 /* One will begin; tell it when nothing is in the way. */
 void shoal_aof_unblock(shoal_aof *aof, bool blocked);
 

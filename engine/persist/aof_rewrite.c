@@ -204,10 +204,12 @@ static void take_bytes(void *context, shoal_slice bytes)
     SHOAL_DEBUG_ASSERT(bytes.size > 0);
     SHOAL_ASSERT(aof->rewrite.phase == SHOAL_REWRITE__MOMENT ||
                  aof->rewrite.phase == SHOAL_REWRITE__BASE);
+    uint32_t told = bytes.size < UINT32_MAX ? (uint32_t)bytes.size : UINT32_MAX;
     aof->rewrite.in_flight++;
+    aof->rewrite.in_flight_bytes += told;
     aof->rewrite.base_bytes += bytes.size;
     aof->host->file_append(aof->host->context, SHOAL_AOF__BASE_NEW, bytes,
-                           (uint64_t)SHOAL_AOF__FOR_BASE << 32);
+                           (uint64_t)SHOAL_AOF__FOR_BASE << 32 | told);
 }
 
 /* A base of commands has no bytes where there is no key; it is a file all the same. */
@@ -345,6 +347,8 @@ void shoal_aof__base_done(shoal_aof *aof, const shoal_event *event)
     SHOAL_ASSERT(event->file == SHOAL_AOF__BASE_NEW);
     SHOAL_ASSERT(rewrite->in_flight > 0);
     rewrite->in_flight--;
+    SHOAL_ASSERT((uint32_t)event->tag <= rewrite->in_flight_bytes);
+    rewrite->in_flight_bytes -= (uint32_t)event->tag;
     if (rewrite->error == SHOAL_ERR_OK) rewrite->error = event->error;
 }
 
@@ -455,6 +459,15 @@ static void base_step(shoal_aof *aof)
     rewrite->phase = SHOAL_REWRITE__PLACING;
     shoal_aof__begin(aof, base_synced);
     shoal_aof__sync_file(aof, SHOAL_AOF__BASE_NEW);
+}
+
+uint64_t shoal_aof_rewrite_waiting(const shoal_aof *aof)
+{
+    const shoal_aof__rewrite *rewrite = &aof->rewrite;
+    SHOAL_DEBUG_ASSERT(rewrite->in_flight > 0 || rewrite->in_flight_bytes == 0);
+    uint64_t pending = rewrite->writer != NULL ? shoal_snapshot_pending(rewrite->writer) : 0;
+    SHOAL_DEBUG_ASSERT(rewrite->phase != SHOAL_REWRITE__NONE || pending == 0);
+    return rewrite->in_flight_bytes + pending;
 }
 
 void shoal_aof__rewrite_step(shoal_aof *aof)

@@ -72,8 +72,9 @@ typedef struct shoal_aof__rewrite {
     shoal_err error;
     shoal_snapshot_writer *writer;
     uint64_t base_bytes;
-    uint32_t in_flight; /* appends to the base */
-    bool over;          /* the writer is done */
+    uint32_t in_flight; /* appends to the base, */
+    uint64_t in_flight_bytes;
+    bool over; /* the writer is done */
     int64_t began_us;
     shoal_manifest next; /* as it will be */
 } shoal_aof__rewrite;

@@ -114,6 +114,13 @@ int64_t shoal_rdb_save_deadline(const shoal_rdb_save *save)
     return save->began_us + (int64_t)(save->keys + 1) * save->delay_us;
 }
 
+uint64_t shoal_rdb_save_waiting(const shoal_rdb_save *save)
+{
+    SHOAL_DEBUG_ASSERT(save->in_flight <= save->bytes);
+    SHOAL_DEBUG_ASSERT(save->writer == NULL || save->stage == SHOAL_RDB_SAVE_WRITING);
+    return save->in_flight + (save->writer != NULL ? shoal_snapshot_pending(save->writer) : 0);
+}
+
 /* Hands out what there is room for. True when nothing is left to be handed out. */
 static bool write_on(shoal_rdb_save *save, shoal_thread *thread)
 {

@@ -67,6 +67,8 @@ void shoal_rdb_save_begin(shoal_rdb_save *save, shoal_thread *thread,
 /* Goes on for a bounded time, inside a batch. Nudges the control actor when there is more to do at
  * once. True at the call in which the save has ended: `error` says how. */
 bool shoal_rdb_save_step(shoal_rdb_save *save, shoal_thread *thread);
+/* Bytes that have been handed out and that the host has not written yet. */
+uint64_t shoal_rdb_save_waiting(const shoal_rdb_save *save);
 /* When it wants its next step at the latest, monotonic, without an event or a nudge. */
 int64_t shoal_rdb_save_deadline(const shoal_rdb_save *save);
 /* A FILE_DONE of one of the two numbers. The step that follows deals with it. */

@@ -140,6 +140,58 @@ static void a_node_may_end_in_the_middle_of_a_snapshot(void **state)
     core_world_close(&world);
 }
 
+/* Overwrites ten values of 4 MiB while nothing of the snapshot `command` reaches the disk. */
+static void overwrite_while_the_disk_stands_still(const char *conf, const char *command)
+{
+    core_world world;
+    char line[64];
+    core_world_open(&world, 1, conf);
+    core_world_start(&world);
+    for (int i = 0; i < 12; i++) {
+        snprintf(line, sizeof line, "SETRANGE k:%d 4194303 x", i);
+        assert_string_equal(core_world_ask(&world, 0, line), ":4194304\r\n");
+    }
+    core_world_sleep(&world, 3000000);
+    assert_memory_equal(core_world_ask(&world, 0, command), "+Background", 11);
+    core_world_sleep(&world, 20000);
+    world.hold_files = true;
+    for (int i = 0; i < 12; i++) {
+        snprintf(line, sizeof line, "SET k:%d y", i);
+        assert_string_equal(core_world_ask(&world, 0, line), "+OK\r\n");
+        if (shoal_rdb_save_waiting(&world.node->saving.save) +
+                shoal_aof_rewrite_waiting(world.node->appending.aof) >
+            33u << 20)
+            break;
+    }
+    core_world_sleep(&world, 20000);
+    assert_true(world.node->saving.restrains);
+    assert_string_equal(core_world_ask(&world, 0, "SET other 1"), "");
+    core_world_sleep(&world, 5000000);
+    assert_string_equal(core_world_reply(&world, 0), "");
+    world.hold_files = false;
+    core_world_sleep(&world, 20000);
+    assert_string_equal(core_world_reply(&world, 0), "+OK\r\n");
+    assert_false(world.node->saving.restrains);
+    assert_string_equal(core_world_ask(&world, 0, "GET other"), "$1\r\n1\r\n");
+    core_world_close(&world);
+}
+
+static void writes_wait_while_a_disk_stands_still_that_a_snapshot_is_written_to(void **state)
+{
+    (void)state;
+    overwrite_while_the_disk_stands_still("save \"\"\nrdbcompression no\n"
+                                          "rdb-key-save-delay 10000000\n",
+                                          "BGSAVE");
+}
+
+static void writes_wait_while_a_disk_stands_still_that_a_rewrite_is_written_to(void **state)
+{
+    (void)state;
+    overwrite_while_the_disk_stands_still("save \"\"\nrdbcompression no\nappendonly yes\n"
+                                          "rdb-key-save-delay 10000000\n",
+                                          "BGREWRITEAOF");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +201,8 @@ int main(void)
         cmocka_unit_test(background_saves_do_not_overlap),
         cmocka_unit_test(shutdown_saves_where_there_are_save_points),
         cmocka_unit_test(a_node_may_end_in_the_middle_of_a_snapshot),
+        cmocka_unit_test(writes_wait_while_a_disk_stands_still_that_a_snapshot_is_written_to),
+        cmocka_unit_test(writes_wait_while_a_disk_stands_still_that_a_rewrite_is_written_to),
     };
     return cmocka_run_group_tests_name("core_saving", tests, NULL, NULL);
 }

@@ -24,11 +24,11 @@
 #define TICK_US 1000000
 #define TICKS_OF_PAST 100
 /* Ticks from before the first batch, which keys that are said to be older are put into: the last of
- * them two seconds long, each further back longer by this share, up to three years in all. With 224
- * ticks in reach that is fourteen months, told to three hundredths. Where a tick ends it is told
- * exactly: of the numbers that suit the rest these have such an end at 1000 seconds (and one). */
-#define TICK_BEFORE_DS 23
-#define TICK_BEFORE_SHARE 16
+ * them some 2 seconds long, each further back longer by this share, up to three years in all. With
+ * 224 ticks in reach that is half a year, told to three hundredths. Where a tick ends it is told
+ * exactly: of the numbers that suit the rest these have such an end at 1000 seconds (and three). */
+#define TICK_BEFORE_DS 17
+#define TICK_BEFORE_SHARE 17
 #define PAST_MAX_DS 1000000000
 /* Below this part of a limit, how many keys will fit is not told from how many there are. */
 #define USED_SHARE 64

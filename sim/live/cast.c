@@ -5,8 +5,8 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "base/assert.h"
 #include "base/text.h"
 #include "sim/live/live_room.h"
 #include "sim/memory.h"
@@ -14,6 +14,8 @@
 /* Limits of waiting. Chosen: a machine that is ten times slower and loaded gets there. */
 #define START_US INT64_C(60000000)
 #define FORM_US INT64_C(120000000)
+/* Nodes look around ten times a second. */
+#define ROUND_US UINT64_C(100000)
 
 /* ---- one process ---- */
 
@@ -229,10 +231,20 @@ static bool all_in_step(shoal_live *live)
                                (int)(FORM_US / 1000000));
 }
 
+/* Lets up to so long pass, by chance. What nodes do ten times a second would otherwise beat in step
+ * with the others, and with the schedule. */
+static void dither(shoal_live *live, uint64_t most_us)
+{
+    int64_t wait_us = (int64_t)shoal_prng_below(&live->chance, most_us);
+    (void)shoal_loop__run(&live->loop, shoal_loop__now(&live->loop) + wait_us, NULL, NULL);
+}
+
 bool shoal_cast__form(shoal_live *live)
 {
+    live->chance = shoal_prng_make((uint64_t[2]){live->options->seed, (uint64_t)getpid()}, 0, 0);
     for (uint32_t i = 0; i < live->schedule->nodes; i++) {
         if (!shoal_cast__start(live, i)) return false;
+        dither(live, ROUND_US);
     }
     if (!wait_for(live, all_answer, START_US, "the processes did not answer")) return false;
     if (live->schedule->meet == SHOAL_MEET_NONE) return true;
@@ -240,5 +252,7 @@ bool shoal_cast__form(shoal_live *live)
     if (!wait_for(live, all_known, FORM_US, "the nodes did not know each other")) return false;
     if (!replicate(live)) return false;
     if (!wait_for(live, all_agree, FORM_US, "the nodes did not agree")) return false;
-    return all_in_step(live);
+    if (!all_in_step(live)) return false;
+    dither(live, ROUND_US);
+    return true;
 }

@@ -5,6 +5,7 @@
 #ifndef SHOAL_SIM_LIVE_LIVE_ROOM_H
 #define SHOAL_SIM_LIVE_LIVE_ROOM_H
 
+#include "base/prng.h"
 #include "sim/live/ledger.h"
 #include "sim/live/live.h"
 #include "sim/live/process.h"
@@ -147,7 +148,8 @@ struct shoal_live {
     shoal_hope *hopes;
     uint32_t hope_count;
     uint64_t failovers;
-    int64_t zero_us; /* the schedule's time 0 on the loop's clock */
+    shoal_prng chance; /* of what no seed of the simulator draws */
+    int64_t zero_us;   /* the schedule's time 0 on the loop's clock */
     bool playing;
     uint32_t line_next;
     shoal_timer lines;

@@ -460,9 +460,10 @@ static void tick(void *context)
     shoal_load_player *player = context;
     expire(player);
     if (player->map_wanted) refresh(player);
+    /* From tick to tick, not from now: the clock of a client does not drift with its delays. */
+    player->tick_us += TICK_US;
     if (player->active || player->open > 0)
-        shoal_loop__arm(&player->live->loop, &player->ticks,
-                        shoal_loop__now(&player->live->loop) + TICK_US);
+        shoal_loop__arm(&player->live->loop, &player->ticks, player->tick_us);
 }
 
 static void wake(shoal_load_player *player)
@@ -471,8 +472,8 @@ static void wake(shoal_load_player *player)
     player->active = true;
     player->issue_us = shoal_loop__now(loop);
     shoal_loop__arm(loop, &player->issues, player->issue_us);
-    if (!player->ticks.node.inside)
-        shoal_loop__arm(loop, &player->ticks, player->issue_us + TICK_US);
+    player->tick_us = player->ticks.node.inside ? player->tick_us : player->issue_us + TICK_US;
+    shoal_loop__arm(loop, &player->ticks, player->tick_us);
     refresh(player);
 }
 

@@ -64,6 +64,7 @@ struct shoal_load_player {
     uint32_t open; /* operations that are not over */
     uint32_t audit_next;
     int64_t issue_us; /* of the last operation, on the loop's clock */
+    int64_t tick_us;  /* of the next tick */
     shoal_timer issues, ticks, retries;
 };
 

@@ -16,8 +16,10 @@ const char *shoal_lapse__name(uint32_t lapse)
     return names[lapse];
 }
 
+/* One-way cuts and stalls leave the master where it is. */
 static bool takes_away(const shoal_line *line)
 {
+    if (line->relation == SHOAL_RELATION_FORWARD) return false;
     return line->kind == SHOAL_LINE_CRASH || line->kind == SHOAL_LINE_PAUSE ||
            line->kind == SHOAL_LINE_BUSY || line->kind == SHOAL_LINE_CUT ||
            line->kind == SHOAL_LINE_STALL || line->kind == SHOAL_LINE_STRAND;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * sim/live/measure.h - what is measured of a run, live and simulated alike. An *incident* is a line
- * that takes a master with slots away: crash, pause, busy, cut, stall or strand. Of each, from the
+ * that takes a master with slots away: crash, pause, busy, or a cut, stall or strand of both
+ * directions. Of each, from the
  * moment at which the line happens:
  *
  *     detection   another node holds the master for failed

@@ -315,8 +315,11 @@ void shoal_passed__darken(shoal_passed *passed, uint32_t side)
     leg->dark = true;
     leg->connecting = false;
     shoal_loop__close(passed->proxy->loop, &leg->watch);
-    forget_queue(&passed->pipes[1 - side]);
-    shoal_loop__disarm(passed->proxy->loop, &passed->pipes[1 - side].timer);
+    if (passed->pipes[1 - side].held_us >= 0) {
+        /* What is on its way arrives; what was held will never be sent again. */
+        forget_queue(&passed->pipes[1 - side]);
+        shoal_loop__disarm(passed->proxy->loop, &passed->pipes[1 - side].timer);
+    }
     if (passed->pipes[side].head)
         passed->pipes[side].held_us = shoal_loop__now(passed->proxy->loop);
 }

@@ -81,15 +81,16 @@ static void print_row(const shoal_study *study, uint32_t row, FILE *out)
     const char *name;
     (void)shoal_study__row(study, &study->groups[0], row, &incident, &name);
     bool time = incident != UINT32_MAX;
-    if (time && row % SHOAL_LAPSE_COUNT == 0) {
+    bool first = time && row % SHOAL_LAPSE_COUNT == 0;
+    if (first) {
         const shoal_line *line =
             shoal_study__line(study, study->incidents.incidents[incident].line);
         char *words = words_of(line);
         fprintf(out, "\nfault         %s:%u: %s\n", study->file, line->number, words);
         shoal_sim__free(words);
     }
-    fprintf(out, "%s%-44s %5s %5s %10s %10s %10s %10s %10s\n", row ? "\n" : "", name, "came", "not",
-            "least", "quarter", "median", "3 quarters", time ? "most, ms" : "most");
+    fprintf(out, "%s%-44s %5s %5s %10s %10s %10s %10s %10s\n", first ? "" : "\n", name, "came",
+            "not", "least", "quarter", "median", "3 quarters", time ? "most, ms" : "most");
     for (uint32_t i = 0; i < study->group_count; i++) {
         const shoal_group *group = &study->groups[i];
         print_sample(group, shoal_study__row(study, group, row, &incident, &name), time, out);

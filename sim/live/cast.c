@@ -253,6 +253,6 @@ bool shoal_cast__form(shoal_live *live)
     if (!replicate(live)) return false;
     if (!wait_for(live, all_agree, FORM_US, "the nodes did not agree")) return false;
     if (!all_in_step(live)) return false;
-    dither(live, ROUND_US);
+    dither(live, (uint64_t)live->schedule->node_timeout_us);
     return true;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/prng.h"
 #include "sim/memory.h"
 #include "sim/world.h"
 
@@ -111,15 +112,36 @@ static int64_t lost(const shoal_world_result *result)
     return (int64_t)sum;
 }
 
+/* The schedule with all that happens later than its start put off by a time of chance, so long as
+ * the node timeout at most. Processes start and form a cluster in times of their own, so that a real
+ * fault meets nodes at any point of their rounds; here it would meet them at the same one in every
+ * run. Texts stay with the original. */
+static shoal_schedule put_off(const shoal_twin *twin)
+{
+    shoal_schedule schedule = *twin->schedule;
+    uint64_t seed[2] = {twin->seed, shoal_prng_mix(twin->seed)};
+    shoal_prng stream = shoal_prng_make(seed, 0, 0);
+    int64_t by_us = (int64_t)shoal_prng_below(&stream, (uint64_t)schedule.node_timeout_us);
+    schedule.lines = shoal_sim__allocate(schedule.count * sizeof(*schedule.lines));
+    for (uint32_t i = 0; i < schedule.count; i++) {
+        shoal_line *line = &schedule.lines[i];
+        *line = twin->schedule->lines[i];
+        if (line->at_us > 0) line->at_us += by_us;
+        if (line->expect.has_since) line->expect.since_us += by_us;
+    }
+    return schedule;
+}
+
 void shoal_twin__run(const shoal_twin *twin, shoal_measure *measure, bool *violated)
 {
     shoal_world_options options = shoal_world_options_default();
     shoal_world_result result;
     shoal_world *world = NULL;
-    listener ear = {.schedule = twin->schedule, .measure = measure};
-    shoal_roster__make(&ear.roster, twin->schedule);
-    shoal_measure__make(measure, twin->schedule);
-    options.schedule = twin->schedule;
+    shoal_schedule schedule = put_off(twin);
+    listener ear = {.schedule = &schedule, .measure = measure};
+    shoal_roster__make(&ear.roster, &schedule);
+    shoal_measure__make(measure, &schedule);
+    options.schedule = &schedule;
     options.seed = twin->seed;
     options.has_seed = true;
     options.profile = twin->profile;
@@ -133,4 +155,5 @@ void shoal_twin__run(const shoal_twin *twin, shoal_measure *measure, bool *viola
     *violated = result.violated;
     shoal_world_destroy(world);
     shoal_roster__free(&ear.roster);
+    shoal_sim__free(schedule.lines);
 }

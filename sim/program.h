@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * sim/program.h - what the files of the program shoal-sim share: one function for each of its
- * commands, and the things that several of them do. Here, and only here in sim/, are files, the
- * clock on the wall and child processes.
+ * commands, and the things that several of them do. Here and in sim/live, and nowhere else in
+ * sim/, are files, the clock on the wall, sockets and child processes.
  *
  * One thread.
  */

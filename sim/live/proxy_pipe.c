@@ -49,9 +49,9 @@ static void pump_taker(void *context)
 static void forget_queue(shoal_passage_way *pipe)
 {
     while (pipe->head) {
-        shoal_parcel *parcel = pipe->head;
-        pipe->head = parcel->next;
-        shoal_sim__free(parcel);
+        shoal_bundle *bundle = pipe->head;
+        pipe->head = bundle->next;
+        shoal_sim__free(bundle);
     }
     pipe->tail = NULL;
     pipe->queued = 0;
@@ -142,21 +142,21 @@ static int64_t latency(shoal_passed *passed, uint32_t side, size_t size)
     return us;
 }
 
-static void add_parcel(shoal_passed *passed, uint32_t side, shoal_slice bytes, bool fin)
+static void add_bundle(shoal_passed *passed, uint32_t side, shoal_slice bytes, bool fin)
 {
     shoal_passage_way *pipe = &passed->pipes[side];
-    shoal_parcel *parcel = shoal_sim__allocate(sizeof(*parcel) + bytes.size);
+    shoal_bundle *bundle = shoal_sim__allocate(sizeof(*bundle) + bytes.size);
     int64_t due = shoal_loop__now(passed->proxy->loop) + latency(passed, side, bytes.size);
-    parcel->due_us = due > pipe->due_last_us ? due : pipe->due_last_us;
-    pipe->due_last_us = parcel->due_us;
-    parcel->size = bytes.size;
-    parcel->fin = fin;
-    if (bytes.size > 0) memcpy(parcel->bytes, bytes.data, bytes.size);
+    bundle->due_us = due > pipe->due_last_us ? due : pipe->due_last_us;
+    pipe->due_last_us = bundle->due_us;
+    bundle->size = bytes.size;
+    bundle->fin = fin;
+    if (bytes.size > 0) memcpy(bundle->bytes, bytes.data, bytes.size);
     if (pipe->tail)
-        pipe->tail->next = parcel;
+        pipe->tail->next = bundle;
     else
-        pipe->head = parcel;
-    pipe->tail = parcel;
+        pipe->head = bundle;
+    pipe->tail = bundle;
     pipe->queued += bytes.size;
 }
 
@@ -172,8 +172,8 @@ void shoal_passed__release(shoal_passed *passed, uint32_t side, bool at_once)
             gap *= 2;
             again += gap;
         }
-        for (shoal_parcel *parcel = pipe->head; parcel; parcel = parcel->next) {
-            if (parcel->due_us < again) parcel->due_us = again;
+        for (shoal_bundle *bundle = pipe->head; bundle; bundle = bundle->next) {
+            if (bundle->due_us < again) bundle->due_us = again;
         }
         if (pipe->due_last_us < again) pipe->due_last_us = again;
     }
@@ -193,29 +193,29 @@ static void read_again(shoal_passed *passed, uint32_t side)
         shoal_loop__want(passed->proxy->loop, &other->watch, true, false);
 }
 
-/* Writes the first parcel. False when the leg takes no more, or the connection has ended. */
+/* Writes the first bundle. False when the leg takes no more, or the connection has ended. */
 static bool write_head(shoal_passed *passed, uint32_t side)
 {
     shoal_passage_way *pipe = &passed->pipes[side];
     shoal_leg *leg = &passed->legs[side];
-    shoal_parcel *parcel = pipe->head;
-    if (parcel->fin) {
+    shoal_bundle *bundle = pipe->head;
+    if (bundle->fin) {
         shoal_passed__end(passed, false);
         return false;
     }
-    size_t left = parcel->size - parcel->taken;
-    ssize_t sent = send(leg->watch.descriptor, parcel->bytes + parcel->taken, left, MSG_NOSIGNAL);
+    size_t left = bundle->size - bundle->taken;
+    ssize_t sent = send(leg->watch.descriptor, bundle->bytes + bundle->taken, left, MSG_NOSIGNAL);
     if (sent < 0 || (size_t)sent < left) {
-        if (sent > 0) parcel->taken += (size_t)sent;
+        if (sent > 0) bundle->taken += (size_t)sent;
         if (sent > 0) pipe->queued -= (size_t)sent;
         shoal_loop__want(passed->proxy->loop, &leg->watch, !leg->pausing, true);
         return false;
     }
     pipe->queued -= left;
     passed->unheard = false;
-    pipe->head = parcel->next;
+    pipe->head = bundle->next;
     if (pipe->head == NULL) pipe->tail = NULL;
-    shoal_sim__free(parcel);
+    shoal_sim__free(bundle);
     read_again(passed, side);
     return true;
 }
@@ -258,7 +258,7 @@ static void leg_over(shoal_passed *passed, uint32_t side)
         shoal_passed__end(passed, false);
         return;
     }
-    add_parcel(passed, 1 - side, (shoal_slice){NULL, 0}, true);
+    add_bundle(passed, 1 - side, (shoal_slice){NULL, 0}, true);
     shoal_passed__pump(passed, 1 - side);
 }
 
@@ -272,7 +272,7 @@ static void read_leg(shoal_passed *passed, uint32_t side)
         leg_over(passed, side);
         return;
     }
-    add_parcel(passed, 1 - side, (shoal_slice){bytes, (size_t)got}, false);
+    add_bundle(passed, 1 - side, (shoal_slice){bytes, (size_t)got}, false);
     if (passed->pipes[1 - side].queued > QUEUED_MAX) {
         leg->pausing = true;
         shoal_loop__want(passed->proxy->loop, &leg->watch, false, false);

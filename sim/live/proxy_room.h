@@ -10,18 +10,18 @@
 #include "sim/live/proxy.h"
 
 /* Some bytes that arrive together, or the end of the connection. */
-typedef struct shoal_parcel {
-    struct shoal_parcel *next;
+typedef struct shoal_bundle {
+    struct shoal_bundle *next;
     int64_t due_us;
     size_t size, taken;
     bool fin;
     char bytes[];
-} shoal_parcel;
+} shoal_bundle;
 
 /* One direction of a connection. */
 typedef struct shoal_passage_way {
     shoal_timer timer;
-    shoal_parcel *head, *tail;
+    shoal_bundle *head, *tail;
     size_t queued;
     int64_t due_last_us;
     int64_t held_us; /* since when its first bytes are held; -1: nothing is */

@@ -84,6 +84,25 @@ typedef struct lane_shape {
     int y;
 } lane_shape;
 
+/* A dot for each value. Neighbours lie on five levels, so that equal values show; dots that would
+ * cover each other are drawn once. */
+static void draw_dots(const strip_shape *strip, const lane_shape *lane, FILE *out)
+{
+    int last[5] = {-1, -1, -1, -1, -1};
+    if (lane->sample->count == 0) return;
+    fputs("<path d=\"", out);
+    for (uint32_t i = 0; i < lane->sample->count; i++) {
+        int x = at_x(strip, lane->sample->values[i]), level = (int)(i % 5);
+        if (x == last[level]) continue;
+        last[level] = x;
+        fprintf(out, "M%d %dh0", x, lane->y + (level - 2) * 2);
+    }
+    fprintf(out,
+            "\" stroke=\"%s\" stroke-width=\"3.6\" stroke-linecap=\"round\" "
+            "stroke-opacity=\"0.65\"/>\n",
+            lane->colour);
+}
+
 static void draw_lane(const strip_shape *strip, const lane_shape *lane, FILE *out)
 {
     const shoal_sample *sample = lane->sample;
@@ -102,11 +121,7 @@ static void draw_lane(const strip_shape *strip, const lane_shape *lane, FILE *ou
                 "stroke-width=\"2.5\"/>\n",
                 middle, middle, lane->y - 9, lane->y + 9, lane->colour);
     }
-    for (uint32_t i = 0; i < sample->count; i++) {
-        /* Neighbours lie on five levels, so that equal values show. */
-        fprintf(out, "<circle cx=\"%d\" cy=\"%d\" r=\"1.8\" fill=\"%s\" fill-opacity=\"0.65\"/>\n",
-                at_x(strip, sample->values[i]), lane->y + ((int)(i % 5) - 2) * 2, lane->colour);
-    }
+    draw_dots(strip, lane, out);
     if (sample->missing == 0) return;
     snprintf(words, sizeof(words), "%u not", sample->missing);
     text(out, RIGHT + 2, lane->y + 4, "end", words);

@@ -112,10 +112,10 @@ static int64_t lost(const shoal_world_result *result)
     return (int64_t)sum;
 }
 
-/* The schedule with all that happens later than its start put off by a time of chance, so long as
- * the node timeout at most. Processes start and form a cluster in times of their own, so that a real
- * fault meets nodes at any point of their rounds; here it would meet them at the same one in every
- * run. Texts stay with the original. */
+/* The schedule with all that happens later than its start put off by a time of chance, at most the
+ * node timeout. Processes start and form a cluster in times of their own, so a real fault meets
+ * nodes at any point of their rounds; here it would meet them at the same one in every run. Texts
+ * stay with the original. */
 static shoal_schedule put_off(const shoal_twin *twin)
 {
     shoal_schedule schedule = *twin->schedule;

@@ -142,6 +142,7 @@ static void tell_job(const shoal_study *study, const live_job *job, uint32_t of)
         }
     }
     if (result->done && measure->lost >= 0) fprintf(stderr, " lost %" PRId64, measure->lost);
+    if (result->done) fprintf(stderr, " (late by %" PRId64 " ms)", result->late_us / 1000);
     fputc('\n', stderr);
 }
 
@@ -156,11 +157,9 @@ static live_job *wait_for_job(live_job *jobs, uint32_t count)
             int status = 0;
             if (job->pid <= 0 || waitpid(job->pid, &status, WNOHANG) != job->pid) continue;
             job->pid = 0;
-            if (!WIFEXITED(status) && job->result->trouble[0] == 0) {
-                job->result->done = false;
+            if (!job->result->done && job->result->trouble[0] == 0)
                 snprintf(job->result->trouble, sizeof(job->result->trouble),
-                         "the process that played it died by signal %d", WTERMSIG(status));
-            }
+                         "the process that played it ended, with status %d", status);
             return job;
         }
         nanosleep(&pause, NULL);

@@ -57,6 +57,7 @@ typedef struct shoal_live_result {
     bool done;         /* it was played to its end */
     char trouble[240]; /* why not */
     int64_t took_us;
+    int64_t late_us; /* by how much the player itself was late at most */
     uint64_t operations, errors, redirections, writes, audited, unread;
     uint32_t verdict_count;
     shoal_verdict verdicts[SHOAL_VERDICTS_MAX];

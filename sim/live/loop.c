@@ -109,6 +109,8 @@ static bool fire_one(shoal_loop *loop)
 {
     shoal_heap_node *first = loop->timers.first;
     if (first == NULL || first->key > shoal_loop__now(loop)) return false;
+    int64_t late_us = shoal_loop__now(loop) - first->key;
+    if (late_us > loop->late_us) loop->late_us = late_us;
     shoal_heap_remove(&loop->timers, first);
     shoal_timer *timer = (shoal_timer *)(void *)first; /* its first member */
     timer->fire(timer->context);

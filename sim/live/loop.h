@@ -31,6 +31,7 @@ typedef struct shoal_loop {
     int poller;
     int64_t began_ns;
     shoal_heap timers;
+    int64_t late_us;        /* by how much a timer came too late at most: the machine was busy */
     shoal_allocator memory; /* for buffers of what it serves */
 } shoal_loop;
 

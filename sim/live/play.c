@@ -287,6 +287,7 @@ static void run(shoal_live *live)
     int64_t last_us = schedule->count ? schedule->lines[schedule->count - 1].at_us : 0;
     live->zero_us = shoal_loop__now(&live->loop);
     live->playing = true;
+    live->loop.late_us = 0;
     live->failovers = 0;
     shoal_hope__make(live);
     live->lines = (shoal_timer){.fire = play_lines, .context = live};
@@ -301,6 +302,7 @@ static void run(shoal_live *live)
     }
     live->result->done = live->result->trouble[0] == 0;
     live->result->took_us = shoal_live__now(live);
+    live->result->late_us = live->loop.late_us;
 }
 
 void shoal_live__play(const shoal_live_options *options, shoal_live_result *result)

@@ -84,6 +84,7 @@ void shoal_group__take_live(shoal_group *group, const shoal_live_result *result)
         memcpy(group->trouble, result->trouble, sizeof(group->trouble));
         return;
     }
+    if (result->late_us > group->late_us) group->late_us = result->late_us;
     group->operations += result->operations;
     group->errors += result->errors;
     for (uint32_t i = 0; i < result->verdict_count; i++) {

@@ -33,6 +33,7 @@ typedef struct shoal_group {
     uint32_t violated;       /* in which an expectation, or a check, did not hold */
     char trouble[240];       /* of the last that was not */
     uint64_t operations, errors;
+    int64_t late_us; /* live: the player itself was late by so much at most */
     shoal_broken broken[16];
     uint32_t broken_count;
     shoal_sample lapses[SHOAL_INCIDENTS_MAX][SHOAL_LAPSE_COUNT]; /* microseconds */

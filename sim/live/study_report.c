@@ -105,6 +105,9 @@ static void print_verdicts(const shoal_study *study, FILE *out)
         const shoal_group *group = &study->groups[i];
         fprintf(out, "runs          %s: %u of %u held\n", group->label,
                 group->runs - group->violated - group->troubled, group->runs);
+        if (group->server)
+            fprintf(out, "late          %s: the player itself by %" PRId64 " ms at most\n",
+                    group->label, group->late_us / 1000);
         for (uint32_t j = 0; j < group->broken_count; j++) {
             const shoal_broken *broken = &group->broken[j];
             char *words = words_of(shoal_study__line(study, broken->line));
@@ -214,9 +217,10 @@ void shoal_study__json(const shoal_study *study, FILE *out)
         shoal_program__json_text(out, group->label);
         fprintf(out,
                 ", \"live\": %s, \"profile\": \"%s\", \"runs\": %u, \"violated\": %u, "
-                "\"not_played_runs\": %u,\n     \"operations\": %" PRIu64 ", \"errors\": %" PRIu64,
+                "\"not_played_runs\": %u, \"late_us\": %" PRId64 ",\n     \"operations\": %" PRIu64
+                ", \"errors\": %" PRIu64,
                 group->server ? "true" : "false", shoal_profile_name(group->profile), group->runs,
-                group->violated, group->troubled, group->operations, group->errors);
+                group->violated, group->troubled, group->late_us, group->operations, group->errors);
         json_plan(study, group, out);
         json_rows(study, group, out);
         json_contrasts(study, group, out);

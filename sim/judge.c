@@ -59,6 +59,7 @@ void shoal_judge__free(shoal_world *world)
     shoal_sim__free(judge->promises);
     shoal_sim__free(judge->rules);
     shoal_sim__free(judge->collisions);
+    shoal_sim__free(judge->queues);
 }
 
 /* ---- counting ---- */

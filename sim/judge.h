@@ -9,6 +9,7 @@
 #ifndef SHOAL_SIM_JUDGE_H
 #define SHOAL_SIM_JUDGE_H
 
+#include <shoal/node.h>
 #include <shoal/trace.h>
 
 #include "sim/world.h"
@@ -77,6 +78,13 @@ typedef struct shoal_rules {
     uint64_t replica_max; /* and for a replica */
 } shoal_rules;
 
+/* What waits at an end of a connection, as a look has found it. */
+typedef struct shoal_queue {
+    uint32_t generation; /* of the connection */
+    uint32_t node;
+    uint64_t above; /* bytes above the limit */
+} shoal_queue;
+
 /* The god's view: every node's opinion of every other, and the checks made on it. */
 typedef struct shoal_judge {
     shoal_view *views; /* per node */
@@ -95,12 +103,14 @@ typedef struct shoal_judge {
     int64_t beat_us;             /* when what takes time is looked at next */
     int64_t disturbed_us;        /* when something last kept the cluster from agreeing */
     bool ways_open;              /* running nodes all reach each other */
-    uint64_t connects;  /* connections that nodes have tried to open to each other's buses */
-    uint64_t failovers; /* elections that were won */
-    uint64_t version;   /* rises when an opinion changes */
-    uint64_t settled;   /* version at the last settle */
-    bool any_changed;   /* some view, since the last settle */
-    bool any_beyond;    /* some view has had more slots than there are */
+    uint64_t connects;   /* connections that nodes have tried to open to each other's buses */
+    uint64_t failovers;  /* elections that were won */
+    uint64_t version;    /* rises when an opinion changes */
+    uint64_t settled;    /* version at the last settle */
+    bool any_changed;    /* some view, since the last settle */
+    bool any_beyond;     /* some view has had more slots than there are */
+    shoal_queue *queues; /* per end of a connection */
+    uint32_t queue_capacity;
     shoal_client_totals totals;
     uint64_t made[SHOAL_CHECK_COUNT];
     uint64_t violated[SHOAL_CHECK_COUNT];
@@ -167,6 +177,22 @@ void shoal_judge__served(shoal_world *world, const shoal_service *service);
 void shoal_judge__acknowledged(shoal_world *world, uint64_t serial, int64_t served_us);
 /* A read came back. */
 void shoal_judge__read(shoal_world *world, uint32_t key, bool phantom);
+
+/* ---- memory and data; sim/judge_memory.c, sim/judge_data.c ---- */
+
+typedef struct shoal_write shoal_write;
+
+/* Looks at all limits. */
+void shoal_judge__limits(shoal_world *world);
+/* A master's memory, at a moment. */
+void shoal_judge__memory(shoal_world *world, uint32_t node, const shoal_node_memory *memory);
+/* At an end of a connection of a node so many bytes are above their limit, 0: none; false when that
+ * was so at the look before. */
+bool shoal_judge__queue(shoal_world *world, shoal_queue *queue, uint32_t node, uint64_t above);
+/* The run is over: looks at what masters hold. */
+void shoal_judge__data(shoal_world *world);
+/* Are these the bytes that a client wrote with this serial number? */
+bool shoal_judge__is_value(const shoal_write *write, uint32_t serial, shoal_slice value);
 
 /* ---- who reaches whom; sim/judge_reach.c ---- */
 

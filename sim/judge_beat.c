@@ -175,5 +175,6 @@ void shoal_judge__beat(shoal_world *world)
     if (!is_calm(world)) judge->disturbed_us = world->now_us;
     for (uint32_t i = 0; i < world->node_count; i++) judge_collision(world, i);
     shoal_logbook__beat(world);
+    shoal_judge__limits(world);
     if (world->now_us - judge->disturbed_us >= agreement_bound_us(world)) judge_agreement(world);
 }

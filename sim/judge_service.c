@@ -109,6 +109,7 @@ void shoal_judge__served(shoal_world *world, const shoal_service *service)
                   shoal_judge__rules(world, service->node)->always;
     int64_t done_us = waited ? service->began_us : service->served_us;
     if (!copy && !shoal_slotmap_has(&view->own, service->slot) && view->own_changed_us < done_us) {
+        shoal_anomaly__count(world, SHOAL_ANOMALY_WRONG_SLOT, SHOAL_CAUSE_ALIVE);
         shoal_judge__fault_of(world, SHOAL_CHECK_OWNER_SERVES, service->node,
                               "served a slot that it does not claim");
     }

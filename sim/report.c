@@ -73,6 +73,45 @@ static void clients_text(const shoal_world_result *result, FILE *out)
     losses_text(t, out);
 }
 
+/* When the first and the last were found, whatever the cause. */
+static shoal_anomaly_count whole(const shoal_anomaly_count counts[SHOAL_CAUSE_COUNT])
+{
+    shoal_anomaly_count sum = {0};
+    for (uint32_t i = 0; i < SHOAL_CAUSE_COUNT; i++) {
+        if (counts[i].count == 0) continue;
+        if (sum.count == 0 || counts[i].first_us < sum.first_us) sum.first_us = counts[i].first_us;
+        if (counts[i].last_us > sum.last_us) sum.last_us = counts[i].last_us;
+        sum.count += counts[i].count;
+    }
+    return sum;
+}
+
+/* What clients found that they should not, and what they could not do. */
+static void anomalies_text(const shoal_client_totals *t, FILE *out)
+{
+    for (uint32_t i = 0; i < SHOAL_ANOMALY_COUNT; i++) {
+        shoal_anomaly_count sum = whole(t->anomalies[i]);
+        const char *before = " by ";
+        if (sum.count == 0) continue;
+        fprintf(out, "found         %" PRIu64 " %s", sum.count, shoal_anomaly_name(i));
+        for (uint32_t j = 0; j < SHOAL_CAUSE_COUNT; j++) {
+            if (t->anomalies[i][j].count == 0) continue;
+            fprintf(out, "%s%s:%" PRIu64, before, shoal_cause_name(j), t->anomalies[i][j].count);
+            before = " ";
+        }
+        fprintf(out, ", from %" PRId64 ".%06" PRId64 " s to %" PRId64 ".%06" PRId64 " s\n",
+                sum.first_us / 1000000, sum.first_us % 1000000, sum.last_us / 1000000,
+                sum.last_us % 1000000);
+    }
+    const char *before = "unavailable  ";
+    for (uint32_t i = SHOAL_OUTCOME_CLUSTERDOWN; i < SHOAL_OUTCOME_COUNT; i++) {
+        if (t->unavailable[i] == 0) continue;
+        fprintf(out, "%s %s:%" PRIu64, before, shoal_outcome_name(i), t->unavailable[i]);
+        before = "";
+    }
+    if (before[0] == 0) fputc('\n', out);
+}
+
 static void checks_text(const shoal_world_result *result, FILE *out)
 {
     fputs("checks       ", out);
@@ -124,6 +163,7 @@ void shoal_program__report_text(const shoal_report *report, FILE *out)
     const shoal_world_result *result = report->result;
     int64_t speed = speed_tenths(report);
     clients_text(result, out);
+    anomalies_text(&result->totals, out);
     checks_text(result, out);
     marks_text(result, out);
     expects_text(report, out);
@@ -169,8 +209,10 @@ static void json_checks(const shoal_world_result *result, FILE *out)
         const shoal_check_count *check = &result->checks[i];
         fprintf(out, "%s\n    {\"id\": \"%s\", \"made\": %" PRIu64 ", \"violated\": %" PRIu64,
                 i ? "," : "", check->id, check->made, check->violated);
-        fputs(", \"first\": ", out);
+        fprintf(out, ", \"stated\": %s, \"first\": ", check->stated ? "true" : "false");
         shoal_program__json_text(out, check->first);
+        fputs(", \"what\": ", out);
+        shoal_program__json_text(out, check->doc);
         fputc('}', out);
     }
     fputs("\n  ],\n  \"expectations\": [", out);
@@ -217,6 +259,30 @@ static void json_clients(const shoal_client_totals *t, FILE *out)
     fputs("\n  },\n", out);
 }
 
+/* Every class with every cause, whether it was found or not. */
+static void json_anomalies(const shoal_client_totals *t, FILE *out)
+{
+    fputs("  \"anomalies\": {", out);
+    for (uint32_t i = 0; i < SHOAL_ANOMALY_COUNT; i++) {
+        shoal_anomaly_count sum = whole(t->anomalies[i]);
+        fprintf(out,
+                "%s\n    \"%s\": {\"count\": %" PRIu64 ", \"first_us\": %" PRId64
+                ", \"last_us\": %" PRId64 ", \"causes\": {",
+                i ? "," : "", shoal_anomaly_name(i), sum.count, sum.first_us, sum.last_us);
+        for (uint32_t j = SHOAL_CAUSE_CRASH; j < SHOAL_CAUSE_COUNT; j++) {
+            fprintf(out, "%s\"%s\": %" PRIu64, j > SHOAL_CAUSE_CRASH ? ", " : "",
+                    shoal_cause_name(j), t->anomalies[i][j].count);
+        }
+        fputs("}}", out);
+    }
+    fputs("\n  },\n  \"unavailable\": {", out);
+    for (uint32_t i = SHOAL_OUTCOME_CLUSTERDOWN; i < SHOAL_OUTCOME_COUNT; i++) {
+        fprintf(out, "%s\"%s\": %" PRIu64, i > SHOAL_OUTCOME_CLUSTERDOWN ? ", " : "",
+                shoal_outcome_name(i), t->unavailable[i]);
+    }
+    fputs("},\n", out);
+}
+
 void shoal_program__report_json(const shoal_report *report, FILE *out)
 {
     const shoal_world_result *result = report->result;
@@ -238,6 +304,7 @@ void shoal_program__report_json(const shoal_report *report, FILE *out)
     fprintf(out, "  \"trace_hash\": \"%016" PRIx64 "\", \"trace_records\": %" PRIu64 ",\n",
             result->trace_hash, result->trace_records);
     json_clients(&result->totals, out);
+    json_anomalies(&result->totals, out);
     json_checks(result, out);
     json_marks(result, out);
     fprintf(out, "  \"verdict\": \"%s\"\n}\n", result->violated ? "violated" : "held");

@@ -300,6 +300,7 @@ static void finish(shoal_world *world)
     world->ended = world->finished = true;
     shoal_expect__end(world);
     shoal_copies__end(world);
+    shoal_judge__data(world);
     for (uint32_t i = 0; i < world->node_count; i++) {
         if (world->nodes[i].node == NULL || !world->nodes[i].ready) continue;
         shoal_world__trace(world, i, SHOAL_TRACE_DIGEST,

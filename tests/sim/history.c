@@ -5,6 +5,7 @@
 #include "sim_run.h"
 
 #include "sim/internal.h"
+#include "sim/memory.h"
 
 #define HEAD                                                                              \
     "schedule v1\ncluster nodes 2 node_timeout 2s meet none\n1s client c1 rate 1/s keys " \
@@ -215,6 +216,156 @@ static void a_node_that_shows_an_older_value_again_is_at_fault_unless_its_data_w
     assert_int_equal(world->judge.violated[SHOAL_CHECK_NO_RETURN], 1);
 }
 
+/* ---- what clients find ---- */
+
+/* A read of client `who` that lasts from `began` to two microseconds later. */
+static void find(shoal_world *world, uint32_t who, uint64_t serial, int64_t began)
+{
+    shoal_client client = {.index = who};
+    shoal_reading reading = {.serial = serial, .began_us = began, .served_us = began + 1};
+    world->now_us = began + 2;
+    shoal_reading__judge(world, &client, &reading);
+}
+
+static uint64_t found(const shoal_world *world, shoal_anomaly anomaly)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < SHOAL_CAUSE_COUNT; i++)
+        sum += world->judge.totals.anomalies[anomaly][i].count;
+    return sum;
+}
+
+static void a_value_that_was_found_overwritten_or_gone_comes_back_resurrected(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    uint64_t first = put(world, 0, 10, 20);
+    uint64_t open = begin(world, 0, 30);
+    find(world, 0, first, 40);
+    find(world, 0, open, 50);
+    assert_int_equal(found(world, SHOAL_ANOMALY_RESURRECTED), 0);
+    find(world, 1, first, 60);
+    assert_int_equal(found(world, SHOAL_ANOMALY_RESURRECTED), 1);
+    assert_int_equal(
+        world->judge.totals.anomalies[SHOAL_ANOMALY_RESURRECTED][SHOAL_CAUSE_ALIVE].first_us, 62);
+    /* One client wrote both, in this order. */
+    assert_int_equal(found(world, SHOAL_ANOMALY_MONOTONIC_WRITES), 1);
+    assert_int_equal(found(world, SHOAL_ANOMALY_MONOTONIC_READS), 0);
+    find(world, 0, first, 70);
+    assert_int_equal(found(world, SHOAL_ANOMALY_MONOTONIC_READS), 1);
+}
+
+static void a_deleted_value_comes_back_resurrected(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    world->history.vanishes = true;
+    uint64_t first = put(world, 0, 10, 20);
+    shoal_intent intent = {.action = SHOAL_ACTION_DEL, .now_us = 30};
+    uint64_t gone = shoal_history__begin(&world->history, &intent);
+    world->now_us = 40;
+    shoal_history__end(world, gone, SHOAL_WRITE_ACKNOWLEDGED, 0, 40);
+    assert_int_equal(verdict_of(world, 0, 0, 50), SHOAL_READ_FRESH);
+    assert_int_equal(verdict_of(world, 0, first, 50), SHOAL_READ_STALE);
+    find(world, 0, 0, 60);
+    assert_int_equal(found(world, SHOAL_ANOMALY_RESURRECTED), 0);
+    find(world, 0, first, 70);
+    assert_int_equal(found(world, SHOAL_ANOMALY_RESURRECTED), 1);
+}
+
+static void a_client_finds_its_own_writes_and_nothing_older_than_it_found(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    uint64_t first = put(world, 0, 10, 20), second = put(world, 0, 30, 40);
+    shoal_sessions__wrote(world, 0, first);
+    shoal_sessions__wrote(world, 0, second);
+    find(world, 1, first, 50);
+    assert_int_equal(found(world, SHOAL_ANOMALY_READ_YOUR_WRITES), 0);
+    find(world, 0, first, 60);
+    assert_int_equal(found(world, SHOAL_ANOMALY_READ_YOUR_WRITES), 1);
+    find(world, 1, second, 70);
+    find(world, 1, first, 80);
+    assert_int_equal(found(world, SHOAL_ANOMALY_MONOTONIC_READS), 1);
+    assert_int_equal(found(world, SHOAL_ANOMALY_STALE), 3);
+}
+
+static void what_was_read_before_a_write_is_not_found_behind_it(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    uint64_t first = put(world, 0, 10, 20);
+    find(world, 1, first, 30);
+    shoal_intent intent = {.client = 1,
+                           .action = SHOAL_ACTION_SET,
+                           .after = shoal_sessions__found(world, 1, 0),
+                           .now_us = 40};
+    uint64_t second = shoal_history__begin(&world->history, &intent);
+    find(world, 2, second, 50);
+    find(world, 2, first, 60);
+    assert_int_equal(found(world, SHOAL_ANOMALY_WRITES_FOLLOW_READS), 1);
+    assert_int_equal(found(world, SHOAL_ANOMALY_MONOTONIC_WRITES), 0);
+}
+
+static void a_value_of_another_key_is_a_phantom_and_a_reply_to_somebody_else(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    uint64_t other = put(world, 1, 10, 20);
+    find(world, 0, other, 30);
+    assert_int_equal(found(world, SHOAL_ANOMALY_CROSS_REPLY), 1);
+    find(world, 0, 99, 40);
+    assert_int_equal(found(world, SHOAL_ANOMALY_CROSS_REPLY), 1);
+    assert_int_equal(found(world, SHOAL_ANOMALY_PHANTOM), 2);
+}
+
+static void a_value_with_a_time_to_live_is_there_until_then_and_not_behind_it(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    const int64_t second = 1000000;
+    world->history.vanishes = true;
+    shoal_intent intent = {.action = SHOAL_ACTION_PX, .now_us = 10};
+    uint64_t serial = shoal_history__begin(&world->history, &intent);
+    world->now_us = 10;
+    shoal_history__sent(world, serial, 0, second);
+    world->now_us = 20;
+    shoal_history__end(world, serial, SHOAL_WRITE_ACKNOWLEDGED, 0, 20);
+    find(world, 0, serial, second / 2);
+    assert_int_equal(found(world, SHOAL_ANOMALY_SERVED_AFTER_TTL), 0);
+    find(world, 0, 0, second / 2 + 10);
+    assert_int_equal(found(world, SHOAL_ANOMALY_EARLY_EXPIRY), 1);
+    find(world, 0, 0, second + 10000);
+    assert_int_equal(found(world, SHOAL_ANOMALY_EARLY_EXPIRY), 1);
+    assert_int_equal(world->judge.violated[SHOAL_CHECK_NOT_EXPIRED], 0);
+    find(world, 0, serial, second + 20000);
+    assert_int_equal(found(world, SHOAL_ANOMALY_SERVED_AFTER_TTL), 1);
+    assert_int_equal(world->judge.violated[SHOAL_CHECK_NOT_EXPIRED], 1);
+}
+
+/* An INCR of ctr:0 that is told `value`. */
+static void count(shoal_world *world, uint64_t value, int64_t began)
+{
+    shoal_intent intent = {.key = SHOAL_KEY_COUNTER, .action = SHOAL_ACTION_INCR, .now_us = began};
+    uint64_t serial = shoal_history__begin(&world->history, &intent);
+    world->now_us = began + 5;
+    shoal_history__counted(world, serial, value);
+    shoal_history__end(world, serial, SHOAL_WRITE_ACKNOWLEDGED, 0, began + 4);
+}
+
+static void a_counter_that_has_more_than_was_added_was_added_to_twice(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    world->history.counts = true;
+    world->history.counters = shoal_sim__allocate(4 * sizeof(shoal_counter));
+    shoal_sim__free(world->history.heads);
+    world->history.heads = shoal_sim__allocate(8 * sizeof(uint32_t));
+    count(world, 1, 10);
+    count(world, 2, 20);
+    assert_int_equal(found(world, SHOAL_ANOMALY_DOUBLE_APPLY), 0);
+    count(world, 4, 30);
+    assert_int_equal(found(world, SHOAL_ANOMALY_DOUBLE_APPLY), 1);
+    /* It falls: three of the four are gone, and an audit finds one more missing. */
+    count(world, 2, 40);
+    assert_int_equal(found(world, SHOAL_ANOMALY_STALE), 1);
+    audit(world, SHOAL_KEY_COUNTER, 1, 50);
+    assert_int_equal(world->judge.totals.lost[SHOAL_CAUSE_ALIVE].count, 3);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_bench, close_bench)
@@ -229,6 +380,13 @@ int main(void)
         CASE(a_write_that_the_next_owner_lacks_is_lost_by_the_failover_or_the_partition),
         CASE(an_audit_says_when_lost_writes_were_acknowledged),
         CASE(a_node_that_shows_an_older_value_again_is_at_fault_unless_its_data_were_replaced),
+        CASE(a_value_that_was_found_overwritten_or_gone_comes_back_resurrected),
+        CASE(a_deleted_value_comes_back_resurrected),
+        CASE(a_client_finds_its_own_writes_and_nothing_older_than_it_found),
+        CASE(what_was_read_before_a_write_is_not_found_behind_it),
+        CASE(a_value_of_another_key_is_a_phantom_and_a_reply_to_somebody_else),
+        CASE(a_value_with_a_time_to_live_is_there_until_then_and_not_behind_it),
+        CASE(a_counter_that_has_more_than_was_added_was_added_to_twice),
     };
     return cmocka_run_group_tests_name("sim_history", tests, NULL, NULL);
 }

@@ -266,6 +266,104 @@ static void a_slot_that_was_given_up_may_be_answered_for_only_by_replies_that_wa
     assert_int_equal(violated(world, SHOAL_CHECK_OWNER_SERVES), 2);
     serve(world, true, false, world->now_us - 50);
     assert_int_equal(violated(world, SHOAL_CHECK_OWNER_SERVES), 3);
+    assert_int_equal(
+        world->judge.totals.anomalies[SHOAL_ANOMALY_WRONG_SLOT][SHOAL_CAUSE_ALIVE].count, 3);
+}
+
+/* ---- memory, data ---- */
+
+static void a_master_that_holds_more_than_its_limit_is_objected_to(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    const uint64_t mebibyte = 1 << 20;
+    shoal_judge__memory(world, 0, &(shoal_node_memory){100 * mebibyte, 0});
+    assert_int_equal(world->judge.made[SHOAL_CHECK_MEMORY], 0);
+    shoal_judge__memory(world, 0, &(shoal_node_memory){11 * mebibyte, 10 * mebibyte});
+    assert_int_equal(violated(world, SHOAL_CHECK_MEMORY), 0);
+    shoal_judge__memory(world, 0, &(shoal_node_memory){13 * mebibyte, 10 * mebibyte});
+    assert_int_equal(violated(world, SHOAL_CHECK_MEMORY), 1);
+}
+
+static void a_link_that_stays_above_its_limit_is_objected_to(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    shoal_queue queue = {.generation = 1};
+    assert_true(shoal_judge__queue(world, &queue, 0, 7));
+    assert_true(shoal_judge__queue(world, &queue, 0, 0));
+    assert_true(shoal_judge__queue(world, &queue, 0, 7));
+    assert_int_equal(violated(world, SHOAL_CHECK_MEMORY), 0);
+    assert_false(shoal_judge__queue(world, &queue, 0, 8));
+    assert_int_equal(violated(world, SHOAL_CHECK_MEMORY), 1);
+}
+
+static void a_value_is_its_number_and_what_fills_it(void **state)
+{
+    (void)state;
+    const shoal_write write = {.size = 6}, brief = {.size = 1};
+    assert_true(shoal_judge__is_value(&write, 17, shoal_text("17.xxx")));
+    assert_true(shoal_judge__is_value(&brief, 17, shoal_text("17.")));
+    assert_false(shoal_judge__is_value(&write, 17, shoal_text("17.xx")));
+    assert_false(shoal_judge__is_value(&write, 17, shoal_text("17.xxy")));
+    assert_false(shoal_judge__is_value(&write, 18, shoal_text("17.xxx")));
+}
+
+static void a_key_that_a_master_has_acknowledged_and_lacks_is_missed_at_the_end(void **state)
+{
+    shoal_world *world = ((bench *)*state)->world;
+    shoal_judge__data(world);
+    assert_int_equal(violated(world, SHOAL_CHECK_DATA), 0);
+    uint32_t owner = world->copies.slots[shoal_operation__slot(3)].owner - 1;
+    shoal_intent intent = {.key = 3, .action = SHOAL_ACTION_SET, .now_us = world->now_us};
+    uint64_t serial = shoal_history__begin(&world->history, &intent);
+    shoal_judge__data(world);
+    assert_int_equal(violated(world, SHOAL_CHECK_DATA), 0);
+    shoal_history__end(world, serial, SHOAL_WRITE_ACKNOWLEDGED, owner, world->now_us);
+    world->now_us += 10;
+    shoal_judge__data(world);
+    assert_int_equal(violated(world, SHOAL_CHECK_DATA), 1);
+}
+
+/* ---- what is written of it ---- */
+
+#define LOAD "schedule v1\ncluster nodes 3\n1s client c1 rate 1/s "
+
+static void contracts_and_mixes_say_what_would_have_fitted(void **state)
+{
+    (void)state;
+    sim_refused(LOAD "mix add:3\n", 3, 27, "set, get, del, incr and px");
+    sim_refused(LOAD "mix px:3 ttl 1500us\n", 3, 36, "whole milliseconds");
+    sim_refused(LOAD "\n2s expect anomalies lost <= 0\n", 4, 21, "served-after-ttl");
+    sim_refused(LOAD "\n2s expect session_breaks <= 0 of reads\n", 4, 34, "monotonic-reads");
+    sim_refused(LOAD "\n2s expect resurrected <= 0 cause none\n", 4, 34, "partition");
+    sim_refused(LOAD "\n2s expect unavailable <= 0 by ok\n", 4, 31, "clusterdown");
+    sim_refused(LOAD "\n2s expect linearizable on 9..3\n", 4, 27, "0..99");
+}
+
+static void contracts_about_histories_are_formatted_as_they_are_read(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "schedule v1\ncluster nodes 3 node_timeout 15s meet star\n\n"
+        "1s        client c1 rate 1/s keys uniform(9) mix set:1,get:2,del:3,incr:4,px:5 "
+        "ttl 250ms size 64 timeout 1s\n"
+        "2s        expect linearizable\n"
+        "2s        expect linearizable on 3\n"
+        "2s        expect linearizable on 3..7\n"
+        "2s        expect resurrected <= 0 cause alive\n"
+        "2s        expect session_breaks == 0\n"
+        "2s        expect session_breaks <= 2 of read-your-writes cause partition\n"
+        "2s        expect anomalies double-apply <= 0\n"
+        "2s        expect unavailable >= 1 by timeout\n";
+    shoal_schedule schedule;
+    shoal_allocator memory = shoal_allocator_default();
+    shoal_buffer out = shoal_buffer_make(&memory);
+    sim_parse(text, &schedule);
+    shoal_schedule_format(&schedule, true, &out);
+    shoal_slice found = shoal_buffer_slice(&out);
+    assert_int_equal(found.size, sizeof(text) - 1);
+    assert_memory_equal(found.data, text, found.size);
+    shoal_buffer_free(&out);
+    shoal_schedule_free(&schedule);
 }
 
 int main(void)
@@ -281,6 +379,12 @@ int main(void)
         CASE(effects_are_read_from_bytes_that_come_in_any_pieces),
         CASE(an_acknowledged_write_must_be_durable_where_that_is_promised),
         CASE(a_slot_that_was_given_up_may_be_answered_for_only_by_replies_that_waited),
+        CASE(a_master_that_holds_more_than_its_limit_is_objected_to),
+        CASE(a_link_that_stays_above_its_limit_is_objected_to),
+        cmocka_unit_test(a_value_is_its_number_and_what_fills_it),
+        CASE(a_key_that_a_master_has_acknowledged_and_lacks_is_missed_at_the_end),
+        cmocka_unit_test(contracts_and_mixes_say_what_would_have_fitted),
+        cmocka_unit_test(contracts_about_histories_are_formatted_as_they_are_read),
     };
     return cmocka_run_group_tests_name("sim_judges", tests, NULL, NULL);
 }

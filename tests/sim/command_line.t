@@ -84,6 +84,17 @@ exits 0 'a story can be told' "$sim" run sim/scenarios/flagship.schedule --narra
 says 'n1 suspects n3'
 says '>> .*loses its power'
 
+mkdir "$folder"/records
+exits 0 'nodes can be recorded' "$sim" run sim/scenarios/flagship.schedule --record "$folder"/records
+exits 0 'and run again' "$sim" replay "$folder"/records/n1-1.rec
+says 'all as recorded'
+exits 0 'up to a time' "$sim" replay "$folder"/records/n1-1.rec --until 2.5s
+says 'stopped as asked'
+exits 0 'or a step' "$sim" replay "$folder"/records/n1-1.rec --until 20
+says '20 steps'
+exits 2 'but not to anything else' "$sim" replay "$folder"/records/n1-1.rec --until soon
+exits 2 'a trace is no recording' "$sim" replay "$folder"/trace
+
 exits 0 'the canonical form is printed' "$sim" fmt "$folder"/good
 cp "$folder"/out "$folder"/canonical
 exits 0 'and taken again' "$sim" fmt "$folder"/canonical

@@ -55,8 +55,8 @@ void shoal_faults__chore(shoal_faults *all)
                                          "CLIENT KILL TYPE replica",
                                          "CLIENT KILL TYPE master"};
     int64_t at_us = shoal_faults__span(all).from_us;
-    shoal_faults__operate(all, shoal_faults__any_node(all), at_us, "%s",
-                          chores[shoal_prng_below(&all->stream, 6)]);
+    const char *chore = chores[shoal_prng_below(&all->stream, 6)];
+    shoal_faults__operate(all, shoal_faults__any_node(all), at_us, "%s", chore);
 }
 
 /* Introduces nodes that know each other already. */

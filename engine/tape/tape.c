@@ -261,6 +261,8 @@ void shoal_tape_event(shoal_tape *tape, shoal_cluster *cluster, const shoal_even
     if (begin(tape, TAPE_EVENT)) {
         shoal_slice data = event->data;
         SHOAL_ASSERT(event->now.mono_us == tape->last.mono_us);
+        /* The host that the cluster was given takes no parcels, so that none come. */
+        SHOAL_ASSERT(event->parcel == NULL);
         shoal_tape__packed(&tape->coder, &data, NULL);
     }
     shoal_cluster_event(cluster, event);

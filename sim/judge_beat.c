@@ -146,6 +146,18 @@ static bool maps_to_dead(const shoal_world *world, uint32_t node)
     return false;
 }
 
+/* Does it know every node that runs, and is it known? Who was told to forget one cannot have its
+ * slots in his map, until somebody introduces them again. */
+static bool knows_all(const shoal_world *world, uint32_t node)
+{
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        bool there = i != node && world->nodes[i].running;
+        if (there && world->judge.views[i].self == UINT32_MAX) return false;
+        if (there && !acquainted(world, node, i)) return false;
+    }
+    return true;
+}
+
 static void judge_agreement(shoal_world *world)
 {
     const shoal_judge *judge = &world->judge;
@@ -158,8 +170,10 @@ static void judge_agreement(shoal_world *world)
         shoal_judge__made(world, SHOAL_CHECK_AGREEMENT);
         const char *wrong = NULL;
         if (mistrusts(world, i)) wrong = "suspects a node that everybody reaches";
-        if (judge->views[i].map != judge->views[first].map) wrong = "has another map of the slots";
-        if (running == world->node_count && maps_to_dead(world, i))
+        bool differs = judge->views[i].map != judge->views[first].map;
+        if (differs && knows_all(world, i) && knows_all(world, first))
+            wrong = "has another map of the slots";
+        if (running == world->node_count && knows_all(world, i) && maps_to_dead(world, i))
             wrong = "maps slots to a node that is gone";
         if (wrong) shoal_judge__fault_of(world, SHOAL_CHECK_AGREEMENT, i, wrong);
     }

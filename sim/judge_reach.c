@@ -57,17 +57,19 @@ void shoal_judge__reachability(shoal_world *world)
         for (uint32_t j = 0; j < world->node_count; j++) {
             int64_t *since = apart(world, i, j);
             if (is_shut(world, i, j)) world->judge.ways_open = false;
-            if (world->judge.island[i] == world->judge.island[j])
+            if (world->judge.island[i] == world->judge.island[j]) {
                 *since = -1;
-            else if (*since < 0)
+            } else if (*since < 0) {
                 *since = world->now_us;
+                world->judge.any_apart = true;
+            }
         }
     }
 }
 
 void shoal_judge__contact(shoal_world *world, uint32_t node, uint32_t other)
 {
-    if (*apart(world, node, other) < 0) return;
+    if (!world->judge.any_apart || *apart(world, node, other) < 0) return;
     for (uint32_t i = 0; i < world->node_count; i++) {
         int64_t *since = apart(world, i, other);
         if (world->judge.island[i] == world->judge.island[node] && *since >= 0)

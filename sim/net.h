@@ -130,6 +130,7 @@ typedef struct shoal_net {
     shoal_way *ways; /* [from * hosts + to] */
     bool *dark;      /* hosts without power */
     uint8_t *moved;  /* how often a host got a new address */
+    bool hindered;   /* some way was cut or stalled, or some host dark, at some time of the run */
     shoal_drop *drops;
     uint32_t drop_count, drop_capacity;
     shoal_quality qualities[SHOAL_NET_QUALITIES_MAX];

@@ -57,6 +57,7 @@ shoal_way *shoal_net__way(shoal_net *net, uint32_t from, uint32_t to)
 bool shoal_net__blocked(const shoal_world *world, uint32_t from, uint32_t to)
 {
     const shoal_net *net = &world->net;
+    if (!net->hindered) return false;
     const shoal_way *way = &net->ways[(size_t)from * net->hosts + to];
     return way->cut || way->stalled_until_us > world->now_us || net->dark[from] || net->dark[to];
 }
@@ -111,6 +112,7 @@ static void each_pipe(shoal_world *world, uint32_t from, uint32_t to,
 
 void shoal_net__cut(shoal_world *world, uint32_t from, uint32_t to)
 {
+    world->net.hindered = true;
     shoal_net__way(&world->net, from, to)->cut = 1;
 }
 
@@ -137,6 +139,7 @@ void shoal_net__heal(shoal_world *world, uint32_t from, uint32_t to)
 void shoal_net__stall(shoal_world *world, uint32_t from, uint32_t to, int64_t until_us)
 {
     shoal_way *way = shoal_net__way(&world->net, from, to);
+    world->net.hindered = true;
     if (until_us > way->stalled_until_us) way->stalled_until_us = until_us;
 }
 
@@ -195,6 +198,7 @@ void shoal_net__process_died(shoal_world *world, uint32_t host)
 
 void shoal_net__power_lost(shoal_world *world, uint32_t host)
 {
+    world->net.hindered = true;
     world->net.dark[host] = true;
     for (uint32_t i = 0; i < world->net.connection_count; i++) {
         shoal_connection *connection = world->net.connections[i];

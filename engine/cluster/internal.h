@@ -130,8 +130,10 @@ bus_node *shoal_bus__node_find(const shoal_cluster *c, const char name[SHOAL_NOD
 #define BUS_FIND_MAX 16u
 void shoal_bus__nodes_find(const shoal_cluster *c, const char *const *names, uint32_t count,
                            bus_node **out);
-/* Numbers of the exchange: of a node that parcels tell of, false without memory; the node of such a
- * number, or NULL; and what a node had is forgotten with its name. */
+/* Numbers of the exchange: of a node's name, 0 without memory; of name and address of one that
+ * parcels tell of, false without memory; the node of a name's number, or NULL; and what a node had
+ * is forgotten with its name. */
+uint32_t shoal_bus__number_of(shoal_cluster *c, bus_node *node);
 bool shoal_bus__number_take(shoal_cluster *c, bus_node *node);
 bus_node *shoal_bus__number_find(shoal_cluster *c, uint32_t who);
 void shoal_bus__number_drop(shoal_cluster *c, bus_node *node);

@@ -125,16 +125,23 @@ static bool reach_number(shoal_cluster *c, uint32_t who)
     return true;
 }
 
-bool shoal_bus__number_take(shoal_cluster *c, bus_node *node)
+uint32_t shoal_bus__number_of(shoal_cluster *c, bus_node *node)
 {
     SHOAL_ASSERT(shoal_bus__knows(c, node));
     SHOAL_ASSERT(c->host->exchange);
-    if (node->who == 0) {
-        uint32_t who = shoal_exchange__who(c->host->exchange, node->name);
-        if (who == 0 || !reach_number(c, who)) return false;
-        node->who = who;
-        c->by_who[who] = node;
-    }
+    if (node->who > 0) return node->who;
+    uint32_t who = shoal_exchange__who(c->host->exchange, node->name);
+    if (who == 0 || !reach_number(c, who)) return 0;
+    node->who = who;
+    c->by_who[who] = node;
+    return who;
+}
+
+bool shoal_bus__number_take(shoal_cluster *c, bus_node *node)
+{
+    SHOAL_ASSERT(node != c->myself);
+    if (shoal_bus__number_of(c, node) == 0) return false;
+    SHOAL_ASSERT(node->who > 0);
     if (node->where > 0) return true;
     bus_place place = {.port = node->port, .bus_port = node->bus_port, .tls_port = node->tls_port};
     memcpy(place.ip, node->ip, sizeof(place.ip));

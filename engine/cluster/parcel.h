@@ -38,6 +38,7 @@ struct shoal_parcel {
     uint32_t capacity;              /* rumors that it has room for */
     uint16_t slot_least, slot_most; /* where frame.slots is NULL: the run that they are */
     uint16_t slot_count;            /* of the run; 0: no slots */
+    uint32_t sender, master;        /* numbers of frame.sender and frame.replica_of; 0: of none */
     shoal_frame frame;              /* without `gossip` */
     shoal_slotmap slots;            /* where they are no run: frame.slots points here */
     bus_rumor rumors[];

@@ -168,7 +168,7 @@ static bool check_identity(shoal_cluster *c, bus_link *link, bus_node *sender,
         end_handshake(c, link, sender, frame);
         return !link->dead && !sender;
     }
-    if (memcmp(node->name, frame->sender, SHOAL_NODE_NAME_LEN) == 0) return true;
+    if (sender == node) return true;
     found_at(c, link, sender, frame);
     if (!link->dead) lose_address(c, link, size);
     return false;
@@ -192,7 +192,8 @@ static void update_role(shoal_cluster *c, bus_node *sender, const shoal_frame *f
     if (frame->replica_of[0] == 0) {
         shoal_bus__node_make_master(c, sender);
     } else {
-        const bus_node *master = shoal_bus__node_find(c, frame->replica_of);
+        const bus_node *master = c->parcel ? shoal_bus__number_find(c, c->parcel->master)
+                                           : shoal_bus__node_find(c, frame->replica_of);
         bool usable = master && master != sender;
         shoal_bus__node_make_replica(c, sender, usable ? master->index : BUS_NONE);
     }
@@ -369,11 +370,15 @@ static void receive_message(shoal_cluster *c, const bus_link *link, const shoal_
 /* ---- any frame ---- */
 
 /* The node that sent the frame, if it is one of the cluster. */
-static bus_node *find_sender(const shoal_cluster *c, const bus_link *link, const shoal_frame *frame)
+static bus_node *find_sender(shoal_cluster *c, const bus_link *link, const shoal_frame *frame)
 {
     SHOAL_ASSERT(!link->dead);
     SHOAL_ASSERT(link->up);
     bus_node *node = link->node;
+    if (c->parcel) {
+        if (node && node->who == c->parcel->sender) return node;
+        return shoal_bus__number_find(c, c->parcel->sender);
+    }
     if (node && memcmp(node->name, frame->sender, SHOAL_NODE_NAME_LEN) == 0) return node;
     return shoal_bus__node_find(c, frame->sender);
 }

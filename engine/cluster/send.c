@@ -148,6 +148,17 @@ static void pack_slots(const shoal_cluster *c, shoal_parcel *parcel)
     SHOAL_ASSERT(subject->slot_count > 0);
 }
 
+/* Who sends it, and whose replica that is. False without memory. */
+static bool pack_numbers(shoal_cluster *c, shoal_parcel *parcel)
+{
+    SHOAL_ASSERT(parcel->frame.sender[0]);
+    SHOAL_ASSERT(parcel->exchange == c->host->exchange);
+    const char *master = parcel->frame.replica_of;
+    parcel->sender = shoal_bus__number_of(c, c->myself);
+    parcel->master = master[0] ? shoal_exchange__who(parcel->exchange, master) : 0;
+    return parcel->sender > 0 && (parcel->master > 0 || !master[0]);
+}
+
 static void hand_ping(shoal_cluster *c, bus_link *link, uint16_t type, bool heir)
 {
     SHOAL_ASSERT(link->up);
@@ -159,7 +170,7 @@ static void hand_ping(shoal_cluster *c, bus_link *link, uint16_t type, bool heir
     if (heir) parcel->frame.mflags[1] |= BUS_MFLAG1_HANDOVER;
     parcel->frame.count = count;
     pack_slots(c, parcel);
-    if (!has_room(c, link, type)) {
+    if (!pack_numbers(c, parcel) || !has_room(c, link, type)) {
         shoal_parcel_release(parcel);
         return;
     }

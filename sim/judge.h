@@ -94,7 +94,7 @@ typedef struct shoal_judge {
     uint32_t table_size; /* power of two */
     /* [observer * nodes + other]: since when they have had no contact, -1: they reach each other */
     int64_t *apart_since_us;
-    bool any_apart; /* two nodes were apart at some time of the run */
+    bool any_apart;              /* two nodes were apart at some time of the run */
     uint32_t *island;            /* per node: those with equal numbers reach each other */
     uint32_t *queue;             /* room to find them */
     shoal_promise *promises;     /* per node */

@@ -317,8 +317,8 @@ static void read_address(shoal_cluster *c, bus_node *node, const shoal_frame *fr
         learn_node(c, &entry);
 }
 
-/* What most entries are read for. The name of one in a parcel is only looked at when nobody is known
- * by its number. */
+/* What most entries are read for. The name of one in a parcel is only looked at when nobody is
+ * known by its number. */
 static void get_brief(const shoal_cluster *c, const shoal_frame *frame, uint32_t index,
                       shoal_gossip_brief *brief)
 {

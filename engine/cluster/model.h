@@ -123,8 +123,8 @@ typedef struct bus_reports {
 } bus_reports;
 
 /* One node as this node sees it, aligned to BUS_NODE_ALIGNMENT. Gossip picks nodes at random out
- * of many, so what it reads and tells in parcels stands in the first line, what it reads and tells in
- * bytes in the next two. */
+ * of many, so what it reads and tells in parcels stands in the first line, what it reads and tells
+ * in bytes in the next two. */
 typedef struct bus_node {
     uint16_t index;      /* in cluster.nodes; constant while the node is known */
     uint16_t flags;      /* SHOAL_NODE_* */

@@ -173,12 +173,13 @@ typedef struct shoal_event {
 
 /* ---- parcels; all on the one thread of their nodes ---- */
 
-/* Makes what nodes of one process share, NULL without memory; ends it, when they and all parcels
- * are gone. The allocator is copied. */
+/* Makes what nodes of one process share, NULL without memory. The allocator is copied. */
 shoal_exchange *shoal_exchange_make(const shoal_allocator *allocator);
+/* Ends it, when the nodes and all parcels are gone. NULL does nothing. */
 void shoal_exchange_free(shoal_exchange *exchange);
-/* How many bytes the frame has on a wire, and its type (PING, PONG, MEET: 0 to 2). */
+/* How many bytes the frame has on a wire. */
 uint32_t shoal_parcel_size(const shoal_parcel *parcel);
+/* Its type there: 0 PING, 1 PONG, 2 MEET. */
 uint32_t shoal_parcel_type(const shoal_parcel *parcel);
 /* Appends these bytes, for a host that needs them after all. False without memory. */
 bool shoal_parcel_bytes(const shoal_parcel *parcel, shoal_buffer *out);

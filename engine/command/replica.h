@@ -117,8 +117,8 @@ bool shoal_replica__pour(shoal_session *session, shoal_buffer *out);
 void shoal_replica__wake(struct shoal_worker *worker);
 /* May a session that is, or may become, a replica's run this? False after writing why not. */
 bool shoal_replica__admit(shoal_session *session, const shoal_command *command, shoal_reply *reply);
-/* Nothing but the stream may be sent to a replica: takes replies that have come since `before` away,
- * and has the session closed for them. */
+/* Nothing but the stream may be sent to a replica: takes replies that have come since `before`
+ * away, and has the session closed for them. */
 void shoal_replica__hush(shoal_session *session, shoal_buffer *out, size_t before);
 /* The session ends. */
 void shoal_replica__detach(shoal_session *session);

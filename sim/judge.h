@@ -65,6 +65,7 @@ typedef struct shoal_collision {
     uint32_t with; /* node + 1; 0: none */
     uint64_t epoch;
     int64_t since_us; /* that nothing has disturbed it for */
+    bool differed;    /* at the last look the node did not agree: news may be on their way */
 } shoal_collision;
 
 /* What a node was told to keep to, as far as judges need it; looked up when it may have changed. */
@@ -104,6 +105,7 @@ typedef struct shoal_judge {
     int64_t beat_us;             /* when what takes time is looked at next */
     int64_t disturbed_us;        /* when something last kept the cluster from agreeing */
     bool ways_open;              /* running nodes all reach each other */
+    bool unmapped; /* somebody at a shell has taken slots off a node: maps may differ for good */
     uint64_t connects;   /* connections that nodes have tried to open to each other's buses */
     uint64_t failovers;  /* elections that were won */
     uint64_t version;    /* rises when an opinion changes */

@@ -53,6 +53,9 @@ void shoal_judge__disturbed(shoal_world *world, const shoal_line *line)
     case SHOAL_LINE_END: return;
     default: world->judge.disturbed_us = world->now_us;
     }
+    if (line->kind != SHOAL_LINE_OPERATE) return;
+    bool drops = strstr(line->text, "DELSLOTS") || strstr(line->text, "FLUSHSLOTS");
+    world->judge.unmapped = world->judge.unmapped || drops;
 }
 
 /* ---- colliding epochs ---- */
@@ -103,7 +106,7 @@ static void judge_collision(shoal_world *world, uint32_t node)
     }
     uint64_t epoch = judge->views[node].epoch_config;
     bool same = with != 0 && seen->with == with && seen->epoch == epoch;
-    if (!same) *seen = (shoal_collision){with, epoch, world->now_us};
+    if (!same) *seen = (shoal_collision){with, epoch, world->now_us, seen->differed};
     if (seen->since_us < judge->disturbed_us) seen->since_us = judge->disturbed_us;
     if (with == 0 || world->now_us - seen->since_us < collision_bound_us(world)) return;
     seen->since_us = world->now_us;
@@ -171,11 +174,13 @@ static void judge_agreement(shoal_world *world)
         const char *wrong = NULL;
         if (mistrusts(world, i)) wrong = "suspects a node that everybody reaches";
         bool differs = judge->views[i].map != judge->views[first].map;
-        if (differs && knows_all(world, i) && knows_all(world, first))
+        if (differs && !judge->unmapped && knows_all(world, i) && knows_all(world, first))
             wrong = "has another map of the slots";
         if (running == world->node_count && knows_all(world, i) && maps_to_dead(world, i))
             wrong = "maps slots to a node that is gone";
-        if (wrong) shoal_judge__fault_of(world, SHOAL_CHECK_AGREEMENT, i, wrong);
+        bool stayed = wrong != NULL && world->judge.collisions[i].differed;
+        world->judge.collisions[i].differed = wrong != NULL;
+        if (stayed) shoal_judge__fault_of(world, SHOAL_CHECK_AGREEMENT, i, wrong);
     }
 }
 

@@ -131,7 +131,9 @@ void shoal_judge__acknowledged(shoal_world *world, uint64_t serial, int64_t serv
     bool numbered = write->action == SHOAL_ACTION_SET || write->action == SHOAL_ACTION_PX;
     bool same = vnode->node != NULL && vnode->incarnation == write->incarnation;
     if (!numbered || !same || !shoal_judge__rules(world, write->node)->always) return;
-    if (world->judge.rules[write->node].lied || world->logbooks.of[write->node].unfiled) return;
+    const shoal_logbook *logbook = &world->logbooks.of[write->node];
+    bool unfiled = logbook->unfiled || write->began_us <= logbook->filed_us;
+    if (world->judge.rules[write->node].lied || unfiled) return;
     shoal_judge__made(world, SHOAL_CHECK_DURABLE_ACK);
     if (write->synced_us > 0 && write->synced_us <= served_us) return;
     shoal_judge__fault_of(world, SHOAL_CHECK_DURABLE_ACK, write->node,

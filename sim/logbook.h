@@ -61,8 +61,9 @@ typedef struct shoal_logbook {
     bool block_whole;                /* from its first byte on */
     /* The effects since the data were `base`. */
     bool known;
-    bool unfiled;   /* its data are a master's, and the new file of them is not there yet */
-    uint32_t *base; /* per key, the serial; NULL: nothing */
+    bool unfiled;     /* its data are a master's, and the new file of them is not there yet */
+    int64_t filed_us; /* when that was so for the last time */
+    uint32_t *base;   /* per key, the serial; NULL: nothing */
     shoal_effect *effects;
     uint32_t effect_count, effect_capacity;
     uint32_t durable; /* so many of them stand in synced files */

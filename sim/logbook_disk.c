@@ -82,7 +82,10 @@ void shoal_logbook__synced(shoal_world *world, uint32_t node)
         if (file->name == NULL || !file->exists || !ends_with(file->name, ".incr.aof")) continue;
         if (!is_listed(disk, file->name)) continue;
         shoal_logbook_file *known = file_of(logbook, file);
-        if (known->read == 0) logbook->unfiled = false;
+        if (known->read == 0 && logbook->unfiled) {
+            logbook->unfiled = false;
+            logbook->filed_us = world->now_us;
+        }
         if (file->synced <= known->read) continue;
         shoal_slice bytes = {file->data + known->read, file->synced - known->read};
         known->read = file->synced;

@@ -40,6 +40,9 @@
 #define PAGE_FULL UINT32_MAX
 /* Address space of the reserve: a tebibyte, an eighth of a percent of what a process has. */
 #define RESERVE_PAGES ((uint32_t)512 << 10)
+/* Where so much is not to be had in one piece (`ulimit -v`, a sanitizer that has most of it), half
+ * of it is asked for, and so on, down to 64 GiB. */
+#define RESERVE_PAGES_LEAST ((uint32_t)32 << 10)
 /* With fewer blocks out, what is unused of a page goes to the system. A huge page that is mostly in
  * use is kept whole instead: the next block comes from it. */
 #define KEEP_BLOCKS 16u
@@ -82,13 +85,14 @@ typedef struct hint {
 enum { THREAD_NONE, THREAD_STARTS, THREAD_RUNS };
 
 struct shoal_pages {
-    char *base;                    /* of the first page */
-    void *reserve;                 /* as mapped */
-    _Atomic uint64_t hint;         /* pair: pages.hint */
-    _Atomic uint32_t end;          /* pages from here on were never used; relaxed */
-    _Atomic size_t taken;          /* blocks out; relaxed */
-    _Atomic size_t held;           /* blocks held; relaxed */
-    _Atomic size_t mapped;         /* bytes of mappings; relaxed */
+    char *base;            /* of the first page */
+    void *reserve;         /* as mapped */
+    uint32_t limit;        /* pages from `base` on; one more is mapped, so that `base` is aligned */
+    _Atomic uint64_t hint; /* pair: pages.hint */
+    _Atomic uint32_t end;  /* pages from here on were never used; relaxed */
+    _Atomic size_t taken;  /* blocks out; relaxed */
+    _Atomic size_t held;   /* blocks held; relaxed */
+    _Atomic size_t mapped; /* bytes of mappings; relaxed */
     _Atomic(remains *) remains;    /* mappings to be returned; pair: pages.remains */
     _Atomic uint32_t unused;       /* the first page with blocks to give back; pair: pages.unused */
     _Atomic uint32_t thread_state; /* pair: pages.thread */
@@ -136,7 +140,10 @@ shoal_pages *shoal_pages__open(void)
 {
     shoal_pages *made = map(sizeof *made);
     if (made == NULL) return NULL;
-    made->reserve = map((RESERVE_PAGES + 1) * PAGE_SIZE);
+    made->limit = RESERVE_PAGES;
+    while ((made->reserve = map((made->limit + 1) * PAGE_SIZE)) == NULL &&
+           made->limit > RESERVE_PAGES_LEAST)
+        made->limit /= 2;
     if (made->reserve == NULL) {
         munmap(made, sizeof *made);
         return NULL;
@@ -189,7 +196,7 @@ void shoal_pages__close(shoal_pages *pages)
         pthread_join(pages->thread, NULL);
     }
     return_mappings(pages);
-    munmap(pages->reserve, (RESERVE_PAGES + 1) * PAGE_SIZE);
+    munmap(pages->reserve, (pages->limit + 1) * PAGE_SIZE);
     if (pages->wanted >= 0) close(pages->wanted);
     munmap(pages, sizeof *pages);
 }
@@ -197,7 +204,7 @@ void shoal_pages__close(shoal_pages *pages)
 bool shoal_pages__owns(const shoal_pages *pages, const void *memory)
 {
     uintptr_t offset = (uintptr_t)memory - (uintptr_t)pages->base;
-    return offset < RESERVE_PAGES * PAGE_SIZE;
+    return offset < pages->limit * PAGE_SIZE;
 }
 
 /* Takes a block of a page; NULL when all are out. */
@@ -234,7 +241,7 @@ void *shoal_pages__take(shoal_pages *pages)
     hint from = hint_of(seen);
     char *block = NULL;
     uint32_t index = from.lowest;
-    while (index < RESERVE_PAGES && (block = take_of(pages, index)) == NULL) index++;
+    while (index < pages->limit && (block = take_of(pages, index)) == NULL) index++;
     /* Claim N3. When it does not succeed, others look at these pages once more. */
     hint raised = {.lowest = index, .given = from.given};
     if (index > from.lowest) (void)shoal_cas_acq_rel(&pages->hint, &seen, word_of_hint(raised));

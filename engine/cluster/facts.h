@@ -40,6 +40,21 @@ typedef struct shoal_cluster_replication {
 void shoal_cluster_set_replication(shoal_cluster *cluster, const shoal_cluster_replication *facts,
                                    shoal_time now);
 
+/* ---- what rooms beside the cluster's did not do, for people: facts in ---- */
+
+/* Reasons: the WHY_TOLD rows of cluster/reasons.def. */
+typedef enum shoal_cluster_reason {
+#define SHOAL_WHY_TOLD(name, value, text) SHOAL_WHY_##name = (value),
+#include "cluster/reasons.def"
+} shoal_cluster_reason;
+
+/* Keeps a refusal for CLUSTER WHY and writes it to the trace. False, and nothing happens, when
+ * `reason` is not one of those: a recording may hold any number. */
+SHOAL_MUST_USE bool shoal_cluster_tell(shoal_cluster *cluster, uint32_t reason, shoal_slice detail,
+                                       shoal_time now);
+/* The reason in words; lives for ever. */
+const char *shoal_cluster_reason_words(shoal_cluster_reason reason);
+
 /* ---- replication: facts out ---- */
 
 /* What this node shall be. */

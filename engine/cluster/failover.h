@@ -198,8 +198,10 @@ void shoal_bus__migrate(shoal_cluster *c);
 /* Tells voters of new suspicions. */
 void shoal_bus__spread(shoal_cluster *c);
 
-/* Keeps a refusal for people. */
-void shoal_bus__why_keep(shoal_cluster *c, uint32_t reason, shoal_slice detail);
+/* Keeps a refusal for people. False when the newest that is kept is the same. */
+bool shoal_bus__why_keep(shoal_cluster *c, uint32_t reason, shoal_slice detail);
+/* The newest; there is one. */
+const bus_why *shoal_bus__why_newest(const shoal_cluster *c);
 /* The words of a reason. */
 const char *shoal_bus__why_words(uint32_t reason);
 

@@ -45,6 +45,31 @@ void shoal_bus__log(shoal_cluster *c, int level, const char *format, ...)
     shoal_bus__note(c, SHOAL_TRACE_LOG, (uint64_t[3]){(uint64_t)level}, shoal_buffer_slice(text));
 }
 
+/* How loud the log is about a refusal; BUS_DEBUG: not at all, because it happens all the time in a
+ * large cluster, or because who refuses has a line of its own. */
+static int why_level(uint32_t reason)
+{
+    SHOAL_ASSERT(reason != 0);
+    switch (reason) {
+    case BUS_WHY_FORGOTTEN:
+    case BUS_WHY_QUORUM:
+    case BUS_WHY_OWNER_NEWER:
+    case BUS_WHY_LINK_FULL:
+    case BUS_WHY_SAVE_FAILED:
+    case BUS_WHY_CANDIDATE_LOADING:
+    case BUS_WHY_CANDIDATE_FORBIDDEN:
+    case BUS_WHY_CANDIDATE_OLD_DATA:
+    case BUS_WHY_CANDIDATE_WAITS:
+    case BUS_WHY_CANDIDATE_EXPIRED:
+    case BUS_WHY_CANDIDATE_VOTES:
+    case BUS_WHY_CANDIDATE_FOREIGN:
+    case BUS_WHY_MANUAL_TIMEOUT: return BUS_DEBUG;
+    case BUS_WHY_VOTE_NOT_VOTER:
+    case BUS_WHY_VOTE_NOT_COUNTED: return BUS_VERBOSE;
+    default: return BUS_NOTICE;
+    }
+}
+
 void shoal_bus__why_not(shoal_cluster *c, uint32_t reason, const char *format, ...)
 {
     SHOAL_ASSERT(reason != 0);
@@ -54,8 +79,12 @@ void shoal_bus__why_not(shoal_cluster *c, uint32_t reason, const char *format, .
     va_start(arguments, format);
     shoal_text_vappendf(text, format, arguments);
     va_end(arguments);
-    shoal_bus__why_keep(c, reason, shoal_buffer_slice(text));
+    bool fresh = shoal_bus__why_keep(c, reason, shoal_buffer_slice(text));
     shoal_bus__note(c, SHOAL_TRACE_WHY_NOT, (uint64_t[3]){reason}, shoal_buffer_slice(text));
+    int level = why_level(reason);
+    if (!fresh || level == BUS_DEBUG) return;
+    shoal_bus__log(c, level, "%s: %s", shoal_bus__why_words(reason),
+                   shoal_bus__why_newest(c)->detail);
 }
 
 void shoal_bus__refuse(shoal_cluster *c, uint32_t reason, const bus_link *link, size_t size,

@@ -30,7 +30,14 @@ static bus_why *newest(shoal_cluster *c)
     return &c->failover.why[(c->failover.why_count - 1) % BUS_WHY_MAX];
 }
 
-void shoal_bus__why_keep(shoal_cluster *c, uint32_t reason, shoal_slice detail)
+const bus_why *shoal_bus__why_newest(const shoal_cluster *c)
+{
+    SHOAL_ASSERT(c->failover.why_count > 0);
+    SHOAL_ASSERT(c->failover.why_count < 2 * BUS_WHY_MAX);
+    return &c->failover.why[(c->failover.why_count - 1) % BUS_WHY_MAX];
+}
+
+bool shoal_bus__why_keep(shoal_cluster *c, uint32_t reason, shoal_slice detail)
 {
     SHOAL_ASSERT(reason != 0);
     SHOAL_ASSERT(detail.size == 0 || detail.data);
@@ -49,12 +56,42 @@ void shoal_bus__why_keep(shoal_cluster *c, uint32_t reason, shoal_slice detail)
         if (same) {
             last->wall_ms = entry.wall_ms;
             if (last->times < UINT32_MAX) last->times++;
-            return;
+            return false;
         }
     }
     f->why_count++;
     if (f->why_count == 2 * BUS_WHY_MAX) f->why_count -= BUS_WHY_MAX;
     *newest(c) = entry;
+    return true;
+}
+
+static bool is_told(uint32_t reason)
+{
+    SHOAL_ASSERT(SHOAL_WHY_FULL_NO_HISTORY > 0);
+    static const uint32_t told[] = {
+#define SHOAL_WHY_TOLD(name, value, text) (value),
+#include "cluster/reasons.def"
+    };
+    size_t i = 0;
+    while (i < sizeof(told) / sizeof(told[0]) && told[i] != reason) i++;
+    return i < sizeof(told) / sizeof(told[0]);
+}
+
+bool shoal_cluster_tell(shoal_cluster *c, uint32_t reason, shoal_slice detail, shoal_time now)
+{
+    SHOAL_ASSERT(detail.size == 0 || detail.data);
+    SHOAL_ASSERT(now.mono_us >= c->now.mono_us);
+    c->now = now;
+    if (!is_told(reason)) return false;
+    (void)shoal_bus__why_keep(c, reason, detail);
+    shoal_bus__note(c, SHOAL_TRACE_WHY_NOT, (uint64_t[3]){reason}, detail);
+    return true;
+}
+
+const char *shoal_cluster_reason_words(shoal_cluster_reason reason)
+{
+    SHOAL_ASSERT(is_told((uint32_t)reason));
+    return shoal_bus__why_words((uint32_t)reason);
 }
 
 void shoal_bus__why_append(const shoal_cluster *c, uint32_t count, shoal_buffer *out)

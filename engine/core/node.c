@@ -253,6 +253,7 @@ static void settle(shoal_node *node)
     if (node->phase >= SHOAL_PHASE_READY) shoal_node__replication_step(node);
     shoal_node__saving_step(node);
     shoal_node__appending_step(node);
+    shoal_node__why_step(node);
     shoal_node__restrain(node);
     shoal_node__reload_step(node);
     shoal_node__advance(node);

@@ -74,6 +74,14 @@ typedef struct shoal_rates {
     uint64_t memory_peak;
 } shoal_rates;
 
+/* What people have been told of, see why.c. */
+typedef struct shoal_told {
+    uint32_t refuses, misconf; /* of the environment, in the last step */
+    int64_t looked_us;         /* at the errors for want of memory; and how many they were */
+    uint64_t errors;
+    bool short_of_memory; /* there were new ones then */
+} shoal_told;
+
 /* One node. */
 struct shoal_node {
     shoal_allocator allocator;
@@ -110,6 +118,7 @@ struct shoal_node {
     shoal_farewell farewell;
     shoal_op *keeping, *keeping_last; /* errands whose changes are being saved, see keeping.c */
     shoal_rates rates;
+    shoal_told told;
     uint64_t memory_startup; /* bytes of the store when the node became ready */
 };
 
@@ -134,6 +143,15 @@ void shoal_node__fail(shoal_node *node, const char *why, shoal_slice detail);
 /* Writes a LOG record. */
 void shoal_node__log(const shoal_node *node, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* ---- why.c: what is refused, for people ---- */
+
+/* Writes a refusal to the trace, and keeps it for CLUSTER WHY. */
+void shoal_node__why(shoal_node *node, shoal_cluster_reason reason, shoal_slice detail);
+/* shoal_repl_face.full: `context` is the node. */
+void shoal_node__full(void *context, shoal_repl_why why, shoal_slice detail);
+/* Looks at what workers refuse; at each step. */
+void shoal_node__why_step(shoal_node *node);
 
 /* ---- settings.c: the configuration takes effect ---- */
 

@@ -141,7 +141,8 @@ shoal_err shoal_node__replication_open(shoal_node *node)
                  .load = shoal_node__receive_start,
                  .apply = shoal_node__apply_bytes,
                  .apply_reset = shoal_node__apply_reset,
-                 .changed = changed},
+                 .changed = changed,
+                 .full = shoal_node__full},
         .now = node->now,
     };
     shoal_err error = shoal_repl_create(&options, &node->replication.repl);

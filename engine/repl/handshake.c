@@ -130,6 +130,21 @@ static shoal_slice next_word(shoal_slice *line)
     return word;
 }
 
+/* Tells core what this replica had, and what it gets. */
+static void tell_full(const shoal_repl *repl, uint64_t offset)
+{
+    const repl_master *master = &repl->master;
+    shoal_buffer detail = shoal_buffer_make(&repl->allocator);
+    SHOAL_ASSERT(master->id[SHOAL_REPL_ID_LEN] == '\0');
+    bool had = repl->synced && !shoal_log_torn(repl->log);
+    shoal_text_appendf(&detail, "%s:%u up to %llu, here were %llu; %s, here %s", master->address.ip,
+                       (unsigned)master->address.port, (unsigned long long)offset,
+                       had ? (unsigned long long)shoal_log_end(repl->log) : 0ull, master->id,
+                       had ? repl->id : "none");
+    repl->face.full(repl->face.context, SHOAL_REPL_WHY_FROM_MASTER, shoal_buffer_slice(&detail));
+    shoal_buffer_free(&detail);
+}
+
 /* +FULLRESYNC <id> <offset>. False when it is not that. */
 static bool hear_full(shoal_repl *repl, shoal_slice line)
 {
@@ -146,6 +161,7 @@ static bool hear_full(shoal_repl *repl, shoal_slice line)
     master->offset = offset;
     shoal_repl__log(repl, REPL_NOTICE, "Full resync from master: %s:%llu", master->id,
                     (unsigned long long)offset);
+    tell_full(repl, offset);
     shoal_repl__link_enter(repl, REPL_LINK_TRANSFER);
     SHOAL_ASSERT(master->received == 0 && !master->announced);
     return true;

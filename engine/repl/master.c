@@ -136,8 +136,25 @@ void shoal_repl__accept(shoal_repl *repl, shoal_replica *replica, shoal_replica_
 
 /* ---- PSYNC ---- */
 
-/* Why the log has not what the replica lacks; NULL when it has. */
-static const char *partial_refusal(const shoal_repl *repl, shoal_slice id, uint64_t number)
+static const char *why_text(shoal_repl_why why)
+{
+    SHOAL_ASSERT(why > SHOAL_REPL_WHY_NONE && why < SHOAL_REPL_WHY_FROM_MASTER);
+    static const char *const texts[] = {
+        [SHOAL_REPL_WHY_NO_HISTORY] = "it has no history",
+        [SHOAL_REPL_WHY_OTHER_HISTORY] = "its history is another one than ours",
+        [SHOAL_REPL_WHY_FORKED] = "it has gone on with a history that ended here before",
+        [SHOAL_REPL_WHY_NO_BACKLOG] = "no backlog was kept",
+        [SHOAL_REPL_WHY_BACKLOG_SHORT] = "the backlog does not reach back so far",
+        [SHOAL_REPL_WHY_AHEAD] = "it is ahead of us",
+        [SHOAL_REPL_WHY_LOST_EFFECTS] = "the backlog has lost effects",
+        [SHOAL_REPL_WHY_BY_SYNC] = "it asked with SYNC",
+    };
+    SHOAL_ASSERT(texts[why] != NULL);
+    return texts[why];
+}
+
+/* Why the log has not what the replica lacks; NONE when it has. */
+static shoal_repl_why partial_refusal(const shoal_repl *repl, shoal_slice id, uint64_t number)
 {
     SHOAL_ASSERT(repl->id[SHOAL_REPL_ID_LEN] == '\0' && repl->id2[SHOAL_REPL_ID_LEN] == '\0');
     SHOAL_ASSERT(number > 0);
@@ -145,16 +162,40 @@ static const char *partial_refusal(const shoal_repl *repl, shoal_slice id, uint6
     bool former = repl->second_offset != 0 && shoal_text_equal_nocase(id, shoal_text(repl->id2));
     if (SHOAL_MUTANT(OFFSET_ACROSS)) present = true;
     if (!present && !former) {
-        return id.size == 1 && id.data[0] == '?' ? "it has no history"
-                                                 : "its history is another one than ours";
+        return id.size == 1 && id.data[0] == '?' ? SHOAL_REPL_WHY_NO_HISTORY
+                                                 : SHOAL_REPL_WHY_OTHER_HISTORY;
     }
     if (!present && number > repl->second_offset && !SHOAL_MUTANT(FORK_IGNORED))
-        return "it has gone on with a history that ended here before";
-    if (!repl->wants_log) return "no backlog was kept";
-    if (number < shoal_repl__backlog_first(repl) + 1)
-        return "the backlog does not reach back so far";
-    if (number > shoal_log_end(repl->log) + 1) return "it is ahead of us";
-    return NULL;
+        return SHOAL_REPL_WHY_FORKED;
+    if (!repl->wants_log) return SHOAL_REPL_WHY_NO_BACKLOG;
+    if (number < shoal_repl__backlog_first(repl) + 1) return SHOAL_REPL_WHY_BACKLOG_SHORT;
+    if (number > shoal_log_end(repl->log) + 1) return SHOAL_REPL_WHY_AHEAD;
+    return SHOAL_REPL_WHY_NONE;
+}
+
+/* Logs that the replica gets everything, and tells core: who asked for what, and what there is. The
+ * numbers stand first, because what is kept of it may be cut. */
+static void tell_full(shoal_repl *repl, const shoal_replica *replica, shoal_repl_why why)
+{
+    const shoal_errand *errand = replica->errand;
+    bool has_id = errand->argc >= 3 && shoal_repl__is_id(errand->argv[1]);
+    shoal_slice id = has_id ? errand->argv[1] : shoal_text("?");
+    shoal_slice number = errand->argc >= 3 ? errand->argv[2] : shoal_text("-1");
+    shoal_buffer name = shoal_buffer_make(&repl->allocator);
+    shoal_buffer detail = shoal_buffer_make(&repl->allocator);
+    SHOAL_ASSERT(!replica->reads && replica->owner == repl);
+    shoal_repl__name(replica, &name);
+    const char *who = name.failed ? "?" : name.data;
+    shoal_repl__log(repl, REPL_NOTICE, "Full resync of replica %s: %s (it asked for %.*s %.*s)",
+                    who, why_text(why), (int)id.size, id.data, (int)number.size, number.data);
+    unsigned long long first = shoal_repl__backlog_first(repl), end = shoal_log_end(repl->log);
+    shoal_text_appendf(&detail, "%s asks from %.*s, here are %llu to %llu; %.*s, here %s", who,
+                       (int)number.size, number.data, repl->wants_log ? first + 1 : end + 1, end,
+                       (int)id.size, id.data, repl->id);
+    SHOAL_ASSERT(first <= end);
+    repl->face.full(repl->face.context, why, shoal_buffer_slice(&detail));
+    shoal_buffer_free(&detail);
+    shoal_buffer_free(&name);
 }
 
 /* True when it goes on where it stopped. */
@@ -165,18 +206,12 @@ static bool try_partial(shoal_repl *repl, shoal_replica *replica, shoal_errand *
     shoal_slice id = errand->argv[1];
     uint64_t number = 0;
     bool numbered = shoal_text_to_u64(errand->argv[2], &number) && number > 0;
-    const char *why = numbered ? partial_refusal(repl, id, number) : "it has no history";
-    if (why == NULL && !shoal_repl__open_reader(repl, replica, number - 1))
-        why = "the backlog has lost effects";
-    if (why != NULL) {
+    shoal_repl_why why = numbered ? partial_refusal(repl, id, number) : SHOAL_REPL_WHY_NO_HISTORY;
+    if (why == SHOAL_REPL_WHY_NONE && !shoal_repl__open_reader(repl, replica, number - 1))
+        why = SHOAL_REPL_WHY_LOST_EFFECTS;
+    if (why != SHOAL_REPL_WHY_NONE) {
         if (id.size != 1 || id.data[0] != '?') repl->partial_refused++;
-        shoal_buffer name = shoal_buffer_make(&repl->allocator);
-        shoal_repl__name(replica, &name);
-        shoal_repl__log(repl, REPL_NOTICE, "Full resync of replica %s: %s (it asked for %.*s %.*s)",
-                        name.failed ? "?" : name.data, why, (int)id.size, id.data,
-                        (int)errand->argv[2].size, errand->argv[2].data);
-        shoal_buffer_free(&name);
-        SHOAL_ASSERT(!replica->reads);
+        tell_full(repl, replica, why);
         return false;
     }
     bool two = (replica->capabilities & SHOAL_CAPA_PSYNC2) != 0;
@@ -224,7 +259,11 @@ void shoal_repl_psync(shoal_repl *repl, shoal_errand *errand)
     replica->errand = errand;
     log_about(repl, replica, "Replica ", " asks for synchronization");
     replica->plain = errand->argc < 3;
-    if (!replica->plain && try_partial(repl, replica, errand)) return;
+    if (replica->plain) {
+        tell_full(repl, replica, SHOAL_REPL_WHY_BY_SYNC);
+    } else if (try_partial(repl, replica, errand)) {
+        return;
+    }
     replica->state = SHOAL_REPLICA_ASKING;
     replica->since_us = repl->now.mono_us;
     shoal_repl__ask_snapshot(repl, replica);

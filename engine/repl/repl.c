@@ -119,7 +119,7 @@ shoal_err shoal_repl_create(const shoal_repl_options *options, shoal_repl **out)
     SHOAL_ASSERT(options->env->log != NULL && options->host != NULL);
     SHOAL_ASSERT(face->snapshot_start != NULL && face->snapshot_stop != NULL);
     SHOAL_ASSERT(face->load != NULL && face->apply != NULL && face->apply_reset != NULL);
-    SHOAL_ASSERT(face->changed != NULL);
+    SHOAL_ASSERT(face->changed != NULL && face->full != NULL);
     SHOAL_ASSERT(options->snapshot_file != options->sync_file);
     shoal_repl *repl =
         shoal_memory_take_zeroed(&options->allocator, sizeof *repl, SHOAL_ALIGN_PLAIN);
@@ -400,6 +400,7 @@ void shoal_repl_facts_get(const shoal_repl *repl, shoal_repl_facts *facts)
                     : repl->fresh                          ? repl->master.down_us
                                                            : 0,
         .replicas = shoal_repl__count(repl, 0),
+        .timely = shoal_repl__count(repl, repl->settings.min_lag_us),
         .second_offset = repl->second_offset,
         .has_second = repl->second_offset != 0,
         .backlog_bytes = repl->wants_log ? end - first : 0,

@@ -46,6 +46,20 @@ typedef struct shoal_repl_settings {
     bool read_only;
 } shoal_repl_settings;
 
+/* Why a replica gets all data anew, or gets them itself. */
+typedef enum shoal_repl_why {
+    SHOAL_REPL_WHY_NONE,
+    SHOAL_REPL_WHY_NO_HISTORY,    /* it has none */
+    SHOAL_REPL_WHY_OTHER_HISTORY, /* it has another one */
+    SHOAL_REPL_WHY_FORKED,        /* it has gone on with one that ended here before */
+    SHOAL_REPL_WHY_NO_BACKLOG,    /* nothing was kept */
+    SHOAL_REPL_WHY_BACKLOG_SHORT, /* what it lacks is kept no more */
+    SHOAL_REPL_WHY_AHEAD,         /* it has more than there is */
+    SHOAL_REPL_WHY_LOST_EFFECTS,  /* the log is torn */
+    SHOAL_REPL_WHY_BY_SYNC,       /* it asked for that */
+    SHOAL_REPL_WHY_FROM_MASTER    /* this node is the replica */
+} shoal_repl_why;
+
 /* What core does for replication. */
 typedef struct shoal_repl_face {
     void *context;
@@ -65,6 +79,9 @@ typedef struct shoal_repl_face {
     void (*apply_reset)(void *context);
     /* This node is a master, or a replica, from now on; or the link to the master is up or down. */
     void (*changed)(void *context);
+    /* A synchronisation is a full one: why, and who asked for what, borrowed for the call. It has
+     * been logged. */
+    void (*full)(void *context, shoal_repl_why why, shoal_slice detail);
 } shoal_repl_face;
 
 /* What it is made with. */
@@ -177,6 +194,7 @@ typedef struct shoal_repl_facts {
     uint64_t offset;   /* the end of the stream as far as this node has it */
     int64_t heard_us;  /* replica: of its master, monotonic; 0 never */
     uint32_t replicas; /* that are online */
+    uint32_t timely;   /* of them, heard of within min_lag_us */
     char id[SHOAL_REPL_ID_LEN + 1], id2[SHOAL_REPL_ID_LEN + 1];
     uint64_t second_offset; /* id2 is good for offsets below */
     bool has_second;

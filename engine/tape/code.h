@@ -47,6 +47,7 @@ typedef enum tape_item {
     TAPE_PUBLISH,
     TAPE_LOST,
     TAPE_HANDOVER,
+    TAPE_TELL,
     TAPE_ITEM_COUNT
 } tape_item;
 

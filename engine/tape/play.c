@@ -339,6 +339,21 @@ static void play_publish(shoal_playback *playback)
     shoal_tape__play_finish(playback, 0);
 }
 
+static void play_tell(shoal_playback *playback)
+{
+    uint32_t reason = 0;
+    shoal_slice detail = {0};
+    SHOAL_ASSERT(playback->cluster != NULL);
+    shoal_tape__word(&playback->coder, &reason);
+    shoal_tape__bytes(&playback->coder, &detail, TAPE_BYTES_MAX);
+    if (playback->coder.bad) return;
+    if (!shoal_cluster_tell(playback->cluster, reason, detail, playback->facts.now)) {
+        damaged(playback, "a reason that there is not");
+        return;
+    }
+    shoal_tape__play_finish(playback, 0);
+}
+
 static void play_lost(shoal_playback *playback)
 {
     shoal_slotmap slots;
@@ -371,6 +386,7 @@ static void play_input(shoal_playback *playback)
     case TAPE_FACTS_SAME: play_facts(playback); return;
     case TAPE_PUBLISH: play_publish(playback); return;
     case TAPE_LOST: play_lost(playback); return;
+    case TAPE_TELL: play_tell(playback); return;
     default:
         shoal_tape__play_finish(playback, shoal_cluster_handover_begin(playback->cluster, now));
         return;

@@ -332,6 +332,20 @@ void shoal_tape_publish(shoal_tape *tape, shoal_cluster *cluster, const shoal_ta
     finish(tape, cluster, 0);
 }
 
+void shoal_tape_tell(shoal_tape *tape, shoal_cluster *cluster, shoal_cluster_reason reason,
+                     shoal_slice detail, shoal_time now)
+{
+    SHOAL_ASSERT(cluster != NULL);
+    if (begin(tape, TAPE_TELL)) {
+        uint32_t number = (uint32_t)reason;
+        shoal_tape__word(&tape->coder, &number);
+        shoal_tape__bytes(&tape->coder, &detail, TAPE_BYTES_MAX);
+    }
+    bool known = shoal_cluster_tell(cluster, (uint32_t)reason, detail, now);
+    SHOAL_ASSERT(known);
+    finish(tape, cluster, 0);
+}
+
 bool shoal_tape_take_lost(shoal_tape *tape, shoal_cluster *cluster, shoal_slotmap *slots)
 {
     SHOAL_ASSERT(cluster != NULL && slots != NULL);

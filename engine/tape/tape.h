@@ -76,6 +76,8 @@ typedef struct shoal_tape_message {
 } shoal_tape_message;
 void shoal_tape_publish(shoal_tape *tape, shoal_cluster *cluster,
                         const shoal_tape_message *message);
+void shoal_tape_tell(shoal_tape *tape, shoal_cluster *cluster, shoal_cluster_reason reason,
+                     shoal_slice detail, shoal_time now);
 bool shoal_tape_take_lost(shoal_tape *tape, shoal_cluster *cluster, shoal_slotmap *slots);
 bool shoal_tape_handover_begin(shoal_tape *tape, shoal_cluster *cluster, shoal_time now);
 

@@ -33,7 +33,7 @@ static struct world {
     shoal_event jobs[JOBS];
     uint32_t job_count;
     uint64_t loaded; /* size that was to be loaded, or 0 */
-    uint32_t changes;
+    uint32_t changes, fulls;
 } w;
 
 /* ---- the host ---- */
@@ -133,6 +133,14 @@ static void changed(void *context)
     w.changes++;
 }
 
+static void full(void *context, shoal_repl_why why, shoal_slice detail)
+{
+    (void)context;
+    assert_int_equal(why, SHOAL_REPL_WHY_FROM_MASTER);
+    assert_true(detail.size > 0);
+    w.fulls++;
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -155,7 +163,7 @@ static int begin(void **state)
         .seed = {1, 2},
         .snapshot_file = SEND_FILE,
         .sync_file = SYNC_FILE,
-        .face = {NULL, start_snapshot, stop_snapshot, load, apply, reset, changed},
+        .face = {NULL, start_snapshot, stop_snapshot, load, apply, reset, changed, full},
         .now = w.box.now,
     };
     assert_int_equal(shoal_repl_create(&options, &w.repl), SHOAL_ERR_OK);
@@ -252,6 +260,7 @@ static void synchronize(void)
     hear_text("+FULLRESYNC " ID " 1000\r\n$5\r\nHELLO");
     finish_jobs();
     assert_int_equal(w.loaded, 5);
+    assert_int_equal(w.fulls, 1);
     shoal_repl_loaded(w.repl, SHOAL_ERR_OK);
     said("*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$4\r\n1000\r\n");
 }

@@ -32,7 +32,9 @@ static struct world {
     shoal_link link;           /* to this node's own master, or 0 */
     shoal_event jobs[READS];   /* on the file of its snapshot, not answered yet */
     uint32_t job_count;
-    uint64_t loaded; /* size of what replaces the data, or 0 */
+    uint64_t loaded;    /* size of what replaces the data, or 0 */
+    shoal_repl_why why; /* of the last full synchronisation, and in words */
+    char detail[256];
 } w;
 
 /* ---- the host and the rooms beside it ---- */
@@ -135,6 +137,13 @@ static void nothing(void *context)
     (void)context;
 }
 
+static void full(void *context, shoal_repl_why why, shoal_slice detail)
+{
+    (void)context;
+    w.why = why;
+    snprintf(w.detail, sizeof w.detail, "%.*s", (int)detail.size, detail.data);
+}
+
 /* ---- the control actor ---- */
 
 /* Runs what has come for it. */
@@ -202,7 +211,7 @@ static int begin(void **state)
         .seed = {1, 2},
         .snapshot_file = SEND_FILE,
         .sync_file = SYNC_FILE,
-        .face = {NULL, start_snapshot, stop_snapshot, load, apply, nothing, nothing},
+        .face = {NULL, start_snapshot, stop_snapshot, load, apply, nothing, nothing, full},
         .now = w.box.now,
     };
     assert_int_equal(shoal_repl_create(&options, &w.repl), SHOAL_ERR_OK);
@@ -350,6 +359,44 @@ static void who_cannot_go_on_gets_a_snapshot_and_what_follows(void **state)
         assert_int_equal(facts().replicas, 1);
         assert_int_equal(w.stops, 1);
     }
+}
+
+static void a_full_synchronisation_says_why_it_is_one_and_what_there_was(void **state)
+{
+    static const struct {
+        const char *ask;
+        shoal_repl_why why;
+        const char *says;
+    } cases[] = {
+        {"PSYNC ? -1\r\n", SHOAL_REPL_WHY_NO_HISTORY,
+         "asks from -1, here are 1001 to 1005; ?, here "},
+        {"PSYNC " ID " 1002\r\n", SHOAL_REPL_WHY_FORKED,
+         "asks from 1002, here are 1001 to 1005; " ID},
+        {"PSYNC " ID " 900\r\n", SHOAL_REPL_WHY_BACKLOG_SHORT,
+         "asks from 900, here are 1001 to 1005"},
+        {"PSYNC f" ID " 1001\r\n", SHOAL_REPL_WHY_OTHER_HISTORY, "asks from 1001, "},
+        {"SYNC\r\n", SHOAL_REPL_WHY_BY_SYNC, "asks from -1, "},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        end(NULL);
+        begin(NULL);
+        append("older");
+        says(&w.replica, cases[i].ask);
+        assert_int_equal(w.why, cases[i].why);
+        assert_non_null(strstr(w.detail, cases[i].says));
+    }
+    /* Who is of this history, but knows more of it than there is. */
+    char text[96];
+    snprintf(text, sizeof text, "PSYNC %s 5000\r\n", facts().id);
+    end(NULL);
+    begin(NULL);
+    says(&w.replica, text);
+    assert_int_equal(w.why, SHOAL_REPL_WHY_AHEAD);
+    end(NULL);
+    begin(NULL);
+    attach();
+    assert_int_equal(w.why, SHOAL_REPL_WHY_NONE);
 }
 
 static void an_offset_that_is_no_number_is_an_error(void **state)
@@ -643,6 +690,10 @@ int main(void)
                                         begin, end),
         cmocka_unit_test_setup_teardown(who_cannot_go_on_gets_a_snapshot_and_what_follows, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(
+            a_full_synchronisation_says_why_it_is_one_and_what_there_was, begin, end),
+        cmocka_unit_test_setup_teardown(
+            a_full_synchronisation_says_why_it_is_one_and_what_there_was, begin, end),
         cmocka_unit_test_setup_teardown(an_offset_that_is_no_number_is_an_error, begin, end),
         cmocka_unit_test_setup_teardown(two_that_ask_share_a_snapshot, begin, end),
         cmocka_unit_test_setup_teardown(

@@ -41,7 +41,9 @@ static const char *item_name(uint8_t item)
                                         ", facts of replication",
                                         ", a message",
                                         ", lost slots",
-                                        ", a handover"};
+                                        ", a handover",
+                                        ", a refusal"};
+    _Static_assert(sizeof names / sizeof names[0] == TAPE_ITEM_COUNT - TAPE_CREATE, "each has one");
     SHOAL_ASSERT(item < TAPE_ITEM_COUNT);
     return item >= TAPE_CREATE ? names[item - TAPE_CREATE] : "";
 }

@@ -9,6 +9,10 @@
  * The thread takes the unused blocks of a page as anybody would, gives their memory away, and puts
  * them back without memory.
  *
+ * The same thread asks the system for the next pages before they are needed: memory that was never
+ * used has to be cleared, which costs who touches it first as much as it takes to fill it. A store
+ * that is being loaded is filled by one thread, and another clears meanwhile.
+ *
  * Claims:
  *   N1  A block is out of at most one hand: it is taken and given by a change of its page's word.
  *       What the last owner did to it is visible to the next.
@@ -20,6 +24,9 @@
  *       comes first in the order of the word's changes, and the other sees what it did before.
  *   N5  A mapping that nobody needs is pushed to `remains`, and the thread takes all of them:
  *       whoever pushes the first one wakes it. What the last owner wrote there is of no interest.
+ *   N6  A page that is made ready is in the thread's hand as a whole until its memory is there, so
+ *       nobody touches it for the first time beside the thread; who needs a block meanwhile takes
+ *       one of the next page.
  */
 #include "pages.h"
 
@@ -52,6 +59,10 @@
 /* Between one huge page and the next: so that the thread never has a processor for long, and still
  * gives gigabytes back in a second. */
 #define PAGE_PAUSE_NS 200000
+/* Pages that are made ready ahead: at most so many, and never more than a part of those that are in
+ * use, so that what a small node holds stays small. Chosen. */
+#define AHEAD_MAX 3u
+#define AHEAD_PART 16u
 /* The end of the list of pages, and what says that a page is in no list; others are indices
  * plus 1. */
 #define LIST_END UINT32_MAX
@@ -90,14 +101,16 @@ struct shoal_pages {
     uint32_t limit;        /* pages from `base` on; one more is mapped, so that `base` is aligned */
     _Atomic uint64_t hint; /* pair: pages.hint */
     _Atomic uint32_t end;  /* pages from here on were never used; relaxed */
-    _Atomic size_t taken;  /* blocks out; relaxed */
-    _Atomic size_t held;   /* blocks held; relaxed */
-    _Atomic size_t mapped; /* bytes of mappings; relaxed */
+    _Atomic uint32_t ahead;        /* pages below are to be made ready; relaxed: a wish */
+    _Atomic size_t taken;          /* blocks out; relaxed */
+    _Atomic size_t held;           /* blocks held; relaxed */
+    _Atomic size_t mapped;         /* bytes of mappings; relaxed */
     _Atomic(remains *) remains;    /* mappings to be returned; pair: pages.remains */
     _Atomic uint32_t unused;       /* the first page with blocks to give back; pair: pages.unused */
     _Atomic uint32_t thread_state; /* pair: pages.thread */
     _Atomic bool ends;             /* the thread is to end; relaxed, the wake behind it orders it */
     pthread_t thread;
+    uint32_t ready_first; /* the thread's: no page below that it made ready is unlooked at */
     int wanted; /* an eventfd that the thread reads: who gives a block never waits for it */
     page pages[RESERVE_PAGES];
 };
@@ -150,7 +163,10 @@ shoal_pages *shoal_pages__open(void)
     }
     uintptr_t base = ((uintptr_t)made->reserve + PAGE_SIZE - 1) & ~(uintptr_t)(PAGE_SIZE - 1);
     made->base = (char *)base;
+    /* Advice: without huge pages the blocks are as good as any. */
+    (void)madvise(made->base, made->limit * PAGE_SIZE, MADV_HUGEPAGE);
     made->wanted = eventfd(0, EFD_CLOEXEC);
+    made->ready_first = UINT32_MAX;
     shoal_store_relaxed(&made->unused, LIST_END);
     return made;
 }
@@ -217,10 +233,6 @@ static char *take_of(shoal_pages *pages, uint32_t index)
         blocks are = blocks_of(word);
         SHOAL_ASSERT((are.out & ~are.held) == 0);
         if (are.out == PAGE_FULL) return NULL;
-        /* Before the first block of a page is out. Advice: without huge pages the blocks are as
-         * good as any. */
-        if (word == 0 && index >= shoal_load_relaxed(&pages->end))
-            (void)madvise(memory, PAGE_SIZE, MADV_HUGEPAGE);
         /* Blocks with memory come first. */
         uint32_t ready = are.held & ~are.out;
         uint32_t bit = (uint32_t)__builtin_ctz(ready != 0 ? ready : ~are.out);
@@ -231,6 +243,20 @@ static char *take_of(shoal_pages *pages, uint32_t index)
         shoal_add_relaxed(&pages->taken, 1);
         return memory + bit * SHOAL_PAGES_BLOCK;
     }
+}
+
+static bool has_thread(shoal_pages *pages);
+
+/* Pages below `end` are in use: those behind will soon be. */
+static void move_end(shoal_pages *pages, uint32_t end)
+{
+    uint32_t before = shoal_load_relaxed(&pages->end);
+    while (before < end && !shoal_cas_relaxed(&pages->end, &before, end)) continue;
+    uint32_t count = end / AHEAD_PART < AHEAD_MAX ? end / AHEAD_PART : AHEAD_MAX;
+    SHOAL_ASSERT(end <= pages->limit);
+    if (before >= end || count == 0 || !has_thread(pages)) return;
+    shoal_store_relaxed(&pages->ahead, count < pages->limit - end ? end + count : pages->limit);
+    wake(pages);
 }
 
 void *shoal_pages__take(shoal_pages *pages)
@@ -245,9 +271,7 @@ void *shoal_pages__take(shoal_pages *pages)
     /* Claim N3. When it does not succeed, others look at these pages once more. */
     hint raised = {.lowest = index, .given = from.given};
     if (index > from.lowest) (void)shoal_cas_acq_rel(&pages->hint, &seen, word_of_hint(raised));
-    uint32_t end = shoal_load_relaxed(&pages->end);
-    while (block != NULL && index >= end && !shoal_cas_relaxed(&pages->end, &end, index + 1))
-        continue;
+    if (block != NULL && index >= shoal_load_relaxed(&pages->end)) move_end(pages, index + 1);
     return block;
 }
 
@@ -318,7 +342,54 @@ static void release_unused(shoal_pages *pages, uint32_t index)
     if (is_little_used(left)) list(pages, index);
 }
 
-/* The thread: sleeps until a page is listed, and looks at all that are. */
+/* Takes a page that nobody has used, and puts it back with memory. Claim N6. */
+static void make_ready(shoal_pages *pages, uint32_t index)
+{
+    const blocks all = {.out = PAGE_FULL, .held = PAGE_FULL};
+    page *at = &pages->pages[index];
+    char *memory = pages->base + index * PAGE_SIZE;
+    uint64_t word = 0;
+    /* pair: pages.block */
+    if (!shoal_cas_acquire(&at->word, &word, word_of(all))) return;
+    shoal_add_relaxed(&pages->held, PAGE_BLOCKS);
+    /* Where the system gives small pages, each of them. */
+    for (size_t i = 0; i < PAGE_SIZE; i += SHOAL_MAPPING_PAGE) memory[i] = 0;
+    /* pair: pages.block */
+    uint64_t before = shoal_and_acq_rel(&at->word, ~(uint64_t)PAGE_FULL);
+    SHOAL_ASSERT(before == word_of(all));
+    lower(pages, index);
+}
+
+/* Makes those pages ready that are wanted ahead. The wish grows while it is at work. */
+static void make_all_ready(shoal_pages *pages)
+{
+    for (uint32_t at = 0; !shoal_load_relaxed(&pages->ends); at++) {
+        uint32_t end = shoal_load_relaxed(&pages->end);
+        if (at < end) at = end;
+        if (at >= shoal_load_relaxed(&pages->ahead)) return;
+        make_ready(pages, at);
+        if (at < pages->ready_first) pages->ready_first = at;
+    }
+}
+
+/* What was made ready and not used goes when other blocks come back: fewer are needed now. */
+static void release_ready(shoal_pages *pages)
+{
+    uint32_t ahead = shoal_exchange_acq_rel(&pages->ahead, 0u);
+    uint32_t end = shoal_load_relaxed(&pages->end);
+    SHOAL_ASSERT(ahead <= pages->limit && end <= pages->limit);
+    for (uint32_t at = pages->ready_first; at < ahead || at < end; at++) release_unused(pages, at);
+    pages->ready_first = UINT32_MAX;
+}
+
+/* Is there anything to give back? A hint: who makes it true wakes the thread. */
+static bool has_unused(const shoal_pages *pages)
+{
+    return shoal_load_relaxed(&pages->unused) != LIST_END ||
+           shoal_load_relaxed(&pages->remains) != NULL;
+}
+
+/* The thread: makes pages ready, and sleeps until a page is listed, and looks at all that are. */
 static void *give_back(void *argument)
 {
     shoal_pages *pages = argument;
@@ -327,6 +398,8 @@ static void *give_back(void *argument)
     while (!shoal_load_relaxed(&pages->ends)) {
         uint64_t wakes;
         if (read(pages->wanted, &wakes, sizeof wakes) < 0) SHOAL_ASSERT(errno == EINTR);
+        make_all_ready(pages);
+        if (!has_unused(pages)) continue;
         nanosleep(&pause, NULL);
         /* pair: pages.unused */
         uint32_t next = shoal_exchange_acquire(&pages->unused, LIST_END);
@@ -338,6 +411,7 @@ static void *give_back(void *argument)
             release_unused(pages, index);
             nanosleep(&page_pause, NULL);
         }
+        release_ready(pages);
         return_mappings(pages);
     }
     return NULL;

@@ -4,12 +4,13 @@
  * hundred megabytes of keys nearly every look-up misses the processor's table of small pages;
  * blocks that lie together in pages of 2 MiB take a sixth of a pipelined GET's time away. Only
  * whole blocks come from here, so what is held without need is at most the free part of the
- * last pages, and never grows with fragmentation: the lowest free block is taken first.
+ * last pages and up to three pages (a sixteenth of what is in use) that are made ready ahead, and
+ * never grows with fragmentation: the lowest free block is taken first.
  *
  * Beside them it counts mappings for large blocks, and returns those to the system.
  *
  * Threads: any, and none waits for another. Memory that is not needed goes back to the system by a
- * thread that the first such block starts.
+ * thread that the first such block starts; the same thread clears the next pages.
  */
 #ifndef SHOAL_NODE_PAGES_H
 #define SHOAL_NODE_PAGES_H

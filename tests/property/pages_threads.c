@@ -113,6 +113,29 @@ static void the_lowest_free_block_is_taken_first(void **state)
     shoal_pages__close(pages);
 }
 
+static void the_next_pages_are_made_ready_and_go_back_when_nobody_needs_them(void **state)
+{
+    (void)state;
+    enum { COUNT = 40 * 32, MORE = 6 * 32 };
+    static char *blocks[COUNT + MORE];
+    shoal_pages *pages = shoal_pages__open();
+    for (size_t i = 0; i < COUNT; i++) blocks[i] = shoal_pages__take(pages);
+    /* Two pages are a sixteenth of forty. */
+    size_t whole = (COUNT + 2 * 32) * SHOAL_PAGES_BLOCK;
+    while (shoal_pages__held(pages) < whole) sleep_a_millisecond();
+    assert_int_equal(shoal_pages__taken(pages), COUNT * SHOAL_PAGES_BLOCK);
+    for (size_t i = COUNT; i < COUNT + MORE; i++) {
+        blocks[i] = shoal_pages__take(pages);
+        assert_non_null(blocks[i]);
+        stamp((uint64_t *)(void *)blocks[i], i);
+    }
+    for (size_t i = COUNT; i < COUNT + MORE; i++)
+        assert_true(is_stamped((uint64_t *)(void *)blocks[i], i));
+    for (size_t i = 0; i < COUNT + MORE; i++) shoal_pages__give(pages, blocks[i]);
+    while (shoal_pages__held(pages) > 0) sleep_a_millisecond();
+    shoal_pages__close(pages);
+}
+
 /* Grows and shrinks a mapping, whose first and last bytes are looked at, and gives it back. */
 static void *run_mapper(void *argument)
 {
@@ -169,6 +192,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_block_is_in_one_hand_and_unused_memory_goes_back),
         cmocka_unit_test(the_lowest_free_block_is_taken_first),
+        cmocka_unit_test(the_next_pages_are_made_ready_and_go_back_when_nobody_needs_them),
         cmocka_unit_test(mappings_keep_what_they_hold_and_go_back),
     };
     return cmocka_run_group_tests_name("pages_threads", tests, NULL, NULL);

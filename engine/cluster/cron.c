@@ -51,6 +51,14 @@ static bool is_quiet(const shoal_cluster *c, uint32_t at)
     return c->quiet_us[at] >= c->now.mono_us;
 }
 
+uint16_t shoal_bus__not_watched(const shoal_cluster *c)
+{
+    SHOAL_ASSERT(c->myself);
+    SHOAL_ASSERT(c->settings.profile <= SHOAL_PROFILE_SHOAL);
+    uint16_t never = SHOAL_NODE_MYSELF | SHOAL_NODE_HANDSHAKE;
+    return c->failover.timing.eager ? never : never | SHOAL_NODE_NOADDR;
+}
+
 /* Links and handshakes. Walks backwards because a node may be removed. */
 static void reconnect(shoal_cluster *c)
 {
@@ -61,8 +69,9 @@ static void reconnect(shoal_cluster *c)
     for (uint32_t i = c->node_count; i-- > 0;) {
         if (is_quiet(c, i)) continue;
         bus_node *node = c->live[i];
+        bool watched = !shoal_bus__is(node, shoal_bus__not_watched(c));
+        if (watched && shoal_bus__is(node, SHOAL_NODE_PFAIL)) c->suspects++;
         if (shoal_bus__is(node, SHOAL_NODE_MYSELF | SHOAL_NODE_NOADDR)) continue;
-        if (shoal_bus__is(node, SHOAL_NODE_PFAIL)) c->suspects++;
         if (shoal_bus__is(node, SHOAL_NODE_HANDSHAKE) &&
             shoal_bus__since(c, node->created_us) > handshake_us) {
             shoal_bus__node_remove(c, node, BUS_FORGOTTEN_HANDSHAKE_TIMEOUT);
@@ -155,7 +164,7 @@ static void watch(shoal_cluster *c, bus_node *node)
 static void watch_all(shoal_cluster *c)
 {
     SHOAL_ASSERT(c->node_count >= 1);
-    uint16_t not_watched = SHOAL_NODE_MYSELF | SHOAL_NODE_NOADDR | SHOAL_NODE_HANDSHAKE;
+    uint16_t not_watched = shoal_bus__not_watched(c);
     uint16_t waited_for = c->failover.manual.replica;
     SHOAL_ASSERT(waited_for == BUS_NONE || waited_for < c->node_capacity);
     if (waited_for != BUS_NONE && shoal_bus__manual_paused(c) && c->nodes[waited_for]) {

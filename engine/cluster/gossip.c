@@ -51,7 +51,7 @@ static uint32_t told_s(const shoal_cluster *c, int64_t moment_us)
 static bool pack_rumor(shoal_cluster *c, bus_node *node, bus_rumor *rumor)
 {
     SHOAL_ASSERT(node != c->myself);
-    SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_HANDSHAKE | SHOAL_NODE_NOADDR));
+    SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_HANDSHAKE));
     if (!(node->who && node->where) && !shoal_bus__number_take(c, node)) return false;
     rumor->who = node->who;
     rumor->where = node->where;
@@ -65,7 +65,7 @@ static void write_entry(const shoal_cluster *c, const bus_node *node, shoal_goss
 {
     SHOAL_ASSERT(shoal_bus__knows(c, node));
     SHOAL_ASSERT(node != c->myself);
-    SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_HANDSHAKE | SHOAL_NODE_NOADDR));
+    SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_HANDSHAKE));
     memcpy(entry->name, node->name, SHOAL_NODE_NAME_LEN);
     memcpy(entry->ip, node->ip, sizeof(entry->ip));
     entry->ping_sent_s = told_s(c, node->ping_sent_us);
@@ -156,7 +156,7 @@ static uint32_t add_suspects(shoal_cluster *c, uint32_t count, const section *to
     for (uint32_t i = 0; i < c->node_count; i++) {
         bus_node *node = c->live[i];
         if (!shoal_bus__is(node, SHOAL_NODE_PFAIL)) continue;
-        if (shoal_bus__is(node, SHOAL_NODE_HANDSHAKE | SHOAL_NODE_NOADDR)) continue;
+        if (shoal_bus__is(node, shoal_bus__not_watched(c))) continue;
         count = tell_of(c, node, to, count);
     }
     return count;

@@ -331,6 +331,9 @@ void shoal_bus__held_release(shoal_cluster *c);
 void shoal_bus__state_update(shoal_cluster *c);
 /* What is due ten times a second. */
 void shoal_bus__cron(shoal_cluster *c);
+/* Flags of nodes that are not asked whether they live, and not told of as suspects. Redis 7.0 never
+ * fails a node without address; under the profile shoal silence is silence. */
+uint16_t shoal_bus__not_watched(const shoal_cluster *c);
 /* The moment up to which the cron finds nothing to do for the node, unless something changes
  * (shoal_bus__unsettle); 0: it looks at it each time. */
 int64_t shoal_bus__quiet_until(const shoal_cluster *c, const bus_node *node);

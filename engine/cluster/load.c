@@ -222,7 +222,9 @@ static bool read_slots(loader *l, shoal_slice text, bus_node *node)
         return complain(l, "slots", text);
     }
     if (last >= SHOAL_SLOTS || first > last) return complain(l, "slots of 0 to 16383", text);
-    if (!shoal_bus__is(node, SHOAL_NODE_MASTER)) return complain(l, "no slots of a slave", text);
+    /* Redis takes ADDSLOTS at a replica, tells nobody, and writes it down: who comes from there
+     * starts all the same, and clients are not sent to it for those. */
+    if (!shoal_bus__is(node, SHOAL_NODE_MASTER)) return true;
     for (uint32_t slot = (uint32_t)first; slot <= last; slot++) {
         const bus_node *owner = shoal_bus__owner(l->c, slot);
         if (owner == node) continue;

@@ -140,6 +140,9 @@ static void lose_address(shoal_cluster *c, bus_link *link, size_t size)
     node->port = node->bus_port = node->tls_port = 0;
     node->where = 0;
     shoal_bus__link_drop(c, link);
+    /* Nobody there can answer for it: from here on it is silent. */
+    if (!node->ping_sent_us) node->ping_sent_us = shoal_bus__stamp(c);
+    shoal_bus__unsettle(c, node);
     shoal_bus__note_known(c, node);
     c->due |= BUS_DUE_LATER | BUS_DUE_ROUTE;
 }

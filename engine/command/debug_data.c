@@ -14,6 +14,7 @@
 typedef struct look {
     shoal_places places; /* first */
     void (*visit)(struct look *look, shoal_call *call, const shoal_item *item);
+    bool expired_too;       /* keys whose time has come, but which are still there */
     shoal_debug__data data; /* DIGEST */
 } look;
 
@@ -44,7 +45,10 @@ static void visit_argument(shoal_places *places, shoal_call *call)
     look *work = (look *)places;
     shoal_key key = shoal_key_make(call->store, call->db, call->argv[places->next]);
     SHOAL_ASSERT(key.place == places->place && call->gated);
-    work->visit(work, call, shoal_store_get_locked(call->thread, &key));
+    if (work->expired_too) shoal_thread_follow(call->thread, true);
+    const shoal_item *item = shoal_store_get_locked(call->thread, &key);
+    if (work->expired_too) shoal_thread_follow(call->thread, false);
+    work->visit(work, call, item);
 }
 
 static void start(shoal_call *call, const look *what)
@@ -61,12 +65,12 @@ static void start(shoal_call *call, const look *what)
     shoal_job__start(&work->places.job, call);
 }
 
-/* Calls `visit` for the keys from argument 2 on, each under its gate. */
-static void start_keys(shoal_call *call,
-                       void (*visit)(look *work, shoal_call *call, const shoal_item *item))
+/* Calls what->visit for the keys from argument 2 on, each under its gate. */
+static void start_keys(shoal_call *call, const look *what)
 {
     SHOAL_ASSERT(call->argc >= 2);
-    look work = {.visit = visit};
+    SHOAL_ASSERT(what->visit != NULL);
+    look work = *what;
     work.places.next = 2;
     work.places.end = call->argc;
     work.places.find = find_argument;
@@ -112,7 +116,7 @@ void shoal_debug__digest_value(shoal_call *call)
 {
     SHOAL_ASSERT(call->argc >= 2);
     shoal_reply_array(&call->reply, call->argc - 2);
-    start_keys(call, tell_value_digest);
+    start_keys(call, &(look){.visit = tell_value_digest});
 }
 
 /* ---- OBJECT ---- */
@@ -157,7 +161,7 @@ static void tell_object(look *work, shoal_call *call, const shoal_item *item)
 void shoal_debug__object(shoal_call *call)
 {
     SHOAL_ASSERT(call->argc == 3);
-    start_keys(call, tell_object);
+    start_keys(call, &(look){.visit = tell_object, .expired_too = true});
 }
 
 /* ---- HTSTATS-KEY ---- */
@@ -192,5 +196,5 @@ static void tell_table(look *work, shoal_call *call, const shoal_item *item)
 void shoal_debug__table_of_key(shoal_call *call)
 {
     SHOAL_ASSERT(call->argc == 3);
-    start_keys(call, tell_table);
+    start_keys(call, &(look){.visit = tell_table});
 }

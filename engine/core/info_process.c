@@ -82,11 +82,23 @@ void shoal_info__server(const shoal_node *node, shoal_buffer *out)
     shoal_info__number(out, "shoal_workers", node->worker_count);
 }
 
+/* Is a snapshot on its way while what was there is served? repl-diskless-load swapdb asks for that;
+ * here it is so whatever that says, but only who asks for it expects to be told so. */
+static bool loads_beside(const shoal_node *node)
+{
+    enum { DISABLED, ON_EMPTY_DB, SWAPDB };
+    shoal_repl_facts facts;
+    SHOAL_ASSERT(node->replication.repl != NULL);
+    shoal_repl_facts_get(node->replication.repl, &facts);
+    return facts.syncing && !shoal_load_relaxed(&node->env.loading) &&
+           shoal_config__number(&node->config, SHOAL_DIRECTIVE_REPL_DISKLESS_LOAD) == SWAPDB;
+}
+
 void shoal_info__persistence(const shoal_node *node, shoal_buffer *out)
 {
     SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
     shoal_info__number(out, "loading", shoal_load_relaxed(&node->env.loading));
-    shoal_info__number(out, "async_loading", 0);
+    shoal_info__number(out, "async_loading", loads_beside(node));
     shoal_node__saving_progress(node, out);
     shoal_node__saving_info(node, out);
     shoal_node__appending_info(node, out);

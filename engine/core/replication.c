@@ -231,6 +231,8 @@ static void obey_cluster(shoal_node *node)
         shoal_repl_follow(node->replication.repl, NULL);
     } else if (role.master.ip[0] != '\0') {
         shoal_repl_follow(node->replication.repl, &role.master);
+    } else if (role.master_name[0] != '\0') {
+        shoal_repl_lose_master(node->replication.repl);
     }
 }
 

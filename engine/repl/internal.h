@@ -103,6 +103,7 @@ typedef enum repl_link_state {
 typedef struct repl_master {
     repl_link_state state;
     shoal_address address;
+    bool lost;       /* somebody else is at its address: see shoal_repl_lose_master */
     shoal_link link; /* 0: none */
     int64_t since_us, heard_us, ack_us, down_us;
     uint64_t acked;     /* the last offset that was acknowledged since it is online */

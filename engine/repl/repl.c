@@ -217,6 +217,8 @@ void shoal_repl_follow(shoal_repl *repl, const shoal_address *master)
 {
     bool was_replica = shoal_repl__is_replica(repl);
     SHOAL_ASSERT(!was_replica || repl->wants_log);
+    bool was_lost = repl->master.lost;
+    repl->master.lost = false;
     if (master == NULL) {
         /* A master that comes back from a file may have lost the end of its history, which its
          * replicas have: what it writes now belongs to another one. */
@@ -234,7 +236,12 @@ void shoal_repl_follow(shoal_repl *repl, const shoal_address *master)
         repl->face.changed(repl->face.context);
         return;
     }
-    if (was_replica && same_address(&repl->master.address, master)) return;
+    if (was_replica && same_address(&repl->master.address, master)) {
+        /* Somebody may only not have heard yet who is there now. */
+        if (was_lost && repl->master.state == REPL_LINK_RETRY)
+            repl->master.since_us = repl->now.mono_us;
+        return;
+    }
     if (was_replica) shoal_repl__unlink(repl);
     SHOAL_ASSERT(repl->failover.stage != REPL_FAILOVER_SYNC);
     /* What a master wrote is a history that another may know, if it was kept. */
@@ -251,6 +258,20 @@ void shoal_repl_follow(shoal_repl *repl, const shoal_address *master)
     repl->master.since_us = 0; /* at once */
     repl->cron_us = repl->now.mono_us;
     repl->face.changed(repl->face.context);
+}
+
+void shoal_repl_lose_master(shoal_repl *repl)
+{
+    repl_link_state state = repl->master.state;
+    SHOAL_ASSERT(repl->now.mono_us >= 0);
+    SHOAL_ASSERT(repl->failover.stage != REPL_FAILOVER_SYNC || !shoal_repl__is_replica(repl));
+    if (!shoal_repl__is_replica(repl) || repl->master.lost) return;
+    repl->master.lost = true;
+    shoal_repl__log(repl, REPL_WARNING,
+                    "Nobody knows where the master is: whoever is at its last address is asked for "
+                    "nothing");
+    if (state > REPL_LINK_RETRY && state < REPL_LINK_LOADING)
+        shoal_repl__retry(repl, "it may lead to another node");
 }
 
 bool shoal_repl_clear(shoal_repl *repl)

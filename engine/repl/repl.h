@@ -117,6 +117,11 @@ void shoal_repl_restore(shoal_repl *repl, shoal_slice id, uint64_t offset, bool 
  * (NULL) nobody: then this node goes on as a master, with a new history behind the one it had. */
 void shoal_repl_follow(shoal_repl *repl, const shoal_address *master);
 
+/* Replica: another node is at the master's address, and where the master is nobody knows. Who is
+ * there is asked for nothing, and what it sends of its data is not taken; a stream that goes on is
+ * the master's and stays. Until shoal_repl_follow names an address, be it the same. */
+void shoal_repl_lose_master(shoal_repl *repl);
+
 /* Whom this node follows; NULL: nobody. Good until the next step. */
 const shoal_address *shoal_repl_following(const shoal_repl *repl);
 

@@ -171,6 +171,7 @@ void shoal_repl__link_cron(shoal_repl *repl)
     case REPL_LINK_RETRY:
         /* A new transfer waits for the one before, whose file may still be written or read. */
         if (master->writing > 0 || shoal_load_relaxed(&repl->env->loading)) return;
+        if (master->lost) return;
         if (master->since_us == 0 || now - master->since_us >= REPL_RETRY_US) connect(repl);
         return;
     case REPL_LINK_ONLINE:

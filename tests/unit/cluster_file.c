@@ -209,8 +209,8 @@ static void a_bad_line_is_named_with_what_was_expected(void **state)
          "line 2: expected slots of 0 to 16383, found '9-8'"},
         {ME "\n" LINE("127.0.0.1:7000@17000", "master", "- 0 0 1 connected 9-"),
          "line 2: expected slots, found '9-'"},
-        {ME "\n" LINE("127.0.0.1:7000@17000", "slave", NAME_A " 0 0 1 connected 9"),
-         "line 2: expected no slots of a slave, found '9'"},
+        {ME "\n" LINE("127.0.0.1:7000@17000", "slave", NAME_A " 0 0 1 connected 9-8"),
+         "line 2: expected slots of 0 to 16383, found '9-8'"},
         {ME " 5\n" LINE("127.0.0.1:7000@17000", "master", "- 0 0 1 connected 4-6"),
          "line 2: expected slots that no other node has, found '4-6'"},
         {ME "\n" ME "\n", "line 2: expected one line for each node, found '" NAME_A "'"},
@@ -240,6 +240,22 @@ static void a_replica_is_one_again(void **state)
     shoal_buffer out = shoal_buffer_make(&w.allocator);
     assert_int_equal(load(&w, text, &out), 0);
     assert_non_null(strstr(out.data, " myself,slave " NAME_B " 0 0 3 connected\n"));
+    shoal_buffer_free(&out);
+    world_close(&w);
+}
+
+static void slots_that_redis_has_let_a_replica_take_are_nobodys(void **state)
+{
+    (void)state;
+    static const char text[] =
+        NAME_B " 127.0.0.1:7001@17001 master - 0 0 3 connected 5-6\n" NAME_A
+               " 127.0.0.1:7000@17000 myself,slave " NAME_B " 0 0 1 connected 7 9-11\n" VARS;
+    world w;
+    world_open(&w, 408, TIMEOUT_MS);
+    shoal_buffer out = shoal_buffer_make(&w.allocator);
+    assert_int_equal(load(&w, text, &out), 0);
+    assert_non_null(strstr(out.data, " myself,slave " NAME_B " 0 0 3 connected\n"));
+    assert_non_null(strstr(out.data, " master - 0 0 3 disconnected 5-6\n"));
     shoal_buffer_free(&out);
     world_close(&w);
 }
@@ -404,6 +420,7 @@ int main(void)
         cmocka_unit_test(epochs_are_never_smaller_than_what_was_voted_or_owned),
         cmocka_unit_test(a_bad_line_is_named_with_what_was_expected),
         cmocka_unit_test(a_replica_is_one_again),
+        cmocka_unit_test(slots_that_redis_has_let_a_replica_take_are_nobodys),
         cmocka_unit_test(a_replica_without_its_master_is_refused),
         cmocka_unit_test(every_prefix_of_a_file_is_read_or_refused),
         cmocka_unit_test(a_burst_of_changes_costs_two_saves),

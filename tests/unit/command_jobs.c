@@ -151,6 +151,20 @@ static void debug_says_what_it_does_not_know(void **state)
                 "table~");
 }
 
+static void debug_object_shows_what_is_kept_beyond_its_time(void **state)
+{
+    (void)state;
+    shoal_store_keep_expired(box.env.store, true);
+    client_asks(&c, "SET a 1 PX 10~", "+OK~");
+    command_box_sleep(&box, 20);
+    client_asks(&c, "EXISTS a~DEBUG DIGEST-VALUE a~DBSIZE~",
+                ":0~*1~+0000000000000000000000000000000000000000~:1~");
+    shoal_slice got = ask("DEBUG OBJECT a\r\n");
+    assert_int_equal(shoal_text_find(got, shoal_text("+Value at:")), 0);
+    shoal_store_keep_expired(box.env.store, false);
+    client_asks(&c, "EXISTS a~DBSIZE~DEBUG OBJECT a~", ":0~:0~-ERR no such key~");
+}
+
 /* ---- SWAPDB ---- */
 
 static void databases_change_places_with_all_that_they_hold(void **state)
@@ -287,6 +301,7 @@ int main(void)
         FACT(debug_sleep_answers_later_and_holds_up_nobody),
         FACT(a_worker_may_end_while_somebody_sleeps),
         FACT(debug_says_what_it_does_not_know),
+        FACT(debug_object_shows_what_is_kept_beyond_its_time),
         FACT(databases_change_places_with_all_that_they_hold),
         FACT(what_expires_after_a_swap_is_reaped),
         FACT(a_swap_touches_the_keys_that_it_moves),

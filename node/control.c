@@ -14,6 +14,7 @@
 #include "base/assert.h"
 #include "clock.h"
 #include "files.h"
+#include "turns.h"
 #include "waker.h"
 
 /* Events taken from epoll at once; more wait in the kernel for the next turn. */
@@ -28,6 +29,7 @@ struct shoal_control {
     bool in_step;          /* rule R5, asserted */
     int64_t deadline;      /* of the node's last step */
     int64_t chores_at;     /* of the owner */
+    int64_t rested;        /* of turns.h */
     bool links_busy;       /* links have more to tell */
     shoal_links *links;
     shoal_files *files;
@@ -273,8 +275,11 @@ static int timeout_now(shoal_control *control)
     if (control->links_busy) return 0;
     int64_t deadline = control->deadline;
     if (control->chores_at < deadline) deadline = control->chores_at;
-    int timeout = shoal_clock_timeout(deadline, shoal_clock_read(CLOCK_MONOTONIC));
-    return timeout != 0 && shoal_waker__sleep(&control->waker) ? timeout : 0;
+    int64_t now_us = shoal_clock_read(CLOCK_MONOTONIC);
+    int timeout = shoal_clock_timeout(deadline, now_us);
+    if (timeout != 0 && !shoal_waker__sleep(&control->waker)) timeout = 0;
+    shoal_turns__pass(&control->rested, now_us, timeout == 0);
+    return timeout;
 }
 
 static void deliver_files(shoal_control *control)

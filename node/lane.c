@@ -9,25 +9,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "clock.h"
 #include "connection.h"
+#include "turns.h"
 #include "waker.h"
 
 /* Connections served in one turn; more wait for the next. Chosen: a turn of 512 requests takes
  * some 3 ms at pipeline 1, and memory is reclaimed between turns. */
 #define EVENTS_MAX 512
-
-/* A lane whose worker has more to do than its clients ask for (values to free, a command in steps)
- * goes on at once, but so often it lets go of its processor for a moment. Whoever shares that with
- * it would otherwise wait for the kernel's next tick, and our clients on this machine with them:
- * GETs took 4 ms while a hash of five million fields was freed. It costs such work a twentieth. */
-#define BUSY_US 500
-#define PAUSE_NS 20000
 
 #define AHEAD_BYTES (SHOAL_AHEAD_MAX * SHOAL_AHEAD_STRIDE)
 
@@ -37,7 +30,7 @@ struct shoal_lane {
     _Atomic bool stopping; /* relaxed: the nudge that follows orders it */
     int64_t deadline;      /* of the worker: when it wants its next round */
     int64_t began;         /* clock of the last round */
-    int64_t rested;        /* clock of the last round behind which the lane could sleep */
+    int64_t rested;        /* of turns.h */
     pthread_t thread;
     uint32_t index;
     struct epoll_event events[EVENTS_MAX];
@@ -62,22 +55,12 @@ static void serve(shoal_lane *lane, int count)
     shoal_connection__bury(desk);
 }
 
-/* Events, or none after a moment in which others may have the processor. */
-static int let_go(shoal_lane *lane)
-{
-    const struct timespec pause = {.tv_nsec = PAUSE_NS};
-    lane->rested = lane->began;
-    int count = epoll_pwait2(lane->desk.epoll, lane->events, EVENTS_MAX, &pause, NULL);
-    return count < 0 && errno == ENOSYS ? 0 : count; /* Linux before 5.11 */
-}
-
 /* Waits for events as long as the worker has nothing to do. The clock of the last round will do: it
  * is never late by more than that round took, and saves reading a clock. */
 static int wait_for_events(shoal_lane *lane)
 {
     int timeout = shoal_clock_timeout(lane->deadline, lane->began);
-    if (timeout == 0 && lane->began - lane->rested >= BUSY_US) return let_go(lane);
-    if (timeout != 0) lane->rested = lane->began;
+    shoal_turns__pass(&lane->rested, lane->began, timeout == 0);
     if (timeout != 0 && !shoal_waker__sleep(&lane->waker)) timeout = 0;
     return epoll_wait(lane->desk.epoll, lane->events, EVENTS_MAX, timeout);
 }
@@ -96,7 +79,6 @@ static void *run(void *argument)
     char name[16];
     snprintf(name, sizeof name, "shoal-worker-%u", (unsigned)lane->index % 100);
     pthread_setname_np(pthread_self(), name);
-    (void)prctl(PR_SET_TIMERSLACK, 1000ul); /* else the pauses of let_go take four times as long */
     while (!shoal_load_relaxed(&lane->stopping)) {
         int count = wait_for_events(lane);
         SHOAL_ASSERT(count >= 0 || errno == EINTR);

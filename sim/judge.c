@@ -58,6 +58,9 @@ void shoal_judge__free(shoal_world *world)
     shoal_sim__free(judge->queue);
     shoal_sim__free(judge->promises);
     shoal_sim__free(judge->rules);
+    shoal_sim__free(judge->moved_us);
+    shoal_sim__free(judge->met_us);
+    shoal_sim__free(judge->found);
     shoal_sim__free(judge->collisions);
     shoal_sim__free(judge->queues);
 }
@@ -362,6 +365,7 @@ void shoal_judge__hear(shoal_world *world, const shoal_trace_entry *entry)
     case SHOAL_TRACE_ELECTION: shoal_promise__election(world, node, record); break;
     case SHOAL_TRACE_SAVED: shoal_promise__saved(world, node, record); break;
     case SHOAL_TRACE_FRAME_SENT: shoal_promise__sent(world, node, record->a); break;
+    case SHOAL_TRACE_LOG: shoal_logbook__says(world, node, record->text); break;
     case SHOAL_TRACE_CLUSTER_STATE:
         world->judge.views[node].up = record->a != 0;
         world->judge.version++;

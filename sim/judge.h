@@ -72,6 +72,7 @@ typedef struct shoal_collision {
 typedef struct shoal_rules {
     bool known;
     bool logs, always;    /* it has an append-only file since its start; replies wait for it */
+    bool quiet;           /* while it rewrites that file, they do not: no-appendfsync-on-rewrite */
     bool lied;            /* its disk has said of syncs that they were done */
     uint32_t incarnation; /* that this was looked up for */
     uint64_t version;     /* of its configuration then */
@@ -105,7 +106,10 @@ typedef struct shoal_judge {
     int64_t beat_us;             /* when what takes time is looked at next */
     int64_t disturbed_us;        /* when something last kept the cluster from agreeing */
     bool ways_open;              /* running nodes all reach each other */
-    bool unmapped; /* somebody at a shell has taken slots off a node: maps may differ for good */
+    int64_t *moved_us;           /* per node: when it got its address; NULL: nobody got another */
+    int64_t *met_us; /* [node * nodes + other]: when they were last in contact, since then */
+    uint32_t *found; /* per node: those with equal numbers can find each other */
+    bool unmapped;   /* somebody at a shell has taken slots off a node: maps may differ for good */
     uint64_t connects;   /* connections that nodes have tried to open to each other's buses */
     uint64_t failovers;  /* elections that were won */
     uint64_t version;    /* rises when an opinion changes */
@@ -198,6 +202,12 @@ void shoal_judge__data(shoal_world *world);
 bool shoal_judge__is_value(const shoal_write *write, uint32_t serial, shoal_slice value);
 
 /* ---- who reaches whom; sim/judge_reach.c ---- */
+
+/* A node has another address. */
+void shoal_judge__moved(shoal_world *world, uint32_t node);
+/* Some nodes that run know no address of others, nor do those know theirs: they do not find each
+ * other until somebody introduces them. */
+bool shoal_judge__lost(const shoal_world *world);
 
 /* Who can reach whom has changed: notes who has lost contact with whom. */
 void shoal_judge__reachability(shoal_world *world);

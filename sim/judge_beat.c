@@ -36,6 +36,7 @@ static bool drops_frames(const shoal_net *net)
 static bool is_calm(const shoal_world *world)
 {
     if (!world->judge.ways_open || world->operator_.forming > 0) return false;
+    if (shoal_judge__lost(world)) return false;
     if (drops_frames(&world->net)) return false;
     for (uint32_t i = 0; i < world->node_count; i++) {
         if (is_hindered(world, &world->nodes[i])) return false;

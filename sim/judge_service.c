@@ -82,6 +82,8 @@ const shoal_rules *shoal_judge__rules(shoal_world *world, uint32_t node)
     /* What is switched on while the node runs takes effect when a file is there, later. */
     rules->logs = logs && (!same || rules->logs);
     rules->always = always && (!same || rules->always);
+    directive(world, node, "no-appendfsync-on-rewrite", text, sizeof(text));
+    rules->quiet = strcmp(text, "yes") == 0;
     directive(world, node, "cluster-link-sendbuf-limit", text, sizeof(text));
     rules->link_max = number_at(text);
     directive(world, node, "client-output-buffer-limit", text, sizeof(text));
@@ -134,6 +136,8 @@ void shoal_judge__acknowledged(shoal_world *world, uint64_t serial, int64_t serv
     const shoal_logbook *logbook = &world->logbooks.of[write->node];
     bool unfiled = logbook->unfiled || write->began_us <= logbook->filed_us;
     if (world->judge.rules[write->node].lied || unfiled) return;
+    bool rewrote = logbook->rewrites || write->began_us <= logbook->rewrote_us;
+    if (world->judge.rules[write->node].quiet && rewrote) return;
     shoal_judge__made(world, SHOAL_CHECK_DURABLE_ACK);
     if (write->synced_us > 0 && write->synced_us <= served_us) return;
     shoal_judge__fault_of(world, SHOAL_CHECK_DURABLE_ACK, write->node,

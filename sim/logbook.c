@@ -144,6 +144,23 @@ void shoal_logbook__bytes(shoal_world *world, uint32_t node, const char history[
     cut_blocks(world, node, bytes);
 }
 
+static bool begins_with(shoal_slice words, const char *head)
+{
+    size_t size = strlen(head);
+    return words.size >= size && memcmp(words.data, head, size) == 0;
+}
+
+void shoal_logbook__says(shoal_world *world, uint32_t node, shoal_slice words)
+{
+    shoal_logbook *logbook = &world->logbooks.of[node];
+    SHOAL_ASSERT(node < world->node_count);
+    if (begins_with(words, "Background append only file rewriting started"))
+        logbook->rewrites = true;
+    if (!begins_with(words, "Background AOF rewrite terminated")) return;
+    logbook->rewrites = false;
+    logbook->rewrote_us = world->now_us;
+}
+
 void shoal_logbook__begin(shoal_world *world, uint32_t node)
 {
     shoal_logbook *logbook = &world->logbooks.of[node];
@@ -151,7 +168,7 @@ void shoal_logbook__begin(shoal_world *world, uint32_t node)
     shoal_node_copy copy;
     shoal_node_stream_get(world->nodes[node].node, &stream);
     shoal_node_copy_get(world->nodes[node].node, &copy);
-    logbook->follows = logbook->unfiled = false;
+    logbook->follows = logbook->unfiled = logbook->rewrites = false;
     begin_at(world, node, copy.history, stream.end);
 }
 

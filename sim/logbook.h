@@ -61,9 +61,11 @@ typedef struct shoal_logbook {
     bool block_whole;                /* from its first byte on */
     /* The effects since the data were `base`. */
     bool known;
-    bool unfiled;     /* its data are a master's, and the new file of them is not there yet */
-    int64_t filed_us; /* when that was so for the last time */
-    uint32_t *base;   /* per key, the serial; NULL: nothing */
+    bool unfiled;       /* its data are a master's, and the new file of them is not there yet */
+    int64_t filed_us;   /* when that was so for the last time */
+    bool rewrites;      /* its append-only file, now */
+    int64_t rewrote_us; /* and when it has last ended that */
+    uint32_t *base;     /* per key, the serial; NULL: nothing */
     shoal_effect *effects;
     uint32_t effect_count, effect_capacity;
     uint32_t durable; /* so many of them stand in synced files */
@@ -102,6 +104,8 @@ void shoal_logbook__beat(shoal_world *world);
 void shoal_logbook__synced(shoal_world *world, uint32_t node);
 /* A process has its data: those of its disk, where it has started before. */
 void shoal_logbook__loaded(shoal_world *world, uint32_t node);
+/* A line of a node's log: a rewrite of its append-only file begins, or ends. */
+void shoal_logbook__says(shoal_world *world, uint32_t node, shoal_slice words);
 /* Looks at all data of a node that was lost sight of, if they are in order now. */
 void shoal_logbook__look(shoal_world *world, uint32_t node);
 /* Its data were replaced, its disk was lost: nothing is known of it until it is looked at again. */

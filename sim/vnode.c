@@ -595,4 +595,5 @@ void shoal_vnode__moved(shoal_world *world, uint32_t index)
 {
     shoal_net__move(world, index);
     shoal_world__host_ip(world, index, world->nodes[index].ip);
+    shoal_judge__moved(world, index);
 }

@@ -11,26 +11,9 @@
     "schedule v1\ncluster nodes 2 node_timeout 2s meet none\n1s client c1 rate 1/s keys " \
     "uniform(4)\n"
 
-typedef struct bench {
-    shoal_schedule schedule;
-    shoal_world *world;
-} bench;
-
 static int open_bench(void **state)
 {
-    static bench all;
-    sim_parse(HEAD, &all.schedule);
-    all.world = sim_world(&all.schedule, -1);
-    *state = &all;
-    return 0;
-}
-
-static int close_bench(void **state)
-{
-    bench *all = *state;
-    shoal_world_destroy(all->world);
-    shoal_schedule_free(&all->schedule);
-    return 0;
+    return sim_bench_open(state, HEAD, 0);
 }
 
 /* A SET of c1 begins. */
@@ -74,7 +57,7 @@ static shoal_cause missed_by(const shoal_world *world, uint32_t key, uint64_t se
 
 static void a_read_of_the_newest_write_is_fresh(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     put(world, 0, 10, 20);
     uint64_t second = put(world, 0, 30, 40);
     assert_int_equal(verdict_of(world, 0, second, 50), SHOAL_READ_FRESH);
@@ -83,7 +66,7 @@ static void a_read_of_the_newest_write_is_fresh(void **state)
 
 static void a_read_that_misses_an_acknowledged_write_is_stale(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     uint64_t first = put(world, 0, 10, 20);
     put(world, 0, 30, 40);
     assert_int_equal(missed_by(world, 0, first, 41), SHOAL_CAUSE_ALIVE);
@@ -95,7 +78,7 @@ static void a_read_that_misses_an_acknowledged_write_is_stale(void **state)
 
 static void an_answer_that_outlives_its_process_is_lost_by_the_crash(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     uint64_t serial = begin(world, 0, 10);
     world->nodes[0].incarnation++;
     world->nodes[0].died_us = 20;
@@ -106,7 +89,7 @@ static void an_answer_that_outlives_its_process_is_lost_by_the_crash(void **stat
 
 static void concurrent_writes_may_be_found_in_either_order(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     uint64_t a = begin(world, 0, 10);
     uint64_t b = begin(world, 0, 11);
     world->now_us = 20;
@@ -120,7 +103,7 @@ static void concurrent_writes_may_be_found_in_either_order(void **state)
 
 static void an_unanswered_write_may_be_found_at_any_time(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     uint64_t open = begin(world, 0, 10);
     uint64_t later = put(world, 0, 20, 30);
     assert_int_equal(verdict_of(world, 0, open, 1000), SHOAL_READ_FRESH);
@@ -129,7 +112,7 @@ static void an_unanswered_write_may_be_found_at_any_time(void **state)
 
 static void a_refused_or_foreign_value_is_a_phantom(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     uint64_t refused = begin(world, 0, 10);
     shoal_history__end(world, refused, SHOAL_WRITE_REFUSED, 0, 0);
     uint64_t other = put(world, 1, 20, 30);
@@ -140,7 +123,7 @@ static void a_refused_or_foreign_value_is_a_phantom(void **state)
 
 static void an_audit_counts_each_lost_write_once(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     uint64_t first = put(world, 0, 10, 20);
     put(world, 0, 30, 40);
     put(world, 0, 50, 60);
@@ -163,7 +146,7 @@ static void claim(shoal_world *world, uint32_t node, uint64_t epoch, int64_t at)
 
 static void a_write_that_the_next_owner_lacks_is_lost_by_the_failover_or_the_partition(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     claim(world, 0, 1, 5);
     put(world, 0, 10, 20);
     assert_int_equal(missed_by(world, 0, 0, 41), SHOAL_CAUSE_ALIVE);
@@ -182,7 +165,7 @@ static void a_write_that_the_next_owner_lacks_is_lost_by_the_failover_or_the_par
 
 static void an_audit_says_when_lost_writes_were_acknowledged(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     put(world, 0, 10, 20);
     put(world, 0, 30, 40);
     audit(world, 0, 0, 100);
@@ -202,7 +185,7 @@ static void see(shoal_world *world, uint64_t serial, int64_t began)
 static void a_node_that_shows_an_older_value_again_is_at_fault_unless_its_data_were_replaced(
     void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     uint64_t first = put(world, 0, 10, 20), second = put(world, 0, 30, 40);
     see(world, first, 50);
     see(world, second, 60);
@@ -237,7 +220,7 @@ static uint64_t found(const shoal_world *world, shoal_anomaly anomaly)
 
 static void a_value_that_was_found_overwritten_or_gone_comes_back_resurrected(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     uint64_t first = put(world, 0, 10, 20);
     uint64_t open = begin(world, 0, 30);
     find(world, 0, first, 40);
@@ -256,7 +239,7 @@ static void a_value_that_was_found_overwritten_or_gone_comes_back_resurrected(vo
 
 static void a_deleted_value_comes_back_resurrected(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     world->history.vanishes = true;
     uint64_t first = put(world, 0, 10, 20);
     shoal_intent intent = {.action = SHOAL_ACTION_DEL, .now_us = 30};
@@ -273,7 +256,7 @@ static void a_deleted_value_comes_back_resurrected(void **state)
 
 static void a_client_finds_its_own_writes_and_nothing_older_than_it_found(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     uint64_t first = put(world, 0, 10, 20), second = put(world, 0, 30, 40);
     shoal_sessions__wrote(world, 0, first);
     shoal_sessions__wrote(world, 0, second);
@@ -289,7 +272,7 @@ static void a_client_finds_its_own_writes_and_nothing_older_than_it_found(void *
 
 static void what_was_read_before_a_write_is_not_found_behind_it(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     uint64_t first = put(world, 0, 10, 20);
     find(world, 1, first, 30);
     shoal_intent intent = {.client = 1,
@@ -305,7 +288,7 @@ static void what_was_read_before_a_write_is_not_found_behind_it(void **state)
 
 static void a_value_of_another_key_is_a_phantom_and_a_reply_to_somebody_else(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     uint64_t other = put(world, 1, 10, 20);
     find(world, 0, other, 30);
     assert_int_equal(found(world, SHOAL_ANOMALY_CROSS_REPLY), 1);
@@ -316,7 +299,7 @@ static void a_value_of_another_key_is_a_phantom_and_a_reply_to_somebody_else(voi
 
 static void a_value_with_a_time_to_live_is_there_until_then_and_not_behind_it(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     const int64_t second = 1000000;
     world->history.vanishes = true;
     shoal_intent intent = {.action = SHOAL_ACTION_PX, .now_us = 10};
@@ -349,7 +332,7 @@ static void count(shoal_world *world, uint64_t value, int64_t began)
 
 static void a_counter_that_has_more_than_was_added_was_added_to_twice(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     world->history.counts = true;
     world->history.counters = shoal_sim__allocate(4 * sizeof(shoal_counter));
     shoal_sim__free(world->history.heads);
@@ -368,7 +351,7 @@ static void a_counter_that_has_more_than_was_added_was_added_to_twice(void **sta
 
 int main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, open_bench, close_bench)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, open_bench, sim_bench_close)
     const struct CMUnitTest tests[] = {
         CASE(a_read_of_the_newest_write_is_fresh),
         CASE(a_read_that_misses_an_acknowledged_write_is_stale),

@@ -12,28 +12,10 @@
     "schedule v1\ncluster nodes 3 node_timeout 2s meet star\n1s client c1 rate 1/s keys " \
     "uniform(4)\n90s crash n1\n"
 
-typedef struct bench {
-    shoal_schedule schedule;
-    shoal_world *world;
-} bench;
-
 /* A world in which three masters have become a cluster. */
 static int open_bench(void **state)
 {
-    static bench all;
-    sim_parse(HEAD, &all.schedule);
-    all.world = sim_world(&all.schedule, -1);
-    shoal_world_advance(all.world, 8000000);
-    *state = &all;
-    return 0;
-}
-
-static int close_bench(void **state)
-{
-    bench *all = *state;
-    shoal_world_destroy(all->world);
-    shoal_schedule_free(&all->schedule);
-    return 0;
+    return sim_bench_open(state, HEAD, 8000000);
 }
 
 static uint64_t violated(const shoal_world *world, shoal_check check)
@@ -52,7 +34,7 @@ static void look_after(shoal_world *world, int64_t seconds)
 
 static void an_epoch_of_two_masters_must_not_stay(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     look_after(world, 1);
     assert_true(world->judge.made[SHOAL_CHECK_COLLISIONS] > 0);
     uint64_t before = world->judge.views[1].epoch_config;
@@ -73,7 +55,7 @@ static void an_epoch_of_two_masters_must_not_stay(void **state)
 
 static void nodes_that_nothing_disturbs_must_agree(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     world->judge.views[2].map ^= 1;
     look_after(world, 20);
     assert_int_equal(violated(world, SHOAL_CHECK_AGREEMENT), 0);
@@ -86,13 +68,27 @@ static void nodes_that_nothing_disturbs_must_agree(void **state)
     look_after(world, 1);
     assert_int_equal(violated(world, SHOAL_CHECK_AGREEMENT), 1);
     assert_true(world->judge.made[SHOAL_CHECK_AGREEMENT] >= 6);
-    /* While something is in the way nobody expects that they do. */
+    /* While something is in the way nobody expects that they do, nor while none knows where any
+     * other is. */
     world->judge.views[2].map ^= 1;
     world->nodes[1].paused = true;
     look_after(world, 1);
     world->nodes[1].paused = false;
     look_after(world, 40);
     assert_int_equal(violated(world, SHOAL_CHECK_AGREEMENT), 1);
+    for (uint32_t i = 0; i < 3; i++) shoal_judge__moved(world, i);
+    look_after(world, 100);
+    look_after(world, 1);
+    assert_int_equal(violated(world, SHOAL_CHECK_AGREEMENT), 1);
+    /* Two that were introduced do not help the third. */
+    shoal_judge__contact(world, 0, 1);
+    look_after(world, 100);
+    look_after(world, 1);
+    assert_int_equal(violated(world, SHOAL_CHECK_AGREEMENT), 1);
+    shoal_judge__contact(world, 0, 2);
+    look_after(world, 100);
+    look_after(world, 1);
+    assert_int_equal(violated(world, SHOAL_CHECK_AGREEMENT), 2);
 }
 
 /* ---- streams ---- */
@@ -108,7 +104,7 @@ static void tell(shoal_world *world, uint32_t node, const char history[41], uint
 
 static void nodes_of_one_history_have_the_same_bytes_at_the_same_places(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     uint64_t before = world->judge.made[SHOAL_CHECK_ONE_STREAM];
     char bytes[1024], other[1024];
     memset(bytes, 'a', sizeof(bytes));
@@ -142,7 +138,7 @@ static void a_node_file_is_whole_or_it_is_objected_to(void **state)
 
 static void a_torn_node_file_is_found_at_the_next_start(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     shoal_disk *disk = &world->nodes[1].disk;
     uint64_t before = world->judge.made[SHOAL_CHECK_NODE_FILE];
     shoal_judge__starts(world, 1);
@@ -186,7 +182,7 @@ static void hear(void *context, const shoal_effect *effect)
 
 static void effects_are_read_from_bytes_that_come_in_any_pieces(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     static const char text[] =
         "#TS:17\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n"
         "*3\r\n$3\r\nSET\r\n$5\r\nkey:3\r\n$4\r\n17.x\r\n"
@@ -231,7 +227,7 @@ static uint64_t write_to(shoal_world *world, int64_t synced_us)
 
 static void an_acknowledged_write_must_be_durable_where_that_is_promised(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     shoal_judge__acknowledged(world, write_to(world, 0), world->now_us);
     assert_int_equal(world->judge.made[SHOAL_CHECK_DURABLE_ACK], 0);
     promise(world);
@@ -239,6 +235,25 @@ static void an_acknowledged_write_must_be_durable_where_that_is_promised(void **
     assert_int_equal(world->judge.made[SHOAL_CHECK_DURABLE_ACK], 1);
     assert_int_equal(violated(world, SHOAL_CHECK_DURABLE_ACK), 0);
     shoal_judge__acknowledged(world, write_to(world, world->now_us + 1), world->now_us);
+    assert_int_equal(violated(world, SHOAL_CHECK_DURABLE_ACK), 1);
+    shoal_judge__acknowledged(world, write_to(world, 0), world->now_us);
+    assert_int_equal(violated(world, SHOAL_CHECK_DURABLE_ACK), 2);
+}
+
+static void a_rewrite_may_keep_syncs_away_where_that_is_asked_for(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    promise(world);
+    shoal_logbook__says(world, 0,
+                        shoal_text("Background append only file rewriting started by pid 1"));
+    shoal_judge__acknowledged(world, write_to(world, 0), world->now_us);
+    assert_int_equal(violated(world, SHOAL_CHECK_DURABLE_ACK), 1);
+    world->judge.rules[0].quiet = true;
+    shoal_judge__acknowledged(world, write_to(world, 0), world->now_us);
+    uint64_t during = write_to(world, 0);
+    shoal_logbook__says(world, 0, shoal_text("Background AOF rewrite terminated with success"));
+    world->now_us++;
+    shoal_judge__acknowledged(world, during, world->now_us);
     assert_int_equal(violated(world, SHOAL_CHECK_DURABLE_ACK), 1);
     shoal_judge__acknowledged(world, write_to(world, 0), world->now_us);
     assert_int_equal(violated(world, SHOAL_CHECK_DURABLE_ACK), 2);
@@ -256,7 +271,7 @@ static void serve(shoal_world *world, bool write, bool behind, int64_t began_us)
 
 static void a_slot_that_was_given_up_may_be_answered_for_only_by_replies_that_waited(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     world->judge.views[0].own_changed_us = world->now_us - 100;
     serve(world, true, false, world->now_us - 200);
     assert_int_equal(violated(world, SHOAL_CHECK_OWNER_SERVES), 1);
@@ -277,7 +292,7 @@ static void a_slot_that_was_given_up_may_be_answered_for_only_by_replies_that_wa
 
 static void a_master_that_holds_more_than_its_limit_is_objected_to(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     const uint64_t mebibyte = 1 << 20;
     shoal_judge__memory(world, 0, &(shoal_node_memory){100 * mebibyte, 0});
     assert_int_equal(world->judge.made[SHOAL_CHECK_MEMORY], 0);
@@ -289,7 +304,7 @@ static void a_master_that_holds_more_than_its_limit_is_objected_to(void **state)
 
 static void a_link_that_stays_above_its_limit_is_objected_to(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     shoal_queue queue = {.generation = 1};
     assert_true(shoal_judge__queue(world, &queue, 0, 7));
     assert_true(shoal_judge__queue(world, &queue, 0, 0));
@@ -312,7 +327,7 @@ static void a_value_is_its_number_and_what_fills_it(void **state)
 
 static void a_key_that_a_master_has_acknowledged_and_lacks_is_missed_at_the_end(void **state)
 {
-    shoal_world *world = ((bench *)*state)->world;
+    shoal_world *world = sim_bench_world(state);
     shoal_judge__data(world);
     assert_int_equal(violated(world, SHOAL_CHECK_DATA), 0);
     uint32_t owner = world->copies.slots[shoal_operation__slot(3)].owner - 1;
@@ -371,7 +386,7 @@ static void contracts_about_histories_are_formatted_as_they_are_read(void **stat
 
 int main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, open_bench, close_bench)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, open_bench, sim_bench_close)
     const struct CMUnitTest tests[] = {
         CASE(an_epoch_of_two_masters_must_not_stay),
         CASE(nodes_that_nothing_disturbs_must_agree),
@@ -381,6 +396,7 @@ int main(void)
         cmocka_unit_test(data_must_be_those_of_one_place_in_the_stream),
         CASE(effects_are_read_from_bytes_that_come_in_any_pieces),
         CASE(an_acknowledged_write_must_be_durable_where_that_is_promised),
+        CASE(a_rewrite_may_keep_syncs_away_where_that_is_asked_for),
         CASE(a_slot_that_was_given_up_may_be_answered_for_only_by_replies_that_waited),
         CASE(a_master_that_holds_more_than_its_limit_is_objected_to),
         CASE(a_link_that_stays_above_its_limit_is_objected_to),

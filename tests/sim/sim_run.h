@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "sim/memory.h"
 #include "sim/world.h"
 
 /* Reads a schedule that must be right. */
@@ -43,6 +44,38 @@ static inline shoal_world *sim_world(const shoal_schedule *schedule, int poison)
     options.poison = poison;
     assert_int_equal(shoal_world_create(&options, &world), SHOAL_ERR_OK);
     return world;
+}
+
+/* A world with the schedule that it stands on, for a test's state. */
+typedef struct sim_bench {
+    shoal_schedule schedule;
+    shoal_world *world;
+} sim_bench;
+
+/* Makes one of a text, and lets it be until so many microseconds. */
+static inline int sim_bench_open(void **state, const char *text, int64_t until_us)
+{
+    sim_bench *bench = shoal_sim__allocate(sizeof(*bench));
+    sim_parse(text, &bench->schedule);
+    bench->world = sim_world(&bench->schedule, -1);
+    shoal_world_advance(bench->world, until_us);
+    *state = bench;
+    return 0;
+}
+
+static inline int sim_bench_close(void **state)
+{
+    sim_bench *bench = *state;
+    shoal_world_destroy(bench->world);
+    shoal_schedule_free(&bench->schedule);
+    shoal_sim__free(bench);
+    return 0;
+}
+
+/* The world of a test that has one. */
+static inline shoal_world *sim_bench_world(void **state)
+{
+    return ((sim_bench *)*state)->world;
 }
 
 /* Runs a text to its end and returns what came of it (without the borrowed expectations). */

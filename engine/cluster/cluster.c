@@ -154,8 +154,8 @@ void shoal_cluster_tick(shoal_cluster *c, shoal_time now)
     if (now.mono_us >= c->cron_us) {
         shoal_bus__cron(c);
         /* After a freeze the missed rounds are not made up for. */
-        c->cron_us += BUS_CRON_US;
-        if (c->cron_us <= now.mono_us) c->cron_us = now.mono_us + BUS_CRON_US;
+        c->cron_us += c->failover.timing.round_us;
+        if (c->cron_us <= now.mono_us) c->cron_us = now.mono_us + c->failover.timing.round_us;
     }
     shoal_bus__finish(c);
 }

@@ -35,6 +35,7 @@ struct bus_node;
 
 /* Times follow from the node timeout and the profile; microseconds. */
 typedef struct bus_timing {
+    int64_t round_us;    /* from one round of a node to the next */
     int64_t ping_us;     /* a node is pinged when it was silent for this long */
     int64_t refused_us;  /* connections refused for this long make a suspect; 0: silence only */
     int64_t delay_us;    /* from FAIL to asking for votes */

@@ -166,17 +166,15 @@ static void stranded_connections_are_silent_and_new_ones_work(void **state)
 static void the_nth_frame_of_a_kind_is_dropped(void **state)
 {
     (void)state;
-    story told = run_story(THREE "5s drop ping n1 -> n2 number 2 times 3\n15s end\n");
+    story told = run_story(THREE "5s drop ping * -> * number 2 times 3\n15s end\n");
     assert_int_equal(count(&told, (wanted){SHOAL_TRACE_DROPPED, -1, 0, 15 * S}), 3);
     const struct told *one = first(&told, (wanted){SHOAL_TRACE_DROPPED, -1, 0, 15 * S});
-    assert_int_equal(one->node, 0);
-    assert_int_equal(one->a, 1);
     assert_int_equal(one->b, SHOAL_FRAME_PING);
     uint32_t sent = 0;
     for (uint32_t i = 0; &told.all[i] != one; i++) {
         const struct told *message = &told.all[i];
         sent += message->kind == SHOAL_TRACE_MESSAGE && message->time_us >= 5 * S &&
-                message->node == 0 && message->a == 1 && message->b == SHOAL_FRAME_PING;
+                message->b == SHOAL_FRAME_PING;
     }
     assert_int_equal(sent, 1);
     forget(&told);

@@ -126,7 +126,7 @@ static void begin_at(shoal_world *world, uint32_t node, const char history[41], 
     shoal_logbook *logbook = &world->logbooks.of[node];
     if (logbook->follows) {
         shoal_logbook__forget(world, node);
-        logbook->unfiled = true;
+        shoal_logbook__unfile(world, node);
     }
     logbook->follows = true;
     logbook->at = offset;

@@ -48,6 +48,7 @@ void shoal_scanner__free(shoal_scanner *scanner);
 typedef struct shoal_logbook_file {
     uint64_t name; /* hash; 0: none */
     size_t read;
+    bool before; /* it was there when the node's data were last replaced */
     shoal_scanner scanner;
 } shoal_logbook_file;
 
@@ -102,6 +103,8 @@ void shoal_logbook__beat(shoal_world *world);
 
 /* A sync of a node's disk is over: reads what files of effects have durably now. */
 void shoal_logbook__synced(shoal_world *world, uint32_t node);
+/* A node's data were replaced: the files that are there now are of others. */
+void shoal_logbook__unfile(shoal_world *world, uint32_t node);
 /* A process has its data: those of its disk, where it has started before. */
 void shoal_logbook__loaded(shoal_world *world, uint32_t node);
 /* A line of a node's log: a rewrite of its append-only file begins, or ends. */

@@ -71,6 +71,19 @@ static void note_durable(void *context, const shoal_effect *effect)
     }
 }
 
+void shoal_logbook__unfile(shoal_world *world, uint32_t node)
+{
+    const shoal_disk *disk = &world->nodes[node].disk;
+    shoal_logbook *logbook = &world->logbooks.of[node];
+    SHOAL_ASSERT(node < world->node_count);
+    logbook->unfiled = true;
+    for (uint32_t i = 0; i < disk->named_count; i++) {
+        const shoal_disk_file *file = &disk->named[i];
+        if (file->name == NULL || !file->exists || !ends_with(file->name, ".incr.aof")) continue;
+        file_of(logbook, file)->before = true;
+    }
+}
+
 void shoal_logbook__synced(shoal_world *world, uint32_t node)
 {
     const shoal_disk *disk = &world->nodes[node].disk;
@@ -82,7 +95,7 @@ void shoal_logbook__synced(shoal_world *world, uint32_t node)
         if (file->name == NULL || !file->exists || !ends_with(file->name, ".incr.aof")) continue;
         if (!is_listed(disk, file->name)) continue;
         shoal_logbook_file *known = file_of(logbook, file);
-        if (known->read == 0 && logbook->unfiled) {
+        if (logbook->unfiled && !known->before) {
             logbook->unfiled = false;
             logbook->filed_us = world->now_us;
         }

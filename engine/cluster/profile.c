@@ -9,9 +9,9 @@
 
 #include "base/assert.h"
 
-/* Redis counts its 100 ms from the end of a round and sleeps in whole milliseconds, so that its rounds
- * are longer by half a millisecond (measured: fifty of redis-server 7.0.15 take 5.008 s to 5.031 s).
- * It decides when silence is noticed: ten rounds are more than a node timeout of a second. */
+/* Redis counts its 100 ms from the end of a round and sleeps in whole milliseconds, so that its
+ * rounds are longer by half a millisecond (measured: fifty of redis-server 7.0.15 take 5.008 s to
+ * 5.031 s). It decides when silence is noticed: ten are more than a node timeout of a second. */
 #define REDIS_ROUND_US 100500
 #define ELECTION_US_MIN 2000000
 #define DELAY_US 500000

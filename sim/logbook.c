@@ -169,6 +169,7 @@ void shoal_logbook__begin(shoal_world *world, uint32_t node)
     shoal_node_stream_get(world->nodes[node].node, &stream);
     shoal_node_copy_get(world->nodes[node].node, &copy);
     logbook->follows = logbook->unfiled = logbook->rewrites = false;
+    shoal_logbook__reopen(world, node);
     begin_at(world, node, copy.history, stream.end);
 }
 

@@ -103,6 +103,8 @@ void shoal_logbook__beat(shoal_world *world);
 
 /* A sync of a node's disk is over: reads what files of effects have durably now. */
 void shoal_logbook__synced(shoal_world *world, uint32_t node);
+/* A process goes on with the files of its disk, of which the load may have cut a torn end. */
+void shoal_logbook__reopen(shoal_world *world, uint32_t node);
 /* A node's data were replaced: the files that are there now are of others. */
 void shoal_logbook__unfile(shoal_world *world, uint32_t node);
 /* A process has its data: those of its disk, where it has started before. */

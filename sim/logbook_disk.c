@@ -71,16 +71,32 @@ static void note_durable(void *context, const shoal_effect *effect)
     }
 }
 
+/* A file of effects, listed or not. */
+static bool has_effects(const shoal_disk_file *file)
+{
+    return file->name != NULL && file->exists && ends_with(file->name, ".incr.aof");
+}
+
+void shoal_logbook__reopen(shoal_world *world, uint32_t node)
+{
+    const shoal_disk *disk = &world->nodes[node].disk;
+    SHOAL_ASSERT(node < world->node_count);
+    for (uint32_t i = 0; i < disk->named_count; i++) {
+        if (!has_effects(&disk->named[i])) continue;
+        shoal_logbook_file *known = file_of(&world->logbooks.of[node], &disk->named[i]);
+        shoal_scanner__free(&known->scanner);
+        known->read = disk->named[i].size;
+    }
+}
+
 void shoal_logbook__unfile(shoal_world *world, uint32_t node)
 {
     const shoal_disk *disk = &world->nodes[node].disk;
-    shoal_logbook *logbook = &world->logbooks.of[node];
     SHOAL_ASSERT(node < world->node_count);
-    logbook->unfiled = true;
+    world->logbooks.of[node].unfiled = true;
     for (uint32_t i = 0; i < disk->named_count; i++) {
-        const shoal_disk_file *file = &disk->named[i];
-        if (file->name == NULL || !file->exists || !ends_with(file->name, ".incr.aof")) continue;
-        file_of(logbook, file)->before = true;
+        if (has_effects(&disk->named[i]))
+            file_of(&world->logbooks.of[node], &disk->named[i])->before = true;
     }
 }
 
@@ -92,8 +108,7 @@ void shoal_logbook__synced(shoal_world *world, uint32_t node)
     if (world->history.write_count == 0) return;
     for (uint32_t i = 0; i < disk->named_count; i++) {
         const shoal_disk_file *file = &disk->named[i];
-        if (file->name == NULL || !file->exists || !ends_with(file->name, ".incr.aof")) continue;
-        if (!is_listed(disk, file->name)) continue;
+        if (!has_effects(file) || !is_listed(disk, file->name)) continue;
         shoal_logbook_file *known = file_of(logbook, file);
         if (logbook->unfiled && !known->before) {
             logbook->unfiled = false;

@@ -274,7 +274,10 @@ void shoal_node__saving_abandon(shoal_node *node)
     shoal_saving *saving = &node->saving;
     SHOAL_ASSERT(saving->first == NULL || saving->last != NULL);
     answer_all(node, false);
+    /* Operations that wait for the moment go on when it is given up. */
+    shoal_thread_enter(node->thread, node->now);
     forget_moment(node);
+    shoal_thread_leave(node->thread);
     saving->leaving = false;
     answer_farewells(node, true);
     shoal_rdb_save_drop(&saving->save);

@@ -140,6 +140,30 @@ static void a_node_may_end_in_the_middle_of_a_snapshot(void **state)
     core_world_close(&world);
 }
 
+/* The control actor is nudged so often, behind a BGSAVE, while a worker that it waits for is in the
+ * middle of a batch; and then the process dies. A replica has its stream kept, so that a snapshot
+ * begins between two operations. */
+static void a_node_may_end_at_any_step_of_the_way_to_a_snapshot(void **state)
+{
+    (void)state;
+    for (int steps = 1; steps < 6; steps++) {
+        core_world world;
+        core_world_open(&world, 2, "save \"\"\nrepl-diskless-sync-delay 0\n");
+        core_world_start(&world);
+        core_world_send(&world, 1, "PSYNC ? -1");
+        core_world_sleep(&world, 2000000);
+        core_world_send(&world, 0, "BGSAVE");
+        shoal_worker *worker = shoal_node_worker(world.node, 0);
+        shoal_worker_begin(worker, world.now);
+        for (int i = 0; i < steps; i++) {
+            shoal_event nudged = {.kind = SHOAL_EVENT_NUDGED, .now = world.now};
+            (void)shoal_node_step(world.node, &nudged);
+        }
+        (void)shoal_worker_end(worker);
+        core_world_close(&world);
+    }
+}
+
 /* Overwrites ten values of 4 MiB while nothing of the snapshot `command` reaches the disk. */
 static void overwrite_while_the_disk_stands_still(const char *conf, const char *command)
 {
@@ -201,6 +225,7 @@ int main(void)
         cmocka_unit_test(background_saves_do_not_overlap),
         cmocka_unit_test(shutdown_saves_where_there_are_save_points),
         cmocka_unit_test(a_node_may_end_in_the_middle_of_a_snapshot),
+        cmocka_unit_test(a_node_may_end_at_any_step_of_the_way_to_a_snapshot),
         cmocka_unit_test(writes_wait_while_a_disk_stands_still_that_a_snapshot_is_written_to),
         cmocka_unit_test(writes_wait_while_a_disk_stands_still_that_a_rewrite_is_written_to),
     };

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -73,6 +74,69 @@ static bool make_folders(const char *name)
     return made;
 }
 
+/* ---- room ---- */
+
+/* A file that goes on growing is given blocks ahead of its bytes, beyond its end. Else each write
+ * has to reserve some, and waits while a sync allocates those of all bytes since the one before:
+ * both are under one lock of the file. Its size says nothing of the room, so that readers and a
+ * loss of power see what they saw without. */
+
+/* Smaller files get none: there may be many. Chosen, as what follows. */
+#define ROOM_FROM ((uint64_t)16 << 20)
+/* The least and the most that is asked for. */
+#define ROOM_LEAST ((uint64_t)16 << 20)
+#define ROOM_MOST ((uint64_t)512 << 20)
+/* Never more than this part of what is free. */
+#define ROOM_PART 16u
+
+/* True when the disk can spare so much. */
+static bool has_spare(int descriptor, uint64_t wanted)
+{
+    struct statvfs disk;
+    SHOAL_ASSERT(wanted <= ROOM_MOST);
+    if (fstatvfs(descriptor, &disk) != 0) return false;
+    return wanted <= (uint64_t)disk.f_bavail * disk.f_frsize / ROOM_PART;
+}
+
+/* After a sync: room for twice what has come since the one before. A disk that has none, or a file
+ * system that knows no room, changes nothing. */
+static void keep_room(shoal_file_role *role, int descriptor)
+{
+    struct stat status;
+    if (fstat(descriptor, &status) != 0) return;
+    uint64_t size = (uint64_t)status.st_size;
+    uint64_t wanted = size > role->synced ? 2 * (size - role->synced) : 0;
+    if (wanted < ROOM_LEAST) wanted = ROOM_LEAST;
+    if (wanted > ROOM_MOST) wanted = ROOM_MOST;
+    role->synced = size;
+    if (size < ROOM_FROM || role->room >= size + wanted / 2) return;
+    uint64_t from = role->room > size ? role->room : size;
+    SHOAL_ASSERT(from < size + wanted);
+    if (!has_spare(descriptor, wanted)) return;
+    off_t more = (off_t)(size + wanted - from);
+    if (fallocate(descriptor, FALLOC_FL_KEEP_SIZE, (off_t)from, more) == 0)
+        role->room = size + wanted;
+}
+
+void shoal_file_op__trim(shoal_file_role *role, int descriptor)
+{
+    struct stat status;
+    SHOAL_ASSERT(descriptor >= 0);
+    bool has = role->room > 0 && fstat(descriptor, &status) == 0;
+    /* To the size that it has: only what lies beyond goes. */
+    if (has && role->room > (uint64_t)status.st_size) (void)ftruncate(descriptor, status.st_size);
+    role->room = role->synced = 0;
+}
+
+/* The room that a process left which did not end by itself. */
+static void trim_left(int descriptor)
+{
+    struct stat status;
+    if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) return;
+    uint64_t has = (uint64_t)status.st_blocks * 512, size = (uint64_t)status.st_size;
+    if (has >= size + ROOM_LEAST / 2) (void)ftruncate(descriptor, status.st_size);
+}
+
 /* ---- appending ---- */
 
 static int open_once(const char *name)
@@ -92,6 +156,8 @@ int shoal_file_op__open(shoal_file_role *role)
     }
     if (descriptor < 0) return (int)error_of(errno);
     if (!existed) role->fresh = true;
+    role->room = role->synced = 0;
+    trim_left(descriptor);
     return descriptor;
 }
 
@@ -114,6 +180,7 @@ shoal_err shoal_file_op__sync(shoal_file_role *role, int descriptor)
     char copy[4096];
     SHOAL_ASSERT(descriptor >= 0);
     if (fdatasync(descriptor) != 0) return error_of(errno);
+    keep_room(role, descriptor);
     if (!role->fresh) return SHOAL_ERR_OK;
     const char *directory = directory_of(role->name, copy);
     shoal_err error = sync_directory(directory);
@@ -192,10 +259,11 @@ shoal_err shoal_file_op__remove(const shoal_file_role *role)
     return error_of(errno);
 }
 
-shoal_err shoal_file_op__truncate(const shoal_file_role *role, uint64_t size)
+shoal_err shoal_file_op__truncate(shoal_file_role *role, uint64_t size)
 {
     struct stat status;
     SHOAL_ASSERT(role->name != NULL);
+    role->room = role->synced = 0;
     if (stat(role->name, &status) != 0) return error_of(errno);
     if ((uint64_t)status.st_size < size) return SHOAL_ERR_INVALID;
     return truncate(role->name, (off_t)size) == 0 ? SHOAL_ERR_OK : error_of(errno);

@@ -15,6 +15,8 @@ typedef struct shoal_file_role {
     int descriptor;   /* open for appending, or -1 */
     bool fresh;       /* created since the directory was last synced */
     bool fresh_above; /* its directory too, since the one above was last synced */
+    uint64_t synced;  /* its size at the last sync */
+    uint64_t room;    /* the disk has set aside what it needs up to here; 0: not asked */
 } shoal_file_role;
 
 /* Opens `role` for appending where it is not open yet, makes folders and notes what is new. The
@@ -22,8 +24,11 @@ typedef struct shoal_file_role {
 int shoal_file_op__open(shoal_file_role *role);
 /* Writes all of `bytes`; where that fails, some may have been written. */
 shoal_err shoal_file_op__write(int descriptor, shoal_slice bytes);
-/* Makes the bytes behind `descriptor`, which is of `role`, durable, and its name. */
+/* Makes the bytes behind `descriptor`, which is of `role`, durable, and its name; and where the
+ * file is large, asks the disk for room for what comes next. */
 shoal_err shoal_file_op__sync(shoal_file_role *role, int descriptor);
+/* Gives the room back that no byte has come to. It may be asked for again. */
+void shoal_file_op__trim(shoal_file_role *role, int descriptor);
 
 /* A reading: what is wanted, and what it came to. */
 typedef struct shoal_file_reading {
@@ -37,10 +42,10 @@ typedef struct shoal_file_reading {
 shoal_err shoal_file_op__read(const shoal_file_role *role, shoal_file_reading *reading);
 
 /* Renames, removes, truncates as shoal/host.h says. The descriptors of roles that lose their file
- * have been closed by the caller. */
+ * have been closed by the caller. Cutting a file takes its room, too. */
 shoal_err shoal_file_op__rename(const shoal_file_role *from, const shoal_file_role *to);
 shoal_err shoal_file_op__remove(const shoal_file_role *role);
-shoal_err shoal_file_op__truncate(const shoal_file_role *role, uint64_t size);
+shoal_err shoal_file_op__truncate(shoal_file_role *role, uint64_t size);
 
 /* Whether `path` is one that a number may be bound to: relative, no "..", no empty part. */
 bool shoal_file_op__may_name(shoal_slice path);

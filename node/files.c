@@ -83,6 +83,13 @@ static shoal_file_job *queue_pop(job_queue *queue)
 
 /* ---- doing jobs ---- */
 
+static void close_role(shoal_file_role *role)
+{
+    if (role->descriptor < 0) return;
+    shoal_file_op__trim(role, role->descriptor);
+    close(role->descriptor);
+}
+
 /* The descriptor to append to, opened if need be, or a negative error. */
 static int descriptor_of(shoal_files *files, shoal_file_role *role)
 {
@@ -96,7 +103,7 @@ static int descriptor_of(shoal_files *files, shoal_file_role *role)
 
 static void forget(shoal_files *files, shoal_file_role *role)
 {
-    if (role->descriptor >= 0) close(role->descriptor);
+    close_role(role);
     pthread_mutex_lock(&files->lock);
     role->descriptor = -1;
     pthread_mutex_unlock(&files->lock);
@@ -266,7 +273,7 @@ static void release(shoal_files *files)
     for (shoal_file_job *job; (job = queue_pop(&files->finished)) != NULL;) shoal_files__free(job);
     for (int i = 0; i < SHOAL_FILE_LIMIT; i++) {
         shoal_file_role *role = &files->entries[i].role;
-        if (role->descriptor >= 0) close(role->descriptor);
+        close_role(role);
         free(role->name);
     }
     pthread_cond_destroy(&files->work);
@@ -343,7 +350,7 @@ void shoal_files__name(shoal_files *files, shoal_file file, shoal_slice path)
     shoal_file_role former = entry->role;
     entry->role = (shoal_file_role){.name = name, .descriptor = -1};
     pthread_mutex_unlock(&files->lock);
-    if (former.descriptor >= 0) close(former.descriptor);
+    close_role(&former);
     free(former.name);
 }
 

@@ -81,9 +81,10 @@ static char *write_head(char *at, char sign, uint64_t number)
     char digits[20];
     uint32_t count = 0;
     *at++ = sign;
-    /* The usual: sizes of names and numbers. */
-    if (number < 10) {
-        at[0] = (char)('0' + number);
+    /* The usual: sizes of names and numbers, and of what is small. */
+    if (number < 100) {
+        if (number >= 10) *at++ = (char)('0' + number / 10);
+        at[0] = (char)('0' + number % 10);
         at[1] = '\r';
         at[2] = '\n';
         return at + 3;

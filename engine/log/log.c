@@ -34,8 +34,8 @@
 #define DB_MASK (((uint64_t)1 << DB_BITS) - 1)
 /* Of a piece that is about no database: the stream's stays what it is. */
 #define MARK_KEPT (DB_MASK + 1)
-/* Segments that are kept ready. */
-#define SPARES 4u
+/* Segments that are kept ready. Chosen: what persist syncs at once. */
+#define SPARES 8u
 /* Where a writer that is not filling in anything stands. */
 #define NOWHERE UINT64_MAX
 /* Room for a SELECT. */
@@ -211,6 +211,13 @@ static void fill(const shoal_log *log, uint64_t at, shoal_slice bytes)
 
 /* ---- writing ---- */
 
+/* Bytes of what follows. */
+static uint64_t select_size(uint32_t db)
+{
+    SHOAL_DEBUG_ASSERT(db < 1000);
+    return sizeof "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n" - 1 + (db >= 10) + (db >= 100);
+}
+
 /* The text that makes `db` the stream's database. */
 static shoal_slice select_text(uint32_t db, char text[SELECT_SIZE])
 {
@@ -270,15 +277,16 @@ uint64_t shoal_log_append(shoal_log *log, uint32_t writer, uint32_t db, const sh
 {
     SHOAL_ASSERT(writer < log->writer_count && count > 0);
     log_writer *me = &log->writers[writer];
-    char text[SELECT_SIZE];
     bool any = db == SHOAL_LOG_DB_ANY;
-    shoal_slice select = select_text(any ? 0 : db, text);
-    claim place = {.mark = any ? MARK_KEPT : (uint64_t)db + 1, .select = any ? 0 : select.size};
+    claim place = {.mark = any ? MARK_KEPT : (uint64_t)db + 1, .select = any ? 0 : select_size(db)};
     for (uint32_t i = 0; i < count; i++) place.size += slices[i].size;
     SHOAL_ASSERT(place.size > 0);
     if (shoal_load_relaxed(&log->torn) || !reserve(log, me, &place)) return tear(log, me);
     uint64_t at = place.at;
     if (place.selects) {
+        char text[SELECT_SIZE];
+        shoal_slice select = select_text(db, text);
+        SHOAL_ASSERT(select.size == place.select);
         fill(log, at, select);
         at += select.size;
     }

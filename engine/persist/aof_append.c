@@ -166,7 +166,7 @@ static void append(shoal_appender *appender, shoal_time now)
     if (place->at == began) return;
     shoal_store_release(&appender->written, place->at); /* pair: appender.written */
     release(appender);
-    if (shoal_load_relaxed(&appender->always) && !sync_group(appender, now))
+    if (!sync_group(appender, now) && shoal_load_relaxed(&appender->always))
         appender->host->nudge(appender->host->context, SHOAL_ACTOR_CONTROL);
 }
 

@@ -8,9 +8,9 @@
  * What the control actor wants of the appender (another file, a note of how far it is) is a request
  * that whoever has the turn carries out.
  *
- * With appendfsync always it also says from where on a group of commands is worth a sync: who has
- * the turn when that is written asks the host for it, once, and the control actor hears of its end.
- * So nothing that a client waits for passes through the control actor on its way to the disk.
+ * It also says from where on a group of commands is worth a sync: who has the turn when that is
+ * written asks the host for it, once, and the control actor hears of its end. So with appendfsync
+ * always nothing that a client waits for passes through the control actor on its way to the disk.
  *
  * Threads: shoal_appender_turn by any thread of the node; all else by the control actor.
  */

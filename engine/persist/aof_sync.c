@@ -22,6 +22,10 @@
  * half of the time that the last one took at most, and no longer than this. Measured: without it
  * clients fall into two groups, each of which waits for the syncs of both. */
 #define GATHER_US 1000
+/* With appendfsync everysec a sync does not wait for its second when so much is to be synced.
+ * Measured: the log keeps what is not safe, and so much of it stays in a processor's cache, where a
+ * second of it would be fresh memory for each byte; and no sync is long. */
+#define GROUP_BYTES ((uint64_t)8 << 20)
 /* Between two attempts to repair. */
 #define RETRY_INTERVAL_US 1000000
 
@@ -89,16 +93,19 @@ static void notice_group(shoal_aof *aof)
     SHOAL_DEBUG_ASSERT(aof->sync.waiting <= 2);
 }
 
-/* Bytes from which on a group is worth a sync: most of those who were released, and most of who
- * have come meanwhile. */
-static uint64_t group_from(const shoal_aof__sync *sync)
+/* The place from which on a group is worth a sync: with `always` that of most of those who were
+ * released, and most of who have come meanwhile. */
+static uint64_t group_from(const shoal_aof *aof)
 {
+    const shoal_aof__sync *sync = &aof->sync;
+    SHOAL_DEBUG_ASSERT(policy(aof) != SHOAL_AOF_NO);
+    if (policy(aof) == SHOAL_AOF_EVERYSEC) return sync->safe.at + GROUP_BYTES;
     uint64_t most = sync->gather_bytes - sync->gather_bytes / 8;
     SHOAL_DEBUG_ASSERT(most <= sync->gather_bytes);
     return sync->safe.at + (most > 0 ? most : 1);
 }
 
-/* With appendfsync always, while nothing else is to be done with files. */
+/* While nothing else is to be done with files. */
 static bool may_arm(const shoal_aof *aof)
 {
     const shoal_aof__sync *sync = &aof->sync;
@@ -107,7 +114,7 @@ static bool may_arm(const shoal_aof *aof)
     SHOAL_ASSERT(aof->wants);
     if (sync->armed || busy || trouble || sync->left_file != 0) return false;
     if (aof->forced || aof->finishing || aof->signing || aof->rewrite.mends) return false;
-    return policy(aof) == SHOAL_AOF_ALWAYS && shoal_appender_idle(&aof->appender) &&
+    return policy(aof) != SHOAL_AOF_NO && shoal_appender_idle(&aof->appender) &&
            !shoal_aof__has_left(aof);
 }
 
@@ -116,7 +123,8 @@ static void arm(shoal_aof *aof)
     shoal_aof__sync *sync = &aof->sync;
     SHOAL_ASSERT(may_arm(aof));
     sync->armed = true;
-    shoal_appender_arm(&aof->appender, group_from(sync), sync->gather_until_us);
+    int64_t until = policy(aof) == SHOAL_AOF_ALWAYS ? sync->gather_until_us : SHOAL_NEVER;
+    shoal_appender_arm(&aof->appender, group_from(aof), until);
 }
 
 void shoal_aof__apply_policy(shoal_aof *aof)
@@ -310,7 +318,7 @@ static bool is_due(const shoal_aof *aof)
     if (shoal_appender_written(&aof->appender) <= sync->safe.at) return false;
     if (aof->finishing || aof->rewrite.mends) return true;
     if (policy(aof) == SHOAL_AOF_ALWAYS)
-        return shoal_appender_written(&aof->appender) >= group_from(sync) ||
+        return shoal_appender_written(&aof->appender) >= group_from(aof) ||
                aof->now.mono_us >= sync->gather_until_us;
     return aof->now.mono_us - sync->began_us >= SYNC_INTERVAL_US;
 }

@@ -114,6 +114,9 @@ static void changed(void *context)
     }
     /* Keys of a replica go when its master says so. */
     shoal_store_keep_expired(node->store, facts.is_replica || is_to_follow(node));
+    bool loads =
+        node->phase != SHOAL_PHASE_READY || node->replication.receiving != SHOAL_RECEIVING_IDLE;
+    shoal_store_note_own(node->store, facts.is_replica && !read_only && !loads);
     shoal_pause_role_expiry(&node->env, !facts.is_replica);
     /* What a synchronisation that came to nothing has left is what this node is a master of. */
     if (!facts.is_replica && node->phase == SHOAL_PHASE_READY &&

@@ -236,6 +236,8 @@ void shoal_node__receive_start(void *context, shoal_file file, uint64_t size)
     SHOAL_ASSERT(file == SHOAL_REPL_FILE_SYNC && replication->receiving == SHOAL_RECEIVING_IDLE);
     shoal_store_relaxed(&node->env.loading, true);
     replication->receiving = SHOAL_RECEIVING_MOMENT;
+    shoal_store_note_own(node->store, false);
+    shoal_store_forget_own(node->store);
     replication->size = size;
     replication->at = replication->place = 0;
     replication->load_error = SHOAL_ERR_OK;

@@ -449,6 +449,8 @@ int64_t shoal_store_maintain(shoal_thread *thread, uint32_t budget_us)
     }
     bool presses = shoal_limits__maintain(thread, (int64_t)budget_us * EVICT_UNITS_PER_US);
     int64_t wait_us = sweep_wait(thread);
+    int64_t own_us = shoal_own__step(thread);
+    if (wait_us > own_us) wait_us = own_us;
     int64_t defrag_us = shoal_defrag__step(thread);
     if (wait_us > defrag_us) wait_us = defrag_us;
     if (presses || shoal_limbo__waits(thread)) return wait_us > SOON_US ? SOON_US : wait_us;

@@ -26,6 +26,7 @@
 #include "base/slab.h"
 #include "store/evict.h"
 #include "store/expire.h"
+#include "store/own.h"
 #include "store/layout.h"
 #include "store/limbo.h"
 #include "store/limits.h"
@@ -191,6 +192,7 @@ struct shoal_store {
     _Atomic(shoal_cut *) cut;
     shoal_moment moment;
     shoal_pins pins;
+    shoal_own own;
     /* Sums at the last reset of the statistics, relaxed. */
     _Atomic int64_t hits_before, misses_before, expired_before, evicted_before, handed_over_before,
         lazy_freed_before;
@@ -286,6 +288,9 @@ typedef struct shoal_newcomer {
     bool replaces; /* the item at the spot, else it has just been added there */
 } shoal_newcomer;
 
+/* Drops the key if its time has come, whoever is to say so. Returns when it is to be asked again, in
+ * wall-clock milliseconds, or -1: there is none, or none with a TTL, any more. Under the gate. */
+int64_t shoal_write__expire(shoal_thread *thread, const shoal_key *key);
 /* Puts a newcomer in its place in the table and in all accounts, which cannot fail. Nobody is told:
  * that is left to shoal_change__note. */
 void shoal_write__enter(shoal_thread *thread, const shoal_key *key, const shoal_spot *spot,

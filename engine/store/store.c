@@ -158,6 +158,7 @@ void shoal_store_destroy(shoal_store *store)
     if (store == NULL) return;
     shoal_thread *first = &store->threads[0];
     end_cut(first);
+    shoal_own__clear(store);
     for (uint32_t i = 0; i < store->thread_count; i++) {
         SHOAL_ASSERT(store->threads[i].stamp == 0);
         shoal_limbo__clear(&store->threads[i]);

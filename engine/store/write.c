@@ -168,6 +168,20 @@ static const shoal_item *locate_live(shoal_thread *thread, const shoal_key *key,
     return NULL;
 }
 
+int64_t shoal_write__expire(shoal_thread *thread, const shoal_key *key)
+{
+    SHOAL_DEBUG_ASSERT(thread->now_ms >= 0);
+    check_gate(thread, key->place);
+    shoal_found found;
+    const shoal_item *item = locate(thread, key, &found);
+    if (item == NULL || !is_volatile(item)) return -1;
+    int64_t expires_ms = shoal_item_expires_ms(item);
+    if (!shoal_item__is_expired(item, thread->now_ms)) return expires_ms;
+    if (!shoal_limbo__reserve(thread, 1)) return thread->now_ms + 1;
+    shoal_store__drop(thread, key, &found, SHOAL_CHANGE_EXPIRED);
+    return -1;
+}
+
 const shoal_item *shoal_store_get_locked(shoal_thread *thread, const shoal_key *key)
 {
     SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
@@ -253,8 +267,12 @@ void shoal_write__enter(shoal_thread *thread, const shoal_key *key, const shoal_
     const shoal_item *item = newcomer->item;
     SHOAL_DEBUG_ASSERT(shoal_item__has_name(item, key->name));
     SHOAL_DEBUG_ASSERT(newcomer->bytes == shoal_item_memory(thread->store, item));
-    if (is_volatile(item))
-        shoal_expire__note(thread, key->place, spot->home, shoal_item_expires_ms(item));
+    if (is_volatile(item)) {
+        int64_t expires_ms = shoal_item_expires_ms(item);
+        shoal_expire__note(thread, key->place, spot->home, expires_ms);
+        if (UNLIKELY(shoal_load_relaxed(&thread->store->own.notes)) && !thread->follows)
+            shoal_own__note(thread, key, expires_ms);
+    }
     if (item->head & ITEM_OBJECT) shoal_dated__note(thread, key->place, spot->home, item);
     shoal_bump_relaxed(&shoal_store__hot(thread->store, key->place)->bytes, newcomer->bytes);
     if (newcomer->replaces) {

@@ -288,8 +288,8 @@ typedef struct shoal_newcomer {
     bool replaces; /* the item at the spot, else it has just been added there */
 } shoal_newcomer;
 
-/* Drops the key if its time has come, whoever is to say so. Returns when it is to be asked again, in
- * wall-clock milliseconds, or -1: there is none, or none with a TTL, any more. Under the gate. */
+/* Drops the key if its time has come, whoever is to say so. Returns when it is to be asked again,
+ * in wall-clock milliseconds, or -1: there is none, or none with a TTL. Under the gate. */
 int64_t shoal_write__expire(shoal_thread *thread, const shoal_key *key);
 /* Puts a newcomer in its place in the table and in all accounts, which cannot fail. Nobody is told:
  * that is left to shoal_change__note. */

@@ -660,6 +660,22 @@ shoal_applied shoal_apply(shoal_applier *applier, const shoal_apply_command *com
     return take(applier, NULL, command);
 }
 
+shoal_applied shoal_apply_keyed(shoal_applier *applier, const shoal_apply_command *command,
+                                const shoal_command *row, const shoal_key *key)
+{
+    const applied one = {.command = row,
+                         .argc = command->argc,
+                         .argv = command->argv,
+                         .keys = key,
+                         .key_count = 1,
+                         .db = applier->db};
+    SHOAL_ASSERT(!applier->waits);
+    SHOAL_ASSERT(row->executor == SHOAL_RUN_GATED);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) == applier->db);
+    applier->error.start = applier->error.end = 0;
+    return run_or_queue(applier, &one);
+}
+
 /* ---- many ---- */
 
 /* Finds the rows of some commands, and asks for the memory of the keys of those that have one. */

@@ -56,6 +56,11 @@ typedef struct shoal_apply_command {
 /* Applies one command. */
 SHOAL_MUST_USE shoal_applied shoal_apply(shoal_applier *applier,
                                          const shoal_apply_command *command);
+/* The same for a command whose row has been found and whose one key has been made, of the database
+ * that is selected; `key` is borrowed for the call. */
+SHOAL_MUST_USE shoal_applied shoal_apply_keyed(shoal_applier *applier,
+                                               const shoal_apply_command *command,
+                                               const shoal_command *row, const shoal_key *key);
 /* Applies commands in their order, and asks for their memory ahead: the faster way where there are
  * many. Stops behind the first that is not DONE; `*used` is how many have been given. */
 SHOAL_MUST_USE shoal_applied shoal_apply_batch(shoal_applier *applier,

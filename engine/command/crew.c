@@ -16,8 +16,9 @@
 #include "command/keys.h"
 #include "command/worker.h"
 
-/* Bytes of a batch. Chosen: some hundred small keys, a fraction of a millisecond. */
-#define BATCH_BYTES ((size_t)64 << 10)
+/* Bytes of a batch. Chosen: some thousand small keys, a fraction of a millisecond. Each that comes
+ * home wakes the control actor, so they are not smaller. */
+#define BATCH_BYTES ((size_t)256 << 10)
 /* Records that are looked up together: what a core can have under way, a few times over. */
 #define TOGETHER 32u
 /* Commands that follow one that must be alone are run by the control actor too, so many: going to
@@ -33,7 +34,7 @@ typedef struct record {
     int64_t expires_ms;
     uint32_t name_size; /* of a value */
     uint32_t argc;      /* of a command; 0: it is a value */
-    uint32_t kind;      /* of a value */
+    uint32_t kind;      /* of a value; the row of a command */
     uint32_t db;        /* of a command */
     int32_t idle_s;     /* of a value, < 0: not known */
     int32_t frequency;  /* the same */
@@ -97,6 +98,25 @@ static void run_put(shoal_op *op, void *runner)
     shoal_dump_set_heat(runner, &put->key, put->head->idle_s, put->head->frequency);
 }
 
+/* A string that needs no reading on its way under its gate. */
+typedef struct put_string_op {
+    shoal_gate_op gate; /* first */
+    const record *head;
+    shoal_key key;
+    shoal_slice value;
+    shoal_err error;
+} put_string_op;
+
+static void run_put_string(shoal_op *op, void *runner)
+{
+    put_string_op *put = (put_string_op *)op;
+    const record *head = put->head;
+    SHOAL_DEBUG_ASSERT(put->gate.held == 1);
+    put->error = shoal_store_put_locked(runner, &put->key, put->value, head->expires_ms);
+    if (put->error != SHOAL_ERR_OK || (head->idle_s < 0 && head->frequency < 0)) return;
+    shoal_dump_set_heat(runner, &put->key, head->idle_s, head->frequency);
+}
+
 static void complain(batch *of, uint64_t offset, const char *reason)
 {
     SHOAL_ASSERT(reason != NULL);
@@ -105,13 +125,40 @@ static void complain(batch *of, uint64_t offset, const char *reason)
     of->offset = offset;
 }
 
+/* The key that a record of a value is about. */
+static shoal_key key_of(const record *head, const char *bytes)
+{
+    SHOAL_DEBUG_ASSERT(head->argc == 0);
+    return (shoal_key){{bytes + sizeof(*head), head->name_size}, head->hash, head->place};
+}
+
+/* Most values are strings that stand there as they are. */
+static void put_string(batch *from, const record *head, const char *bytes, shoal_slice value)
+{
+    shoal_thread *thread = from->crew->members[from->worker].thread;
+    put_string_op put = {.gate = {.op = {.run = run_put_string}, .count = 1},
+                         .head = head,
+                         .key = key_of(head, bytes),
+                         .value = value};
+    SHOAL_DEBUG_ASSERT(head->kind == SHOAL_RDB_STRING);
+    put.gate.places = &put.key.place;
+    /* Only background work competes, which lets a gate go soon. */
+    while (!shoal_gate_try(thread, &put.gate)) continue;
+    if (put.error != SHOAL_ERR_OK) complain(from, head->offset, "no memory");
+}
+
 static void put_value(batch *from, const record *head, const char *bytes)
 {
     member *with = &from->crew->members[from->worker];
     size_t at = sizeof(*head) + head->name_size;
     SHOAL_DEBUG_ASSERT(head->argc == 0 && at <= head->size);
-    shoal_rdb_status status =
-        shoal_rdb_read_value(&with->loader, head->kind, (shoal_slice){bytes + at, head->size - at});
+    const shoal_slice value = {bytes + at, head->size - at};
+    shoal_slice plain;
+    if (head->kind == SHOAL_RDB_STRING && shoal_rdb_is_plain(value, &plain)) {
+        put_string(from, head, bytes, plain);
+        return;
+    }
+    shoal_rdb_status status = shoal_rdb_read_value(&with->loader, head->kind, value);
     /* Some versions of Redis wrote empty ones, and pass over them. */
     if (status == SHOAL_RDB_EMPTY) return;
     if (status != SHOAL_RDB_OK) {
@@ -123,7 +170,7 @@ static void put_value(batch *from, const record *head, const char *bytes)
                   .crew = from->crew,
                   .loader = &with->loader,
                   .head = head,
-                  .key = {{bytes + sizeof(*head), head->name_size}, head->hash, head->place}};
+                  .key = key_of(head, bytes)};
     put.gate.places = &put.key.place;
     /* Only background work competes, which lets a gate go soon. */
     while (!shoal_gate_try(with->thread, &put.gate)) continue;
@@ -133,6 +180,7 @@ static void put_value(batch *from, const record *head, const char *bytes)
 static void apply(batch *from, const record *head, const char *bytes)
 {
     shoal_applier *applier = from->crew->members[from->worker].applier;
+    const shoal_command *row = shoal_command_row((shoal_command_id)head->kind);
     shoal_slice argv[SHOAL_CREW__ARGUMENTS];
     const char *sizes = bytes + sizeof(*head), *at = sizes + head->argc * sizeof(uint32_t);
     SHOAL_ASSERT(head->argc > 0 && head->argc <= SHOAL_CREW__ARGUMENTS);
@@ -144,7 +192,8 @@ static void apply(batch *from, const record *head, const char *bytes)
     }
     shoal_applier_select(applier, head->db);
     const shoal_apply_command command = {.argv = argv, .argc = head->argc};
-    shoal_applied how = shoal_apply(applier, &command);
+    const shoal_key key = {argv[row->key_first], head->hash, head->place};
+    shoal_applied how = shoal_apply_keyed(applier, &command, row, &key);
     /* What failed when it was written fails again, and is no damage. */
     while (how == SHOAL_APPLY_PENDING) how = shoal_apply_poll(applier);
 }
@@ -397,7 +446,8 @@ static bool follow_select(shoal_crew *crew, const shoal_slice *argv, uint32_t ar
 shoal_crew_taken shoal_crew_take_command(shoal_crew *crew, const shoal_slice *argv, uint32_t argc)
 {
     SHOAL_ASSERT(argc > 0);
-    uint32_t at = find_key(crew, shoal_lookup__find(&crew->lookup, argv[0]), argc);
+    const shoal_command *row = shoal_lookup__find(&crew->lookup, argv[0]);
+    uint32_t at = find_key(crew, row, argc);
     uint64_t size = sizeof(record) + argc * sizeof(uint32_t);
     if (at == 0 && follow_select(crew, argv, argc)) return SHOAL_CREW_BESIDE;
     for (uint32_t i = 0; at != 0 && i < argc; i++) size += argv[i].size;
@@ -410,7 +460,7 @@ shoal_crew_taken shoal_crew_take_command(shoal_crew *crew, const shoal_slice *ar
         return SHOAL_CREW_ALONE;
     }
     shoal_key key = shoal_key_make(crew->options.env->store, crew->db, argv[at]);
-    record head = {.size = (uint32_t)size, .argc = argc, .db = crew->db};
+    record head = {.size = (uint32_t)size, .argc = argc, .kind = row->id, .db = crew->db};
     if (key.hash != crew->last_hash) crew->keys++;
     crew->last_hash = key.hash;
     char *to = add_record(crew, &key, &head);

@@ -17,7 +17,7 @@
 #include "rdb/rdb.h"
 
 /* Bytes of records that are on their way, from which on no more should be read. */
-#define SHOAL_CREW_BYTES_MAX ((uint64_t)4 << 20)
+#define SHOAL_CREW_BYTES_MAX ((uint64_t)8 << 20)
 
 /* Most arguments of a command that a crew takes. */
 #define SHOAL_CREW__ARGUMENTS 64u

@@ -154,6 +154,9 @@ void shoal_rdb_loader_taken(shoal_rdb_loader *loader);
 /* Reads all of `bytes` as a value of `kind`. OK, EMPTY, BAD, UNKNOWN or NO_MEMORY. */
 SHOAL_MUST_USE shoal_rdb_status shoal_rdb_read_value(shoal_rdb_loader *loader, uint32_t kind,
                                                      shoal_slice bytes);
+/* True where all of `bytes` is the value of a STRING that is neither compressed nor a number: then
+ * `*string` is it, borrowed from them. */
+bool shoal_rdb_is_plain(shoal_slice bytes, shoal_slice *string);
 /* True when version and checksum of a payload are right; without `checksum` that is not looked at.
  * */
 bool shoal_rdb_check_payload(shoal_slice payload, bool checksum);

@@ -136,6 +136,17 @@ shoal_rdb_status shoal_rdb__read_string(shoal_rdb__reader *reader, shoal_buffer 
     return status;
 }
 
+bool shoal_rdb_is_plain(shoal_slice bytes, shoal_slice *string)
+{
+    shoal_rdb__reader reader = {.at = bytes.data, .end = bytes.data + bytes.size};
+    uint64_t size;
+    SHOAL_DEBUG_ASSERT(string != NULL);
+    if (bytes.size == 0 || (unsigned char)*bytes.data >= SHOAL_RDB__STRING_8) return false;
+    if (shoal_rdb__read_length(&reader, &size) != SHOAL_RDB_OK) return false;
+    *string = (shoal_slice){reader.at, (size_t)(reader.end - reader.at)};
+    return size == string->size && size <= SHOAL_RDB__STRING_MAX;
+}
+
 shoal_rdb_status shoal_rdb__read_score_text(shoal_rdb__reader *reader, double *out)
 {
     const char *first, *text;

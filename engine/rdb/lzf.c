@@ -117,6 +117,8 @@ size_t shoal_lzf_compress(shoal_slice bytes, char *out, size_t room)
         if (!put_literals(&work, told, at) || !put_copy(&work, at - earlier, count)) return 0;
         told = at += count;
     }
+    /* Nothing repeats itself: it would get longer. */
+    if (told == 0 && room < bytes.size) return 0;
     return put_literals(&work, told, work.size) ? work.used : 0;
 }
 

@@ -231,7 +231,22 @@ static bool hear_announcement(shoal_repl *repl, shoal_slice line)
     return true;
 }
 
-/* Takes what has come of the snapshot. */
+/* Once all of the snapshot has come and is in the file. */
+static void load_if_whole(shoal_repl *repl)
+{
+    repl_master *master = &repl->master;
+    SHOAL_ASSERT(master->state == REPL_LINK_TRANSFER);
+    if (!master->whole || master->writing > 0) return;
+    SHOAL_ASSERT(master->received == master->size && master->error == SHOAL_ERR_OK);
+    /* Sub-replicas have the data that go away now, or wait for a snapshot of them. */
+    shoal_repl__dismiss_all(repl, "all data are replaced");
+    shoal_repl__turn_away(repl, SHOAL_REPL_NO_MASTER_LINK);
+    repl->synced = false;
+    shoal_repl__link_enter(repl, REPL_LINK_LOADING);
+    repl->face.load(repl->face.context, repl->sync_file, master->size);
+}
+
+/* Takes what has come of the snapshot. The file need not outlive this process: it is not synced. */
 static void take_snapshot(shoal_repl *repl)
 {
     repl_master *master = &repl->master;
@@ -256,8 +271,7 @@ static void take_snapshot(shoal_repl *repl)
     shoal_buffer_consume(&master->input, used);
     if (!master->whole) return;
     master->size = master->received;
-    master->writing++;
-    repl->host->file_sync(repl->host->context, repl->sync_file, master->tag);
+    load_if_whole(repl);
 }
 
 void shoal_repl__sync_file_done(shoal_repl *repl, const shoal_event *event)
@@ -278,14 +292,7 @@ void shoal_repl__sync_file_done(shoal_repl *repl, const shoal_event *event)
         shoal_repl__retry(repl, "the snapshot cannot be kept");
         return;
     }
-    if (!master->whole || master->writing > 0) return;
-    SHOAL_ASSERT(master->received == master->size);
-    /* Sub-replicas have the data that go away now, or wait for a snapshot of them. */
-    shoal_repl__dismiss_all(repl, "all data are replaced");
-    shoal_repl__turn_away(repl, SHOAL_REPL_NO_MASTER_LINK);
-    repl->synced = false;
-    shoal_repl__link_enter(repl, REPL_LINK_LOADING);
-    repl->face.load(repl->face.context, repl->sync_file, master->size);
+    load_if_whole(repl);
 }
 
 void shoal_repl_loaded(shoal_repl *repl, shoal_err error)

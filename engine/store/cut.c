@@ -272,6 +272,18 @@ static void hand_out(delivery *now, const shoal_item *item, uint32_t elements)
     }
 }
 
+/* Asks for the items of a bucket, and their values' first bytes, together. */
+static void foresee_bucket(const shoal_bucket *bucket)
+{
+    SHOAL_DEBUG_ASSERT(bucket != NULL);
+    for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
+        uint64_t entry = shoal_load_relaxed(&bucket->entries[i]);
+        if (!shoal_entry__is_item(entry)) continue;
+        __builtin_prefetch(shoal_entry__pointer(entry));
+        __builtin_prefetch((const char *)shoal_entry__pointer(entry) + 64);
+    }
+}
+
 /* Hands out the items of a chain whose positions lie in [from, to). */
 static void hand_out_chain(delivery *now, const shoal_stretch *stretch, uint64_t from, uint64_t to)
 {
@@ -281,6 +293,7 @@ static void hand_out_chain(delivery *now, const shoal_stretch *stretch, uint64_t
     const shoal_bucket *bucket = stretch->bucket;
     while (bucket != NULL) {
         uint64_t entry = 0;
+        foresee_bucket(bucket);
         for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
             entry = shoal_load_relaxed(&bucket->entries[i]);
             if (!shoal_entry__is_item(entry)) continue;

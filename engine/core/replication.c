@@ -371,7 +371,8 @@ static void fail_over(shoal_node *node, shoal_errand *errand)
     shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
     SHOAL_DEBUG_ASSERT(errand->argc >= 1);
     if (node->cluster != NULL) {
-        shoal_reply_error(&reply, "ERR FAILOVER not allowed in cluster mode.");
+        shoal_reply_error(&reply, "ERR FAILOVER not allowed in cluster mode. Use CLUSTER FAILOVER "
+                                  "command instead.");
     } else {
         shoal_repl_failover(node->replication.repl, errand, &reply);
     }

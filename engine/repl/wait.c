@@ -96,8 +96,9 @@ void shoal_repl_wait(shoal_repl *repl, shoal_errand *errand, uint64_t logged)
     if (logged > end) logged = end;
     if (shoal_repl__is_replica(repl)) {
         shoal_reply_error(&reply, "ERR WAIT cannot be used with replica instances. Please also "
-                                  "note that writes to replicas are just local and are not "
-                                  "propagated.");
+                                  "note that since Redis 4.0 if a replica is configured to be "
+                                  "writable (which is not the default) writes to replicas are "
+                                  "just local and are not propagated.");
     } else if (!shoal_text_to_i64(errand->argv[1], &replicas)) {
         shoal_reply_error(&reply, SHOAL_ERROR__INTEGER);
     } else if (!shoal_text_to_i64(errand->argv[2], &timeout_ms)) {

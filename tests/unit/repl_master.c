@@ -589,7 +589,9 @@ static void who_waits_is_answered_when_the_role_is_lost(void **state)
                           "changed (master -> replica?)~");
     says(&w.client, "WAIT 1 0\r\n");
     client_got(&w.client, "-ERR WAIT cannot be used with replica instances. Please also note that "
-                          "writes to replicas are just local and are not propagated.~");
+                          "since Redis 4.0 if a replica is configured to be writable (which is not "
+                          "the default) writes to replicas are just local and are not "
+                          "propagated.~");
     shoal_repl_follow(w.repl, NULL);
 }
 

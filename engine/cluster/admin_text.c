@@ -87,7 +87,7 @@ void shoal_bus__node_line(const shoal_cluster *c, const bus_node *node, shoal_bu
     append_text(out, " ");
     shoal_text_append_i64(out, shoal_bus__wall_ms(c, node->ping_sent_us));
     append_text(out, " ");
-    shoal_text_append_i64(out, shoal_bus__wall_ms(c, node->pong_received_us));
+    shoal_text_append_i64(out, shoal_bus__wall_ms(c, shoal_bus__glance(c, node)->pong_received_us));
     append_text(out, " ");
     shoal_text_append_u64(out, master ? master->config_epoch : node->config_epoch);
     append_text(out, connected ? " connected" : " disconnected");

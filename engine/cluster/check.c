@@ -83,13 +83,25 @@ static void check_numbers(const shoal_cluster *c, const bus_node *node)
     if (node->who > 0) {
         const char *name = shoal_exchange__name(exchange, node->who);
         SHOAL_ASSERT(memcmp(name, node->name, SHOAL_NODE_NAME_LEN) == 0);
-        SHOAL_ASSERT(c->by_who[node->who] == node);
+        SHOAL_ASSERT(c->by_who[node->who] == node->live_at + 1);
     }
     if (node->where == 0) return;
     const bus_place *place = shoal_exchange__place(exchange, node->where);
     SHOAL_ASSERT(memcmp(place->ip, node->ip, sizeof(place->ip)) == 0);
     SHOAL_ASSERT(place->port == node->port && place->bus_port == node->bus_port);
     SHOAL_ASSERT(place->tls_port == node->tls_port);
+}
+
+/* What is kept by place is what the node says. */
+static void check_glance(const shoal_cluster *c, const bus_node *node)
+{
+    const bus_glance *glance = shoal_bus__glance(c, node);
+    SHOAL_ASSERT(glance->pong_received_us >= 0);
+    if (!glance->plain) return;
+    SHOAL_ASSERT(shoal_bus__is_plain(node));
+    SHOAL_ASSERT(glance->who == node->who && glance->where == node->where);
+    SHOAL_ASSERT(glance->flags == node->flags);
+    SHOAL_ASSERT(glance->owns == (node->slot_count > 0));
 }
 
 static void check_node(const shoal_cluster *c, uint32_t at)
@@ -110,6 +122,7 @@ static void check_node(const shoal_cluster *c, uint32_t at)
     SHOAL_ASSERT(node->data_received_us <= shoal_bus__stamp(c));
     SHOAL_ASSERT(node->created_us > 0);
     SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_FAIL) || node->fail_us > 0);
+    check_glance(c, node);
     check_role(c, node);
     check_numbers(c, node);
     check_reports(c, node);

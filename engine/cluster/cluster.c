@@ -87,7 +87,7 @@ void shoal_cluster_destroy(shoal_cluster *c)
     if (c->forgotten) {
         a.release(a.context, c->forgotten, BUS_FORGOTTEN_MAX * sizeof(bus_forgotten), 8);
     }
-    if (c->by_who) a.release(a.context, c->by_who, c->by_who_capacity * sizeof(bus_node *), 8);
+    if (c->by_who) a.release(a.context, c->by_who, c->by_who_capacity * sizeof(uint16_t), 8);
     shoal_buffer_free(&c->frame);
     shoal_buffer_free(&c->text);
     SHOAL_ASSERT(!c->moves);
@@ -261,7 +261,7 @@ static uint64_t digest_node(const shoal_cluster *c, uint64_t digest, const bus_n
                         node->replica_of,
                         node->slot_count,
                         (uint64_t)node->ping_sent_us,
-                        (uint64_t)node->pong_received_us,
+                        (uint64_t)shoal_bus__glance(c, node)->pong_received_us,
                         (uint64_t)node->data_received_us,
                         (uint64_t)node->fail_us,
                         node->config_epoch,

@@ -41,7 +41,8 @@ int64_t shoal_bus__quiet_until(const shoal_cluster *c, const bus_node *node)
     if (!node->link || node->refused_us || shoal_bus__is(node, special)) return 0;
     /* A ping that waits makes the link stuck first, then the node silent. */
     if (node->ping_sent_us) return node->ping_sent_us + shoal_bus__timeout_us(c) / 2;
-    return node->pong_received_us ? node->pong_received_us + c->failover.timing.ping_us : 0;
+    int64_t pong_us = shoal_bus__glance(c, node)->pong_received_us;
+    return pong_us ? pong_us + c->failover.timing.ping_us : 0;
 }
 
 /* Nothing is due for the node at this place. */
@@ -88,11 +89,15 @@ static void ping_sampled(shoal_cluster *c)
     SHOAL_ASSERT(c->node_count >= 1);
     SHOAL_ASSERT(c->cron_count > 0);
     bus_node *oldest = NULL;
+    int64_t oldest_us = INT64_MAX;
     for (int i = 0; i < BUS_CRON_SAMPLE; i++) {
-        bus_node *node = c->live[shoal_prng_below(&c->random_sample, c->node_count)];
+        uint32_t at = (uint32_t)shoal_prng_below(&c->random_sample, c->node_count);
+        bus_node *node = c->live[at];
         if (!node->link || node->ping_sent_us) continue;
         if (shoal_bus__is(node, SHOAL_NODE_MYSELF | SHOAL_NODE_HANDSHAKE)) continue;
-        if (!oldest || node->pong_received_us < oldest->pong_received_us) oldest = node;
+        if (oldest && c->glances[at].pong_received_us >= oldest_us) continue;
+        oldest = node;
+        oldest_us = c->glances[at].pong_received_us;
     }
     if (oldest) shoal_bus__send_ping(c, oldest->link, SHOAL_FRAME_PING);
 }
@@ -149,7 +154,8 @@ static void watch(shoal_cluster *c, bus_node *node)
         return;
     }
     if (node->link && !node->ping_sent_us &&
-        shoal_bus__since(c, node->pong_received_us) > c->failover.timing.ping_us) {
+        shoal_bus__since(c, shoal_bus__glance(c, node)->pong_received_us) >
+            c->failover.timing.ping_us) {
         shoal_bus__send_ping(c, node->link, SHOAL_FRAME_PING);
         return;
     }

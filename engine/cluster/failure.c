@@ -43,6 +43,7 @@ bool shoal_bus__report_add(shoal_cluster *c, bus_node *node, const bus_node *rep
     bool news = *moment == 0;
     *moment = shoal_bus__stamp(c);
     if (news && node->report_count++ == 0) reports->oldest_us = *moment;
+    shoal_bus__blur(c, node);
     return news;
 }
 
@@ -106,6 +107,7 @@ void shoal_bus__set_suspect(shoal_cluster *c, bus_node *node)
     SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL));
     SHOAL_ASSERT(node != c->myself);
     node->flags |= SHOAL_NODE_PFAIL;
+    shoal_bus__blur(c, node);
     shoal_bus__unsettle(c, node);
     shoal_bus__note_node(c, SHOAL_TRACE_PFAIL, node);
     c->due |= BUS_DUE_STATE;
@@ -122,6 +124,7 @@ void shoal_bus__set_failed(shoal_cluster *c, bus_node *node, uint32_t reports)
     SHOAL_ASSERT(node != c->myself);
     node->flags &= (uint16_t)~SHOAL_NODE_PFAIL;
     node->flags |= SHOAL_NODE_FAIL;
+    shoal_bus__blur(c, node);
     shoal_bus__unsettle(c, node);
     node->fail_us = shoal_bus__stamp(c);
     node->fail_epoch = node->config_epoch;

@@ -56,7 +56,7 @@ static bool pack_rumor(shoal_cluster *c, bus_node *node, bus_rumor *rumor)
     rumor->who = node->who;
     rumor->where = node->where;
     rumor->ping_sent_s = told_s(c, node->ping_sent_us);
-    rumor->pong_received_s = told_s(c, node->pong_received_us);
+    rumor->pong_received_s = told_s(c, shoal_bus__glance(c, node)->pong_received_us);
     rumor->flags = node->flags;
     return true;
 }
@@ -69,7 +69,7 @@ static void write_entry(const shoal_cluster *c, const bus_node *node, shoal_goss
     memcpy(entry->name, node->name, SHOAL_NODE_NAME_LEN);
     memcpy(entry->ip, node->ip, sizeof(entry->ip));
     entry->ping_sent_s = told_s(c, node->ping_sent_us);
-    entry->pong_received_s = told_s(c, node->pong_received_us);
+    entry->pong_received_s = told_s(c, shoal_bus__glance(c, node)->pong_received_us);
     entry->port = node->port;
     entry->bus_port = node->bus_port;
     entry->tls_port = node->tls_port;
@@ -96,24 +96,61 @@ static bool worth_telling(const bus_node *node)
     return node->link || node->slot_count > 0;
 }
 
-/* Draws up to `count` nodes, so that all their misses of the cache go on at once. A draw that is
- * not used is taken back: each is one step of the stream. */
+/* Draws the places of up to `count` nodes, so that all their misses of the cache go on at once. A
+ * draw that is not used is taken back: each is one step of the stream. */
 static uint32_t draw_ahead(shoal_cluster *c, uint32_t count, bool brief,
-                           bus_node *ahead[DRAWN_AHEAD])
+                           uint16_t ahead[DRAWN_AHEAD])
 {
     SHOAL_ASSERT(count > 0);
     SHOAL_ASSERT(c->node_count > 2);
     if (count > DRAWN_AHEAD) count = DRAWN_AHEAD;
     for (uint32_t i = 0; i < count; i++) {
-        ahead[i] = c->live[shoal_prng_below(&c->random_gossip, c->node_count)];
-        const char *node = (const char *)ahead[i];
-        /* The first of its lines is written. */
-        __builtin_prefetch(node, 1);
+        ahead[i] = (uint16_t)shoal_prng_below(&c->random_gossip, c->node_count);
+        __builtin_prefetch(&c->glances[ahead[i]]);
         if (brief) continue;
+        const char *node = (const char *)c->live[ahead[i]];
+        __builtin_prefetch(node);
         __builtin_prefetch(node + BUS_NODE_ALIGNMENT);
         __builtin_prefetch(node + 2 * BUS_NODE_ALIGNMENT);
     }
     return count;
+}
+
+/* Notes that the section tells of the node at this place; false when it does already. */
+static inline bool note_told(const shoal_cluster *c, uint32_t at)
+{
+    uint64_t bit = UINT64_C(1) << (at & 63), *word = &c->told[at >> 6];
+    if (*word & bit) return false;
+    *word |= bit;
+    return true;
+}
+
+/* What a draw comes to. */
+enum { DRAW_TELL, DRAW_SKIP, DRAW_UNFIT /* nobody would ever tell of it */ };
+
+/* Whether the node at this place is told of; brings what is known by place up to date. */
+static int judge_draw(const shoal_cluster *c, const bus_node *receiver, uint32_t at)
+{
+    const bus_node *node = c->live[at];
+    SHOAL_ASSERT(node->live_at == at);
+    if (node == c->myself || node == receiver) return DRAW_SKIP;
+    if (shoal_bus__is(node, SHOAL_NODE_PFAIL)) return DRAW_SKIP;
+    if (!worth_telling(node)) return DRAW_UNFIT;
+    SHOAL_ASSERT(!c->glances[at].plain || node->link || node->slot_count > 0);
+    return note_told(c, at) ? DRAW_TELL : DRAW_SKIP;
+}
+
+/* The same for one that is plain, which is told of in the parcel. Seconds of our wall clock are
+ * `since_us` plus the moment. */
+static uint32_t tell_plain(const bus_glance *glance, int64_t since_us, bus_rumor *rumor)
+{
+    SHOAL_DEBUG_ASSERT(glance->plain && glance->who > 0);
+    int64_t wall_us = glance->pong_received_us ? since_us + glance->pong_received_us : 0;
+    *rumor = (bus_rumor){.who = glance->who,
+                         .where = glance->where,
+                         .pong_received_s = wall_us > 0 ? (uint32_t)(wall_us / 1000000) : 0,
+                         .flags = glance->flags};
+    return 1;
 }
 
 /* Draws up to `wanted` healthy nodes. */
@@ -123,26 +160,29 @@ static uint32_t draw_nodes(shoal_cluster *c, const bus_node *receiver, uint32_t 
     SHOAL_ASSERT(c->node_count > 2);
     SHOAL_ASSERT(wanted > 0);
     uint32_t count = 0, drawn = 0, used = 0;
-    uint32_t fresh = c->node_count - 2;
-    uint32_t round = (uint32_t)c->gossip_round;
-    bus_node *ahead[DRAWN_AHEAD];
+    uint32_t fresh = c->node_count - 2, skipped = receiver ? receiver->live_at : BUS_NODES_MAX;
+    int64_t since_us = c->now.wall_us - c->now.mono_us;
+    uint16_t ahead[DRAWN_AHEAD];
+    memset(c->told, 0, (c->node_count / 64 + 1) * sizeof(uint64_t));
     for (uint32_t draws = 3 * wanted; draws > 0 && count < wanted && fresh > 0; draws--) {
         if (used == drawn) {
             drawn =
                 draw_ahead(c, wanted - count < draws ? wanted - count : draws, !to->entries, ahead);
             used = 0;
         }
-        bus_node *node = ahead[used++];
-        if (node == c->myself || node == receiver) continue;
-        if (shoal_bus__is(node, SHOAL_NODE_PFAIL)) continue;
-        if (!worth_telling(node)) {
+        uint32_t at = ahead[used++];
+        const bus_glance *glance = &c->glances[at];
+        if (to->parcel && glance->plain && glance->where > 0) {
+            if (at == skipped || !note_told(c, at)) continue;
+            count += tell_plain(glance, since_us, &to->parcel->rumors[count]);
             fresh--;
             continue;
         }
-        if (node->told_in == round) continue;
-        node->told_in = round;
-        count = tell_of(c, node, to, count);
-        fresh--;
+        int draw = judge_draw(c, receiver, at);
+        fresh -= draw != DRAW_SKIP;
+        if (draw != DRAW_TELL) continue;
+        count = tell_of(c, c->live[at], to, count);
+        shoal_bus__sharpen(c, c->live[at]);
     }
     c->random_gossip.counter -= drawn - used;
     return count;
@@ -234,6 +274,14 @@ static void read_suspicion(shoal_cluster *c, bus_node *sender, bus_node *node, b
     }
 }
 
+static inline void take_pong(const shoal_cluster *c, bus_glance *glance, uint32_t pong_s)
+{
+    int64_t age_us = c->now.wall_us - (int64_t)pong_s * 1000000;
+    if (age_us < -BUS_PONG_AHEAD_US) return;
+    int64_t moment_us = c->now.mono_us - age_us;
+    if (moment_us > glance->pong_received_us) glance->pong_received_us = moment_us;
+}
+
 /* Somebody had a pong of a node that we have no quarrel with: as good as one of our own. */
 static void adopt_pong(const shoal_cluster *c, bus_node *node, uint32_t pong_s)
 {
@@ -241,10 +289,7 @@ static void adopt_pong(const shoal_cluster *c, bus_node *node, uint32_t pong_s)
     SHOAL_ASSERT(node != c->myself);
     SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_FAIL));
     if (node->ping_sent_us || shoal_bus__report_count(c, node) > 0) return;
-    int64_t age_us = c->now.wall_us - (int64_t)pong_s * 1000000;
-    if (age_us < -BUS_PONG_AHEAD_US) return;
-    int64_t moment_us = c->now.mono_us - age_us;
-    if (moment_us > node->pong_received_us) node->pong_received_us = moment_us;
+    take_pong(c, shoal_bus__glance(c, node), pong_s);
 }
 
 /* The sender reaches a node that we do not: perhaps it moved. */
@@ -263,6 +308,7 @@ static void correct_address(shoal_cluster *c, bus_node *node, const shoal_gossip
     node->tls_port = entry->tls_port;
     node->where = 0;
     node->flags &= (uint16_t)~SHOAL_NODE_NOADDR;
+    shoal_bus__blur(c, node);
     shoal_bus__note_known(c, node);
     c->due |= BUS_DUE_LATER | BUS_DUE_ROUTE;
 }
@@ -356,18 +402,30 @@ static void read_entry(shoal_cluster *c, bus_node *sender, const shoal_frame *fr
         read_address(c, node, frame, index);
 }
 
-/* The same for a parcel: whose numbers are known already. */
-static void find_rumors(shoal_cluster *c, const shoal_parcel *parcel, uint32_t index)
+/* Reads the rumors from `index` on. Most are good news of somebody who is plain, and then only the
+ * moment matters; of others all is looked at. */
+static void read_rumors(shoal_cluster *c, bus_node *sender, const shoal_parcel *parcel,
+                        uint32_t index)
 {
-    uint32_t end = index + BUS_FIND_MAX;
-    if (end > parcel->frame.count) end = parcel->frame.count;
-    SHOAL_ASSERT(index < end);
-    for (uint32_t i = index; i < end; i++) {
-        uint32_t who = parcel->rumors[i].who;
-        SHOAL_ASSERT(who > 0);
-        bus_node *node = who < c->by_who_capacity ? c->by_who[who] : NULL;
-        if (node) __builtin_prefetch(node, 1);
-        c->told_of[i % BUS_FIND_MAX] = node;
+    uint16_t trouble = SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL, places[BUS_FIND_MAX];
+    uint32_t count = parcel->frame.count - index;
+    if (count > BUS_FIND_MAX) count = BUS_FIND_MAX;
+    SHOAL_ASSERT(index < parcel->frame.count);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t who = parcel->rumors[index + i].who;
+        places[i] = who < c->by_who_capacity ? c->by_who[who] : 0;
+        __builtin_prefetch(&c->glances[places[i] ? places[i] - 1u : 0], 1);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const bus_rumor *rumor = &parcel->rumors[index + i];
+        bus_glance *glance = places[i] ? &c->glances[places[i] - 1] : NULL;
+        if (glance && glance->plain && !(rumor->flags & trouble)) {
+            take_pong(c, glance, rumor->pong_received_s);
+            continue;
+        }
+        c->told_of[(index + i) % BUS_FIND_MAX] = glance ? c->live[places[i] - 1] : NULL;
+        read_entry(c, sender, &parcel->frame, index + i);
+        if (glance) shoal_bus__sharpen(c, c->live[places[i] - 1]);
     }
 }
 
@@ -376,10 +434,7 @@ static void find_told(shoal_cluster *c, const shoal_frame *frame, uint32_t index
 {
     SHOAL_ASSERT(index % BUS_FIND_MAX == 0);
     SHOAL_ASSERT(index < frame->count);
-    if (c->parcel) {
-        find_rumors(c, c->parcel, index);
-        return;
-    }
+    SHOAL_ASSERT(!c->parcel);
     const char *names[BUS_FIND_MAX];
     uint32_t count = 0;
     for (; count < BUS_FIND_MAX && index + count < frame->count; count++) {
@@ -396,7 +451,10 @@ void shoal_bus__gossip_read(shoal_cluster *c, bus_node *sender, const shoal_fram
     SHOAL_ASSERT(!shoal_bus__is(sender, SHOAL_NODE_HANDSHAKE));
     SHOAL_ASSERT(frame->type <= SHOAL_FRAME_MEET);
     SHOAL_ASSERT(sender != c->myself);
-    for (uint32_t i = 0; i < frame->count; i++) {
+    for (uint32_t i = 0; c->parcel && i < frame->count; i += BUS_FIND_MAX) {
+        read_rumors(c, sender, c->parcel, i);
+    }
+    for (uint32_t i = 0; !c->parcel && i < frame->count; i++) {
         if (i % BUS_FIND_MAX == 0) find_told(c, frame, i);
         read_entry(c, sender, frame, i);
     }

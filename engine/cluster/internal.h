@@ -51,9 +51,42 @@ static inline bool shoal_bus__knows(const shoal_cluster *c, const bus_node *node
 
 /* Something changed that the cron decides by: it looks at the node the next time. Not for what
  * only puts its decisions off. */
-static inline void shoal_bus__unsettle(shoal_cluster *c, const bus_node *node)
+static inline void shoal_bus__unsettle(const shoal_cluster *c, const bus_node *node)
 {
     c->quiet_us[node->live_at] = 0;
+}
+
+/* What is kept of a node by its place. */
+static inline bus_glance *shoal_bus__glance(const shoal_cluster *c, const bus_node *node)
+{
+    return &c->glances[node->live_at];
+}
+
+/* Something that bus_glance tells of changed. */
+static inline void shoal_bus__blur(const shoal_cluster *c, const bus_node *node)
+{
+    shoal_bus__glance(c, node)->plain = false;
+}
+
+/* Nothing is to be said of the node but that it is there: it is worth telling of, no ping to it
+ * waits, and neither this node nor anybody who reports to it doubts that it works. */
+static inline bool shoal_bus__is_plain(const bus_node *node)
+{
+    uint16_t special = SHOAL_NODE_MYSELF | SHOAL_NODE_HANDSHAKE | SHOAL_NODE_NOADDR |
+                       SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL;
+    return !shoal_bus__is(node, special) && (node->link || node->slot_count > 0) &&
+           node->ping_sent_us == 0 && node->report_count == 0;
+}
+
+/* Brings what is kept by place up to date. */
+static inline void shoal_bus__sharpen(const shoal_cluster *c, const bus_node *node)
+{
+    bus_glance *glance = shoal_bus__glance(c, node);
+    glance->plain = shoal_bus__is_plain(node);
+    glance->who = node->who;
+    glance->where = node->where;
+    glance->flags = node->flags;
+    glance->owns = node->slot_count > 0;
 }
 
 /* How soon nodes.conf and the route have to tell of a change of the node: what this node is must be

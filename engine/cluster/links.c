@@ -64,6 +64,7 @@ static void detach(shoal_cluster *c, bus_link *link, shoal_err error)
     bus_node *node = link->node;
     if (node && node->link == link) node->link = NULL;
     if (node && node->inbound == link) node->inbound = NULL;
+    if (node) shoal_bus__blur(c, node);
     if (node) shoal_bus__unsettle(c, node);
     if (c->seed.link == link) c->seed.link = NULL;
     shoal_bus__note(c, SHOAL_TRACE_LINK_DOWN, (uint64_t[3]){link->id, (uint64_t)(int64_t)error},
@@ -226,6 +227,7 @@ static void connected(shoal_cluster *c, bus_link *link, const shoal_event *event
     shoal_bus__send_ping(c, link, meet ? SHOAL_FRAME_MEET : SHOAL_FRAME_PING);
     if (ping_sent_us) node->ping_sent_us = ping_sent_us;
     node->flags &= (uint16_t)~SHOAL_NODE_MEET;
+    shoal_bus__blur(c, node);
 }
 
 /* Refuses the stream and ends the link. */

@@ -273,7 +273,8 @@ static bool read_node(loader *l, const shoal_slice fields[FIELD_COUNT], shoal_sl
     if (!read_myself(l, fields[FIELD_FLAGS], node)) return false;
     if (!read_master(l, fields[FIELD_MASTER], node)) return false;
     if (!read_moment(l, fields[FIELD_PING], &node->ping_sent_us)) return false;
-    if (!read_moment(l, fields[FIELD_PONG], &node->pong_received_us)) return false;
+    bus_glance *glance = shoal_bus__glance(l->c, node);
+    if (!read_moment(l, fields[FIELD_PONG], &glance->pong_received_us)) return false;
     if (!shoal_text_to_u64(fields[FIELD_EPOCH], &node->config_epoch) ||
         node->config_epoch > BUS_EPOCH_MAX) {
         return complain(l, "a configuration epoch", fields[FIELD_EPOCH]);

@@ -122,9 +122,22 @@ typedef struct bus_reports {
     int64_t oldest_us; /* not later than any of them */
 } bus_reports;
 
+/* What gossip in parcels and walks over all nodes need of a node, if it is plain: side by side, by
+ * place in `live`, so that a thousand of them take a few pages. Plain is who answers, is worth
+ * telling of and is held for failing by nobody: while `plain` is true, shoal_bus__is_plain holds and
+ * the rest is what the node says. Whoever changes something of that calls shoal_bus__blur; who
+ * looks the next time looks at the node itself, and brings this up to date. */
+typedef struct bus_glance {
+    int64_t pong_received_us; /* kept here only, plain or not */
+    uint32_t who, where;
+    uint16_t flags;
+    bool owns; /* it has slots */
+    bool plain;
+} bus_glance;
+
 /* One node as this node sees it, aligned to BUS_NODE_ALIGNMENT. Gossip picks nodes at random out
- * of many, so what it reads and tells in parcels stands in the first line, what it reads and tells
- * in bytes in the next two. */
+ * of many, so what it reads and tells in parcels of those that are not plain stands in the first
+ * line, what it reads and tells in bytes in the next two. */
 typedef struct bus_node {
     uint16_t index;      /* in cluster.nodes; constant while the node is known */
     uint16_t flags;      /* SHOAL_NODE_* */
@@ -132,34 +145,32 @@ typedef struct bus_node {
     uint16_t replica_count;
     uint32_t slot_count;   /* only masters have slots */
     uint32_t live_at;      /* position in cluster.live */
-    uint32_t told_in;      /* number of the last gossip section that tells of it */
     uint32_t who;          /* number of its name in the exchange; 0: not asked for yet */
     uint32_t where;        /* and of its address */
     uint32_t report_count; /* how many reports there are */
+    uint16_t slot_least;   /* while it has slots: the first of them */
+    uint16_t slot_most;    /* and the last */
     bus_link *link;        /* opened by us; NULL when disconnected */
+    bus_link *inbound;     /* opened by the node and used by it; NULL when there is none */
     int64_t ping_sent_us;  /* of the ping that waits for its pong; 0: none waits */
-    int64_t pong_received_us;
     int64_t data_received_us;
     bus_reports reports;
     char name[SHOAL_NODE_NAME_LEN + 1];
     char ip[46]; /* zero padded; "" unknown */
     uint16_t port, bus_port, tls_port;
-    uint16_t working;    /* scratch of migrate.c: its working replicas */
-    uint16_t slot_least; /* while it has slots: the first of them */
-    uint16_t slot_most;  /* and the last */
-    bool slots_changed;  /* a SLOTS record is due */
-    bus_link *inbound;   /* opened by the node and used by it; NULL when there is none */
-    uint64_t config_epoch;
+    uint16_t working;     /* scratch of migrate.c: its working replicas */
+    bool slots_changed;   /* a SLOTS record is due */
     int64_t created_us;
+    uint64_t config_epoch;
+    uint64_t seen_epoch;  /* the greatest current epoch of its frames */
+    uint64_t offset;      /* of replication, as its last frame said */
     int64_t fail_us;      /* when it became FAIL */
     uint64_t fail_epoch;  /* its configEpoch then */
     int64_t voted_us;     /* when a replica of it had our vote */
     int64_t orphaned_us;  /* since when it has no working replica; 0: it has, or never had */
     int64_t opened_us;    /* when a connection to it was last tried */
     int64_t refused_us;   /* since when connections to it are refused; 0: they are not */
-    uint64_t seen_epoch;  /* the greatest current epoch of its frames */
     uint64_t acked_epoch; /* of the last vote that it gave this node */
-    uint64_t offset;      /* of replication, as its last frame said */
     char *hostname;       /* terminated, BUS_HOSTNAME_SIZE bytes; NULL: none */
 } bus_node;
 
@@ -237,7 +248,8 @@ struct shoal_cluster {
     bus_node **nodes;       /* by index; NULL: free */
     bus_node **live;        /* all nodes in the order they became known */
     int64_t *quiet_us;      /* by place in live: the cron has nothing to do for it till then */
-    uint32_t node_capacity; /* of these arrays */
+    bus_glance *glances;    /* by place in live */
+    uint32_t node_capacity; /* of these arrays, which are one block */
     uint32_t node_count;
     bus_index names;
     bus_index links;
@@ -275,7 +287,10 @@ struct shoal_cluster {
     bool map_due;       /* it has to rise, but may wait */
 
     uint64_t gossip_round;
-    bus_node **by_who; /* by the exchange's number of its name, from 1 on; NULL: not found yet */
+    uint64_t *told; /* scratch of one section: a bit for each place in live that it tells of */
+    /* By the exchange's number of its name, from 1 on: its place in live, plus one; 0: not found
+     * yet. */
+    uint16_t *by_who;
     uint32_t by_who_capacity;
     const shoal_parcel *parcel; /* while one is read */
     bus_node *told_of[16];      /* scratch of reading: whom the next entries are about */

@@ -114,15 +114,25 @@ static bool reach_number(shoal_cluster *c, uint32_t who)
     const shoal_allocator *a = &c->allocator;
     uint32_t capacity = c->by_who_capacity ? c->by_who_capacity : CAPACITY_MIN;
     while (capacity <= who) capacity *= 2;
-    bus_node **grown = a->allocate_zeroed(a->context, capacity * sizeof(bus_node *), 8);
+    uint16_t *grown = a->allocate_zeroed(a->context, capacity * sizeof(uint16_t), 8);
     if (!grown) return false;
     if (c->by_who) {
-        memcpy(grown, c->by_who, c->by_who_capacity * sizeof(bus_node *));
-        a->release(a->context, c->by_who, c->by_who_capacity * sizeof(bus_node *), 8);
+        memcpy(grown, c->by_who, c->by_who_capacity * sizeof(uint16_t));
+        a->release(a->context, c->by_who, c->by_who_capacity * sizeof(uint16_t), 8);
     }
     c->by_who = grown;
     c->by_who_capacity = capacity;
     return true;
+}
+
+/* The node's name has this number. */
+static void set_number(shoal_cluster *c, bus_node *node, uint32_t who)
+{
+    SHOAL_ASSERT(who < c->by_who_capacity);
+    SHOAL_ASSERT(c->live[node->live_at] == node);
+    node->who = who;
+    c->by_who[who] = (uint16_t)(node->live_at + 1);
+    shoal_bus__blur(c, node);
 }
 
 uint32_t shoal_bus__number_of(shoal_cluster *c, bus_node *node)
@@ -132,8 +142,7 @@ uint32_t shoal_bus__number_of(shoal_cluster *c, bus_node *node)
     if (node->who > 0) return node->who;
     uint32_t who = shoal_exchange__who(c->host->exchange, node->name);
     if (who == 0 || !reach_number(c, who)) return 0;
-    node->who = who;
-    c->by_who[who] = node;
+    set_number(c, node, who);
     return who;
 }
 
@@ -146,6 +155,7 @@ bool shoal_bus__number_take(shoal_cluster *c, bus_node *node)
     bus_place place = {.port = node->port, .bus_port = node->bus_port, .tls_port = node->tls_port};
     memcpy(place.ip, node->ip, sizeof(place.ip));
     node->where = shoal_exchange__where(c->host->exchange, &place);
+    shoal_bus__blur(c, node);
     return node->where > 0;
 }
 
@@ -153,21 +163,19 @@ bus_node *shoal_bus__number_find(shoal_cluster *c, uint32_t who)
 {
     SHOAL_ASSERT(who > 0);
     SHOAL_ASSERT(c->host->exchange);
-    if (who < c->by_who_capacity && c->by_who[who]) return c->by_who[who];
+    if (who < c->by_who_capacity && c->by_who[who]) return c->live[c->by_who[who] - 1];
     bus_node *node = shoal_bus__node_find(c, shoal_exchange__name(c->host->exchange, who));
-    if (node && reach_number(c, who)) {
-        node->who = who;
-        c->by_who[who] = node;
-    }
+    if (node && reach_number(c, who)) set_number(c, node, who);
     return node;
 }
 
 void shoal_bus__number_drop(shoal_cluster *c, bus_node *node)
 {
     SHOAL_ASSERT(node->who < c->by_who_capacity || node->who == 0);
-    SHOAL_ASSERT(node->who == 0 || c->by_who[node->who] == node);
-    if (node->who > 0) c->by_who[node->who] = NULL;
+    SHOAL_ASSERT(node->who == 0 || c->by_who[node->who] == node->live_at + 1);
+    if (node->who > 0) c->by_who[node->who] = 0;
     node->who = 0;
+    shoal_bus__blur(c, node);
 }
 
 bus_node *shoal_bus__node_find_text(const shoal_cluster *c, shoal_slice name)
@@ -178,37 +186,46 @@ bus_node *shoal_bus__node_find_text(const shoal_cluster *c, shoal_slice name)
 
 /* ---- adding ---- */
 
+/* Bytes of the block that holds all arrays of so many nodes. */
+static size_t table_size(uint32_t capacity)
+{
+    SHOAL_ASSERT(capacity % CAPACITY_MIN == 0);
+    size_t each = sizeof(bus_glance) + sizeof(int64_t) + 2 * sizeof(bus_node *);
+    return capacity * each + (capacity / 64 + 1) * sizeof(uint64_t);
+}
+
+static void free_table(shoal_cluster *c)
+{
+    SHOAL_ASSERT((c->node_capacity == 0) == (c->glances == NULL));
+    const shoal_allocator *a = &c->allocator;
+    if (!c->glances) return;
+    a->release(a->context, c->glances, table_size(c->node_capacity), BUS_NODE_ALIGNMENT);
+    SHOAL_ASSERT(c->nodes);
+}
+
 static bool grow_table(shoal_cluster *c)
 {
     SHOAL_ASSERT(c->node_count == c->node_capacity);
     SHOAL_ASSERT(c->node_capacity < BUS_NODES_MAX);
-    uint32_t capacity = c->node_capacity ? c->node_capacity * 2 : CAPACITY_MIN;
-    bus_node **nodes = NULL, **live = NULL;
-    int64_t *quiet = NULL;
-    _Static_assert(sizeof(int64_t) == sizeof(bus_node *), "the arrays are of one size");
+    uint32_t old = c->node_capacity, capacity = old ? old * 2 : CAPACITY_MIN;
     const shoal_allocator *a = &c->allocator;
-    size_t size = capacity * sizeof(bus_node *);
-    nodes = a->allocate_zeroed(a->context, size, 8);
-    live = a->allocate_zeroed(a->context, size, 8);
-    quiet = a->allocate_zeroed(a->context, size, 8);
-    if (!nodes || !live || !quiet) {
-        if (nodes) a->release(a->context, nodes, size, 8);
-        if (live) a->release(a->context, live, size, 8);
-        if (quiet) a->release(a->context, quiet, size, 8);
-        return false;
-    }
-    size_t old = c->node_capacity * sizeof(bus_node *);
+    bus_glance *glances =
+        a->allocate_zeroed(a->context, table_size(capacity), BUS_NODE_ALIGNMENT);
+    if (!glances) return false;
+    int64_t *quiet = (int64_t *)(void *)(glances + capacity);
+    bus_node **nodes = (bus_node **)(void *)(quiet + capacity), **live = nodes + capacity;
     if (old > 0) {
-        memcpy(nodes, c->nodes, old);
-        memcpy(live, c->live, old);
-        memcpy(quiet, c->quiet_us, old);
-        a->release(a->context, c->nodes, old, 8);
-        a->release(a->context, c->live, old, 8);
-        a->release(a->context, c->quiet_us, old, 8);
+        memcpy(glances, c->glances, old * sizeof(bus_glance));
+        memcpy(quiet, c->quiet_us, old * sizeof(int64_t));
+        memcpy(nodes, c->nodes, old * sizeof(bus_node *));
+        memcpy(live, c->live, old * sizeof(bus_node *));
+        free_table(c);
     }
+    c->glances = glances;
+    c->quiet_us = quiet;
     c->nodes = nodes;
     c->live = live;
-    c->quiet_us = quiet;
+    c->told = (uint64_t *)(void *)(live + capacity);
     c->node_capacity = capacity;
     return true;
 }
@@ -271,6 +288,7 @@ bus_node *shoal_bus__node_add(shoal_cluster *c, const char *name, uint16_t flags
     node->live_at = c->node_count;
     c->nodes[node->index] = node;
     c->quiet_us[c->node_count] = 0;
+    c->glances[c->node_count] = (bus_glance){.pong_received_us = 0};
     c->live[c->node_count++] = node;
     c->no_orphans = false;
     return node;
@@ -318,7 +336,9 @@ void shoal_bus__node_remove(shoal_cluster *c, bus_node *node, uint32_t reason)
     for (uint32_t i = node->live_at; i < c->node_count; i++) {
         c->live[i] = c->live[i + 1];
         c->quiet_us[i] = c->quiet_us[i + 1];
+        c->glances[i] = c->glances[i + 1];
         c->live[i]->live_at = i;
+        if (c->live[i]->who > 0) c->by_who[c->live[i]->who] = (uint16_t)(i + 1);
     }
     c->live[c->node_count] = NULL;
     forget_in_others(c, node);
@@ -333,13 +353,13 @@ void shoal_bus__nodes_free(shoal_cluster *c)
     SHOAL_ASSERT((c->nodes == NULL) == (c->live == NULL));
     const shoal_allocator *a = &c->allocator;
     for (uint32_t i = 0; i < c->node_count; i++) free_node(c, c->live[i]);
-    if (c->nodes) a->release(a->context, c->nodes, c->node_capacity * sizeof(bus_node *), 8);
-    if (c->live) a->release(a->context, c->live, c->node_capacity * sizeof(bus_node *), 8);
-    if (c->quiet_us) a->release(a->context, c->quiet_us, c->node_capacity * sizeof(int64_t), 8);
+    free_table(c);
     shoal_bus__index_free(&c->names, a);
     shoal_bus__moves_free(c);
+    c->glances = NULL;
     c->nodes = c->live = NULL;
     c->quiet_us = NULL;
+    c->told = NULL;
     c->node_count = c->node_capacity = 0;
     c->myself = NULL;
 }
@@ -374,6 +394,7 @@ static void leave_master(shoal_cluster *c, bus_node *node)
     SHOAL_ASSERT(master->replica_count > 0);
     /* A master that never had a replica, or that all left, wants none from others. */
     if (--master->replica_count == 0) master->flags &= (uint16_t)~SHOAL_NODE_MIGRATE_TO;
+    shoal_bus__blur(c, master);
     node->replica_of = BUS_NONE;
 }
 
@@ -386,6 +407,7 @@ void shoal_bus__node_make_master(shoal_cluster *c, bus_node *node)
     c->no_orphans = false;
     node->flags &= (uint16_t)~SHOAL_NODE_REPLICA;
     node->flags |= SHOAL_NODE_MASTER;
+    shoal_bus__blur(c, node);
     /* Who was a replica has siblings that may follow, but for this node itself. */
     if (node != c->myself) node->flags |= SHOAL_NODE_MIGRATE_TO;
     shoal_bus__note_known(c, node);
@@ -402,6 +424,7 @@ void shoal_bus__node_make_replica(shoal_cluster *c, bus_node *node, uint16_t mas
         shoal_bus__slots_clear(c, node);
         node->flags &= (uint16_t) ~(SHOAL_NODE_MASTER | SHOAL_NODE_MIGRATE_TO);
         node->flags |= SHOAL_NODE_REPLICA;
+        shoal_bus__blur(c, node);
         c->no_orphans = false;
         shoal_bus__note_known(c, node);
         c->due |= BUS_DUE_STATE | shoal_bus__due_change(c, node);
@@ -412,6 +435,7 @@ void shoal_bus__node_make_replica(shoal_cluster *c, bus_node *node, uint16_t mas
     node->replica_of = master;
     c->nodes[master]->replica_count++;
     c->nodes[master]->flags |= SHOAL_NODE_MIGRATE_TO;
+    shoal_bus__blur(c, c->nodes[master]);
     shoal_bus__note_role(c, node);
     c->due |= shoal_bus__due_change(c, node);
 }

@@ -22,7 +22,8 @@ static shoal_slice sender_ip(const bus_link *link, const shoal_frame *frame)
     return shoal_bus__field(link->peer.ip, sizeof(link->peer.ip));
 }
 
-static void set_address(bus_node *node, const bus_link *link, const shoal_frame *frame)
+static void set_address(const shoal_cluster *c, bus_node *node, const bus_link *link,
+                        const shoal_frame *frame)
 {
     SHOAL_ASSERT(link->up);
     SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_MYSELF));
@@ -31,6 +32,7 @@ static void set_address(bus_node *node, const bus_link *link, const shoal_frame 
     node->bus_port = frame->bus_port;
     node->tls_port = frame->tls_port;
     node->where = 0;
+    shoal_bus__blur(c, node);
 }
 
 static bool has_address(const bus_node *node, const bus_link *link, const shoal_frame *frame)
@@ -50,7 +52,7 @@ static void update_address(shoal_cluster *c, bus_node *sender, const bus_link *l
     SHOAL_ASSERT(shoal_bus__knows(c, sender));
     SHOAL_ASSERT(frame->type <= SHOAL_FRAME_MEET);
     if (sender == c->myself || link == sender->link || has_address(sender, link, frame)) return;
-    set_address(sender, link, frame);
+    set_address(c, sender, link, frame);
     if (sender->link) shoal_bus__link_drop(c, sender->link);
     sender->flags &= (uint16_t)~SHOAL_NODE_NOADDR;
     shoal_bus__log(c, BUS_WARNING, "Address updated for node %s, now %s:%u", sender->name,
@@ -102,7 +104,7 @@ static void meet_stranger(shoal_cluster *c, const bus_link *link, const shoal_fr
     if (shoal_bus__handshake_in_progress(c, &address, frame->bus_port)) return;
     bus_node *node = shoal_bus__node_add(c, NULL, SHOAL_NODE_HANDSHAKE);
     if (!node) return;
-    set_address(node, link, frame);
+    set_address(c, node, link, frame);
     shoal_bus__note_known(c, node);
     c->due |= BUS_DUE_LATER;
 }
@@ -139,6 +141,7 @@ static void lose_address(shoal_cluster *c, bus_link *link, size_t size)
     memset(node->ip, 0, sizeof(node->ip));
     node->port = node->bus_port = node->tls_port = 0;
     node->where = 0;
+    shoal_bus__blur(c, node);
     shoal_bus__link_drop(c, link);
     /* Nobody there can answer for it: from here on it is silent. */
     if (!node->ping_sent_us) node->ping_sent_us = shoal_bus__stamp(c);
@@ -181,10 +184,11 @@ static void pong_received(shoal_cluster *c, bus_node *node)
 {
     SHOAL_ASSERT(shoal_bus__knows(c, node));
     SHOAL_ASSERT(node != c->myself);
-    node->pong_received_us = shoal_bus__stamp(c);
+    shoal_bus__glance(c, node)->pong_received_us = shoal_bus__stamp(c);
     node->ping_sent_us = 0;
     shoal_bus__unsettle(c, node);
     shoal_bus__answered(c, node);
+    shoal_bus__sharpen(c, node);
 }
 
 /* Master or replica, and of whom. */
@@ -201,7 +205,9 @@ static void update_role(shoal_cluster *c, bus_node *sender, const shoal_frame *f
         shoal_bus__node_make_replica(c, sender, usable ? master->index : BUS_NONE);
     }
     uint16_t nofailover = frame->flags & SHOAL_NODE_NOFAILOVER;
-    sender->flags = (uint16_t)((sender->flags & ~SHOAL_NODE_NOFAILOVER) | nofailover);
+    if (nofailover == (sender->flags & SHOAL_NODE_NOFAILOVER)) return;
+    sender->flags ^= SHOAL_NODE_NOFAILOVER;
+    shoal_bus__blur(c, sender);
 }
 
 /* What the header says of slots is what is known of the node. A parcel tells bounds where they say

@@ -189,6 +189,7 @@ void shoal_bus__send_ping(shoal_cluster *c, bus_link *link, uint16_t type)
     SHOAL_ASSERT(link->inbound || link->node || link->seed);
     if (type == SHOAL_FRAME_PING && !link->inbound && link->node) {
         link->node->ping_sent_us = shoal_bus__stamp(c);
+        shoal_bus__blur(c, link->node);
         shoal_bus__unsettle(c, link->node);
     }
     if (!link->up) return;

@@ -108,10 +108,12 @@ static void take_away(shoal_cluster *c, uint32_t slot)
     owner->slots_changed = c->slots_changed = true;
     c->owners[slot] = BUS_NONE;
     c->slots_assigned--;
-    if (--owner->slot_count > 0)
+    if (--owner->slot_count > 0) {
         narrow(c, owner);
-    else if (--c->voters == 0)
-        c->voters_whole = 0;
+        return;
+    }
+    shoal_bus__blur(c, owner);
+    if (--c->voters == 0) c->voters_whole = 0;
 }
 
 static void give_to(shoal_cluster *c, uint32_t slot, bus_node *node)
@@ -122,7 +124,10 @@ static void give_to(shoal_cluster *c, uint32_t slot, bus_node *node)
     node->slots_changed = c->slots_changed = true;
     if (node->slot_count == 0 || slot < node->slot_least) node->slot_least = (uint16_t)slot;
     if (node->slot_count == 0 || slot > node->slot_most) node->slot_most = (uint16_t)slot;
-    if (node->slot_count++ == 0) c->voters++;
+    if (node->slot_count++ == 0) {
+        c->voters++;
+        shoal_bus__blur(c, node);
+    }
     c->owners[slot] = node->index;
     if (++c->slots_assigned == SHOAL_SLOTS) c->voters_whole = c->voters;
 }

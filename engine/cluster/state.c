@@ -15,6 +15,7 @@ static bool all_slots_covered(const shoal_cluster *c)
     SHOAL_ASSERT(c->slots_assigned <= SHOAL_SLOTS);
     if (c->slots_assigned < SHOAL_SLOTS) return false;
     for (uint32_t i = 0; i < c->node_count; i++) {
+        if (c->glances[i].plain) continue;
         const bus_node *node = c->live[i];
         if (node->slot_count > 0 && shoal_bus__is(node, SHOAL_NODE_FAIL)) return false;
     }
@@ -27,6 +28,11 @@ static bool majority_reachable(const shoal_cluster *c)
     SHOAL_ASSERT(c->myself);
     uint32_t reachable = 0;
     for (uint32_t i = 0; i < c->node_count; i++) {
+        const bus_glance *glance = &c->glances[i];
+        if (glance->plain && !c->settings.voters_all) {
+            reachable += glance->owns;
+            continue;
+        }
         const bus_node *node = c->live[i];
         if (shoal_bus__votes(c, node) && !shoal_bus__is(node, SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL)) {
             reachable++;

@@ -97,6 +97,11 @@ static void check_glance(const shoal_cluster *c, const bus_node *node)
 {
     const bus_glance *glance = shoal_bus__glance(c, node);
     SHOAL_ASSERT(glance->pong_received_us >= 0);
+    SHOAL_ASSERT(!glance->unfit || !glance->plain);
+    if (glance->unfit) {
+        SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_MYSELF | SHOAL_NODE_PFAIL));
+        SHOAL_ASSERT(!shoal_bus__worth_telling(node));
+    }
     if (!glance->plain) return;
     SHOAL_ASSERT(shoal_bus__is_plain(node));
     SHOAL_ASSERT(glance->who == node->who && glance->where == node->where);
@@ -110,6 +115,7 @@ static void check_node(const shoal_cluster *c, uint32_t at)
     SHOAL_ASSERT(node);
     SHOAL_ASSERT(node->live_at == at);
     SHOAL_ASSERT(c->quiet_us[at] <= shoal_bus__quiet_until(c, node));
+    SHOAL_ASSERT(c->quiet_least_us[at / BUS_QUIET_GROUP] <= c->quiet_us[at]);
     SHOAL_ASSERT(node->index < c->node_capacity);
     SHOAL_ASSERT(c->nodes[node->index] == node);
     SHOAL_ASSERT(shoal_bus__is_name(node->name));

@@ -4,8 +4,9 @@
  * ended, nodes not heard of for half the node timeout are pinged, silent ones become suspects.
  *
  * Of most nodes it is known beforehand that nothing is due: they answered not long ago, or were
- * asked not long ago. The moment until then is kept apart from the nodes, side by side, so that a
- * round of a large cluster touches the few nodes only for which there may be something to do.
+ * asked not long ago. The moment until then is kept apart from the nodes, side by side, and the
+ * least of each few neighbours again, so that a round of a large cluster touches the few nodes only
+ * for which there may be something to do.
  */
 #include "cluster/internal.h"
 
@@ -60,6 +61,29 @@ uint16_t shoal_bus__not_watched(const shoal_cluster *c)
     return c->failover.timing.eager ? never : never | SHOAL_NODE_NOADDR;
 }
 
+/* Nothing is due for any node of the group, as far as that is known. */
+static bool is_group_quiet(const shoal_cluster *c, uint32_t group)
+{
+    SHOAL_ASSERT(group * BUS_QUIET_GROUP < c->node_count);
+    return c->quiet_least_us[group] >= c->now.mono_us;
+}
+
+/* The link or the handshake of one node, which may be removed. */
+static void reconnect_node(shoal_cluster *c, bus_node *node, int64_t handshake_us)
+{
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    bool watched = !shoal_bus__is(node, shoal_bus__not_watched(c));
+    if (watched && shoal_bus__is(node, SHOAL_NODE_PFAIL)) c->suspects++;
+    if (shoal_bus__is(node, SHOAL_NODE_MYSELF | SHOAL_NODE_NOADDR)) return;
+    if (shoal_bus__is(node, SHOAL_NODE_HANDSHAKE) &&
+        shoal_bus__since(c, node->created_us) > handshake_us) {
+        shoal_bus__node_remove(c, node, BUS_FORGOTTEN_HANDSHAKE_TIMEOUT);
+        return;
+    }
+    if (node->link || !node->ip[0] || can_wait(c, node)) return;
+    shoal_bus__link_open(c, node);
+}
+
 /* Links and handshakes. Walks backwards because a node may be removed. */
 static void reconnect(shoal_cluster *c)
 {
@@ -67,19 +91,12 @@ static void reconnect(shoal_cluster *c)
     SHOAL_ASSERT(c->myself);
     int64_t handshake_us = handshake_timeout_us(c);
     c->suspects = 0;
-    for (uint32_t i = c->node_count; i-- > 0;) {
-        if (is_quiet(c, i)) continue;
-        bus_node *node = c->live[i];
-        bool watched = !shoal_bus__is(node, shoal_bus__not_watched(c));
-        if (watched && shoal_bus__is(node, SHOAL_NODE_PFAIL)) c->suspects++;
-        if (shoal_bus__is(node, SHOAL_NODE_MYSELF | SHOAL_NODE_NOADDR)) continue;
-        if (shoal_bus__is(node, SHOAL_NODE_HANDSHAKE) &&
-            shoal_bus__since(c, node->created_us) > handshake_us) {
-            shoal_bus__node_remove(c, node, BUS_FORGOTTEN_HANDSHAKE_TIMEOUT);
-            continue;
+    for (uint32_t end = c->node_count; end > 0;) {
+        uint32_t group = (end - 1) / BUS_QUIET_GROUP, start = group * BUS_QUIET_GROUP;
+        for (uint32_t i = end; i-- > start && !is_group_quiet(c, group);) {
+            if (!is_quiet(c, i)) reconnect_node(c, c->live[i], handshake_us);
         }
-        if (node->link || !node->ip[0] || can_wait(c, node)) continue;
-        shoal_bus__link_open(c, node);
+        end = start;
     }
 }
 
@@ -176,10 +193,20 @@ static void watch_all(shoal_cluster *c)
     if (waited_for != BUS_NONE && shoal_bus__manual_paused(c) && c->nodes[waited_for]) {
         shoal_bus__unsettle(c, c->nodes[waited_for]);
     }
-    for (uint32_t i = 0; i < c->node_count; i++) {
-        if (is_quiet(c, i)) continue;
-        if (!shoal_bus__is(c->live[i], not_watched)) watch(c, c->live[i]);
-        c->quiet_us[i] = shoal_bus__quiet_until(c, c->live[i]);
+    for (uint32_t start = 0; start < c->node_count; start += BUS_QUIET_GROUP) {
+        uint32_t end = start + BUS_QUIET_GROUP;
+        if (end > c->node_count) end = c->node_count;
+        if (is_group_quiet(c, start / BUS_QUIET_GROUP)) continue;
+        for (uint32_t i = start; i < end; i++) {
+            if (is_quiet(c, i)) continue;
+            if (!shoal_bus__is(c->live[i], not_watched)) watch(c, c->live[i]);
+            c->quiet_us[i] = shoal_bus__quiet_until(c, c->live[i]);
+        }
+        int64_t least_us = INT64_MAX;
+        for (uint32_t i = start; i < end; i++) {
+            if (c->quiet_us[i] < least_us) least_us = c->quiet_us[i];
+        }
+        c->quiet_least_us[start / BUS_QUIET_GROUP] = least_us;
     }
 }
 

@@ -86,16 +86,6 @@ static uint32_t tell_of(shoal_cluster *c, bus_node *node, const section *to, uin
     return at + 1;
 }
 
-/* A node without address or name, or that nobody is connected to and that owns nothing, is not
- * worth telling of. */
-static bool worth_telling(const bus_node *node)
-{
-    SHOAL_ASSERT(node);
-    SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_MYSELF));
-    if (shoal_bus__is(node, SHOAL_NODE_HANDSHAKE | SHOAL_NODE_NOADDR)) return false;
-    return node->link || node->slot_count > 0;
-}
-
 /* Draws the places of up to `count` nodes, so that all their misses of the cache go on at once. A
  * draw that is not used is taken back: each is one step of the stream. */
 static uint32_t draw_ahead(shoal_cluster *c, uint32_t count, bool brief,
@@ -135,7 +125,7 @@ static int judge_draw(const shoal_cluster *c, const bus_node *receiver, uint32_t
     SHOAL_ASSERT(node->live_at == at);
     if (node == c->myself || node == receiver) return DRAW_SKIP;
     if (shoal_bus__is(node, SHOAL_NODE_PFAIL)) return DRAW_SKIP;
-    if (!worth_telling(node)) return DRAW_UNFIT;
+    if (!shoal_bus__worth_telling(node)) return DRAW_UNFIT;
     SHOAL_ASSERT(!c->glances[at].plain || node->link || node->slot_count > 0);
     return note_told(c, at) ? DRAW_TELL : DRAW_SKIP;
 }
@@ -178,10 +168,13 @@ static uint32_t draw_nodes(shoal_cluster *c, const bus_node *receiver, uint32_t 
             fresh--;
             continue;
         }
+        if (glance->unfit) {
+            fresh -= at != skipped;
+            continue;
+        }
         int draw = judge_draw(c, receiver, at);
         fresh -= draw != DRAW_SKIP;
-        if (draw != DRAW_TELL) continue;
-        count = tell_of(c, c->live[at], to, count);
+        if (draw == DRAW_TELL) count = tell_of(c, c->live[at], to, count);
         shoal_bus__sharpen(c, c->live[at]);
     }
     c->random_gossip.counter -= drawn - used;
@@ -310,7 +303,7 @@ static void correct_address(shoal_cluster *c, bus_node *node, const shoal_gossip
     node->flags &= (uint16_t)~SHOAL_NODE_NOADDR;
     shoal_bus__blur(c, node);
     shoal_bus__note_known(c, node);
-    c->due |= BUS_DUE_LATER | BUS_DUE_ROUTE;
+    c->due |= BUS_DUE_LATER | shoal_bus__due_route(c, node);
 }
 
 static void learn_node(shoal_cluster *c, const shoal_gossip *entry)

@@ -54,6 +54,7 @@ static inline bool shoal_bus__knows(const shoal_cluster *c, const bus_node *node
 static inline void shoal_bus__unsettle(const shoal_cluster *c, const bus_node *node)
 {
     c->quiet_us[node->live_at] = 0;
+    c->quiet_least_us[node->live_at / BUS_QUIET_GROUP] = 0;
 }
 
 /* What is kept of a node by its place. */
@@ -65,16 +66,24 @@ static inline bus_glance *shoal_bus__glance(const shoal_cluster *c, const bus_no
 /* Something that bus_glance tells of changed. */
 static inline void shoal_bus__blur(const shoal_cluster *c, const bus_node *node)
 {
-    shoal_bus__glance(c, node)->plain = false;
+    bus_glance *glance = shoal_bus__glance(c, node);
+    glance->plain = glance->unfit = false;
+}
+
+/* A node without address or name, or that nobody is connected to and that owns nothing, is not
+ * worth telling of. */
+static inline bool shoal_bus__worth_telling(const bus_node *node)
+{
+    if (shoal_bus__is(node, SHOAL_NODE_HANDSHAKE | SHOAL_NODE_NOADDR)) return false;
+    return node->link || node->slot_count > 0;
 }
 
 /* Nothing is to be said of the node but that it is there: it is worth telling of, no ping to it
  * waits, and neither this node nor anybody who reports to it doubts that it works. */
 static inline bool shoal_bus__is_plain(const bus_node *node)
 {
-    uint16_t special = SHOAL_NODE_MYSELF | SHOAL_NODE_HANDSHAKE | SHOAL_NODE_NOADDR |
-                       SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL;
-    return !shoal_bus__is(node, special) && (node->link || node->slot_count > 0) &&
+    uint16_t special = SHOAL_NODE_MYSELF | SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL;
+    return !shoal_bus__is(node, special) && shoal_bus__worth_telling(node) &&
            node->ping_sent_us == 0 && node->report_count == 0;
 }
 
@@ -83,6 +92,8 @@ static inline void shoal_bus__sharpen(const shoal_cluster *c, const bus_node *no
 {
     bus_glance *glance = shoal_bus__glance(c, node);
     glance->plain = shoal_bus__is_plain(node);
+    glance->unfit = !shoal_bus__is(node, SHOAL_NODE_MYSELF | SHOAL_NODE_PFAIL) &&
+                    !shoal_bus__worth_telling(node);
     glance->who = node->who;
     glance->where = node->where;
     glance->flags = node->flags;
@@ -93,7 +104,14 @@ static inline void shoal_bus__sharpen(const shoal_cluster *c, const bus_node *no
  * durable before anybody builds on it, what others are it would learn again from them. */
 static inline uint32_t shoal_bus__due_change(const shoal_cluster *c, const bus_node *node)
 {
-    return node == c->myself ? BUS_DUE_SAVE | BUS_DUE_ROUTE : BUS_DUE_LATER | BUS_DUE_MAP;
+    return node == c->myself ? BUS_DUE_SAVE | BUS_DUE_ROUTE : BUS_DUE_LATER;
+}
+
+/* What is due for the route when a node's name or address is another, or it is gone: the route
+ * tells of owners of slots, and of who is to become one. */
+static inline uint32_t shoal_bus__due_route(const shoal_cluster *c, const bus_node *node)
+{
+    return node->slot_count > 0 || c->move_count > 0 ? BUS_DUE_ROUTE : 0;
 }
 
 /* How far ahead a walk over all nodes asks for them, and the lines of a node that it asks for: all

@@ -142,6 +142,7 @@ void shoal_bus__link_open(shoal_cluster *c, bus_node *node)
     shoal_link id = c->host->link_open(c->host->context, &peer);
     SHOAL_ASSERT(id != 0);
     node->link = add_link(c, id, node);
+    shoal_bus__blur(c, node);
     if (!node->link) c->host->link_close(c->host->context, id);
 }
 

@@ -49,6 +49,9 @@
 #define BUS_SEEDS_SIZE 1024 /* of the directive's text */
 #define BUS_SEED_US 1000000 /* chosen: a seed is asked each second, and has as long to answer */
 
+/* Places whose quiet moments are summed up in one: two lines of the cache. */
+#define BUS_QUIET_GROUP 16u
+
 /* Index of a node that is none. Owners of slots and masters of replicas are kept as indexes. */
 #define BUS_NONE UINT16_MAX
 
@@ -131,8 +134,9 @@ typedef struct bus_glance {
     int64_t pong_received_us; /* kept here only, plain or not */
     uint32_t who, where;
     uint16_t flags;
-    bool owns; /* it has slots */
-    bool plain;
+    bool owns : 1;  /* it has slots */
+    bool unfit : 1; /* nor plain nor worth telling of, nor suspected: while true, as `plain` */
+    bool plain : 1;
 } bus_glance;
 
 /* One node as this node sees it, aligned to BUS_NODE_ALIGNMENT. Gossip picks nodes at random out
@@ -248,6 +252,7 @@ struct shoal_cluster {
     bus_node **nodes;       /* by index; NULL: free */
     bus_node **live;        /* all nodes in the order they became known */
     int64_t *quiet_us;      /* by place in live: the cron has nothing to do for it till then */
+    int64_t *quiet_least_us; /* the least of each group of BUS_QUIET_GROUP places, or less */
     bus_glance *glances;    /* by place in live */
     uint32_t node_capacity; /* of these arrays, which are one block */
     uint32_t node_count;

@@ -191,7 +191,8 @@ static size_t table_size(uint32_t capacity)
 {
     SHOAL_ASSERT(capacity % CAPACITY_MIN == 0);
     size_t each = sizeof(bus_glance) + sizeof(int64_t) + 2 * sizeof(bus_node *);
-    return capacity * each + (capacity / 64 + 1) * sizeof(uint64_t);
+    size_t groups = capacity / BUS_QUIET_GROUP + 1, words = capacity / 64 + 1;
+    return capacity * each + groups * sizeof(int64_t) + words * sizeof(uint64_t);
 }
 
 static void free_table(shoal_cluster *c)
@@ -225,7 +226,9 @@ static bool grow_table(shoal_cluster *c)
     c->quiet_us = quiet;
     c->nodes = nodes;
     c->live = live;
-    c->told = (uint64_t *)(void *)(live + capacity);
+    /* All groups are looked at again. */
+    c->quiet_least_us = (int64_t *)(void *)(live + capacity);
+    c->told = (uint64_t *)(void *)(c->quiet_least_us + capacity / BUS_QUIET_GROUP + 1);
     c->node_capacity = capacity;
     return true;
 }
@@ -287,7 +290,7 @@ bus_node *shoal_bus__node_add(shoal_cluster *c, const char *name, uint16_t flags
     node->index = free_index(c);
     node->live_at = c->node_count;
     c->nodes[node->index] = node;
-    c->quiet_us[c->node_count] = 0;
+    c->quiet_us[c->node_count] = c->quiet_least_us[c->node_count / BUS_QUIET_GROUP] = 0;
     c->glances[c->node_count] = (bus_glance){.pong_received_us = 0};
     c->live[c->node_count++] = node;
     c->no_orphans = false;
@@ -323,6 +326,7 @@ void shoal_bus__node_remove(shoal_cluster *c, bus_node *node, uint32_t reason)
     SHOAL_ASSERT(reason != 0);
     SHOAL_ASSERT(node != c->myself);
     SHOAL_ASSERT(c->live[node->live_at] == node);
+    c->due |= shoal_bus__due_route(c, node);
     shoal_bus__slots_clear(c, node);
     shoal_bus__moves_forget(c, node);
     if (node->link) shoal_bus__link_drop(c, node->link);
@@ -334,6 +338,7 @@ void shoal_bus__node_remove(shoal_cluster *c, bus_node *node, uint32_t reason)
     c->nodes[node->index] = NULL;
     c->node_count--;
     for (uint32_t i = node->live_at; i < c->node_count; i++) {
+        c->quiet_least_us[i / BUS_QUIET_GROUP] = 0;
         c->live[i] = c->live[i + 1];
         c->quiet_us[i] = c->quiet_us[i + 1];
         c->glances[i] = c->glances[i + 1];
@@ -344,7 +349,7 @@ void shoal_bus__node_remove(shoal_cluster *c, bus_node *node, uint32_t reason)
     forget_in_others(c, node);
     c->no_orphans = false;
     free_node(c, node);
-    c->due |= BUS_DUE_STATE | BUS_DUE_LATER | BUS_DUE_ROUTE;
+    c->due |= BUS_DUE_STATE | BUS_DUE_LATER;
 }
 
 void shoal_bus__nodes_free(shoal_cluster *c)
@@ -358,7 +363,7 @@ void shoal_bus__nodes_free(shoal_cluster *c)
     shoal_bus__moves_free(c);
     c->glances = NULL;
     c->nodes = c->live = NULL;
-    c->quiet_us = NULL;
+    c->quiet_us = c->quiet_least_us = NULL;
     c->told = NULL;
     c->node_count = c->node_capacity = 0;
     c->myself = NULL;
@@ -383,7 +388,7 @@ void shoal_bus__node_rename(shoal_cluster *c, bus_node *node, const char name[SH
     SHOAL_ASSERT(added);
     shoal_bus__note(c, SHOAL_TRACE_NODE_RENAMED, (uint64_t[3]){0},
                     (shoal_slice){both, sizeof(both)});
-    c->due |= BUS_DUE_LATER | BUS_DUE_MAP;
+    c->due |= BUS_DUE_LATER | shoal_bus__due_route(c, node);
 }
 
 static void leave_master(shoal_cluster *c, bus_node *node)

@@ -58,7 +58,7 @@ static void update_address(shoal_cluster *c, bus_node *sender, const bus_link *l
     shoal_bus__log(c, BUS_WARNING, "Address updated for node %s, now %s:%u", sender->name,
                    sender->ip, sender->port);
     shoal_bus__note_known(c, sender);
-    c->due |= BUS_DUE_LATER | BUS_DUE_STATE | BUS_DUE_ROUTE;
+    c->due |= BUS_DUE_LATER | BUS_DUE_STATE | shoal_bus__due_route(c, sender);
 }
 
 /* A node of the cluster reaches us where we know ourselves to be. */
@@ -125,6 +125,7 @@ static void end_handshake(shoal_cluster *c, bus_link *link, bus_node *sender,
     shoal_bus__node_rename(c, node, frame->sender);
     node->flags &= (uint16_t) ~(SHOAL_NODE_HANDSHAKE | SHOAL_NODE_MEET);
     node->flags |= frame->flags & SHOAL_NODE_REPLICA ? SHOAL_NODE_REPLICA : SHOAL_NODE_MASTER;
+    shoal_bus__blur(c, node);
     c->no_orphans = false;
     shoal_bus__log(c, BUS_VERBOSE, "Handshake with node %s completed.", node->name);
     shoal_bus__note_known(c, node);
@@ -147,7 +148,7 @@ static void lose_address(shoal_cluster *c, bus_link *link, size_t size)
     if (!node->ping_sent_us) node->ping_sent_us = shoal_bus__stamp(c);
     shoal_bus__unsettle(c, node);
     shoal_bus__note_known(c, node);
-    c->due |= BUS_DUE_LATER | BUS_DUE_ROUTE;
+    c->due |= BUS_DUE_LATER | shoal_bus__due_route(c, node);
 }
 
 /* A node of the cluster that we have no connection with answers where we looked for another one, or

@@ -93,6 +93,7 @@ void shoal_cluster_fill_route(const shoal_cluster *c, shoal_route *route, shoal_
     /* One entry for each node that clients are sent to, and its number under what they look up. */
     for (uint32_t i = 0; i < c->node_count; i++) {
         const bus_node *node = c->live[i];
+        if (c->move_count == 0 && c->glances[i].plain && !c->glances[i].owns) continue;
         shoal_bus__expect_live(c, i + BUS_EXPECT_AHEAD);
         if (!is_wanted(c, node)) continue;
         fill_node(c, node, &route->nodes[count++]);

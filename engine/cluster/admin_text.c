@@ -24,18 +24,37 @@ static void append_text(shoal_buffer *out, const char *text)
     shoal_buffer_append(out, shoal_text(text));
 }
 
-static void append_flags(const bus_node *node, shoal_buffer *out)
+/* Bytes of a line before its slots, at most: two names, an address with ports and host name, the
+ * flags, four numbers and what stands between. */
+#define LINE_ROOM                                                                      \
+    (2 * SHOAL_NODE_NAME_LEN + sizeof(((bus_node *)0)->ip) + BUS_HOSTNAME_SIZE + 128 + \
+     6 * SHOAL_TEXT_INTEGER_SIZE)
+
+/* Text and numbers at the cursor, which has room for them; returns where they end. */
+static inline char *put(char *at, const char *text, size_t size)
+{
+    SHOAL_DEBUG_ASSERT(at && text);
+    memcpy(at, text, size);
+    return at + size;
+}
+
+static inline char *put_number(char *at, uint64_t number)
+{
+    SHOAL_DEBUG_ASSERT(at);
+    return at + shoal_text_from_u64(at, number);
+}
+
+static char *put_flags(char *at, const bus_node *node)
 {
     SHOAL_ASSERT(node);
-    SHOAL_ASSERT(out);
-    const char *before = "";
+    const char *start = at;
     for (size_t i = 0; i < sizeof(flag_words) / sizeof(flag_words[0]); i++) {
         if (!shoal_bus__is(node, flag_words[i].flag)) continue;
-        append_text(out, before);
-        append_text(out, flag_words[i].word);
-        before = ",";
+        if (at > start) *at++ = ',';
+        at = put(at, flag_words[i].word, strlen(flag_words[i].word));
     }
-    if (!before[0]) append_text(out, "noflags");
+    SHOAL_ASSERT(at - start < 96);
+    return at > start ? at : put(at, "noflags", 7);
 }
 
 void shoal_bus__slot_ranges(const shoal_cluster *c, const bus_node *node, shoal_buffer *out)
@@ -56,18 +75,19 @@ void shoal_bus__slot_ranges(const shoal_cluster *c, const bus_node *node, shoal_
     }
 }
 
-static void append_address(const bus_node *node, shoal_buffer *out)
+static char *put_address(char *at, const bus_node *node)
 {
     SHOAL_ASSERT(node->ip[sizeof(node->ip) - 1] == 0);
-    append_text(out, node->ip);
-    append_text(out, ":");
-    shoal_text_append_u64(out, node->port);
-    append_text(out, "@");
-    shoal_text_append_u64(out, node->bus_port);
+    at = put(at, node->ip, strlen(node->ip));
+    *at++ = ':';
+    at = put_number(at, node->port);
+    *at++ = '@';
+    at = put_number(at, node->bus_port);
     shoal_slice hostname = shoal_bus__hostname(node);
-    if (hostname.size == 0) return;
-    append_text(out, ",");
-    shoal_buffer_append(out, hostname);
+    SHOAL_ASSERT(hostname.size < BUS_HOSTNAME_SIZE);
+    if (hostname.size == 0) return at;
+    *at++ = ',';
+    return put(at, hostname.data, hostname.size);
 }
 
 void shoal_bus__node_line(const shoal_cluster *c, const bus_node *node, shoal_buffer *out)
@@ -76,21 +96,25 @@ void shoal_bus__node_line(const shoal_cluster *c, const bus_node *node, shoal_bu
     SHOAL_ASSERT(out);
     SHOAL_ASSERT(node->name[SHOAL_NODE_NAME_LEN] == 0);
     const bus_node *master = node->replica_of == BUS_NONE ? NULL : c->nodes[node->replica_of];
-    bool connected = node->link || node == c->myself;
-    append_text(out, node->name);
-    append_text(out, " ");
-    append_address(node, out);
-    append_text(out, " ");
-    append_flags(node, out);
-    append_text(out, " ");
-    append_text(out, master ? master->name : "-");
-    append_text(out, " ");
-    shoal_text_append_i64(out, shoal_bus__wall_ms(c, node->ping_sent_us));
-    append_text(out, " ");
-    shoal_text_append_i64(out, shoal_bus__wall_ms(c, shoal_bus__glance(c, node)->pong_received_us));
-    append_text(out, " ");
-    shoal_text_append_u64(out, master ? master->config_epoch : node->config_epoch);
-    append_text(out, connected ? " connected" : " disconnected");
+    char *start = shoal_buffer_reserve(out, LINE_ROOM), *at = start;
+    if (!start) return;
+    at = put(at, node->name, SHOAL_NODE_NAME_LEN);
+    *at++ = ' ';
+    at = put_address(at, node);
+    *at++ = ' ';
+    at = put_flags(at, node);
+    *at++ = ' ';
+    at = put(at, master ? master->name : "-", master ? SHOAL_NODE_NAME_LEN : 1);
+    *at++ = ' ';
+    at = put_number(at, (uint64_t)shoal_bus__wall_ms(c, node->ping_sent_us));
+    *at++ = ' ';
+    int64_t pong_us = shoal_bus__glance(c, node)->pong_received_us;
+    at = put_number(at, (uint64_t)shoal_bus__wall_ms(c, pong_us));
+    *at++ = ' ';
+    at = put_number(at, master ? master->config_epoch : node->config_epoch);
+    at = node->link || node == c->myself ? put(at, " connected", 10) : put(at, " disconnected", 13);
+    SHOAL_ASSERT((size_t)(at - start) <= LINE_ROOM);
+    shoal_buffer_commit(out, (size_t)(at - start));
     shoal_bus__slot_ranges(c, node, out);
     if (node == c->myself) shoal_bus__moves_text(c, out);
 }

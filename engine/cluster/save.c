@@ -23,12 +23,14 @@
 /* Room that is made for a line at once: a name, two addresses' ports, a master's name, two moments
  * and some ranges of slots. A longer one grows the text. */
 #define LINE_SIZE 192u
+/* And as much again as the longest asks for, so that the last one does not grow it. */
+#define LAST_SIZE 1024u
 
 void shoal_cluster_save_text(const shoal_cluster *c, shoal_buffer *out)
 {
     SHOAL_ASSERT(out);
     SHOAL_ASSERT(c->node_count <= c->node_capacity);
-    (void)shoal_buffer_reserve(out, (size_t)c->node_count * LINE_SIZE);
+    (void)shoal_buffer_reserve(out, (size_t)c->node_count * LINE_SIZE + LAST_SIZE);
     for (uint32_t i = 0; i < c->node_count; i++) {
         shoal_bus__expect_live(c, i + BUS_EXPECT_AHEAD);
         if (shoal_bus__is(c->live[i], SHOAL_NODE_HANDSHAKE)) continue;

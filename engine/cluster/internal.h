@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#include "cluster/glance.h"
 #include "cluster/model.h"
 
 /* ---- small things ---- */
@@ -37,12 +38,6 @@ static inline int64_t shoal_bus__timeout_us(const shoal_cluster *c)
 /* A stored moment on the wall clock, in milliseconds; 0 for never. */
 int64_t shoal_bus__wall_ms(const shoal_cluster *c, int64_t moment_us);
 
-/* The node has one of the flags. */
-static inline bool shoal_bus__is(const bus_node *node, uint16_t flag)
-{
-    return (node->flags & flag) != 0;
-}
-
 /* The node is in the table: it was not removed meanwhile. */
 static inline bool shoal_bus__knows(const shoal_cluster *c, const bus_node *node)
 {
@@ -57,61 +52,27 @@ static inline void shoal_bus__unsettle(const shoal_cluster *c, const bus_node *n
     c->quiet_least_us[node->live_at / BUS_QUIET_GROUP] = 0;
 }
 
-/* What is kept of a node by its place. */
-static inline bus_glance *shoal_bus__glance(const shoal_cluster *c, const bus_node *node)
+/* The route may tell of the node: it has slots, or is to get some. That of few nodes is made again
+ * for whatever changes, which costs little. */
+static inline bool shoal_bus__is_routed(const shoal_cluster *c, const bus_node *node)
 {
-    return &c->glances[node->live_at];
-}
-
-/* Something that bus_glance tells of changed. */
-static inline void shoal_bus__blur(const shoal_cluster *c, const bus_node *node)
-{
-    bus_glance *glance = shoal_bus__glance(c, node);
-    glance->plain = glance->unfit = false;
-}
-
-/* A node without address or name, or that nobody is connected to and that owns nothing, is not
- * worth telling of. */
-static inline bool shoal_bus__worth_telling(const bus_node *node)
-{
-    if (shoal_bus__is(node, SHOAL_NODE_HANDSHAKE | SHOAL_NODE_NOADDR)) return false;
-    return node->link || node->slot_count > 0;
-}
-
-/* Nothing is to be said of the node but that it is there: it is worth telling of, no ping to it
- * waits, and neither this node nor anybody who reports to it doubts that it works. */
-static inline bool shoal_bus__is_plain(const bus_node *node)
-{
-    uint16_t special = SHOAL_NODE_MYSELF | SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL;
-    return !shoal_bus__is(node, special) && shoal_bus__worth_telling(node) &&
-           node->ping_sent_us == 0 && node->report_count == 0;
-}
-
-/* Brings what is kept by place up to date. */
-static inline void shoal_bus__sharpen(const shoal_cluster *c, const bus_node *node)
-{
-    bus_glance *glance = shoal_bus__glance(c, node);
-    glance->plain = shoal_bus__is_plain(node);
-    glance->unfit = !shoal_bus__is(node, SHOAL_NODE_MYSELF | SHOAL_NODE_PFAIL) &&
-                    !shoal_bus__worth_telling(node);
-    glance->who = node->who;
-    glance->where = node->where;
-    glance->flags = node->flags;
-    glance->owns = node->slot_count > 0;
+    return node->slot_count > 0 || c->move_count > 0;
 }
 
 /* How soon nodes.conf and the route have to tell of a change of the node: what this node is must be
  * durable before anybody builds on it, what others are it would learn again from them. */
 static inline uint32_t shoal_bus__due_change(const shoal_cluster *c, const bus_node *node)
 {
-    return node == c->myself ? BUS_DUE_SAVE | BUS_DUE_ROUTE : BUS_DUE_LATER;
+    if (node == c->myself) return BUS_DUE_SAVE | BUS_DUE_ROUTE;
+    bool few = c->node_count <= BUS_ROUTE_AT_ONCE;
+    return few || shoal_bus__is_routed(c, node) ? BUS_DUE_LATER | BUS_DUE_MAP : BUS_DUE_LATER;
 }
 
-/* What is due for the route when a node's name or address is another, or it is gone: the route
- * tells of owners of slots, and of who is to become one. */
+/* What is due for the route when a node's name or address is another, or it is gone. */
 static inline uint32_t shoal_bus__due_route(const shoal_cluster *c, const bus_node *node)
 {
-    return node->slot_count > 0 || c->move_count > 0 ? BUS_DUE_ROUTE : 0;
+    bool few = c->node_count <= BUS_ROUTE_AT_ONCE;
+    return few || shoal_bus__is_routed(c, node) ? BUS_DUE_ROUTE : 0;
 }
 
 /* How far ahead a walk over all nodes asks for them, and the lines of a node that it asks for: all

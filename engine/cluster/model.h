@@ -127,15 +127,16 @@ typedef struct bus_reports {
 
 /* What gossip in parcels and walks over all nodes need of a node, if it is plain: side by side, by
  * place in `live`, so that a thousand of them take a few pages. Plain is who answers, is worth
- * telling of and is held for failing by nobody: while `plain` is true, shoal_bus__is_plain holds and
- * the rest is what the node says. Whoever changes something of that calls shoal_bus__blur; who
- * looks the next time looks at the node itself, and brings this up to date. */
+ * telling of and is held for failing by nobody: while `plain` is true, so is what
+ * shoal_bus__is_plain says, and the rest is what the node says. Whoever changes something of that
+ * calls shoal_bus__blur; who looks the next time looks at the node itself, and brings this up to
+ * date. */
 typedef struct bus_glance {
     int64_t pong_received_us; /* kept here only, plain or not */
     uint32_t who, where;
     uint16_t flags;
     bool owns : 1;  /* it has slots */
-    bool unfit : 1; /* nor plain nor worth telling of, nor suspected: while true, as `plain` */
+    bool unfit : 1; /* while true: it is neither worth telling of nor suspected */
     bool plain : 1;
 } bus_glance;
 
@@ -162,8 +163,8 @@ typedef struct bus_node {
     char name[SHOAL_NODE_NAME_LEN + 1];
     char ip[46]; /* zero padded; "" unknown */
     uint16_t port, bus_port, tls_port;
-    uint16_t working;     /* scratch of migrate.c: its working replicas */
-    bool slots_changed;   /* a SLOTS record is due */
+    uint16_t working;   /* scratch of migrate.c: its working replicas */
+    bool slots_changed; /* a SLOTS record is due */
     int64_t created_us;
     uint64_t config_epoch;
     uint64_t seen_epoch;  /* the greatest current epoch of its frames */
@@ -248,13 +249,13 @@ struct shoal_cluster {
     int64_t cron_us; /* next cron */
     uint64_t cron_count;
 
-    bus_node *myself;       /* NULL before load or init_new */
-    bus_node **nodes;       /* by index; NULL: free */
-    bus_node **live;        /* all nodes in the order they became known */
-    int64_t *quiet_us;      /* by place in live: the cron has nothing to do for it till then */
+    bus_node *myself;        /* NULL before load or init_new */
+    bus_node **nodes;        /* by index; NULL: free */
+    bus_node **live;         /* all nodes in the order they became known */
+    int64_t *quiet_us;       /* by place in live: the cron has nothing to do for it till then */
     int64_t *quiet_least_us; /* the least of each group of BUS_QUIET_GROUP places, or less */
-    bus_glance *glances;    /* by place in live */
-    uint32_t node_capacity; /* of these arrays, which are one block */
+    bus_glance *glances;     /* by place in live */
+    uint32_t node_capacity;  /* of these arrays, which are one block */
     uint32_t node_count;
     bus_index names;
     bus_index links;

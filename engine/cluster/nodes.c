@@ -210,8 +210,7 @@ static bool grow_table(shoal_cluster *c)
     SHOAL_ASSERT(c->node_capacity < BUS_NODES_MAX);
     uint32_t old = c->node_capacity, capacity = old ? old * 2 : CAPACITY_MIN;
     const shoal_allocator *a = &c->allocator;
-    bus_glance *glances =
-        a->allocate_zeroed(a->context, table_size(capacity), BUS_NODE_ALIGNMENT);
+    bus_glance *glances = a->allocate_zeroed(a->context, table_size(capacity), BUS_NODE_ALIGNMENT);
     if (!glances) return false;
     int64_t *quiet = (int64_t *)(void *)(glances + capacity);
     bus_node **nodes = (bus_node **)(void *)(quiet + capacity), **live = nodes + capacity;

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "command/dump.h"
 #include "persist/aof_reader.h"
+#include "persist/large.h"
 #include "rdb/crc64.h"
 #include "rdb/file.h"
 #include "store/places.h"
@@ -23,11 +24,13 @@
 /* No database has been named yet. */
 #define NO_DATABASE UINT32_MAX
 
-/* Keys of one thread, or a value that is larger than a chunk. */
+/* Keys of one thread, or a value that is larger than a chunk, or a piece of a large value. */
 typedef struct chunk {
     shoal_op op; /* first: it travels by inbox */
     uint32_t database;
     shoal_buffer bytes;
+    shoal_large *of; /* or NULL */
+    bool last;       /* of the large value */
 } chunk;
 
 /* A thread's chunk that is not full yet, on a line of its own. */
@@ -48,7 +51,13 @@ struct shoal_snapshot_writer {
     _Atomic uint64_t pending; /* relaxed: bytes in chunks */
     _Atomic uint64_t keys;    /* relaxed */
     _Atomic uint64_t copied;  /* relaxed: of items that others than the steps had to hand out */
+    shoal_inbox larges;       /* all large values that were begun, as long as the writer */
     uint32_t steps;           /* number of the thread that began */
+    /* The steps': */
+    bool stepping;        /* the cut's step is called */
+    chunk *waiting;       /* full ones, oldest first */
+    shoal_large *active;  /* the one that the steps hand out, or NULL */
+    shoal_large *current; /* claim S3: only its chunks may be given; or NULL */
     chunk_word words[];
 };
 
@@ -176,14 +185,93 @@ static void write_select(const shoal_snapshot_writer *writer, uint32_t database,
     shoal_aof_write_command(out, argv, 2);
 }
 
-/* The cut's sink. An object is written as a whole. */
-static void take_part(void *context, shoal_thread *thread, shoal_snapshot_part *part)
+/* ---- large values ---- */
+
+/* Sends what a large value has written on its way: when it is enough for a chunk, or the last. */
+static void send_large(shoal_snapshot_writer *writer, shoal_large *large)
+{
+    size_t size = shoal_buffer_size(&large->bytes);
+    if (large->bytes.failed) shoal_store_relaxed(&writer->failed, true);
+    if (size < CHUNK_BYTES && !large->over) return;
+    chunk *made = shoal_memory_take(&writer->allocator, sizeof(*made), SHOAL_ALIGN_PLAIN);
+    if (made == NULL) {
+        shoal_store_relaxed(&writer->failed, true);
+        return;
+    }
+    *made = (chunk){.bytes = large->bytes, .of = large, .last = large->over};
+    SHOAL_DEBUG_ASSERT(made->database < writer->options.databases);
+    large->bytes = shoal_buffer_make(&writer->allocator);
+    (void)shoal_add_relaxed(&writer->pending, size);
+    (void)shoal_inbox_push(&writer->full, &made->op);
+}
+
+/* A change has brought a piece about. */
+static void large_grown(void *context, shoal_large *large)
 {
     shoal_snapshot_writer *writer = context;
-    char scratch[SHOAL_INT_TEXT_SIZE];
-    SHOAL_DEBUG_ASSERT(!part->done);
-    part->done = true;
-    if (part->item == NULL || shoal_load_relaxed(&writer->failed)) return;
+    SHOAL_ASSERT(writer->cut != NULL);
+    SHOAL_ASSERT(large->context == writer);
+    (void)shoal_add_relaxed(&writer->copied, large->element_bytes);
+    if (!shoal_load_relaxed(&writer->failed)) send_large(writer, large);
+}
+
+/* Writes a piece of a large value. */
+static void go_on(shoal_snapshot_writer *writer, shoal_thread *thread, shoal_snapshot_part *part,
+                  shoal_large *large)
+{
+    bool over = large->over;
+    SHOAL_ASSERT(part->object == large->value.compound.object);
+    SHOAL_ASSERT(large->context == writer);
+    if (shoal_thread_index(thread) == writer->steps && writer->stepping && !over)
+        writer->active = large;
+    uint64_t left = large->elements.left;
+    if (!over) shoal_large_write(large, &part->budget);
+    if (!over) send_large(writer, large);
+    if (shoal_thread_index(thread) != writer->steps)
+        (void)shoal_add_relaxed(&writer->copied,
+                                (left - large->elements.left) * large->element_bytes);
+    part->done = large->over;
+}
+
+/* Begins to write a large value in pieces. False without memory. */
+static bool begin_large(shoal_snapshot_writer *writer, shoal_thread *thread,
+                        shoal_snapshot_part *part, const shoal_rdb_key *key)
+{
+    shoal_rdb_kind kind = shoal_rdb_kind_of(&key->value, writer->options.style.now_ms);
+    shoal_large *large =
+        shoal_memory_take_zeroed(&writer->allocator, sizeof(*large), SHOAL_ALIGN_PLAIN);
+    SHOAL_ASSERT(!writer->options.plain && part->item != NULL);
+    if (large == NULL) return false;
+    large->bytes = shoal_buffer_make(&writer->allocator);
+    large->grown = large_grown;
+    large->context = writer;
+    write_select(writer, SHOAL_PLACE_DB(part->place), &large->bytes);
+    write_heat(writer, thread, part, &large->bytes);
+    shoal_large_begin(large, key, kind, &writer->options.style);
+    (void)shoal_inbox_push(&writer->larges, &large->op);
+    (void)shoal_add_relaxed(&writer->keys, 1);
+    part->cursor = (uint64_t)(uintptr_t)large;
+    if (large->watch.before != NULL) part->watch = &large->watch;
+    go_on(writer, thread, part, large);
+    return true;
+}
+
+/* Whether a key is to be written in pieces: where it need not be handed out to its end now. */
+static bool goes_in_pieces(const shoal_snapshot_writer *writer, const shoal_snapshot_part *part,
+                           const shoal_rdb_key *key)
+{
+    SHOAL_DEBUG_ASSERT(part->item != NULL);
+    SHOAL_DEBUG_ASSERT(part->budget > 0 || part->object == NULL);
+    if (part->object == NULL || part->budget == UINT32_MAX || writer->options.plain) return false;
+    return shoal_large_is(key, shoal_rdb_kind_of(&key->value, writer->options.style.now_ms));
+}
+
+/* ---- the cut's sink ---- */
+
+/* Writes a key as a whole into a chunk of the thread. */
+static void write_whole(shoal_snapshot_writer *writer, shoal_thread *thread,
+                        const shoal_snapshot_part *part, const shoal_rdb_key *key)
+{
     chunk *mine = take_chunk(writer, thread);
     if (mine == NULL) {
         shoal_store_relaxed(&writer->failed, true);
@@ -195,15 +283,11 @@ static void take_part(void *context, shoal_thread *thread, shoal_snapshot_part *
         mine->database = SHOAL_PLACE_DB(part->place);
         write_select(writer, mine->database, &mine->bytes);
     }
-    const shoal_rdb_key key = {.name = shoal_item_name(part->item),
-                               .value = shoal_dump_value(part->item, scratch),
-                               .expires_ms = shoal_item_expires_ms(part->item)};
-    bool empty = shoal_rdb_is_empty(&key.value, writer->options.style.now_ms);
-    if (!empty && writer->options.plain) {
-        write_command(writer, &key, &mine->bytes);
-    } else if (!empty) {
+    if (writer->options.plain) {
+        write_command(writer, key, &mine->bytes);
+    } else {
         write_heat(writer, thread, part, &mine->bytes);
-        shoal_rdb_write_key(&mine->bytes, &key, &writer->options.style);
+        shoal_rdb_write_key(&mine->bytes, key, &writer->options.style);
     }
     SHOAL_DEBUG_ASSERT(shoal_buffer_size(&mine->bytes) >= before);
     size_t grown = shoal_buffer_size(&mine->bytes) - before;
@@ -213,6 +297,30 @@ static void take_part(void *context, shoal_thread *thread, shoal_snapshot_part *
         (void)shoal_add_relaxed(&writer->copied,
                                 shoal_item_memory(shoal_thread_store(thread), part->item));
     put_chunk(writer, thread, mine);
+}
+
+static void take_part(void *context, shoal_thread *thread, shoal_snapshot_part *part)
+{
+    shoal_snapshot_writer *writer = context;
+    char scratch[SHOAL_INT_TEXT_SIZE];
+    SHOAL_DEBUG_ASSERT(!part->done);
+    if (shoal_load_relaxed(&writer->failed)) {
+        part->done = true;
+        return;
+    }
+    if (part->item == NULL) {
+        SHOAL_ASSERT(part->cursor != 0);
+        go_on(writer, thread, part, (shoal_large *)(uintptr_t)part->cursor);
+        return;
+    }
+    const shoal_rdb_key key = {.name = shoal_item_name(part->item),
+                               .value = shoal_dump_value(part->item, scratch),
+                               .expires_ms = shoal_item_expires_ms(part->item)};
+    bool empty = shoal_rdb_is_empty(&key.value, writer->options.style.now_ms);
+    if (!empty && goes_in_pieces(writer, part, &key) && begin_large(writer, thread, part, &key))
+        return;
+    part->done = true;
+    if (!empty) write_whole(writer, thread, part, &key);
 }
 
 /* ---- bytes ---- */
@@ -236,16 +344,71 @@ static void give_chunk(shoal_snapshot_writer *writer, chunk *full)
     free_chunk(writer, full);
 }
 
+/* Where the next of a chunk stands. */
+static chunk **next_of(chunk *of)
+{
+    SHOAL_DEBUG_ASSERT(of != NULL);
+    _Static_assert(offsetof(chunk, op) == 0, "a chunk begins with its operation");
+    return (chunk **)(void *)&of->op.next;
+}
+
+/* Whether what a chunk belongs to may be given now, and no other until that is at its end. What
+ * writers had to hand out of a large value waits until the steps come to it, or has all come. */
+static bool may_begin(const shoal_snapshot_writer *writer, const chunk *first)
+{
+    SHOAL_DEBUG_ASSERT(first->of != NULL);
+    SHOAL_DEBUG_ASSERT(writer->current == NULL);
+    return first->of == writer->active || first->of->complete;
+}
+
+/* Gives what may be given. True when a large value came to its end, so that others may go on. */
+static bool give_waiting(shoal_snapshot_writer *writer)
+{
+    for (chunk **at = &writer->waiting; *at != NULL;) {
+        chunk *full = *at;
+        if (writer->current == NULL && full->of != NULL && may_begin(writer, full))
+            writer->current = full->of;
+        if (full->of != writer->current) {
+            at = next_of(full);
+            continue;
+        }
+        bool ended = full->last;
+        SHOAL_ASSERT(!ended || full->of->over);
+        *at = *next_of(full);
+        give_chunk(writer, full);
+        if (!ended) continue;
+        if (writer->active == writer->current) writer->active = NULL;
+        writer->current = NULL;
+        return true;
+    }
+    return false;
+}
+
 static void collect_full(shoal_snapshot_writer *writer)
 {
     SHOAL_ASSERT(!writer->over);
-    shoal_op *op = shoal_inbox_take(&writer->full);
-    while (op != NULL) {
-        /* The inbox holds chunks only, and a chunk begins with its operation. */
-        chunk *full = (chunk *)op;
-        op = op->next;
-        SHOAL_DEBUG_ASSERT(shoal_buffer_size(&full->bytes) >= CHUNK_BYTES);
-        give_chunk(writer, full);
+    chunk **end = &writer->waiting;
+    while (*end != NULL) end = next_of(*end);
+    *end = (chunk *)shoal_inbox_take(&writer->full);
+    for (chunk *come = *end; come != NULL; come = *next_of(come)) {
+        SHOAL_DEBUG_ASSERT(shoal_buffer_size(&come->bytes) >= CHUNK_BYTES || come->last);
+        if (come->last) come->of->complete = true;
+    }
+    while (give_waiting(writer)) {
+    }
+}
+
+/* Frees what nobody will take, behind a failure. */
+static void drop_waiting(shoal_snapshot_writer *writer)
+{
+    chunk *next = writer->waiting;
+    writer->waiting = NULL;
+    while (next != NULL) {
+        chunk *gone = next;
+        next = *next_of(gone);
+        SHOAL_DEBUG_ASSERT(gone->database < writer->options.databases);
+        (void)shoal_sub_relaxed(&writer->pending, shoal_buffer_size(&gone->bytes));
+        free_chunk(writer, gone);
     }
 }
 
@@ -254,6 +417,8 @@ static void collect_rest(shoal_snapshot_writer *writer)
 {
     SHOAL_ASSERT(!writer->over);
     collect_full(writer);
+    SHOAL_ASSERT(writer->waiting == NULL || shoal_load_relaxed(&writer->failed));
+    drop_waiting(writer);
     for (uint32_t i = 0; i < writer->threads; i++) {
         /* pair: snapshot.chunk */
         chunk *rest = shoal_exchange_acq_rel(&writer->words[i].chunk, (chunk *)NULL);
@@ -335,7 +500,9 @@ shoal_snapshot_state shoal_snapshot_step(shoal_snapshot_writer *writer, shoal_th
     SHOAL_ASSERT(shoal_thread_index(thread) < writer->threads);
     bool over = writer->over;
     if (shoal_load_relaxed(&writer->failed)) shoal_cut_abort(writer->cut);
+    writer->stepping = true;
     if (!over && budget > 0) over = shoal_cut_step(writer->cut, thread, budget);
+    writer->stepping = false;
     if (!over) {
         collect_full(writer);
         return SHOAL_SNAPSHOT_MORE;
@@ -393,6 +560,13 @@ void shoal_snapshot_drop(shoal_snapshot_writer *writer)
         chunk *full = (chunk *)op;
         op = op->next;
         free_chunk(writer, full);
+    }
+    drop_waiting(writer);
+    for (shoal_op *op = shoal_inbox_take(&writer->larges); op != NULL;) {
+        shoal_large *large = (shoal_large *)op;
+        op = op->next;
+        shoal_large_end(large);
+        shoal_memory_give(&allocator, large, sizeof(*large), SHOAL_ALIGN_PLAIN);
     }
     SHOAL_ASSERT(allocator.release != NULL);
     shoal_memory_give(&allocator, writer, writer_size(writer->threads), SHOAL_SHARING_SIZE);

@@ -15,6 +15,10 @@
  *       puts it back or pushes it; the steps take it out by an exchange too. Nobody waits.
  *   S2  Nothing is left: when the cut is over no thread hands out any more, so what the words and
  *       the inbox hold behind that is all.
+ *   S3  A key's bytes stand together. A large value (persist/large.h) is written in pieces, each
+ *       piece a chunk; from its first one on, nothing else is given to the taker until its last.
+ *       It begins when the steps have come to it, which then go on with it before anything else,
+ *       or when all of it is there.
  *
  * Threads: the functions belong to one thread at a time (the control actor), inside a batch, unless
  * they say otherwise. The cut's sink runs on any thread of the store, under the gate of the place.

@@ -42,6 +42,9 @@ void shoal_rdb_write_sizes(shoal_buffer *out, uint64_t keys, uint64_t keys_volat
 /* About the key that follows: seconds since it was used, or how often it is used, 0 to 255. */
 void shoal_rdb_write_idle(shoal_buffer *out, uint64_t seconds);
 void shoal_rdb_write_frequency(shoal_buffer *out, uint32_t frequency);
+/* Appends what stands before the value of a key: deadline, kind, name. */
+void shoal_rdb_write_key_head(shoal_buffer *out, const shoal_rdb_key *key, shoal_rdb_kind kind,
+                              bool compress);
 /* Appends a key with its value; a hash whose fields have all expired is left out. */
 void shoal_rdb_write_key(shoal_buffer *out, const shoal_rdb_key *key, const shoal_rdb_style *style);
 /* Appends the end and the checksum; `crc` is of everything before, or NULL: no checksum is kept. */

@@ -61,19 +61,26 @@ void shoal_rdb_write_frequency(shoal_buffer *out, uint32_t frequency)
     write_byte(out, frequency);
 }
 
-void shoal_rdb_write_key(shoal_buffer *out, const shoal_rdb_key *key, const shoal_rdb_style *style)
+void shoal_rdb_write_key_head(shoal_buffer *out, const shoal_rdb_key *key, shoal_rdb_kind kind,
+                              bool compress)
 {
-    if (shoal_rdb_is_empty(&key->value, style->now_ms)) return;
+    SHOAL_ASSERT(kind < SHOAL_RDB__OP_FIRST);
     if (key->expires_ms >= 0) {
         char deadline[8];
         shoal_bytes_put_le64(deadline, (uint64_t)key->expires_ms);
         write_byte(out, SHOAL_RDB__OP_EXPIRES_MS);
         shoal_buffer_append(out, (shoal_slice){deadline, sizeof(deadline)});
     }
-    shoal_rdb_kind kind = shoal_rdb_kind_of(&key->value, style->now_ms);
-    SHOAL_ASSERT(kind < SHOAL_RDB__OP_FIRST);
     write_byte(out, kind);
-    shoal_rdb_write_string(out, key->name, style->compress);
+    shoal_rdb_write_string(out, key->name, compress);
+}
+
+void shoal_rdb_write_key(shoal_buffer *out, const shoal_rdb_key *key, const shoal_rdb_style *style)
+{
+    if (shoal_rdb_is_empty(&key->value, style->now_ms)) return;
+    shoal_rdb_kind kind = shoal_rdb_kind_of(&key->value, style->now_ms);
+    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
+    shoal_rdb_write_key_head(out, key, kind, style->compress);
     shoal_rdb_write_value(out, &key->value, kind, style);
 }
 

@@ -79,6 +79,27 @@ bool shoal_rdb_is_empty(const shoal_rdb_value *value, int64_t now_ms);
 /* Appends what follows the kind and, in files, the key. A failed append shows in `out`. */
 void shoal_rdb_write_value(shoal_buffer *out, const shoal_rdb_value *value, shoal_rdb_kind kind,
                            const shoal_rdb_style *style);
+
+/* A large set, hash or sorted set that is written element by element. */
+typedef struct shoal_rdb_elements {
+    bool compress, pairs, dated;
+    int64_t earliest_ms; /* of a HASH_FIELDS: what deadlines are counted from */
+    uint64_t left;       /* elements still to be written */
+} shoal_rdb_elements;
+/* True when values of this kind can be written so: SET, HASH, HASH_FIELDS, ZSET_2. */
+bool shoal_rdb_is_of_elements(shoal_rdb_kind kind);
+/* Appends what shoal_rdb_write_value does, up to the first element. */
+void shoal_rdb_elements_begin(shoal_rdb_elements *elements, shoal_buffer *out,
+                              const shoal_rdb_value *value, shoal_rdb_kind kind,
+                              const shoal_rdb_style *style);
+/* Appends an entry of a set or hash, in any order; each that has not expired at style.now_ms of the
+ * beginning, once. */
+void shoal_rdb_elements_add(shoal_rdb_elements *elements, shoal_buffer *out,
+                            const shoal_table_entry *entry);
+/* Appends an element of a sorted set: from the highest down, as Redis reads it fastest. */
+void shoal_rdb_elements_add_scored(shoal_rdb_elements *elements, shoal_buffer *out,
+                                   const shoal_zset_entry *entry);
+
 /* Appends a number as lengths are written. */
 void shoal_rdb_write_length(shoal_buffer *out, uint64_t length);
 /* Appends a string in its shortest form. */

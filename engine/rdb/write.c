@@ -239,26 +239,72 @@ static void write_intset(shoal_buffer *out, const shoal_members *set, bool compr
     shoal_buffer_free(&bytes);
 }
 
-/* Names alone, or with values, or with deadlines too. */
-static void write_entries(shoal_buffer *out, const shoal_members *members, shoal_rdb_kind kind,
-                          bool compress)
+bool shoal_rdb_is_of_elements(shoal_rdb_kind kind)
 {
-    int64_t earliest = members->table == NULL ? -1 : shoal_table_deadline(members->table);
-    bool dated = kind == SHOAL_RDB_HASH_FIELDS;
-    SHOAL_ASSERT(!dated || earliest >= 0);
-    if (dated) write_le64(out, (uint64_t)earliest);
-    shoal_rdb_write_length(out, members->count);
+    return kind == SHOAL_RDB_SET || kind == SHOAL_RDB_HASH || kind == SHOAL_RDB_HASH_FIELDS ||
+           kind == SHOAL_RDB_ZSET_2;
+}
+
+void shoal_rdb_elements_begin(shoal_rdb_elements *elements, shoal_buffer *out,
+                              const shoal_rdb_value *value, shoal_rdb_kind kind,
+                              const shoal_rdb_style *style)
+{
+    SHOAL_ASSERT(shoal_rdb_is_of_elements(kind));
+    *elements = (shoal_rdb_elements){.compress = style->compress};
+    if (kind == SHOAL_RDB_ZSET_2) {
+        elements->left = shoal_zset_count(&value->compound);
+    } else {
+        shoal_members members = shoal_members_of(&value->compound, value->type, style->now_ms);
+        elements->left = members.count;
+        elements->pairs = members.pairs;
+        elements->dated = kind == SHOAL_RDB_HASH_FIELDS;
+        if (elements->dated) {
+            elements->earliest_ms = shoal_table_deadline(members.table);
+            SHOAL_ASSERT(elements->earliest_ms >= 0);
+            write_le64(out, (uint64_t)elements->earliest_ms);
+        }
+    }
+    shoal_rdb_write_length(out, elements->left);
+}
+
+void shoal_rdb_elements_add(shoal_rdb_elements *elements, shoal_buffer *out,
+                            const shoal_table_entry *entry)
+{
+    SHOAL_ASSERT(elements->left > 0);
+    elements->left--;
+    if (elements->dated) {
+        int64_t after = entry->deadline_ms - elements->earliest_ms;
+        SHOAL_ASSERT(entry->deadline_ms < 0 || after >= 0);
+        shoal_rdb_write_length(out, entry->deadline_ms >= 0 ? (uint64_t)after + 1 : 0);
+    }
+    write_element(out, &entry->name, elements->compress);
+    if (elements->pairs) write_element(out, &entry->value, elements->compress);
+}
+
+void shoal_rdb_elements_add_scored(shoal_rdb_elements *elements, shoal_buffer *out,
+                                   const shoal_zset_entry *entry)
+{
+    uint64_t bits;
+    SHOAL_ASSERT(elements->left > 0);
+    SHOAL_ASSERT(entry->score == entry->score);
+    elements->left--;
+    shoal_rdb_write_string(out, entry->member, elements->compress);
+    memcpy(&bits, &entry->score, sizeof(bits));
+    write_le64(out, bits);
+}
+
+/* Names alone, or with values, or with deadlines too. */
+static void write_entries(shoal_buffer *out, const shoal_rdb_value *value, shoal_rdb_kind kind,
+                          const shoal_rdb_style *style)
+{
+    shoal_rdb_elements elements;
+    shoal_members members = shoal_members_of(&value->compound, value->type, style->now_ms);
+    shoal_rdb_elements_begin(&elements, out, value, kind, style);
     shoal_members_place place = {0};
     shoal_table_entry entry;
-    while (!out->failed && shoal_members_next(members, &place, &entry)) {
-        if (dated) {
-            bool has = entry.deadline_ms >= 0;
-            SHOAL_ASSERT(!has || entry.deadline_ms >= earliest);
-            shoal_rdb_write_length(out, has ? (uint64_t)(entry.deadline_ms - earliest) + 1 : 0);
-        }
-        write_element(out, &entry.name, compress);
-        if (members->pairs) write_element(out, &entry.value, compress);
-    }
+    while (!out->failed && shoal_members_next(&members, &place, &entry))
+        shoal_rdb_elements_add(&elements, out, &entry);
+    SHOAL_ASSERT(out->failed || elements.left == 0);
 }
 
 static void write_packed_hash(shoal_buffer *out, const shoal_members *hash, bool compress)
@@ -278,19 +324,17 @@ static void write_packed_hash(shoal_buffer *out, const shoal_members *hash, bool
 /* ---- sorted sets ---- */
 
 /* From the highest element down, as Redis, which so fills a skiplist at its head. */
-static void write_skiplist(shoal_buffer *out, const shoal_compound *value, bool compress)
+static void write_skiplist(shoal_buffer *out, const shoal_rdb_value *value,
+                           const shoal_rdb_style *style)
 {
-    uint64_t count = shoal_zset_count(value), bits;
-    shoal_rdb_write_length(out, count);
+    shoal_rdb_elements elements;
+    shoal_rdb_elements_begin(&elements, out, value, SHOAL_RDB_ZSET_2, style);
     shoal_zset_cursor cursor;
     shoal_zset_entry entry;
-    shoal_zset_seek(&cursor, value, (shoal_zset_ranks){0, count}, true);
-    while (!out->failed && shoal_zset_next(&cursor, &entry)) {
-        shoal_rdb_write_string(out, entry.member, compress);
-        memcpy(&bits, &entry.score, sizeof(bits));
-        SHOAL_ASSERT(entry.score == entry.score);
-        write_le64(out, bits);
-    }
+    shoal_zset_seek(&cursor, &value->compound, (shoal_zset_ranks){0, elements.left}, true);
+    while (!out->failed && shoal_zset_next(&cursor, &entry))
+        shoal_rdb_elements_add_scored(&elements, out, &entry);
+    SHOAL_ASSERT(out->failed || elements.left == 0);
 }
 
 /* A score as an element of a listpack: an integer, or its text. */
@@ -370,11 +414,11 @@ void shoal_rdb_write_value(shoal_buffer *out, const shoal_rdb_value *value, shoa
     case SHOAL_RDB_SET_INTSET: write_intset(out, &members, style->compress); break;
     case SHOAL_RDB_HASH_LISTPACK: write_packed_hash(out, &members, style->compress); break;
     case SHOAL_RDB_ZSET_LISTPACK: write_packed_zset(out, compound, style->compress); break;
-    case SHOAL_RDB_ZSET_2: write_skiplist(out, compound, style->compress); break;
+    case SHOAL_RDB_ZSET_2: write_skiplist(out, value, style); break;
     default:
         SHOAL_ASSERT(kind == SHOAL_RDB_SET || kind == SHOAL_RDB_HASH ||
                      kind == SHOAL_RDB_HASH_FIELDS);
-        write_entries(out, &members, kind, style->compress);
+        write_entries(out, value, kind, style);
     }
 }
 

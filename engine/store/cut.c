@@ -21,7 +21,8 @@
  *       merges move items between buckets, never between cells.
  *   C4  Bounded steps. A cell has some four keys, whatever the place grows to, since no key joins
  *       it before it has been handed out. Of an object a writer hands out what it is about to
- *       change, up to SHOAL_CUT_OBJECT_MAX bytes; options.late says what happens to larger ones.
+ *       change, up to SHOAL_CUT_OBJECT_MAX bytes; larger ones that tell what changes in them are
+ *       handed out by pieces that are about to change, and options.late is about the rest.
  *       One that is removed is kept until the steps have handed it out, and so is a place that is
  *       cleared.
  *
@@ -47,8 +48,9 @@ typedef struct cut_object {
     shoal_object *object;
     uint64_t number;
     uint64_t cursor;
-    bool late; /* it has been changed since the cut */
-    bool kept; /* it is reachable here only: retired when it is done */
+    bool late;    /* it has been changed since the cut */
+    bool watched; /* the sink is told what changes */
+    bool kept;    /* it is reachable here only: retired when it is done */
 } cut_object;
 
 /* What few places need. */
@@ -78,6 +80,7 @@ struct shoal_cut {
     bool alone;       /* one thread: no operation can be under way */
     uint32_t place;   /* where the steps are */
     bool left_behind; /* in this round a gate was held */
+    bool within;      /* the steps are in the middle of an object of the place */
     bool over;
     _Atomic bool aborted;     /* writer: any, readers: any, relaxed: nothing depends on when */
     _Atomic uint64_t numbers; /* relaxed: numbers of objects given so far */
@@ -254,7 +257,10 @@ static void begin_object(delivery *now, const shoal_item *item, uint32_t element
     *rest = (cut_object){.next = more->objects,
                          .object = shoal_item__object(item),
                          .number = part.number,
-                         .cursor = part.cursor};
+                         .cursor = part.cursor,
+                         .watched = part.watch != NULL};
+    SHOAL_ASSERT(rest->object->watch == NULL);
+    rest->object->watch = part.watch;
     more->objects = rest;
 }
 
@@ -357,6 +363,7 @@ static void drop_object(shoal_thread *thread, cut_object **from)
     SHOAL_ASSERT(gone != NULL);
     SHOAL_ASSERT(thread->stamp != 0);
     *from = gone->next;
+    if (gone->watched) gone->object->watch = NULL;
     if (gone->kept)
         shoal_limbo__retire(thread, CORPSE_OBJECT, shoal_limbo__object(gone->object, false), 0);
     give(thread, gone, sizeof *gone);
@@ -367,7 +374,7 @@ void shoal_cut__before_object(shoal_thread *thread, uint32_t place, shoal_object
     SHOAL_ASSERT(thread->cut != NULL);
     SHOAL_ASSERT(object != NULL);
     cut_object **from = find_object(place_of(thread->cut, place), object);
-    if (from == NULL) return;
+    if (from == NULL || (*from)->watched) return;
     if (thread->cut->options.late && object->bytes > SHOAL_CUT_OBJECT_MAX) {
         (*from)->late = true;
     } else {
@@ -521,6 +528,8 @@ static bool step_on(shoal_cut *cut, shoal_thread *thread, uint32_t *budget)
     if (is_empty(cut, place)) {
         if (place % PLACES_A_UNIT == 0) --*budget;
     } else if (!shoal_gate__take(thread, place)) {
+        /* A sink may hold back what comes behind an object until that is done. */
+        if (cut->within) return false;
         cut->left_behind = true;
         --*budget;
     } else {
@@ -528,6 +537,7 @@ static bool step_on(shoal_cut *cut, shoal_thread *thread, uint32_t *budget)
         uint64_t tree = at->more == NULL ? 0 : at->more->tree;
         delivery now = {thread, cut, at, place, *budget, tree};
         bool over = step_place(&now);
+        cut->within = at->more != NULL && at->more->objects != NULL;
         shoal_gate__release(thread, place);
         *budget = now.budget;
         if (!over) return false;

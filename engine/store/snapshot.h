@@ -34,9 +34,14 @@ typedef struct shoal_snapshot_part {
     uint64_t cursor; /* the sink's own: where it goes on; 0 at the first call */
     uint32_t budget; /* elements that the sink should take now; it takes off what it has taken. All
                         of them are meant where it is UINT32_MAX */
-    bool late;       /* the object has been changed since the cut: see shoal_cut_options */
-    bool gone; /* it is not handed out to its end, because nobody needs it any more; no object */
-    bool done; /* set by the sink: nothing of the object is left */
+    shoal_watch
+        *watch; /* set by a cut's sink at the first call, of an object whose changes are told
+                           (value/value.h): it hands out itself what is about to change, and writers
+                           go on; NULL: it cannot, and shoal_cut_options says what happens. Borrowed
+                           until the object is done, or the cut aborted and its steps over */
+    bool late;  /* the object has been changed since the cut: see shoal_cut_options */
+    bool gone;  /* it is not handed out to its end, because nobody needs it any more; no object */
+    bool done;  /* set by the sink: nothing of the object is left */
 } shoal_snapshot_part;
 
 /* Who takes it. */

@@ -80,6 +80,14 @@ bool shoal_table_find(const shoal_table *table, const shoal_element *name, shoal
     return locate(table, name, &at, out == NULL ? &entry : out);
 }
 
+/* Tells who watches the table that an entry is about to change. */
+static void tell(const shoal_table *table, const shoal_element *name)
+{
+    shoal_watch *watch = table->object.watch;
+    SHOAL_DEBUG_ASSERT(watch == NULL || watch->before != NULL);
+    if (__builtin_expect(watch != NULL, 0)) watch->before(watch, name);
+}
+
 /* ---- putting ---- */
 
 /* A cell as it will stand in a page. */
@@ -171,6 +179,7 @@ shoal_err shoal_table_put(shoal_table *table, shoal_account *account,
     if (after < 0) after = -1;
     *added = !found;
     if (found && !has_pairs(table)) return SHOAL_ERR_OK;
+    tell(table, &entry->name);
     stored cell;
     if (!store_cell(account, entry, has_pairs(table), &cell)) return SHOAL_ERR_NO_MEMORY;
     bool dated = after >= 0 && after != before;
@@ -216,6 +225,7 @@ bool shoal_table_remove(shoal_table *table, shoal_account *account, const shoal_
     shoal_table_entry entry;
     SHOAL_DEBUG_ASSERT(account != NULL);
     if (!locate(table, name, &at, &entry)) return false;
+    tell(table, name);
     remove_at(table, account, &at, entry.deadline_ms);
     return true;
 }
@@ -236,8 +246,9 @@ int64_t shoal_table_deadline(const shoal_table *table)
     return shoal_deadlines_first(table->deadlines, &first) ? first.at_ms : -1;
 }
 
-/* Where the entry is that a deadline belongs to. */
-static spot locate_deadline(const shoal_table *table, shoal_deadline deadline)
+/* Where the entry is that a deadline belongs to, and the entry. */
+static spot locate_deadline(const shoal_table *table, shoal_deadline deadline,
+                            shoal_table_entry *entry)
 {
     spot at = {.hash = deadline.hash, .page = shoal_table__index(table->pages, deadline.hash)};
     const shoal_page *page = *shoal_table__page_at(table, at.page);
@@ -245,10 +256,9 @@ static spot locate_deadline(const shoal_table *table, shoal_deadline deadline)
     uint8_t tag = shoal_table__tag(deadline.hash);
     for (at.index = shoal_page__next(page, 0, tag); at.index < page->count;
          at.index = shoal_page__next(page, at.index + 1, tag)) {
-        shoal_table_entry entry;
-        shoal_cell__read(shoal_page__slice(page, at.index), true, &entry);
-        if (entry.deadline_ms == deadline.at_ms &&
-            shoal_table__hash(table, &entry.name) == deadline.hash)
+        shoal_cell__read(shoal_page__slice(page, at.index), true, entry);
+        if (entry->deadline_ms == deadline.at_ms &&
+            shoal_table__hash(table, &entry->name) == deadline.hash)
             break;
     }
     SHOAL_ASSERT(at.index < page->count);
@@ -260,9 +270,7 @@ bool shoal_table_due(const shoal_table *table, int64_t now_ms, shoal_table_entry
     shoal_deadline first;
     SHOAL_DEBUG_ASSERT(table->pages > 0);
     if (!shoal_deadlines_first(table->deadlines, &first) || first.at_ms > now_ms) return false;
-    spot at = locate_deadline(table, first);
-    const shoal_page *page = *shoal_table__page_at(table, at.page);
-    shoal_cell__read(shoal_page__slice(page, at.index), true, entry);
+    (void)locate_deadline(table, first, entry);
     return true;
 }
 
@@ -274,7 +282,9 @@ uint64_t shoal_table_expire_some(shoal_table *table, shoal_account *account, int
     SHOAL_DEBUG_ASSERT(table->pages > 0);
     while (*budget > 0 && shoal_deadlines_first(table->deadlines, &first) &&
            first.at_ms <= now_ms) {
-        spot at = locate_deadline(table, first);
+        shoal_table_entry entry;
+        spot at = locate_deadline(table, first, &entry);
+        tell(table, &entry.name);
         remove_at(table, account, &at, first.at_ms);
         dropped++;
         --*budget;

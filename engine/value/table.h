@@ -91,6 +91,9 @@ typedef void (*shoal_table_visit)(void *context, const shoal_table_entry *entry)
  * harmless. The table must not change during the call. */
 void shoal_table_scan(const shoal_table *table, uint64_t *cursor, shoal_table_visit visit,
                       void *context);
+/* True when a scan whose cursor this is, not 0, has passed the place where an entry of that name is
+ * or would be. */
+bool shoal_table_is_passed(const shoal_table *table, uint64_t cursor, const shoal_element *name);
 /* An entry of a table that is not empty, each as likely as any other, and where it is: a number
  * that no other entry has until the table changes. */
 uint64_t shoal_table_random(const shoal_table *table, shoal_prng *prng, shoal_table_entry *out);

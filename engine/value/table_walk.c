@@ -67,6 +67,12 @@ void shoal_table_scan(const shoal_table *table, uint64_t *cursor, shoal_table_vi
     *cursor = reverse(base + size);
 }
 
+bool shoal_table_is_passed(const shoal_table *table, uint64_t cursor, const shoal_element *name)
+{
+    SHOAL_DEBUG_ASSERT(cursor != 0);
+    return reverse(shoal_table__hash(table, name)) < reverse(cursor);
+}
+
 uint64_t shoal_table_random(const shoal_table *table, shoal_prng *prng, shoal_table_entry *out)
 {
     SHOAL_ASSERT(table->count > 0 && table->crowd > 0);

@@ -55,12 +55,23 @@ void *shoal_account_resize(shoal_account *account, void *memory, size_t old_size
 
 /* ---- objects ---- */
 
+struct shoal_element;
+
+/* Who is told what is about to change in an object: he who hands it out in pieces while it is
+ * written. Sets and hashes tell. */
+typedef struct shoal_watch {
+    /* The entry of that name (value/pack.h) is about to be put, replaced or removed. Called under
+     * the gate of the key; the object must not be changed. */
+    void (*before)(struct shoal_watch *watch, const struct shoal_element *name);
+} shoal_watch;
+
 /* What every object begins with. */
 typedef struct shoal_object {
     uint8_t type;     /* shoal_value_type */
     uint8_t encoding; /* the type's own number */
     uint8_t spare[6]; /* the type's own */
     int64_t bytes;    /* all that it takes, itself included; 0 when made, then the store keeps it */
+    shoal_watch *watch; /* borrowed, or NULL; the store sets it */
 } shoal_object;
 
 /* A compound value as found in an item: one of the two is set. */

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * persist/large.h: tables are walked by their own cursor, which growth and shrinking do not
+ * disturb; sorted sets by rank, since they do not change meanwhile.
+ */
+#include "persist/large.h"
+
+#include "base/assert.h"
+
+/* Of the hash of kept names: they are those of clients, but few, and gone with the snapshot. */
+#define TOLD_SEED 0x9e3779b97f4a7c15u
+
+static const shoal_table *table_of(const shoal_large *large)
+{
+    SHOAL_ASSERT(large->value.type == SHOAL_TYPE_SET || large->value.type == SHOAL_TYPE_HASH);
+    SHOAL_ASSERT(large->value.compound.object != NULL);
+    return (const shoal_table *)large->value.compound.object;
+}
+
+static void end_writing(shoal_large *large)
+{
+    SHOAL_ASSERT(!large->over);
+    SHOAL_ASSERT(large->elements.left == 0 || large->bytes.failed);
+    large->over = true;
+    if (large->told != NULL) shoal_object_free(&large->told->object, &large->account);
+    large->told = NULL;
+}
+
+/* ---- sets and hashes ---- */
+
+static bool is_live(const shoal_large *large, const shoal_table_entry *entry)
+{
+    SHOAL_DEBUG_ASSERT(large->now_ms >= 0);
+    SHOAL_DEBUG_ASSERT(entry->name.kind != SHOAL_ELEMENT_DOUBLE);
+    return entry->deadline_ms < 0 || entry->deadline_ms > large->now_ms;
+}
+
+static bool is_told(const shoal_large *large, const shoal_element *name)
+{
+    SHOAL_DEBUG_ASSERT(!large->over);
+    return large->told != NULL && shoal_table_find(large->told, name, NULL);
+}
+
+/* One entry that the walk meets. */
+static void visit(void *context, const shoal_table_entry *entry)
+{
+    shoal_large *large = context;
+    SHOAL_DEBUG_ASSERT(!large->over);
+    if (!is_live(large, entry) || is_told(large, &entry->name)) return;
+    shoal_rdb_elements_add(&large->elements, &large->bytes, entry);
+}
+
+/* A page or more. True at the end. */
+static bool walk(shoal_large *large, uint32_t *budget)
+{
+    const shoal_table *table = table_of(large);
+    SHOAL_ASSERT(*budget > 0);
+    do {
+        uint64_t left = large->elements.left;
+        shoal_table_scan(table, &large->cursor, visit, large);
+        uint64_t written = left - large->elements.left;
+        SHOAL_DEBUG_ASSERT(written <= left);
+        if (*budget != UINT32_MAX)
+            *budget = written + 1 < *budget ? *budget - (uint32_t)written - 1 : 0;
+    } while (large->cursor != 0 && *budget > 0);
+    return large->cursor == 0;
+}
+
+/* Keeps a name. False without memory. */
+static bool keep(shoal_large *large, const shoal_element *name)
+{
+    SHOAL_ASSERT(!large->over);
+    SHOAL_DEBUG_ASSERT(large->account.allocator != NULL);
+    if (large->told == NULL)
+        large->told = shoal_table_make(&large->account, SHOAL_TYPE_SET, TOLD_SEED);
+    if (large->told == NULL) return false;
+    const shoal_table_entry entry = {.name = *name, .deadline_ms = -1};
+    bool added = false;
+    return shoal_table_put(large->told, &large->account, &entry, &added) == SHOAL_ERR_OK;
+}
+
+/* Claims L1 and L2. */
+static void before(shoal_watch *watch, const shoal_element *name)
+{
+    shoal_large *large = (shoal_large *)(void *)((char *)watch - offsetof(shoal_large, watch));
+    shoal_table_entry entry;
+    SHOAL_ASSERT(watch->before == before);
+    SHOAL_ASSERT(large->grown != NULL);
+    if (large->over) return;
+    if (large->cursor != 0 && shoal_table_is_passed(table_of(large), large->cursor, name)) return;
+    if (is_told(large, name)) return;
+    if (!keep(large, name)) {
+        /* Without memory for a name, all of the value is written now. */
+        uint32_t all = UINT32_MAX;
+        shoal_large_write(large, &all);
+    } else if (shoal_table_find(table_of(large), name, &entry) && is_live(large, &entry)) {
+        shoal_rdb_elements_add(&large->elements, &large->bytes, &entry);
+    }
+    large->grown(large->context, large);
+}
+
+/* ---- sorted sets ---- */
+
+/* Some elements, from the highest down. True at the end. */
+static bool walk_ranks(shoal_large *large, uint32_t *budget)
+{
+    uint64_t left = large->elements.left;
+    shoal_zset_ranks ranks = {.from = left > *budget ? left - *budget : 0, .to = left};
+    shoal_zset_cursor cursor;
+    shoal_zset_entry entry;
+    SHOAL_ASSERT(large->value.type == SHOAL_TYPE_ZSET);
+    if (*budget == UINT32_MAX) ranks.from = 0;
+    shoal_zset_seek(&cursor, &large->value.compound, ranks, true);
+    while (shoal_zset_next(&cursor, &entry))
+        shoal_rdb_elements_add_scored(&large->elements, &large->bytes, &entry);
+    SHOAL_ASSERT(large->elements.left == ranks.from);
+    if (*budget != UINT32_MAX) *budget -= (uint32_t)(ranks.to - ranks.from);
+    return large->elements.left == 0;
+}
+
+/* ---- life ---- */
+
+bool shoal_large_is(const shoal_rdb_key *key, shoal_rdb_kind kind)
+{
+    const shoal_object *object = key->value.compound.object;
+    SHOAL_ASSERT(kind <= SHOAL_RDB_HASH_LISTPACK_FIELDS);
+    return object != NULL && object->bytes >= SHOAL_LARGE_MIN && shoal_rdb_is_of_elements(kind);
+}
+
+void shoal_large_begin(shoal_large *large, const shoal_rdb_key *key, shoal_rdb_kind kind,
+                       const shoal_rdb_style *style)
+{
+    SHOAL_ASSERT(shoal_large_is(key, kind));
+    SHOAL_ASSERT(large->bytes.allocator != NULL && large->grown != NULL);
+    large->value = key->value;
+    large->now_ms = style->now_ms;
+    large->account.allocator = large->bytes.allocator;
+    if (key->value.type != SHOAL_TYPE_ZSET) large->watch.before = before;
+    shoal_rdb_write_key_head(&large->bytes, key, kind, style->compress);
+    shoal_rdb_elements_begin(&large->elements, &large->bytes, &large->value, kind, style);
+    SHOAL_ASSERT(large->elements.left > 0);
+    large->element_bytes = (uint64_t)key->value.compound.object->bytes / large->elements.left;
+}
+
+void shoal_large_write(shoal_large *large, uint32_t *budget)
+{
+    SHOAL_ASSERT(*budget > 0);
+    SHOAL_DEBUG_ASSERT(large->bytes.allocator != NULL);
+    if (large->over) return;
+    bool sorted = large->value.type == SHOAL_TYPE_ZSET;
+    if (sorted ? walk_ranks(large, budget) : walk(large, budget)) end_writing(large);
+}
+
+void shoal_large_end(shoal_large *large)
+{
+    SHOAL_DEBUG_ASSERT(large->account.allocator != NULL);
+    if (large->told != NULL) shoal_object_free(&large->told->object, &large->account);
+    large->told = NULL;
+    SHOAL_ASSERT(large->account.bytes == 0);
+    shoal_buffer_free(&large->bytes);
+}

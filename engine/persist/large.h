@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * persist/large.h - a large set, hash or sorted set that a snapshot writes in bounded pieces, as it
+ * was at the moment of the snapshot, while clients change it. Files have the elements of a value in
+ * any order, so an element can be written before its turn.
+ *
+ * Claims:
+ *   L1  Each element that there was is written once, as it was: by the walk, or, where it is about
+ *       to change and the walk has not passed its place, before that. Its name is kept then, and
+ *       the walk leaves out names that are kept.
+ *   L2  No other is written: the name of one that is about to be added is kept, or the walk has
+ *       passed its place.
+ *   L3  A sorted set does not tell what changes in it (value/value.h). The cut has it written to
+ *       its end before it is changed.
+ *
+ * Threads: a large value belongs to the holder of the gate of its key, until it is over.
+ */
+#ifndef SHOAL_PERSIST_LARGE_H
+#define SHOAL_PERSIST_LARGE_H
+
+#include "base/inbox.h"
+#include "rdb/file.h"
+
+/* A smaller object is written in one piece. Chosen: some tens of microseconds. */
+#define SHOAL_LARGE_MIN ((int64_t)32 << 10)
+
+/* One value. */
+typedef struct shoal_large {
+    shoal_op op;       /* first: the snapshot keeps all of them in an inbox */
+    shoal_watch watch; /* of sets and hashes */
+    shoal_rdb_value value;
+    shoal_rdb_elements elements;
+    uint64_t element_bytes; /* that an element took, on average */
+    int64_t now_ms;         /* what had expired by then is left out */
+    uint64_t cursor;        /* of the walk through a set or hash */
+    shoal_table *told;      /* names that the walk leaves out, or NULL */
+    shoal_account account;
+    shoal_buffer bytes; /* what has been written and not been taken */
+    bool over;          /* all is written */
+    bool complete;      /* the steps have met its last chunk; theirs */
+    /* Called behind each piece that a change brought about: takes `bytes`. */
+    void (*grown)(void *context, struct shoal_large *large);
+    void *context;
+} shoal_large;
+
+/* True when a key's value is large, and of a kind that can be written in pieces. */
+bool shoal_large_is(const shoal_rdb_key *key, shoal_rdb_kind kind);
+/* Begins to write a key that shoal_large_is behind what `bytes` of the value's hold, which are set
+ * by the caller, as `grown` and `context`; everything else is zero. */
+void shoal_large_begin(shoal_large *large, const shoal_rdb_key *key, shoal_rdb_kind kind,
+                       const shoal_rdb_style *style);
+/* Writes on, at most `*budget` elements and a page, and takes what it wrote from `*budget`; all of
+ * them where it is UINT32_MAX. */
+void shoal_large_write(shoal_large *large, uint32_t *budget);
+/* Frees what it has. */
+void shoal_large_end(shoal_large *large);
+
+#endif

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Large values in snapshots: hashes, sets and sorted sets are edited, grown, shrunk, renamed,
+ * removed and cleared, and their fields expire, while a snapshot hands them out in pieces. The file
+ * that comes of it, read into another store, has the digest of the moment at which it began.
+ * Random operations with fixed seeds.
+ */
+#include "support/test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <shoal/command.h>
+
+#include "base/prng.h"
+#include "persist/rdb_load.h"
+#include "persist/snapshot.h"
+#include "store/snapshot.h"
+#include "support/store_box.h"
+
+#define KEYS 16u
+/* Elements of the largest values, and numbers that their names are made of. */
+#define ELEMENTS 6000u
+#define NAMES 9000u
+#ifdef SHOAL_SANITIZED
+#define SEEDS 3u
+#else
+#define SEEDS 10u
+#endif
+
+typedef struct world {
+    test_heap heap;
+    shoal_allocator allocator;
+    shoal_cache *cache;
+    shoal_cache_thread *me;
+    shoal_commands *commands;
+    shoal_buffer reply, file;
+    shoal_prng prng;
+    int64_t ms;
+} world;
+
+static shoal_time at(int64_t ms)
+{
+    return (shoal_time){.mono_us = ms * 1000, .wall_us = (BOX_START_MS + ms) * 1000};
+}
+
+static void turn(world *w, int64_t ms)
+{
+    shoal_cache_leave(w->me);
+    w->ms += ms;
+    shoal_cache_enter(w->me, at(w->ms));
+    (void)shoal_cache_maintain(w->me, 50);
+}
+
+static void world_open(world *w, uint64_t seed)
+{
+    memset(w, 0, sizeof *w);
+    w->allocator = test_allocator(&w->heap);
+    shoal_cache_options options = shoal_cache_options_default();
+    options.allocator = w->allocator;
+    assert_int_equal(shoal_cache_open(&options, &w->cache), 0);
+    shoal_commands_options more = shoal_commands_options_default();
+    more.allocator = w->allocator;
+    assert_int_equal(shoal_commands_open(w->cache, &more, &w->commands), 0);
+    w->reply = shoal_buffer_make(&w->allocator);
+    w->file = shoal_buffer_make(&w->allocator);
+    w->prng = shoal_prng_make((uint64_t[2]){seed, 11}, 0, 0);
+    w->me = shoal_cache_thread_at(w->cache, 0);
+    shoal_cache_enter(w->me, at(0));
+}
+
+static void world_close(world *w)
+{
+    shoal_cache_leave(w->me);
+    shoal_buffer_free(&w->reply);
+    shoal_buffer_free(&w->file);
+    shoal_commands_close(w->commands);
+    shoal_cache_close(w->cache);
+    assert_int_equal(w->heap.blocks, 0);
+}
+
+static uint32_t below(world *w, uint32_t limit)
+{
+    return (uint32_t)shoal_prng_below(&w->prng, limit);
+}
+
+static void run(world *w, const char *line)
+{
+    shoal_buffer_consume(&w->reply, shoal_buffer_size(&w->reply));
+    assert_int_equal(shoal_command_line(w->commands, w->me, line, &w->reply), 0);
+}
+
+/* Fills key `i`, whose type goes by its number, with about `count` elements. */
+static void fill(world *w, uint32_t i, uint32_t count)
+{
+    static const char *const begins[] = {"HSET k%u", "SADD k%u", "HSET k%u", "ZADD k%u"};
+    char line[16000];
+    snprintf(line, sizeof line, "DEL k%u", i);
+    run(w, line);
+    while (count > 0) {
+        int size = snprintf(line, sizeof line, begins[i % 4], i);
+        for (; count > 0 && size < 12000; count--) {
+            size_t room = sizeof line - (size_t)size;
+            if (i % 4 == 3) size += snprintf(line + size, room, " %u", below(w, 1000));
+            room = sizeof line - (size_t)size;
+            size += snprintf(line + size, room, " m%u-and-some-more", below(w, NAMES));
+            room = sizeof line - (size_t)size;
+            if (i % 2 == 0) size += snprintf(line + size, room, " %u", below(w, 1000));
+        }
+        run(w, line);
+    }
+    if (i % 4 != 2) return;
+    for (uint32_t n = 0; n < 200; n++) {
+        snprintf(line, sizeof line, "HPEXPIRE k%u %u FIELDS 1 m%u-and-some-more", i,
+                 20 + below(w, 300), below(w, NAMES));
+        run(w, line);
+    }
+}
+
+/* One random change of a key, mostly in place. */
+static void change(world *w)
+{
+    char line[200];
+    uint32_t i = below(w, KEYS), name = below(w, NAMES), number = below(w, 1000);
+    switch (below(w, 40)) {
+    case 0: snprintf(line, sizeof line, "DEL k%u", i); break;
+    case 1: snprintf(line, sizeof line, "RENAME k%u k%u", i, below(w, KEYS)); break;
+    case 2: snprintf(line, sizeof line, "COPY k%u k%u REPLACE", i, below(w, KEYS)); break;
+    case 3: snprintf(line, sizeof line, "SET k%u %u", i, number); break;
+    case 4: snprintf(line, sizeof line, "SPOP k%u %u", i, number); break;
+    case 5: snprintf(line, sizeof line, "ZPOPMIN k%u %u", i, number); break;
+    case 6: snprintf(line, sizeof line, "SUNIONSTORE k%u k%u", i, below(w, KEYS)); break;
+    case 7: snprintf(line, sizeof line, "HPERSIST k%u FIELDS 1 m%u-and-some-more", i, name); break;
+    case 8:
+        snprintf(line, sizeof line, "HPEXPIRE k%u %u FIELDS 1 m%u-and-some-more", i, 1 + number,
+                 name);
+        break;
+    default: {
+        static const char *const forms[] = {"HSET k%u m%u-and-some-more %u",
+                                            "HDEL k%u m%u-and-some-more",
+                                            "HSET k%u new%u %u",
+                                            "HINCRBY k%u m%u-and-some-more 1",
+                                            "SADD k%u m%u-and-some-more",
+                                            "SREM k%u m%u-and-some-more",
+                                            "SADD k%u new%u",
+                                            "ZREM k%u m%u-and-some-more",
+                                            "ZINCRBY k%u %u m7-and-some-more"};
+        switch (below(w, 9)) {
+        case 0: snprintf(line, sizeof line, forms[0], i, name, number); break;
+        case 1: snprintf(line, sizeof line, forms[1], i, name); break;
+        case 2: snprintf(line, sizeof line, forms[2], i, name, number); break;
+        case 3: snprintf(line, sizeof line, forms[3], i, name); break;
+        case 4: snprintf(line, sizeof line, forms[4], i, name); break;
+        case 5: snprintf(line, sizeof line, forms[5], i, name); break;
+        case 6: snprintf(line, sizeof line, forms[6], i, name); break;
+        case 7: snprintf(line, sizeof line, forms[7], i, name); break;
+        default: snprintf(line, sizeof line, forms[8], i, number); break;
+        }
+    }
+    }
+    run(w, line);
+}
+
+static void take(void *context, shoal_slice bytes)
+{
+    shoal_buffer_append(context, bytes);
+}
+
+static shoal_snapshot_writer *begin(world *w)
+{
+    shoal_buffer_consume(&w->file, shoal_buffer_size(&w->file));
+    const shoal_snapshot_options options = {.allocator = w->allocator,
+                                            .databases = 1,
+                                            .threads = 1,
+                                            .style = {.compress = true,
+                                                      .list = shoal_list_limits_of(-2),
+                                                      .now_ms = BOX_START_MS + w->ms},
+                                            .checksum = true,
+                                            .taker = {take, &w->file}};
+    shoal_snapshot_writer *writer = NULL;
+    assert_int_equal(shoal_snapshot_begin(w->me, &options, &writer), SHOAL_ERR_OK);
+    return writer;
+}
+
+/* Reads the file into a store of its own; the digest of that. */
+static uint64_t digest_of(world *w, int64_t now_ms)
+{
+    store_box other;
+    box_open(&other, 1);
+    const shoal_rdb_load_options options = {.allocator = &w->allocator,
+                                            .thread = other.thread,
+                                            .limits = {.set = {.entries = 512},
+                                                       .hash = {.entries = 128, .value_size = 64},
+                                                       .zset = {.entries = 128, .member_size = 64},
+                                                       .list = shoal_list_limits_of(-2)},
+                                            .databases = 2,
+                                            .checksum = true,
+                                            .now_ms = now_ms};
+    shoal_rdb_load load;
+    shoal_rdb_load_open(&load, &options);
+    shoal_rdb_load_state state = shoal_rdb_load_feed(&load, shoal_buffer_slice(&w->file));
+    assert_int_equal(state, SHOAL_RDB_LOAD_DONE);
+    shoal_rdb_load_close(&load);
+    uint64_t digest = shoal_store_digest(other.store);
+    box_close(&other);
+    return digest;
+}
+
+static void end(world *w, shoal_snapshot_writer *writer)
+{
+    assert_true(shoal_snapshot_end(writer, w->me));
+    turn(w, 0);
+}
+
+static void a_file_shows_large_values_as_they_were_while_they_change(void **state)
+{
+    (void)state;
+    static world w;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        world_open(&w, seed);
+        for (uint32_t i = 0; i < KEYS; i++) fill(&w, i, below(&w, i < 12 ? ELEMENTS : 40));
+        uint64_t then = shoal_store_digest(shoal_thread_store(w.me));
+        int64_t now_ms = BOX_START_MS + w.ms;
+        shoal_snapshot_writer *writer = begin(&w);
+        shoal_snapshot_state now = SHOAL_SNAPSHOT_MORE;
+        while (now == SHOAL_SNAPSHOT_MORE) {
+            for (uint32_t n = below(&w, 20); n > 0; n--) change(&w);
+            if (below(&w, 300) == 0) run(&w, "FLUSHALL");
+            now = shoal_snapshot_step(writer, w.me, below(&w, seed % 2 == 0 ? 200 : 40));
+            turn(&w, 1);
+        }
+        assert_int_equal(now, SHOAL_SNAPSHOT_DONE);
+        end(&w, writer);
+        assert_false(w.file.failed);
+        assert_int_equal(digest_of(&w, now_ms), then);
+        world_close(&w);
+    }
+}
+
+static void a_change_of_a_large_hash_or_set_does_not_write_all_of_it(void **state)
+{
+    (void)state;
+    static world w;
+    world_open(&w, 100);
+    for (uint32_t i = 0; i < 3; i++) fill(&w, i, 4 * ELEMENTS);
+    uint64_t then = shoal_store_digest(shoal_thread_store(w.me));
+    shoal_snapshot_writer *writer = begin(&w);
+    /* Until all threads have begun a new batch, steps do nothing. */
+    turn(&w, 0);
+    run(&w, "HSET k0 new 1");
+    run(&w, "SADD k1 new");
+    run(&w, "HPEXPIRE k2 5 FIELDS 1 m1-and-some-more");
+    for (uint32_t i = 0; i < 100; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "HDEL k0 m%u-and-some-more", i);
+        run(&w, line);
+    }
+    /* No value has filled a chunk, which is 64 KiB. */
+    assert_int_equal(shoal_snapshot_pending(writer), 0);
+    shoal_snapshot_state now = SHOAL_SNAPSHOT_MORE;
+    while (now == SHOAL_SNAPSHOT_MORE) now = shoal_snapshot_step(writer, w.me, 100);
+    assert_int_equal(now, SHOAL_SNAPSHOT_DONE);
+    assert_int_equal(shoal_snapshot_keys(writer), 3);
+    end(&w, writer);
+    assert_int_equal(digest_of(&w, BOX_START_MS), then);
+    world_close(&w);
+}
+
+static void a_step_writes_a_large_value_no_further_than_its_budget(void **state)
+{
+    (void)state;
+    static world w;
+    world_open(&w, 200);
+    fill(&w, 3, 2 * ELEMENTS);
+    fill(&w, 0, 2 * ELEMENTS);
+    uint64_t then = shoal_store_digest(shoal_thread_store(w.me));
+    shoal_snapshot_writer *writer = begin(&w);
+    shoal_snapshot_state now = SHOAL_SNAPSHOT_MORE;
+    size_t before = shoal_buffer_size(&w.file), most = 0;
+    uint32_t steps = 0;
+    for (; now == SHOAL_SNAPSHOT_MORE; steps++) {
+        now = shoal_snapshot_step(writer, w.me, 50);
+        size_t size = shoal_buffer_size(&w.file);
+        if (size - before > most) most = size - before;
+        before = size;
+    }
+    assert_int_equal(now, SHOAL_SNAPSHOT_DONE);
+    /* Some 12,000 elements in steps of 50; a chunk of 64 KiB at a time. */
+    assert_true(steps > 150);
+    assert_true(most < 2 * 65536 + 4096);
+    end(&w, writer);
+    assert_int_equal(digest_of(&w, BOX_START_MS), then);
+    world_close(&w);
+}
+
+static void a_snapshot_that_is_given_up_in_a_large_value_lets_go_of_everything(void **state)
+{
+    (void)state;
+    static world w;
+    for (uint64_t seed = 300; seed < 304; seed++) {
+        world_open(&w, seed);
+        for (uint32_t i = 0; i < 8; i++) fill(&w, i, ELEMENTS);
+        shoal_snapshot_writer *writer = begin(&w);
+        for (int i = 0; i < 30; i++) {
+            assert_int_equal(shoal_snapshot_step(writer, w.me, 40), SHOAL_SNAPSHOT_MORE);
+            for (int n = 0; n < 10; n++) change(&w);
+            turn(&w, 1);
+        }
+        shoal_snapshot_abort(writer);
+        for (int n = 0; n < 50; n++) change(&w);
+        shoal_snapshot_state now = SHOAL_SNAPSHOT_MORE;
+        while (now == SHOAL_SNAPSHOT_MORE) now = shoal_snapshot_step(writer, w.me, 1000);
+        assert_int_equal(now, SHOAL_SNAPSHOT_FAILED);
+        end(&w, writer);
+        for (int n = 0; n < 200; n++) change(&w);
+        world_close(&w);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_shows_large_values_as_they_were_while_they_change),
+        cmocka_unit_test(a_change_of_a_large_hash_or_set_does_not_write_all_of_it),
+        cmocka_unit_test(a_step_writes_a_large_value_no_further_than_its_budget),
+        cmocka_unit_test(a_snapshot_that_is_given_up_in_a_large_value_lets_go_of_everything),
+    };
+    return cmocka_run_group_tests_name("persist_large", tests, NULL, NULL);
+}

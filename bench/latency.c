@@ -3,18 +3,23 @@
  * bench/latency.c - one trial of bench/latency: how long the slowest GET of one connection takes
  * while another one does something large. Prints one line:
  *
- *     gets seconds slowest_us p9999_us over_1ms
+ *     gets seconds slowest_us p9999_us over_1ms waited_us
  *
- *     latency --port N --work idle|del|unlink|grow|expire|replace --count N [--pid N] [--rate N]
+ *     latency --port N --work idle|del|unlink|grow|expire|replace|save|rewrite --count N
+ *             [--pid N] [--rate N]
+ *
+ * `waited_us` of the slowest one are the asking thread's own: it could have run, and something else
+ * had the processor (the kernel's run queue, /proc/thread-self/schedstat).
  *
  * The GETs go out one at a time, a tenth of a millisecond after the reply before. `del` and
  * `unlink` drop a hash of so many fields, `grow` sets so many keys of one slot, `rate` a second,
  * `expire` lets so many keys expire in one millisecond, `replace` overwrites such a hash with SET,
- * `idle` does nothing. With --pid the server's threads and the one that asks have real-time
+ * `save` and `rewrite` are BGSAVE and BGREWRITEAOF with so many keys, `idle` does nothing. With --pid the server's threads and the one that asks have real-time
  * priority while it is measured, so that other programs of the machine wait for them, not they for
  * other programs.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -57,6 +62,7 @@ typedef struct probe {
     const options *of;
     atomic_bool over;
     uint64_t gets, slowest_us, over_1ms;
+    uint64_t waited_us; /* by the thread itself, of slowest_us */
     double seconds;
     uint32_t *histogram;
 } probe;
@@ -159,15 +165,26 @@ static void hurry_all(const threads *of, bool on)
     for (uint32_t i = 0; i < of->count; i++) hurry(of->ids[i], on);
 }
 
+/* How long a thread has waited for a processor while it could run; `stats` is its schedstat. */
+static uint64_t waited_us(int stats)
+{
+    char text[128] = "";
+    unsigned long long ran_ns, waited_ns = 0;
+    if (pread(stats, text, sizeof text - 1, 0) <= 0) return 0;
+    return sscanf(text, "%llu %llu", &ran_ns, &waited_ns) == 2 ? waited_ns / 1000 : 0;
+}
+
 static void *ask_on(void *argument)
 {
     static const char request[] = "*2\r\n$3\r\nGET\r\n$5\r\nprobe\r\n";
     probe *me = argument;
     char reply[256];
     int to = dial(me->of->port);
+    int stats = open("/proc/thread-self/schedstat", O_RDONLY);
     if (me->of->pid != 0) hurry(0, true);
     int64_t began = now_us(CLOCK_MONOTONIC);
     while (!atomic_load_explicit(&me->over, memory_order_relaxed)) {
+        uint64_t waited = waited_us(stats);
         int64_t sent = now_us(CLOCK_MONOTONIC);
         send_all(to, request, sizeof request - 1);
         if (read(to, reply, sizeof reply) <= 0) die("read");
@@ -175,10 +192,14 @@ static void *ask_on(void *argument)
         me->histogram[took < BUCKETS ? took : BUCKETS - 1]++;
         me->gets++;
         me->over_1ms += took >= 1000;
-        if (took > me->slowest_us) me->slowest_us = took;
+        if (took > me->slowest_us) {
+            me->slowest_us = took;
+            me->waited_us = waited_us(stats) - waited;
+        }
         pause_us(PAUSE_NS / 1000);
     }
     me->seconds = (double)(now_us(CLOCK_MONOTONIC) - began) / 1e6;
+    close(stats);
     close(to);
     return NULL;
 }
@@ -227,6 +248,22 @@ static void await_expiry(int to)
     for (int i = 0; i < 300 && ask(to, "DBSIZE\r\n") > 1; i++) pause_us(100000);
 }
 
+/* Waits until INFO says that nothing is being written, for five minutes at most. */
+static void await_file(int to)
+{
+    for (int i = 0; i < 3000; i++) {
+        char reply[8192];
+        pause_us(100000);
+        send_all(to, "INFO persistence\r\n", 18);
+        ssize_t got = read(to, reply, sizeof reply - 1);
+        if (got <= 0) die("read");
+        reply[got] = '\0';
+        if (strstr(reply, "rdb_bgsave_in_progress:0") != NULL &&
+            strstr(reply, "aof_rewrite_in_progress:0") != NULL)
+            return;
+    }
+}
+
 /* What is there before the measurement begins. Returns when, on the wall clock, keys expire. */
 static int64_t prepare(int to, const options *of)
 {
@@ -235,6 +272,8 @@ static int64_t prepare(int to, const options *of)
     bool hash = strcmp(of->work, "del") == 0 || strcmp(of->work, "unlink") == 0 ||
                 strcmp(of->work, "replace") == 0;
     if (hash) fill_hash(to, of->count);
+    bool file = strcmp(of->work, "save") == 0 || strcmp(of->work, "rewrite") == 0;
+    if (file) set_keys(to, of, "key:", "");
     int64_t expires_ms = 0;
     if (strcmp(of->work, "expire") == 0) {
         char more[32];
@@ -257,6 +296,10 @@ static void act(int to, const options *of, int64_t expires_ms)
     if (strcmp(of->work, "del") == 0) (void)ask(to, "DEL large\r\n");
     if (strcmp(of->work, "unlink") == 0) (void)ask(to, "UNLINK large\r\n");
     if (strcmp(of->work, "replace") == 0) (void)ask(to, "SET large small\r\n");
+    if (strcmp(of->work, "save") == 0)
+        await_file((await(to, (send_all(to, "BGSAVE\r\n", 8), 1)), to));
+    if (strcmp(of->work, "rewrite") == 0)
+        await_file((await(to, (send_all(to, "BGREWRITEAOF\r\n", 14), 1)), to));
     if (strcmp(of->work, "grow") == 0) set_keys(to, of, "{tag}", "");
     if (expires_ms != 0) {
         int64_t early = expires_ms * 1000 - now_us(CLOCK_REALTIME);
@@ -306,8 +349,9 @@ int main(int count, char **arguments)
     uint64_t seen = 0;
     uint32_t at = BUCKETS - 1;
     while (at > 0 && (seen += asked.histogram[at]) * 10000 < asked.gets) at--;
-    printf("%llu\t%.1f\t%llu\t%u\t%llu\n", (unsigned long long)asked.gets, asked.seconds,
-           (unsigned long long)asked.slowest_us, at, (unsigned long long)asked.over_1ms);
+    printf("%llu\t%.1f\t%llu\t%u\t%llu\t%llu\n", (unsigned long long)asked.gets, asked.seconds,
+           (unsigned long long)asked.slowest_us, at, (unsigned long long)asked.over_1ms,
+           (unsigned long long)asked.waited_us);
     free(asked.histogram);
     return 0;
 }

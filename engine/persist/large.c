@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * persist/large.h: tables are walked by their own cursor, which growth and shrinking do not
- * disturb; sorted sets by rank, since they do not change meanwhile.
+ * disturb; sorted sets from the last element that was met down, wherever that place is by now.
  */
 #include "persist/large.h"
 
@@ -79,43 +79,98 @@ static bool keep(shoal_large *large, const shoal_element *name)
     return shoal_table_put(large->told, &large->account, &entry, &added) == SHOAL_ERR_OK;
 }
 
-/* Claims L1 and L2. */
+/* ---- sorted sets ---- */
+
+/* How many elements there are that the walk has not passed. */
+static uint64_t not_passed(const shoal_large *large)
+{
+    SHOAL_ASSERT(large->value.type == SHOAL_TYPE_ZSET);
+    SHOAL_DEBUG_ASSERT(large->begun || shoal_buffer_size(&large->member) == 0);
+    if (!large->begun) return shoal_zset_count(&large->value.compound);
+    const shoal_zset_entry last = {shoal_buffer_slice(&large->member), large->score};
+    return shoal_zset_before(&large->value.compound, &last);
+}
+
+/* The walk has come to this element. */
+static void come_to(shoal_large *large, const shoal_zset_entry *entry)
+{
+    SHOAL_DEBUG_ASSERT(!large->over);
+    SHOAL_ASSERT(entry->score == entry->score);
+    large->begun = true;
+    large->score = entry->score;
+    shoal_buffer_consume(&large->member, shoal_buffer_size(&large->member));
+    shoal_buffer_append(&large->member, entry->member);
+    /* Without memory for it nobody knows where to go on. */
+    if (large->member.failed) large->bytes.failed = true;
+}
+
+/* Some elements, from the highest down. True at the end. */
+static bool walk_ranks(shoal_large *large, uint32_t *budget)
+{
+    shoal_zset_ranks ranks = {.from = 0, .to = not_passed(large)};
+    SHOAL_ASSERT(*budget > 0);
+    if (*budget != UINT32_MAX && ranks.to > *budget) ranks.from = ranks.to - *budget;
+    uint64_t left = ranks.to - ranks.from;
+    shoal_zset_cursor cursor;
+    shoal_zset_entry entry;
+    shoal_zset_seek(&cursor, &large->value.compound, ranks, true);
+    while (shoal_zset_next(&cursor, &entry)) {
+        const shoal_element name = shoal_element_of(entry.member);
+        if (!is_told(large, &name))
+            shoal_rdb_elements_add_scored(&large->elements, &large->bytes, &entry);
+        if (--left == 0) come_to(large, &entry);
+    }
+    SHOAL_ASSERT(left == 0);
+    if (*budget != UINT32_MAX) *budget -= (uint32_t)(ranks.to - ranks.from);
+    return ranks.from == 0;
+}
+
+/* ---- changes ---- */
+
+/* Writes the element of a sorted set, if there is one that the walk has not passed. */
+static void add_scored(shoal_large *large, const shoal_element *name)
+{
+    char scratch[32];
+    shoal_zset_entry entry = {.member = shoal_element_text(name, scratch)};
+    SHOAL_ASSERT(large->value.type == SHOAL_TYPE_ZSET);
+    SHOAL_DEBUG_ASSERT(name->kind != SHOAL_ELEMENT_DOUBLE);
+    const shoal_compound *set = &large->value.compound;
+    if (!shoal_zset_score(set, entry.member, &entry.score)) return;
+    if (shoal_zset_before(set, &entry) < not_passed(large))
+        shoal_rdb_elements_add_scored(&large->elements, &large->bytes, &entry);
+}
+
+static void add_entry(shoal_large *large, const shoal_element *name)
+{
+    shoal_table_entry entry;
+    SHOAL_ASSERT(large->value.type != SHOAL_TYPE_ZSET);
+    SHOAL_DEBUG_ASSERT(!large->over);
+    if (shoal_table_find(table_of(large), name, &entry) && is_live(large, &entry))
+        shoal_rdb_elements_add(&large->elements, &large->bytes, &entry);
+}
+
+/* Claims L1 to L3. */
 static void before(shoal_watch *watch, const shoal_element *name)
 {
     shoal_large *large = (shoal_large *)(void *)((char *)watch - offsetof(shoal_large, watch));
-    shoal_table_entry entry;
     SHOAL_ASSERT(watch->before == before);
     SHOAL_ASSERT(large->grown != NULL);
+    bool sorted = large->value.type == SHOAL_TYPE_ZSET;
     if (large->over) return;
-    if (large->cursor != 0 && shoal_table_is_passed(table_of(large), large->cursor, name)) return;
+    if (!sorted && large->cursor != 0 &&
+        shoal_table_is_passed(table_of(large), large->cursor, name))
+        return;
     if (is_told(large, name)) return;
     if (!keep(large, name)) {
         /* Without memory for a name, all of the value is written now. */
         uint32_t all = UINT32_MAX;
         shoal_large_write(large, &all);
-    } else if (shoal_table_find(table_of(large), name, &entry) && is_live(large, &entry)) {
-        shoal_rdb_elements_add(&large->elements, &large->bytes, &entry);
+    } else if (sorted) {
+        add_scored(large, name);
+    } else {
+        add_entry(large, name);
     }
     large->grown(large->context, large);
-}
-
-/* ---- sorted sets ---- */
-
-/* Some elements, from the highest down. True at the end. */
-static bool walk_ranks(shoal_large *large, uint32_t *budget)
-{
-    uint64_t left = large->elements.left;
-    shoal_zset_ranks ranks = {.from = left > *budget ? left - *budget : 0, .to = left};
-    shoal_zset_cursor cursor;
-    shoal_zset_entry entry;
-    SHOAL_ASSERT(large->value.type == SHOAL_TYPE_ZSET);
-    if (*budget == UINT32_MAX) ranks.from = 0;
-    shoal_zset_seek(&cursor, &large->value.compound, ranks, true);
-    while (shoal_zset_next(&cursor, &entry))
-        shoal_rdb_elements_add_scored(&large->elements, &large->bytes, &entry);
-    SHOAL_ASSERT(large->elements.left == ranks.from);
-    if (*budget != UINT32_MAX) *budget -= (uint32_t)(ranks.to - ranks.from);
-    return large->elements.left == 0;
 }
 
 /* ---- life ---- */
@@ -135,7 +190,8 @@ void shoal_large_begin(shoal_large *large, const shoal_rdb_key *key, shoal_rdb_k
     large->value = key->value;
     large->now_ms = style->now_ms;
     large->account.allocator = large->bytes.allocator;
-    if (key->value.type != SHOAL_TYPE_ZSET) large->watch.before = before;
+    large->watch.before = before;
+    large->member = shoal_buffer_make(large->bytes.allocator);
     shoal_rdb_write_key_head(&large->bytes, key, kind, style->compress);
     shoal_rdb_elements_begin(&large->elements, &large->bytes, &large->value, kind, style);
     SHOAL_ASSERT(large->elements.left > 0);
@@ -148,7 +204,8 @@ void shoal_large_write(shoal_large *large, uint32_t *budget)
     SHOAL_DEBUG_ASSERT(large->bytes.allocator != NULL);
     if (large->over) return;
     bool sorted = large->value.type == SHOAL_TYPE_ZSET;
-    if (sorted ? walk_ranks(large, budget) : walk(large, budget)) end_writing(large);
+    bool end = sorted ? walk_ranks(large, budget) : walk(large, budget);
+    if (end || large->elements.left == 0) end_writing(large);
 }
 
 void shoal_large_end(shoal_large *large)
@@ -157,5 +214,6 @@ void shoal_large_end(shoal_large *large)
     if (large->told != NULL) shoal_object_free(&large->told->object, &large->account);
     large->told = NULL;
     SHOAL_ASSERT(large->account.bytes == 0);
+    shoal_buffer_free(&large->member);
     shoal_buffer_free(&large->bytes);
 }

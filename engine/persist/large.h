@@ -10,8 +10,8 @@
  *       the walk leaves out names that are kept.
  *   L2  No other is written: the name of one that is about to be added is kept, or the walk has
  *       passed its place.
- *   L3  A sorted set does not tell what changes in it (value/value.h). The cut has it written to
- *       its end before it is changed.
+ *   L3  The place of an entry of a set or hash in the walk is that of its hash, and stays. That of
+ *       an element of a sorted set changes with its score: its name is kept at any change.
  *
  * Threads: a large value belongs to the holder of the gate of its key, until it is over.
  */
@@ -26,13 +26,16 @@
 
 /* One value. */
 typedef struct shoal_large {
-    shoal_op op;       /* first: the snapshot keeps all of them in an inbox */
-    shoal_watch watch; /* of sets and hashes */
+    shoal_op op; /* first: the snapshot keeps all of them in an inbox */
+    shoal_watch watch;
     shoal_rdb_value value;
     shoal_rdb_elements elements;
     uint64_t element_bytes; /* that an element took, on average */
     int64_t now_ms;         /* what had expired by then is left out */
     uint64_t cursor;        /* of the walk through a set or hash */
+    bool begun;             /* the walk through a sorted set, from the highest down, has come */
+    double score;           /* to the element with this score */
+    shoal_buffer member;    /* and this member */
     shoal_table *told;      /* names that the walk leaves out, or NULL */
     shoal_account account;
     shoal_buffer bytes; /* what has been written and not been taken */

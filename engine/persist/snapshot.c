@@ -251,7 +251,7 @@ static bool begin_large(shoal_snapshot_writer *writer, shoal_thread *thread,
     (void)shoal_inbox_push(&writer->larges, &large->op);
     (void)shoal_add_relaxed(&writer->keys, 1);
     part->cursor = (uint64_t)(uintptr_t)large;
-    if (large->watch.before != NULL) part->watch = &large->watch;
+    part->watch = &large->watch;
     go_on(writer, thread, part, large);
     return true;
 }

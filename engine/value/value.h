@@ -58,9 +58,9 @@ void *shoal_account_resize(shoal_account *account, void *memory, size_t old_size
 struct shoal_element;
 
 /* Who is told what is about to change in an object: he who hands it out in pieces while it is
- * written. Sets and hashes tell. */
+ * written. Sets, hashes and sorted sets tell. */
 typedef struct shoal_watch {
-    /* The entry of that name (value/pack.h) is about to be put, replaced or removed. Called under
+    /* The entry of that name (value/pack.h) is about to be added, changed or removed. Called under
      * the gate of the key; the object must not be changed. */
     void (*before)(struct shoal_watch *watch, const struct shoal_element *name);
 } shoal_watch;

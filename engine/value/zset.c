@@ -73,6 +73,14 @@ uint64_t shoal_zset_below(const shoal_compound *set, const shoal_zset_bound *bou
     return set->pack.data == NULL ? 0 : shoal_zset__pack_below(set->pack, bound, or_equal);
 }
 
+uint64_t shoal_zset_before(const shoal_compound *set, const shoal_zset_entry *entry)
+{
+    SHOAL_ASSERT(set->object != NULL);
+    SHOAL_DEBUG_ASSERT(entry->score == entry->score);
+    shoal_zset_path path;
+    return shoal_zset__descend(set_of(set), entry->score, entry->member, &path);
+}
+
 shoal_zset_ranks shoal_zset_between(const shoal_compound *set, const shoal_zset_bound *low,
                                     const shoal_zset_bound *high)
 {

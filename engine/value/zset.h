@@ -54,6 +54,9 @@ typedef struct shoal_zset_bound {
  * elements of different scores is some range. */
 uint64_t shoal_zset_below(const shoal_compound *set, const shoal_zset_bound *bound, bool or_equal);
 
+/* Elements of an object before the place where this one is or would be. */
+uint64_t shoal_zset_before(const shoal_compound *set, const shoal_zset_entry *entry);
+
 /* Ranks `from` .. `to` - 1. Empty when from >= to. */
 typedef struct shoal_zset_ranks {
     uint64_t from, to;

@@ -148,10 +148,21 @@ static bool within_limits(const shoal_zset_edit *edit, shoal_slice member)
     return count < edit->limits.entries && member.size <= edit->limits.member_size;
 }
 
+/* Tells who watches the object that an element is about to change. */
+static void tell(const shoal_zset_edit *edit, shoal_slice member)
+{
+    shoal_watch *watch = edit->object->object.watch;
+    SHOAL_DEBUG_ASSERT(watch == NULL || watch->before != NULL);
+    if (__builtin_expect(watch == NULL, 1)) return;
+    const shoal_element name = shoal_element_of(member);
+    watch->before(watch, &name);
+}
+
 static shoal_err put_in_object(shoal_zset_edit *edit, shoal_slice member,
                                const shoal_zset_spot *spot, double score)
 {
     SHOAL_ASSERT(edit->object != NULL);
+    tell(edit, member);
     if (spot->found) return shoal_zset__update(edit->object, edit->account, spot, score);
     shoal_zset_entry entry = {member, score};
     bool skiplist = !within_limits(edit, member);
@@ -242,6 +253,7 @@ void shoal_zset_edit_take(shoal_zset_edit *edit, const shoal_zset_spot *spot)
 {
     SHOAL_ASSERT(spot->found);
     if (edit->object != NULL) {
+        tell(edit, shoal_zset__member(spot->leaf, spot->at));
         shoal_zset__remove(edit->object, edit->account, spot);
         return;
     }
@@ -249,10 +261,21 @@ void shoal_zset_edit_take(shoal_zset_edit *edit, const shoal_zset_spot *spot)
     count_pairs(edit, edit->count - 1);
 }
 
+static void tell_ranks(const shoal_zset_edit *edit, shoal_zset_ranks ranks)
+{
+    const shoal_compound set = shoal_zset_edit_view(edit);
+    shoal_zset_cursor cursor;
+    shoal_zset_entry entry;
+    SHOAL_ASSERT(set.object != NULL);
+    shoal_zset_seek(&cursor, &set, ranks, false);
+    while (shoal_zset_next(&cursor, &entry)) tell(edit, entry.member);
+}
+
 void shoal_zset_edit_take_ranks(shoal_zset_edit *edit, shoal_zset_ranks ranks)
 {
     SHOAL_ASSERT(ranks.from <= ranks.to);
     if (edit->object != NULL) {
+        if (edit->object->object.watch != NULL) tell_ranks(edit, ranks);
         shoal_zset__remove_ranks(edit->object, edit->account, ranks);
         return;
     }

@@ -14,9 +14,9 @@
  * The GETs go out one at a time, a tenth of a millisecond after the reply before. `del` and
  * `unlink` drop a hash of so many fields, `grow` sets so many keys of one slot, `rate` a second,
  * `expire` lets so many keys expire in one millisecond, `replace` overwrites such a hash with SET,
- * `save` and `rewrite` are BGSAVE and BGREWRITEAOF with so many keys, `idle` does nothing. With --pid the server's threads and the one that asks have real-time
- * priority while it is measured, so that other programs of the machine wait for them, not they for
- * other programs.
+ * `save` and `rewrite` are BGSAVE and BGREWRITEAOF with so many keys, `idle` does nothing. With
+ * --pid the server's threads and the one that asks have real-time priority while it is measured, so
+ * that other programs of the machine wait for them, not they for other programs.
  */
 #include <dirent.h>
 #include <fcntl.h>

@@ -55,6 +55,7 @@ void *shoal_account_resize(shoal_account *account, void *memory, size_t old_size
 
 /* ---- objects ---- */
 
+/* A string or number in a value: value/pack.h. */
 struct shoal_element;
 
 /* Who is told what is about to change in an object: he who hands it out in pieces while it is

@@ -209,7 +209,7 @@ static void send_large(shoal_snapshot_writer *writer, shoal_large *large)
 static void large_grown(void *context, shoal_large *large)
 {
     shoal_snapshot_writer *writer = context;
-    SHOAL_ASSERT(writer->cut != NULL);
+    SHOAL_DEBUG_ASSERT(large->told != NULL || large->over);
     SHOAL_ASSERT(large->context == writer);
     (void)shoal_add_relaxed(&writer->copied, large->element_bytes);
     if (!shoal_load_relaxed(&writer->failed)) send_large(writer, large);

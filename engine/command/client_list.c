@@ -192,16 +192,42 @@ static bool parse_list(shoal_call *call, list_filter *filter)
     return true;
 }
 
-static bool listed(const shoal_call *call, const list_filter *filter, const shoal_session *session)
+static bool listed(const shoal_call *call, const list_filter *filter, client_kind kind, uint64_t id)
 {
     SHOAL_ASSERT(filter->id_first == 0 || filter->id_first < call->argc);
-    if (filter->kind != KIND_ANY && filter->kind != kind_of(session)) return false;
+    if (filter->kind != KIND_ANY && filter->kind != kind) return false;
     if (filter->id_first == 0) return true;
     for (uint32_t i = filter->id_first; i < call->argc; i++) {
-        int64_t id;
-        if (shoal_text_to_i64(call->argv[i], &id) && (uint64_t)id == session->id) return true;
+        int64_t wanted;
+        if (shoal_text_to_i64(call->argv[i], &wanted) && (uint64_t)wanted == id) return true;
     }
     return false;
+}
+
+/* Adds the link to this node's master, which is no session, when it is in sync. What the host knows
+ * of it (its own end, the descriptor) is not shown. */
+static void list_master(const shoal_call *call, const list_filter *filter, shoal_buffer *out)
+{
+    const shoal_env *env = call->env;
+    uint64_t words[SHOAL_MASTER_WORDS + 1] = {0};
+    for (uint32_t i = 0; i < SHOAL_MASTER_WORDS; i++)
+        words[i] = shoal_load_relaxed(&env->master_text[i]);
+    shoal_slice name = shoal_text((const char *)words);
+    uint64_t link = shoal_load_relaxed(&env->master_link), id = shoal_load_relaxed(&env->master_id);
+    if (link == 0 || (shoal_hash(name, 0) | 1) != link) return;
+    SHOAL_DEBUG_ASSERT(name.size > 0);
+    if (!listed(call, filter, KIND_MASTER, id)) return;
+    int64_t now = call->worker->now.mono_us;
+    int64_t age_us = now - shoal_load_relaxed(&env->master_since_us);
+    int64_t idle_us = now - shoal_load_relaxed(&env->master_heard_us);
+    shoal_text_appendf(out,
+                       "id=%llu addr=%.*s laddr=?:0 fd=-1 name= age=%lld idle=%lld flags=M db=0 "
+                       "sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 "
+                       "rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=NULL "
+                       "user=(superuser) redir=-1 resp=2 lib-name= lib-ver=\n",
+                       (unsigned long long)id, (int)name.size, name.data,
+                       (long long)(age_us > 0 ? age_us / 1000000 : 0),
+                       (long long)(idle_us > 0 ? idle_us / 1000000 : 0));
 }
 
 /* Parsing writes errors; at every stop but the last they are not wanted. */
@@ -227,12 +253,14 @@ void shoal_command__client_list(shoal_call *call)
     shoal_buffer_free(&sink);
     if (!valid) return;
     if (tour->last) {
+        list_master(call, &filter, &tour->gathered);
         shoal_reply_verbatim(&call->reply, "txt", shoal_buffer_slice(&tour->gathered));
         return;
     }
     const shoal_session *session = call->worker->sessions.first;
     for (; session != NULL; session = session->all.next) {
-        if (listed(call, &filter, session)) shoal_client__line(call, session, &tour->gathered);
+        if (listed(call, &filter, kind_of(session), session->id))
+            shoal_client__line(call, session, &tour->gathered);
     }
 }
 
@@ -326,7 +354,9 @@ static bool means_master(const shoal_call *call, const kill_filter *filter)
 {
     uint64_t link = shoal_load_relaxed(&call->env->master_link);
     SHOAL_DEBUG_ASSERT(call->tour->last);
-    if (link == 0 || filter->id != 0 || filter->local.data != NULL) return false;
+    uint64_t id = shoal_load_relaxed(&call->env->master_id);
+    if (link == 0 || filter->local.data != NULL) return false;
+    if (filter->id != 0 && (uint64_t)filter->id != id) return false;
     if (filter->kind != KIND_ANY && filter->kind != KIND_MASTER) return false;
     return filter->address.data == NULL || (shoal_hash(filter->address, 0) | 1) == link;
 }

@@ -287,6 +287,9 @@ typedef enum shoal_stat {
     SHOAL_STAT_COUNT
 } shoal_stat;
 
+/* Words of the text "ip:port" with its end: the longest address in brackets, and a port. */
+#define SHOAL_MASTER_WORDS 8
+
 /* What the room needs of the node around it. Filled by core before the first worker is made;
  * outlives them all. */
 struct shoal_env {
@@ -342,7 +345,13 @@ struct shoal_env {
                                    * look again. writer: control */
     _Atomic uint64_t master_link; /* relaxed: shoal_hash of "ip:port" of the link to a master that
                                    * is up; 0: none. writer: control */
-    _Atomic bool master_kill;     /* relaxed: a client wants that link to be closed */
+    /* The same link for CLIENT LIST, when it is in sync: "ip:port", ended by a zero, in words that
+     * are read one by one, and so are held against the hash; its id; since when it is there and
+     * when something came, monotonic. Relaxed. writer: control */
+    _Atomic uint64_t master_text[SHOAL_MASTER_WORDS];
+    _Atomic uint64_t master_id;
+    _Atomic int64_t master_since_us, master_heard_us;
+    _Atomic bool master_kill;       /* relaxed: a client wants that link to be closed */
     _Atomic int64_t sleep_until_us; /* relaxed: DEBUG SLEEP: until then nothing that a master sends
                                      * is carried out, and no link to it begins. writer: DEBUG */
     _Atomic uint64_t applied[SHOAL_COMMAND_COUNT]; /* commands of a master's stream that have run;

@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "command/client_line.h"
 #include "repl/internal.h"
 
 /* Bytes of an answer without a line's end that are looked at. */
@@ -19,15 +20,35 @@
 
 /* ---- states ---- */
 
-/* For CLIENT KILL: who the link is to, while there is one. */
+/* Tells of a link that is in sync under this name. */
+static void show_online(const shoal_repl *repl, shoal_slice name)
+{
+    shoal_env *env = repl->env;
+    uint64_t words[SHOAL_MASTER_WORDS] = {0};
+    SHOAL_ASSERT(repl->master.state == REPL_LINK_ONLINE);
+    SHOAL_ASSERT(name.size > 0);
+    if (name.size >= sizeof(words)) return;
+    memcpy(words, name.data, name.size);
+    for (uint32_t i = 0; i < SHOAL_MASTER_WORDS; i++)
+        shoal_store_relaxed(&env->master_text[i], words[i]);
+    uint64_t id = shoal_add_relaxed(&env->client_id_next, 1u);
+    shoal_store_relaxed(&env->master_id, id);
+    shoal_store_relaxed(&env->master_since_us, repl->now.mono_us);
+    shoal_store_relaxed(&env->master_heard_us, repl->now.mono_us);
+}
+
+/* For CLIENT KILL and CLIENT LIST: who the link is to, while there is one. */
 void shoal_repl__show_link(const shoal_repl *repl)
 {
     const repl_master *master = &repl->master;
     uint64_t shown = 0;
+    shoal_store_relaxed(&repl->env->master_text[0], 0u);
     if (master->link != 0 && master->state >= REPL_LINK_TRANSFER) {
         shoal_buffer name = shoal_buffer_make(&repl->allocator);
-        shoal_text_appendf(&name, "%s:%u", master->address.ip, (unsigned)master->address.port);
+        shoal_client__address(&master->address, &name);
         if (!name.failed) shown = shoal_hash(shoal_buffer_slice(&name), 0) | 1;
+        if (!name.failed && master->state == REPL_LINK_ONLINE)
+            show_online(repl, shoal_buffer_slice(&name));
         shoal_buffer_free(&name);
     }
     SHOAL_ASSERT(master->state <= REPL_LINK_ONLINE);
@@ -396,6 +417,7 @@ static void take_bytes(shoal_repl *repl, shoal_slice bytes)
     SHOAL_ASSERT(master->link != 0);
     SHOAL_ASSERT(master->state >= REPL_LINK_PING);
     master->heard_us = repl->now.mono_us;
+    shoal_store_relaxed(&repl->env->master_heard_us, master->heard_us);
     if (master->state == REPL_LINK_ONLINE) {
         repl->face.apply(repl->face.context, bytes);
         return;

@@ -153,7 +153,7 @@ for my $pair (['shoal', 'shoal'], ['shoal', 'redis'], ['redis', 'shoal']) {
     stop_server($_) for $second, $first;
 }
 
-# MONITOR of a replica shows what its master sends.
+# MONITOR of a replica shows what its master sends, and CLIENT LIST the link to it.
 {
     my ($master, $replica) = (shoal(), shoal());
     follow($replica, $master);
@@ -167,6 +167,17 @@ for my $pair (['shoal', 'shoal'], ['shoal', 'redis'], ['redis', 'shoal']) {
     my $shown = read_reply($monitor, qr/"FLUSHALL"\r\n/i);
     like($shown, qr/^\+\d+\.\d{6} \[3 $from\] "SET" "seen" "a\\tb"\r$/im, 'MONITOR shows a write');
     like($shown, qr/^\+\d+\.\d{6} \[\d+ $from\] "FLUSHALL"\r$/im, 'and what concerns all keys');
+    my $link = cli($replica, 'CLIENT', 'LIST', 'TYPE', 'master');
+    like($link, qr/^id=\d+ addr=$from .* flags=M .*$/, 'CLIENT LIST shows the link to the master');
+    my ($id) = $link =~ /^id=(\d+)/;
+    is(cli($replica, 'CLIENT', 'LIST', 'ID', $id) =~ s/ .*//sr, "id=$id", 'under its id too');
+    like(cli($replica, 'CLIENT', 'LIST'), qr/ flags=M .*\n.* flags=[^M]|flags=[^M]+ .*\n.* flags=M /s,
+        'among the others');
+    is(cli($master, 'CLIENT', 'LIST', 'TYPE', 'master'), '', 'a master has none');
+    is(cli($replica, 'CLIENT', 'KILL', 'ID', $id), 1, 'CLIENT KILL closes it by its id');
+    ok(wait_for(30, sub {
+        cli($replica, 'CLIENT', 'LIST', 'TYPE', 'master') =~ /^id=(\d+)/ && $1 != $id
+    }), 'and it comes again');
     stop_server($_) for $replica, $master;
 }
 

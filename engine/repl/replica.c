@@ -12,7 +12,6 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/text.h"
-#include "command/client_line.h"
 #include "repl/internal.h"
 
 /* Bytes of an answer without a line's end that are looked at. */
@@ -45,7 +44,9 @@ void shoal_repl__show_link(const shoal_repl *repl)
     shoal_store_relaxed(&repl->env->master_text[0], 0u);
     if (master->link != 0 && master->state >= REPL_LINK_TRANSFER) {
         shoal_buffer name = shoal_buffer_make(&repl->allocator);
-        shoal_client__address(&master->address, &name);
+        const char *ip = master->address.ip;
+        bool v6 = shoal_text_find(shoal_text(ip), shoal_text(":")) != SHOAL_TEXT_NONE;
+        shoal_text_appendf(&name, v6 ? "[%s]:%u" : "%s:%u", ip, (unsigned)master->address.port);
         if (!name.failed) shown = shoal_hash(shoal_buffer_slice(&name), 0) | 1;
         if (!name.failed && master->state == REPL_LINK_ONLINE)
             show_online(repl, shoal_buffer_slice(&name));

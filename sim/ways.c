@@ -210,9 +210,23 @@ void shoal_net__power_lost(shoal_world *world, uint32_t host)
     }
 }
 
+/* What was on its way when its host went dark is lost: nobody sends it again. Left held, it would
+ * keep the reset back with which the host answers now. */
+static void lose_held(shoal_world *world, shoal_port receiver)
+{
+    shoal_connection *connection = receiver.connection;
+    shoal_pipe *pipe = &connection->pipes[receiver.side];
+    const shoal_end *sender = &connection->ends[1 - receiver.side];
+    if (!sender->silent || pipe->held_since_us < 0 || pipe->stranded) return;
+    if (shoal_net__blocked(world, sender->host, connection->ends[receiver.side].host)) return;
+    shoal_stream__drop(&world->net, pipe);
+    pipe->held_since_us = -1;
+}
+
 void shoal_net__power_back(shoal_world *world, uint32_t host)
 {
     world->net.dark[host] = false;
+    each_pipe(world, host, UINT32_MAX, lose_held);
     each_pipe(world, UINT32_MAX, host, retransmit);
 }
 

@@ -19,11 +19,11 @@
 
 /* The level of what should be seen, as traces number them. */
 #define LOG_WARNING 3u
-/* Bytes that a feed hands out at once, and unsent bytes from which on it waits for the host.
- * Chosen: as many as a socket takes in one go, and a few of those; a session that yields goes on
- * below the same number (command/session.c). */
-#define POUR_STEP ((size_t)1 << 20)
-#define POUR_BACKLOG_MAX ((size_t)8 << 20)
+/* Bytes that a feed hands out at once: a part of what a socket takes in one go. Chosen. */
+#define POUR_STEP ((size_t)512 << 10)
+/* Bytes of the log, as a power of two, behind which control is told that they have been taken: so
+ * large is what the log gives back at once. */
+#define TRIM_BITS 20u
 
 /* ---- making and freeing ---- */
 
@@ -257,9 +257,10 @@ bool shoal_replica__pour(shoal_session *session, shoal_buffer *out)
     const shoal_env *env = session->worker->env;
     SHOAL_ASSERT(replica->attached && !session->dead);
     size_t before = shoal_buffer_size(out);
+    uint64_t from = replica->streams ? shoal_log_at(&replica->reader) : 0;
     bool more = true;
     while (more && !out->failed && shoal_buffer_size(out) - before < POUR_STEP &&
-           session->backlog < POUR_BACKLOG_MAX) {
+           session->backlog <= SHOAL_REPLICA_BACKLOG_MAX) {
         shoal_replica_part *part = replica->first;
         if (part != NULL) {
             shoal_buffer_append(out, (shoal_slice){part->bytes, part->size});
@@ -279,7 +280,13 @@ bool shoal_replica__pour(shoal_session *session, shoal_buffer *out)
         shoal_buffer_append(out, bytes);
         shoal_log_skip(&replica->reader, bytes.size);
     }
-    if (replica->streams) shoal_store_relaxed(&replica->sent, shoal_log_at(&replica->reader));
+    if (!replica->streams) return more;
+    uint64_t at = shoal_log_at(&replica->reader);
+    SHOAL_DEBUG_ASSERT(at >= from);
+    shoal_store_relaxed(&replica->sent, at);
+    /* What nobody needs any more goes soon, where there is much of it. */
+    if (from >> TRIM_BITS != at >> TRIM_BITS)
+        env->host->nudge(env->host->context, SHOAL_ACTOR_CONTROL);
     return more;
 }
 

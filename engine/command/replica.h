@@ -107,6 +107,11 @@ void shoal_replica_rouse(const shoal_env *env, const struct shoal_worker *except
 
 /* ---- for the worker ---- */
 
+/* A replica's connection gets no more while more than this is unsent: the log has it, without a
+ * copy that grows and moves. Chosen: two feeds; and no less than the level above which the virtual
+ * host tells of room. */
+#define SHOAL_REPLICA_BACKLOG_MAX ((size_t)1 << 20)
+
 /* Sees to it that session->replica is there. False without memory. */
 SHOAL_MUST_USE bool shoal_replica__ready(shoal_session *session);
 /* The errand of PSYNC has come home with the answer: what follows is fed. */

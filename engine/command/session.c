@@ -293,7 +293,8 @@ static shoal_feed outcome(const shoal_session *session, const shoal_buffer *out)
 static void resume_later(shoal_session *session)
 {
     SHOAL_DEBUG_ASSERT(!session->dead);
-    if (session->yielded && session->backlog < OUTPUT_BACKLOG_MAX) shoal_worker__wake(session);
+    size_t most = session->replica != NULL ? SHOAL_REPLICA_BACKLOG_MAX + 1 : OUTPUT_BACKLOG_MAX;
+    if (session->yielded && session->backlog < most) shoal_worker__wake(session);
 }
 
 /* Bytes by which a session grows at once that are worth a look at maxmemory. Chosen. */

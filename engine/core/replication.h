@@ -90,6 +90,8 @@ int64_t shoal_node__replication_deadline(const shoal_node *node);
 bool shoal_node__replication_busy(const shoal_node *node);
 /* A snapshot for replicas is being written. */
 bool shoal_node__replication_sends(const shoal_node *node);
+/* Bytes of it that wait in memory for the disk. */
+uint64_t shoal_node__send_waiting(const shoal_node *node);
 /* Runs a command of this room's: true when it was one. With a NULL node it only says so. */
 bool shoal_node__replication_command(shoal_node *node, shoal_errand *errand);
 

@@ -14,7 +14,7 @@
 #include "store/moment.h"
 
 /* Bytes that the host may have to write before more keys are handed out. */
-#define WINDOW ((uint64_t)4 << 20)
+#define WINDOW ((uint64_t)2 << 20)
 /* Keys that a step hands out: some hundred microseconds. */
 #define STEP_KEYS 512u
 
@@ -126,6 +126,16 @@ static int64_t key_delay_us(const shoal_node *node)
     int64_t us = shoal_config__number(&node->config, SHOAL_DIRECTIVE_RDB_KEY_SAVE_DELAY);
     SHOAL_DEBUG_ASSERT(node->replication.began_us >= 0);
     return us > 0 ? us : 0;
+}
+
+uint64_t shoal_node__send_waiting(const shoal_node *node)
+{
+    const shoal_replication *replication = &node->replication;
+    SHOAL_DEBUG_ASSERT(replication->written <= replication->submitted);
+    SHOAL_DEBUG_ASSERT(replication->sending <= SHOAL_SENDING_CLEARING);
+    if (replication->writer == NULL) return 0;
+    return replication->submitted - replication->written +
+           shoal_snapshot_pending(replication->writer);
 }
 
 /* Keys that may be handed out now. */

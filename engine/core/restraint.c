@@ -11,9 +11,12 @@
 
 /* Bytes that may wait: a part of the data, but so many in any case. Chosen: with what else a
  * snapshot takes it stays below a tenth of the data; and a disk has some hundred milliseconds of
- * work. */
+ * work. A snapshot for replicas is read while it is written, and what has been read waits for their
+ * connections: less is left for what waits for the disk. */
 #define PART_OF_DATA 20u
 #define BYTES_MIN ((uint64_t)32 << 20)
+#define PART_OF_DATA_REPLICAS 32u
+#define BYTES_MIN_REPLICAS ((uint64_t)4 << 20)
 /* How often it is looked at: the host need not have anything to tell meanwhile. Chosen. */
 #define INTERVAL_US 10000
 /* A restraint that is not renewed ends by itself: so no fault of ours stops a node for good. */
@@ -22,22 +25,32 @@
 static bool is_writing(const shoal_node *node)
 {
     SHOAL_DEBUG_ASSERT(node->store != NULL);
-    return shoal_node__is_saving(node) || shoal_node__appending_rewrites(node);
+    return shoal_node__is_saving(node) || shoal_node__appending_rewrites(node) ||
+           shoal_node__replication_sends(node);
+}
+
+/* What may wait, of so much data. */
+static uint64_t limit_of(const shoal_node *node, uint64_t data)
+{
+    bool sends = shoal_node__replication_sends(node);
+    uint64_t least = sends ? BYTES_MIN_REPLICAS : BYTES_MIN;
+    uint64_t part = data / (sends ? PART_OF_DATA_REPLICAS : PART_OF_DATA);
+    SHOAL_DEBUG_ASSERT(node->phase != SHOAL_PHASE_NEW);
+    return part > least ? part : least;
 }
 
 /* Whether too much waits; who is restrained already goes on when half of it is gone. */
 static bool is_too_much(const shoal_node *node)
 {
-    uint64_t waits = shoal_rdb_save_waiting(&node->saving.save);
+    uint64_t waits = shoal_rdb_save_waiting(&node->saving.save) + shoal_node__send_waiting(node);
+    uint32_t part = node->saving.restrains ? 2 : 1;
     shoal_store_stats stats;
     if (node->appending.aof != NULL) waits += shoal_aof_rewrite_waiting(node->appending.aof);
-    uint64_t limit = node->saving.restrains ? BYTES_MIN / 2 : BYTES_MIN;
-    if (waits <= limit) return false;
+    if (waits <= limit_of(node, 0) / part) return false;
     shoal_store_stats_get(node->store, &stats);
-    uint64_t part = stats.bytes / PART_OF_DATA;
-    if (node->saving.restrains) part /= 2;
+    uint64_t limit = limit_of(node, stats.bytes) / part;
     SHOAL_ASSERT(limit > 0);
-    return waits > (part > limit ? part : limit);
+    return waits > limit;
 }
 
 void shoal_node__restrain(shoal_node *node)
@@ -69,5 +82,5 @@ int64_t shoal_node__restraint_deadline(const shoal_node *node)
     shoal_store_stats stats;
     shoal_store_stats_get(node->store, &stats);
     /* What little there is can all wait. */
-    return stats.bytes > BYTES_MIN ? node->now.mono_us + INTERVAL_US : SHOAL_NEVER;
+    return stats.bytes > limit_of(node, 0) ? node->now.mono_us + INTERVAL_US : SHOAL_NEVER;
 }

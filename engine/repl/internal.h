@@ -20,6 +20,8 @@ enum { REPL_RANDOM_ID = 0x201, REPL_RANDOM_MARK };
 #define REPL_BACKLOG_MIN ((uint64_t)16 << 10)
 /* How often timers are looked at. */
 #define REPL_CRON_US 100000
+/* Bytes above the backlog from which on more than timers look at what can go. */
+#define REPL_TRIM_SIZE ((uint64_t)2 << 20)
 /* A replica that lost its master tries again after this. */
 #define REPL_RETRY_US 1000000
 /* Bytes of a snapshot that are read and posted at once, and parts under way for one replica. */

@@ -344,6 +344,19 @@ static void forget_backlog(shoal_repl *repl)
                     (long long)(repl->settings.backlog_ttl_us / 1000000));
 }
 
+/* Lets go of the log where a replica has taken much since the last timer: it may take a hundred
+ * megabytes in the time between two of them. */
+static void trim_much(shoal_repl *repl)
+{
+    if (repl->replicas == NULL || !repl->wants_log) return;
+    uint64_t kept = shoal_log_end(repl->log) - shoal_log_first(repl->log);
+    uint64_t backlog = repl->settings.backlog_size;
+    SHOAL_ASSERT(backlog > 0);
+    if (kept > REPL_TRIM_SIZE && kept - REPL_TRIM_SIZE > backlog)
+        (void)shoal_log_trim(repl->log, backlog);
+    SHOAL_ASSERT(shoal_log_first(repl->log) <= shoal_log_end(repl->log));
+}
+
 void shoal_repl_tick(shoal_repl *repl, shoal_time now)
 {
     SHOAL_ASSERT(repl->settings.timeout_us > 0);
@@ -357,6 +370,7 @@ void shoal_repl_tick(shoal_repl *repl, shoal_time now)
     shoal_repl__waits_step(repl);
     shoal_repl__failover_step(repl);
     shoal_repl__sync_step(repl);
+    trim_much(repl);
     if (now.mono_us < repl->cron_us) return;
     repl->cron_us = now.mono_us + REPL_CRON_US;
     shoal_repl__master_cron(repl);

@@ -19,7 +19,7 @@
 
 /* Steps that are taken of each story. Chosen: all stories take some seconds. */
 #ifdef __SANITIZE_ADDRESS__
-#define STEPS_TAKEN 6
+#define STEPS_TAKEN 2
 #else
 #define STEPS_TAKEN 24
 #endif
@@ -47,11 +47,11 @@ typedef struct story {
     "4s expect copies equal on n4..n6 within 4s\n"                     \
     "8s client c1 rate 60/s keys uniform(100) mix set:50,get:50 timeout 1s\n"
 #define ELECTION_END                                   \
-    "32s stop *\n"                                     \
-    "32s expect converge within 20s\n"                 \
-    "32s expect slots covered within 20s\n"            \
-    "52s expect copies equal on replicas within 20s\n" \
-    "74s end\n"
+    "24s stop *\n"                                     \
+    "24s expect converge within 18s\n"                 \
+    "24s expect slots covered within 18s\n"            \
+    "42s expect copies equal on replicas within 10s\n" \
+    "53s end\n"
 #define SYNC                                                           \
     "cluster nodes 2 masters 1 replicas 1 node_timeout 2s meet star\n" \
     "config * appendonly yes\nconfig * appendfsync always\n"           \
@@ -63,12 +63,12 @@ typedef struct story {
     "8s client c1 rate 200/s keys uniform(300) mix set:70,incr:30 size 600 timeout 1s\n"
 #define SYNC_END                                 \
     "28s stop *\n"                               \
-    "28s expect converge within 20s\n"           \
-    "40s expect copies equal on n2 within 20s\n" \
-    "61s expect lost_acks <= 0\n"                \
-    "62s end\n"
+    "28s expect converge within 12s\n"           \
+    "40s expect copies equal on n2 within 10s\n" \
+    "51s expect lost_acks <= 0\n"                \
+    "52s end\n"
 
-#define WON "18s expect role master on n4\n"
+#define WON "16s expect role master on n4\n"
 #define TURNED "12s expect role master on n4\n"
 #define FULL "26s expect info sync_full >= 2 on n1\n"
 #define PARTIAL "26s expect info sync_partial_ok >= 1 on n1\n26s expect info sync_full <= 1 on n1\n"
@@ -76,15 +76,15 @@ typedef struct story {
 
 static const story stories[] = {
     {"an election, the replica that wins", "n4", 10 * S, 14 * S, 200, ELECTION,
-     "10s crash n1\n20s restart n4\n21s restart n1\n" ELECTION_END, WON},
+     "10s crash n1\n17s restart n4\n18s restart n1\n" ELECTION_END, WON},
     {"an election, a voter", "n2", 10 * S, 14 * S, 200, ELECTION,
-     "10s crash n1\n20s restart n2\n21s restart n1\n" ELECTION_END, WON},
+     "10s crash n1\n17s restart n2\n18s restart n1\n" ELECTION_END, WON},
     {"an election, the old master as it comes back", "n1", 16 * S, 19 * S, 100, ELECTION,
-     "10s crash n1\n16s restart n1\n22s restart n1\n" ELECTION_END, WON},
+     "10s crash n1\n16s restart n1\n20s restart n1\n" ELECTION_END, WON},
     {"a failover by hand, the master", "n1", 10 * S, 12 * S, 100, ELECTION,
-     "10s operate n4 CLUSTER FAILOVER\n20s restart n1\n" ELECTION_END, TURNED},
+     "10s operate n4 CLUSTER FAILOVER\n17s restart n1\n" ELECTION_END, TURNED},
     {"a failover by hand, the replica", "n4", 10 * S, 12 * S, 100, ELECTION,
-     "10s operate n4 CLUSTER FAILOVER\n20s restart n4\n" ELECTION_END, TURNED},
+     "10s operate n4 CLUSTER FAILOVER\n17s restart n4\n" ELECTION_END, TURNED},
     {"a full synchronisation, the master", "n1", 14 * S, 17 * S, 200, SMALL_BACKLOG,
      "9s cut n1 | n2\n14s heal n1 | n2\n20s restart n1\n" SYNC_END, FULL},
     {"a full synchronisation, the replica", "n2", 14 * S, 17 * S, 100, SMALL_BACKLOG,

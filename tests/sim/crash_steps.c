@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * A process may die at every step of an election, of a failover by hand and of a synchronisation.
- * Each story runs once to count what one of its nodes does meanwhile. Then it runs again for each of
- * these steps and the node dies behind it, by the end of its process or of its power; it is started
- * again, and in the end the cluster must agree, cover its slots, have equal copies, have broken no
- * promise that the judges know of, and, where one of the story's nodes always has all data, have
- * lost nothing.
+ * Each story runs once to count what one of its nodes does meanwhile. Then it runs again for each
+ * of these steps and the node dies behind it, by the end of its process or of its power; it is
+ * started again, and in the end the cluster must agree, cover its slots, have equal copies, have
+ * broken no promise that the judges know of, and, where one of the story's nodes always has all
+ * data, have lost nothing.
  *
  * Here a part of the steps is taken, spread over all of them; SHOAL_CRASH_STEPS=all takes each.
  */

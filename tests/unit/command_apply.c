@@ -98,6 +98,33 @@ static void commands_change_the_database_that_was_selected_and_leave_no_effects(
     close_desk(&at);
 }
 
+static void a_command_whose_key_is_known_changes_the_same_as_one_whose_key_is_looked_up(
+    void **state)
+{
+    (void)state;
+    desk at;
+    open_desk(&at);
+    shoal_thread *thread = shoal_store_thread(at.box.env.store, 1);
+    const shoal_command *row = shoal_command_row(SHOAL_COMMAND_APPEND);
+    const shoal_slice argv[] = {shoal_text("append"), shoal_text("a"), shoal_text("xy")};
+    const shoal_apply_command command = {argv, 3};
+    const shoal_key key = shoal_key_make(at.box.env.store, 2, argv[1]);
+    apply(&at, "SELECT 2");
+    apply(&at, "APPEND a w");
+    shoal_thread_enter(thread, at.box.now);
+    assert_int_equal(shoal_apply_keyed(at.applier, &command, row, &key), SHOAL_APPLY_DONE);
+    shoal_thread_leave(thread);
+    apply(&at, "LPUSH l 1");
+    const shoal_slice wrong[] = {argv[0], shoal_text("l"), argv[2]};
+    const shoal_key list = shoal_key_make(at.box.env.store, 2, wrong[1]);
+    shoal_thread_enter(thread, at.box.now);
+    assert_int_equal(shoal_apply_keyed(at.applier, &(shoal_apply_command){wrong, 3}, row, &list),
+                     SHOAL_APPLY_FAILED);
+    shoal_thread_leave(thread);
+    client_asks(&at.client, "SELECT 2~GET a~LLEN l~", "+OK~$3~wxy~:1~");
+    close_desk(&at);
+}
+
 static void a_transaction_happens_at_its_end_or_not_at_all(void **state)
 {
     (void)state;
@@ -214,6 +241,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_change_the_database_that_was_selected_and_leave_no_effects),
+        cmocka_unit_test(
+            a_command_whose_key_is_known_changes_the_same_as_one_whose_key_is_looked_up),
         cmocka_unit_test(a_transaction_happens_at_its_end_or_not_at_all),
         cmocka_unit_test(what_is_no_effect_is_refused_by_name),
         cmocka_unit_test(nobody_s_time_is_over_while_it_is_applied),

@@ -364,6 +364,30 @@ static void what_is_compressed_expands_to_itself(void **state)
     }
 }
 
+static void only_strings_that_stand_as_they_are_are_plain(void **state)
+{
+    (void)state;
+    static char mid[2 + 100] = "\x40\x64", wide[5 + 3] = "\x80\0\0\0\3abc";
+    const struct {
+        const char *bytes;
+        size_t size, head;
+        bool plain;
+    } cases[] = {
+        {"\3abc", 4, 1, true},        {"\0", 1, 1, true},        {mid, sizeof mid, 2, true},
+        {wide, sizeof wide, 5, true}, {"", 0, 0, false},         {"\3ab", 3, 0, false},
+        {"\3abcd", 5, 0, false},      {"\x40", 1, 0, false},     {wide, 4, 0, false},
+        {"\xc0\5", 2, 0, false},      {"\xc1\5\0", 3, 0, false}, {"\xc3\2\3ab", 5, 0, false},
+        {"\x82", 1, 0, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        shoal_slice bytes = {cases[i].bytes, cases[i].size}, string = {NULL, 0};
+        assert_int_equal(shoal_rdb_is_plain(bytes, &string), cases[i].plain);
+        if (!cases[i].plain) continue;
+        assert_ptr_equal(string.data, bytes.data + cases[i].head);
+        assert_int_equal(string.size, bytes.size - cases[i].head);
+    }
+}
+
 int main(void)
 {
 #define FACT(name) cmocka_unit_test_setup_teardown(name, open_loader, close_loader)
@@ -372,6 +396,7 @@ int main(void)
         FACT(the_checksum_is_the_same_however_it_is_computed),
         FACT(strings_are_read_in_all_forms),
         FACT(damaged_strings_are_refused),
+        FACT(only_strings_that_stand_as_they_are_are_plain),
         FACT(plain_collections_are_read),
         FACT(ziplists_are_read_and_checked),
         FACT(zipmaps_and_integer_sets_are_read),

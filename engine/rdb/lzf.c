@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/bytes.h"
 
 #define LITERAL_MAX 32u
 #define COPY_MIN 3u
@@ -74,6 +75,7 @@ static uint32_t three_at(const squeeze *work, uint32_t at)
 {
     const unsigned char *text = work->text + at;
     SHOAL_DEBUG_ASSERT(at + COPY_MIN <= work->size);
+    if (at + 4 <= work->size) return shoal_bytes_get_le32(text) & 0xffffff;
     return (uint32_t)text[0] | (uint32_t)text[1] << 8 | (uint32_t)text[2] << 16;
 }
 

@@ -154,6 +154,8 @@ static void debug_says_what_it_does_not_know(void **state)
 static void debug_object_shows_what_is_kept_beyond_its_time(void **state)
 {
     (void)state;
+    /* As on a replica. */
+    shoal_store_set_active_expire(box.env.store, false);
     shoal_store_keep_expired(box.env.store, true);
     client_asks(&c, "SET a 1 PX 10~", "+OK~");
     command_box_sleep(&box, 20);

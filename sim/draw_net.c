@@ -169,6 +169,8 @@ void shoal_faults__readdress(shoal_faults *all)
     }
     int64_t at_us = shoal_faults__span(all).from_us;
     shoal_faults__on(all, SHOAL_LINE_READDRESS, at_us, shoal_faults__any_node(all));
+    /* The other of two may have moved before it has heard of this. */
+    if (all->drawing->nodes == 2) shoal_faults__mend(all, 0, 0, "CLUSTER MEET ip(n2) 6379");
 }
 
 /* ---- bytes ---- */

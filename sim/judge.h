@@ -50,6 +50,7 @@ typedef struct shoal_promise {
     uint64_t voted[SHOAL_VOTES_MAX]; /* epochs of votes that are not durable */
     uint32_t waiting;                /* how many of them */
     uint32_t may_leave;              /* votes that became durable and were not sent */
+    uint64_t cast;                   /* the greatest epoch that it voted in */
     uint64_t durable;                /* the greatest lastVoteEpoch that its disk holds */
     uint64_t won;                    /* the greatest epoch in which it won */
 } shoal_promise;

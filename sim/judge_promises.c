@@ -13,6 +13,7 @@ void shoal_promise__vote(shoal_world *world, uint32_t node, uint64_t epoch)
     shoal_judge__made(world, SHOAL_CHECK_ONE_VOTE);
     bool twice = epoch <= promise->durable;
     for (uint32_t i = 0; i < promise->waiting; i++) twice = twice || promise->voted[i] == epoch;
+    if (epoch > promise->cast) promise->cast = epoch;
     if (twice) shoal_judge__fault_of(world, SHOAL_CHECK_ONE_VOTE, node, "voted twice in an epoch");
     if (promise->waiting < SHOAL_VOTES_MAX) promise->voted[promise->waiting++] = epoch;
 }
@@ -49,6 +50,8 @@ void shoal_promise__saved(shoal_world *world, uint32_t node, const shoal_trace_r
 {
     shoal_promise *promise = &world->judge.promises[node];
     if (record->a != SHOAL_FILE_NODES || record->c <= promise->durable) return;
+    /* A vote that it has not cast is of who the node was before a reset: the file was on its way. */
+    if (record->c > promise->cast) return;
     uint32_t kept = 0;
     promise->durable = record->c;
     for (uint32_t i = 0; i < promise->waiting; i++) {

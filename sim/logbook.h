@@ -48,7 +48,9 @@ void shoal_scanner__free(shoal_scanner *scanner);
 typedef struct shoal_logbook_file {
     uint64_t name; /* hash; 0: none */
     size_t read;
-    bool before; /* it was there when the node's data were last replaced */
+    size_t whole; /* read, when the disk was last well: what comes behind may be cut off */
+    uint32_t whole_durable; /* effects that were durable then */
+    bool before;            /* it was there when the node's data were last replaced */
     shoal_scanner scanner;
 } shoal_logbook_file;
 

@@ -85,7 +85,8 @@ void shoal_logbook__reopen(shoal_world *world, uint32_t node)
         if (!has_effects(&disk->named[i])) continue;
         shoal_logbook_file *known = file_of(&world->logbooks.of[node], &disk->named[i]);
         shoal_scanner__free(&known->scanner);
-        known->read = disk->named[i].size;
+        known->read = known->whole = disk->named[i].size;
+        known->whole_durable = 0;
     }
 }
 
@@ -98,6 +99,22 @@ void shoal_logbook__unfile(shoal_world *world, uint32_t node)
         if (has_effects(&disk->named[i]))
             file_of(&world->logbooks.of[node], &disk->named[i])->before = true;
     }
+}
+
+/* Has a file more that is durable than was read? An append that failed, on a disk that is full, may
+ * leave its beginning; the node cuts that off and tries again: what stood there is not durable. */
+static bool follow_length(shoal_logbook *logbook, shoal_logbook_file *known, const shoal_disk *disk,
+                          const shoal_disk_file *file)
+{
+    if (file->synced < known->read) {
+        shoal_scanner__free(&known->scanner);
+        known->read = known->whole < file->synced ? known->whole : file->synced;
+        if (logbook->durable > known->whole_durable) logbook->durable = known->whole_durable;
+    } else if (disk->mode == SHOAL_DISK_OK) {
+        known->whole = known->read;
+        known->whole_durable = logbook->durable;
+    }
+    return file->synced > known->read;
 }
 
 void shoal_logbook__synced(shoal_world *world, uint32_t node)
@@ -114,7 +131,7 @@ void shoal_logbook__synced(shoal_world *world, uint32_t node)
             logbook->unfiled = false;
             logbook->filed_us = world->now_us;
         }
-        if (file->synced <= known->read) continue;
+        if (!follow_length(logbook, known, disk, file)) continue;
         shoal_slice bytes = {file->data + known->read, file->synced - known->read};
         known->read = file->synced;
         shoal_scanner__take(&known->scanner, world, bytes, note_durable, &who);

@@ -91,6 +91,31 @@ static void nodes_that_nothing_disturbs_must_agree(void **state)
     assert_int_equal(violated(world, SHOAL_CHECK_AGREEMENT), 2);
 }
 
+/* ---- votes ---- */
+
+static void a_file_from_before_a_reset_holds_no_vote_of_the_node_that_it_is_now(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    shoal_trace_record saved = {.kind = SHOAL_TRACE_SAVED, .a = SHOAL_FILE_NODES, .c = 7};
+    shoal_promise *promise = &world->judge.promises[0];
+    shoal_promise__vote(world, 0, 7);
+    shoal_promise__saved(world, 0, &saved);
+    assert_int_equal(promise->durable, 7);
+    shoal_promise__vote(world, 0, 8);
+    shoal_judge__forgot(world, 0);
+    saved.c = 8;
+    shoal_promise__saved(world, 0, &saved);
+    assert_int_equal(promise->durable, 0);
+    /* What it votes from then on counts. */
+    shoal_promise__vote(world, 0, 3);
+    saved.c = 3;
+    shoal_promise__saved(world, 0, &saved);
+    assert_int_equal(promise->durable, 3);
+    assert_int_equal(violated(world, SHOAL_CHECK_ONE_VOTE), 0);
+    shoal_promise__vote(world, 0, 3);
+    assert_int_equal(violated(world, SHOAL_CHECK_ONE_VOTE), 1);
+}
+
 /* ---- streams ---- */
 
 static const char one[41] = "1111111111111111111111111111111111111111";
@@ -390,6 +415,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(an_epoch_of_two_masters_must_not_stay),
         CASE(nodes_that_nothing_disturbs_must_agree),
+        CASE(a_file_from_before_a_reset_holds_no_vote_of_the_node_that_it_is_now),
         CASE(nodes_of_one_history_have_the_same_bytes_at_the_same_places),
         cmocka_unit_test(a_node_file_is_whole_or_it_is_objected_to),
         CASE(a_torn_node_file_is_found_at_the_next_start),

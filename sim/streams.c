@@ -23,6 +23,7 @@
 
 /* Linux: a SYN is sent again after 1, 3, 7, 15, 31, 63 s and given up at 127 s. */
 #define SYN_RETRIES 6u
+#define CONNECT_US_MAX INT64_C(127000000)
 
 /* A split delivery's second part comes within this time. Chosen: below any latency that counts. */
 #define SPLIT_GAP_US 200u
@@ -292,9 +293,13 @@ void shoal_net__occur_up(shoal_world *world, const shoal_occurrence *occurrence)
     if (end->state == SHOAL_END_CLOSED) return;
     uint32_t peer = port.connection->ends[1 - port.side].host;
     if (port.side == 0) {
-        /* The answer to the SYN is lost like anything else, and repeated after a second. */
+        /* The answer to the SYN is lost like anything else, and repeated after a second; who waits
+         * for it gives up like anybody who connects. */
         if (port.connection->pipes[0].stranded || shoal_net__blocked(world, peer, end->host)) {
-            arrange(world, world->now_us + 1000000, SHOAL_OCCURRENCE_UP, port);
+            if (world->now_us - port.connection->opened_us < CONNECT_US_MAX)
+                arrange(world, world->now_us + 1000000, SHOAL_OCCURRENCE_UP, port);
+            else
+                fail_open(world, port, SHOAL_ERR_TIMED_OUT, 0);
             return;
         }
         end->state = SHOAL_END_OPEN;
@@ -315,7 +320,11 @@ void shoal_net__occur_failed(shoal_world *world, const shoal_occurrence *occurre
     end->state = SHOAL_END_CLOSED;
     trace_connection(world, port, SHOAL_TRACE_CONNECT, -(shoal_err)outcome);
     if (class->down) class->down(world, port, -(shoal_err)outcome);
-    free_connection(&world->net, port.connection);
+    /* Who had accepted, and whose answer never came, is told when it sends. */
+    if (port.connection->ends[1].state == SHOAL_END_CLOSED)
+        free_connection(&world->net, port.connection);
+    else
+        end->silent = true;
 }
 
 /* ---- sending ---- */

@@ -254,6 +254,22 @@ static void a_lost_syn_is_sent_again(void **state)
     assert_in_range(bench.peers[0].up_us - began, 3000000, 3050000);
 }
 
+static void who_never_hears_that_he_was_accepted_gives_up_after_127_seconds(void **state)
+{
+    (void)state;
+    connect_peers();
+    for (int i = 0; i < 1000 && bench.peers[1].ups == 0; i++) let(10);
+    assert_int_equal(bench.peers[1].ups, 1);
+    assert_int_equal(bench.peers[0].ups, 0);
+    act("strand n2 -> n1");
+    let(120000000);
+    assert_int_equal(bench.peers[0].downs, 0);
+    let(10000000);
+    assert_int_equal(bench.peers[0].downs, 1);
+    assert_int_equal(bench.peers[0].error, SHOAL_ERR_TIMED_OUT);
+    assert_int_equal(bench.peers[0].ups, 0);
+}
+
 static void a_reset_is_learned_at_both_ends(void **state)
 {
     (void)state;
@@ -313,6 +329,7 @@ int main(void)
         CASE(a_dark_host_says_nothing_until_it_is_back),
         CASE(connecting_to_a_dark_host_times_out_after_127_seconds),
         CASE(a_lost_syn_is_sent_again),
+        CASE(who_never_hears_that_he_was_accepted_gives_up_after_127_seconds),
         CASE(a_reset_is_learned_at_both_ends),
         CASE(a_paused_process_finds_everything_when_it_goes_on),
         CASE(a_line_of_limited_rate_takes_its_time),

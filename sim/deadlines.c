@@ -62,6 +62,10 @@ int64_t shoal_deadline__passed(const shoal_world *world, const shoal_write *writ
     if (!known) return INT64_MAX;
     bool open = write->state != SHOAL_WRITE_ACKNOWLEDGED;
     if (open && world->nodes[write->node].clock.anchor_us > write->began_us) return INT64_MAX;
+    /* Clocks that were changed since may have come to the deadline at any time until now. */
+    bool changed = world->nodes[reading->node].clock.anchor_us > write->began_us ||
+                   world->nodes[write->node].clock.anchor_us > write->began_us;
+    if (changed) return reading->served_us;
     if (here_us < deadline->from_us && there_us < deadline->from_us) return -1;
     if (open || here_us < deadline->until_us) return reading->served_us;
     return reading->served_us - (here_us - deadline->until_us);

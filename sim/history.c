@@ -144,8 +144,6 @@ void shoal_history__counted(shoal_world *world, uint64_t serial, uint64_t value)
         cause = shoal_copies__cause(world, counter->top_serial);
         shoal_anomaly__count(world, SHOAL_ANOMALY_STALE, cause);
         world->judge.totals.reads_stale[cause]++;
-        counter->fallen += (uint32_t)(counter->top + 1 - value);
-        counter->fallen_serial = counter->top_serial;
     }
     if (value <= counter->top && !fell) return;
     counter->top = value;
@@ -224,11 +222,13 @@ static void count_lost(shoal_world *world, uint64_t serial, uint64_t count)
     losses->count += count;
 }
 
-/* Of a counter: what was added and is not there. What INCRs have found gone is lost as the last of
- * that was; what the audit alone finds gone, as the last that an answer told of. */
+/* Of a counter: what was added and is not there. Which of the additions that is nobody can say: it is
+ * put down to those whose nodes have died or lost the slot since, newest first, and what is left to
+ * the last that an answer told of. */
 static void audit_counter(shoal_world *world, const shoal_reading *reading)
 {
-    const shoal_counter *counter = counter_of(&world->history, reading->key);
+    const shoal_history *history = &world->history;
+    const shoal_counter *counter = counter_of(history, reading->key);
     uint64_t value = reading->serial;
     if (counter->top_serial == 0) return;
     if (is_too_much(counter, value)) {
@@ -237,9 +237,14 @@ static void audit_counter(shoal_world *world, const shoal_reading *reading)
     }
     if (value >= counter->acknowledged) return;
     uint64_t lost = counter->acknowledged - value;
-    uint64_t before = counter->fallen < lost ? counter->fallen : lost;
-    if (before > 0) count_lost(world, counter->fallen_serial, before);
-    if (lost > before) count_lost(world, counter->top_serial, lost - before);
+    uint64_t at = shoal_history__newest(history, reading->key);
+    for (; at != 0 && lost > 0; at = history->writes[at - 1].before) {
+        if (history->writes[at - 1].state != SHOAL_WRITE_ACKNOWLEDGED) continue;
+        if (shoal_copies__cause(world, at) == SHOAL_CAUSE_ALIVE) continue;
+        count_lost(world, at, 1);
+        lost--;
+    }
+    if (lost > 0) count_lost(world, counter->top_serial, lost);
 }
 
 void shoal_history__audit(shoal_world *world, const shoal_reading *reading)

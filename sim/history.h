@@ -61,11 +61,9 @@ typedef struct shoal_seen {
 /* A counter: how often it was added to. */
 typedef struct shoal_counter {
     uint64_t begun, acknowledged, refused;
-    uint64_t top;           /* the highest value that an answer told, since it last fell */
-    int64_t top_us;         /* when the first one did */
-    uint32_t top_serial;    /* and to which INCR */
-    uint32_t fallen;        /* additions that an INCR behind them has proved gone */
-    uint32_t fallen_serial; /* the last of them that was told of */
+    uint64_t top;        /* the highest value that an answer told, since it last fell */
+    int64_t top_us;      /* when the first one did */
+    uint32_t top_serial; /* and to which INCR */
 } shoal_counter;
 
 /* A read that came back, for expectations of linearizable histories. */

@@ -4,6 +4,7 @@
  */
 #include "sim_run.h"
 
+#include "sim/clock.h"
 #include "sim/internal.h"
 #include "sim/memory.h"
 
@@ -320,6 +321,22 @@ static void a_value_with_a_time_to_live_is_there_until_then_and_not_behind_it(vo
     assert_int_equal(world->judge.violated[SHOAL_CHECK_NOT_EXPIRED], 1);
 }
 
+static void a_value_may_have_expired_before_a_clock_went_back(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    const int64_t second = 1000000;
+    world->history.vanishes = true;
+    shoal_intent intent = {.action = SHOAL_ACTION_PX, .now_us = 10};
+    uint64_t serial = shoal_history__begin(&world->history, &intent);
+    world->now_us = 10;
+    shoal_history__sent(world, serial, 0, second);
+    shoal_history__end(world, serial, SHOAL_WRITE_ACKNOWLEDGED, 0, 20);
+    shoal_clock__step(&world->nodes[0].clock, 3 * second, -60 * second);
+    find(world, 0, 0, 4 * second);
+    assert_int_equal(found(world, SHOAL_ANOMALY_EARLY_EXPIRY), 0);
+    assert_int_equal(found(world, SHOAL_ANOMALY_STALE), 0);
+}
+
 /* An INCR of ctr:0 that is told `value`. */
 static void count(shoal_world *world, uint64_t value, int64_t began)
 {
@@ -330,13 +347,19 @@ static void count(shoal_world *world, uint64_t value, int64_t began)
     shoal_history__end(world, serial, SHOAL_WRITE_ACKNOWLEDGED, 0, began + 4);
 }
 
-static void a_counter_that_has_more_than_was_added_was_added_to_twice(void **state)
+/* Lets the history have counters. */
+static void count_counters(shoal_world *world)
 {
-    shoal_world *world = sim_bench_world(state);
     world->history.counts = true;
     world->history.counters = shoal_sim__allocate(4 * sizeof(shoal_counter));
     shoal_sim__free(world->history.heads);
     world->history.heads = shoal_sim__allocate(8 * sizeof(uint32_t));
+}
+
+static void a_counter_that_has_more_than_was_added_was_added_to_twice(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    count_counters(world);
     count(world, 1, 10);
     count(world, 2, 20);
     assert_int_equal(found(world, SHOAL_ANOMALY_DOUBLE_APPLY), 0);
@@ -347,6 +370,20 @@ static void a_counter_that_has_more_than_was_added_was_added_to_twice(void **sta
     assert_int_equal(found(world, SHOAL_ANOMALY_STALE), 1);
     audit(world, SHOAL_KEY_COUNTER, 1, 50);
     assert_int_equal(world->judge.totals.lost[SHOAL_CAUSE_ALIVE].count, 3);
+}
+
+static void what_a_counter_lacks_is_put_down_to_the_node_that_died(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    count_counters(world);
+    count(world, 1, 10);
+    count(world, 2, 20);
+    world->nodes[0].incarnation++;
+    /* The second was lost; who adds next is told the same, and an audit finds two of three. */
+    count(world, 2, 30);
+    audit(world, SHOAL_KEY_COUNTER, 2, 50);
+    assert_int_equal(world->judge.totals.lost[SHOAL_CAUSE_CRASH].count, 1);
+    assert_int_equal(world->judge.totals.lost[SHOAL_CAUSE_ALIVE].count, 0);
 }
 
 int main(void)
@@ -369,7 +406,9 @@ int main(void)
         CASE(what_was_read_before_a_write_is_not_found_behind_it),
         CASE(a_value_of_another_key_is_a_phantom_and_a_reply_to_somebody_else),
         CASE(a_value_with_a_time_to_live_is_there_until_then_and_not_behind_it),
+        CASE(a_value_may_have_expired_before_a_clock_went_back),
         CASE(a_counter_that_has_more_than_was_added_was_added_to_twice),
+        CASE(what_a_counter_lacks_is_put_down_to_the_node_that_died),
     };
     return cmocka_run_group_tests_name("sim_history", tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a seed draws besides its faults: the cluster, its configuration, the network, the clients,
+ * What a seed draws besides its faults and its clients: the cluster, its configuration, the network,
  * and the end of the run, where everything is healed and the cluster must find itself again. A
  * given schedule takes the place of what it speaks of.
  */
@@ -15,14 +15,13 @@
 #define MS INT64_C(1000)
 #define SECOND INT64_C(1000000)
 
-/* Purposes of streams. Never renumber: every seed would mean another schedule. Those of faults
- * begin at 100. */
+/* Purposes of streams. Never renumber: every seed would mean another schedule. Those of clients are
+ * 5 and 9; those of faults begin at 100. */
 enum {
     DRAW_CLUSTER = 1,
     DRAW_CONFIG = 2,
     DRAW_DATA = 3,
     DRAW_NET = 4,
-    DRAW_CLIENTS = 5,
     DRAW_TIMES = 6,
     DRAW_PROFILE = 7,
     DRAW_PATIENCE = 8
@@ -224,55 +223,7 @@ static void draw_net(shoal_drawing *drawing)
     }
 }
 
-/* ---- clients ---- */
-
-static shoal_load draw_load(shoal_prng *stream)
-{
-    static const uint32_t keys[] = {1, 10, 100, 1000, 5000};
-    static const uint32_t rates[] = {5, 20, 50, 100, 300};
-    static const uint32_t sizes[] = {8, 32, 64, 500, 4000};
-    static const uint32_t sets[] = {10, 50, 90, 100};
-    shoal_load load = {.rate_milli = UINT64_C(1000) * rates[shoal_prng_below(stream, 5)],
-                       .keys = keys[shoal_prng_below(stream, 5)],
-                       .value_size = sizes[shoal_prng_below(stream, 5)],
-                       .set_weight = sets[shoal_prng_below(stream, 4)],
-                       .timeout_us = 500 * MS * shoal_prng_between(stream, 1, 6)};
-    load.get_weight = 100 - load.set_weight;
-    if (shoal_draw__percent(stream, 50))
-        load.zipf_milli = 100u * (uint32_t)shoal_prng_between(stream, 5, 15);
-    load.reads_replicas = shoal_draw__percent(stream, 25);
-    return load;
-}
-
-static void draw_clients(shoal_drawing *drawing)
-{
-    static const uint32_t weights[] = {10, 40, 35, 15, 0};
-    shoal_prng stream = shoal_draw__stream(drawing, DRAW_CLIENTS);
-    drawing->clients = shoal_draw__weighted(&stream, weights);
-    for (uint32_t i = 0; i < drawing->clients; i++) {
-        int64_t at_us = drawing->from_us - 100 * MS * shoal_prng_between(&stream, 1, 30);
-        shoal_line *line = shoal_draft__add(&drawing->draft, SHOAL_LINE_CLIENT, at_us);
-        line->left = shoal_draft__client(i);
-        line->load = draw_load(&stream);
-        /* An hour of operations takes too long. */
-        if (drawing->timeout_us >= PATIENT_MS * MS) line->load.rate_milli = 1000;
-    }
-}
-
 /* ---- the end ---- */
-
-static shoal_line *expect(shoal_drawing *drawing, int64_t at_us, shoal_contract contract)
-{
-    shoal_line *line = shoal_draft__add(&drawing->draft, SHOAL_LINE_EXPECT, at_us);
-    line->expect.contract = contract;
-    return line;
-}
-
-static void expect_cause(shoal_drawing *drawing, int64_t at_us, shoal_contract contract,
-                         shoal_cause cause)
-{
-    expect(drawing, at_us, contract)->expect.cause = cause;
-}
 
 /* All faults end. */
 static void heal(shoal_drawing *drawing, int64_t at_us)
@@ -344,35 +295,13 @@ static void draw_end(shoal_drawing *drawing)
     end_connections(drawing, at_us + SECOND);
     at_us = mend(drawing, at_us);
     for (size_t i = 0; i < sizeof(contracts) / sizeof(contracts[0]); i++) {
-        shoal_line *line = expect(drawing, at_us, contracts[i]);
+        shoal_line *line = shoal_draw__expect(drawing, at_us, contracts[i]);
         line->expect.within_us = within_us;
         line->expect.up = true;
         if (contracts[i] == SHOAL_CONTRACT_STATE) line->left = shoal_draft__all();
     }
     at_us += within_us;
-    if (drawing->clients > 0) {
-        shoal_line *stop = shoal_draft__add(&drawing->draft, SHOAL_LINE_STOP, drawing->until_us);
-        stop->left = shoal_draft__all();
-        shoal_line *client = shoal_draft__add(&drawing->draft, SHOAL_LINE_CLIENT, at_us);
-        client->left = shoal_draft__client(drawing->clients);
-        client->load = (shoal_load){.rate_milli = 50000,
-                                    .keys = 100,
-                                    .set_weight = 50,
-                                    .get_weight = 50,
-                                    .value_size = 16,
-                                    .timeout_us = SECOND};
-        shoal_line *errors = expect(drawing, at_us + 3 * SECOND, SHOAL_CONTRACT_ERRORS);
-        errors->expect.has_since = true;
-        errors->expect.since_us = at_us;
-        stop = shoal_draft__add(&drawing->draft, SHOAL_LINE_STOP, at_us + 3 * SECOND);
-        stop->left = shoal_draft__all();
-        at_us += 5 * SECOND;
-        expect_cause(drawing, at_us, SHOAL_CONTRACT_STALE_READS, SHOAL_CAUSE_ALIVE);
-        expect_cause(drawing, at_us, SHOAL_CONTRACT_LOST_ACKS, SHOAL_CAUSE_ALIVE);
-        bool safe = true;
-        for (uint32_t i = 0; i < drawing->nodes; i++) safe = safe && drawing->syncs[i];
-        if (safe) expect_cause(drawing, at_us, SHOAL_CONTRACT_LOST_ACKS, SHOAL_CAUSE_CRASH);
-    }
+    if (drawing->clients > 0) at_us = shoal_draw__promises(drawing, at_us);
     shoal_draft__add(&drawing->draft, SHOAL_LINE_END, at_us + 20 * SECOND);
 }
 
@@ -446,9 +375,9 @@ static void draw_all(shoal_drawing *drawing)
     if (given.clients)
         drawing->clients = drawing->options.given->clients;
     else
-        draw_clients(drawing);
+        shoal_draw__clients(drawing);
     if (!given.expects) {
-        expect(drawing, 3 * SECOND, SHOAL_CONTRACT_CONVERGE)->expect.within_us =
+        shoal_draw__expect(drawing, 3 * SECOND, SHOAL_CONTRACT_CONVERGE)->expect.within_us =
             drawing->from_us - 3 * SECOND;
     }
     if (!given.faults) shoal_draw__faults(drawing);

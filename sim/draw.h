@@ -77,6 +77,7 @@ typedef struct shoal_drawing {
     int64_t mend_us;    /* which is not before this */
     uint32_t slots_moved;
     bool dangling; /* connections may be left that pass nothing and that nobody ends */
+    bool deceived; /* a disk says of syncs that they are done */
     uint32_t gone; /* n<gone> does not come back with what it had; 0: all do */
 } shoal_drawing;
 
@@ -86,6 +87,15 @@ shoal_prng shoal_draw__stream(const shoal_drawing *drawing, uint32_t purpose);
 uint32_t shoal_draw__weighted(shoal_prng *stream, const uint32_t *weights);
 /* True in `percent` of a hundred draws. */
 bool shoal_draw__percent(shoal_prng *stream, uint32_t percent);
+
+/* Adds an expectation; valid until the next line is added. */
+shoal_line *shoal_draw__expect(shoal_drawing *drawing, int64_t at_us, shoal_contract contract);
+
+/* Draws clients that begin a little before the faults. In sim/draw_clients.c. */
+void shoal_draw__clients(shoal_drawing *drawing);
+/* From `at_us` on, when everything is healed, a further client is served without errors; and what
+ * all clients found holds what the cluster promises. Returns when that is stated. */
+int64_t shoal_draw__promises(shoal_drawing *drawing, int64_t at_us);
 
 /* Draws the faults between `from_us` and `until_us`, and what ends each. In sim/draw_faults.c. */
 void shoal_draw__faults(shoal_drawing *drawing);

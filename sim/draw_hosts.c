@@ -372,6 +372,7 @@ void shoal_faults__lying(shoal_faults *all)
     if (has_holes(drawing, node) || loses_power(&drawing->draft, node)) return;
     if (power && !may_go(all, node, when.from_us)) return;
     if (!power && !shoal_faults__take_copy(all, node, when.from_us, when.until_us)) return;
+    drawing->deceived = true;
     set_disk(all, node, when.from_us, SHOAL_DISK_LYING);
     if (power) {
         replace_host(all, node, SHOAL_DISK_TORN);

@@ -13,6 +13,7 @@
 #include "base/crc16.h"
 #include "base/text.h"
 #include "sim/client.h"
+#include "sim/history.h"
 #include "sim/memory.h"
 
 void shoal_faults__failover(shoal_faults *all)
@@ -24,12 +25,32 @@ void shoal_faults__failover(shoal_faults *all)
                           force ? "CLUSTER FAILOVER FORCE" : "CLUSTER FAILOVER");
 }
 
+/* Is somebody told to do this at a shell? */
+static bool is_told(const shoal_faults *all, const char *command)
+{
+    const shoal_draft *draft = &all->drawing->draft;
+    for (uint32_t i = 0; i < draft->count; i++) {
+        const shoal_line *line = &draft->lines[i];
+        if (line->kind == SHOAL_LINE_OPERATE && strstr(line->text, command) != NULL) return true;
+    }
+    return false;
+}
+
+/* Who takes over is not asked for votes, and may have a rival who was sent to the same master: two
+ * that take over together have one epoch for the same slots. */
+static void excuse_rivals(shoal_faults *all)
+{
+    if (is_told(all, "CLUSTER REPLICATE") && is_told(all, "TAKEOVER"))
+        shoal_faults__excuse(all, SHOAL_CHECK_ONE_CLAIM);
+}
+
 /* Takes no vote, so it is kept to replicas without a rival. */
 void shoal_faults__takeover(shoal_faults *all)
 {
     int64_t at_us = shoal_faults__span(all).from_us;
     if (all->drawing->replicas != 1 || all->drawing->migrates) return;
     shoal_faults__operate(all, shoal_faults__any_replica(all), at_us, "CLUSTER FAILOVER TAKEOVER");
+    excuse_rivals(all);
 }
 
 /* A replica is sent to another master. */
@@ -44,6 +65,7 @@ void shoal_faults__replicate(shoal_faults *all)
     shoal_draft__say(&drawing->draft, SHOAL_LINE_OPERATE, at_us, "CLUSTER REPLICATE id(n%u)",
                      master + 1)
         ->left = shoal_draft__node(replica);
+    excuse_rivals(all);
 }
 
 void shoal_faults__chore(shoal_faults *all)
@@ -144,6 +166,7 @@ void shoal_faults__takeovers(shoal_faults *all)
         shoal_faults__operate(all, drawing->masters + (first + i) % drawing->masters, at_us,
                               "CLUSTER FAILOVER TAKEOVER");
     }
+    excuse_rivals(all);
 }
 
 /* ---- slots ---- */
@@ -154,14 +177,20 @@ static void keep_slots(shoal_faults *all)
 {
     const shoal_drawing *drawing = all->drawing;
     uint32_t keys = 1000; /* of the client that looks at the end, and more */
+    bool counts = false;
     if (all->taken) return;
     all->taken = shoal_sim__allocate(SHOAL_SLOTS * sizeof(*all->taken));
     for (uint32_t i = 0; i < drawing->masters; i++) all->taken[first_slot(drawing, i)] = true;
     for (uint32_t i = 0; i < drawing->draft.count; i++) {
         const shoal_line *line = &drawing->draft.lines[i];
-        if (line->kind == SHOAL_LINE_CLIENT && line->load.keys > keys) keys = line->load.keys;
+        if (line->kind != SHOAL_LINE_CLIENT) continue;
+        if (line->load.keys > keys) keys = line->load.keys;
+        counts = counts || line->load.incr_weight > 0;
     }
-    for (uint32_t i = 0; i < keys; i++) all->taken[shoal_operation__slot(i)] = true;
+    for (uint32_t i = 0; i < keys; i++) {
+        all->taken[shoal_operation__slot(i)] = true;
+        if (counts) all->taken[shoal_operation__slot(i | SHOAL_KEY_COUNTER)] = true;
+    }
 }
 
 /* A slot that no client has a key in and that nobody else has moved. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a seed draws besides its faults and its clients: the cluster, its configuration, the network,
- * and the end of the run, where everything is healed and the cluster must find itself again. A
- * given schedule takes the place of what it speaks of.
+ * What a seed draws besides its faults and its clients: the cluster, its configuration, the
+ * network, and the end of the run, where everything is healed and the cluster must find itself
+ * again. A given schedule takes the place of what it speaks of.
  */
 #include "sim/draw.h"
 

@@ -50,7 +50,7 @@ void shoal_promise__saved(shoal_world *world, uint32_t node, const shoal_trace_r
 {
     shoal_promise *promise = &world->judge.promises[node];
     if (record->a != SHOAL_FILE_NODES || record->c <= promise->durable) return;
-    /* A vote that it has not cast is of who the node was before a reset: the file was on its way. */
+    /* A vote that it has not cast is of who it was before a reset: the file was on its way. */
     if (record->c > promise->cast) return;
     uint32_t kept = 0;
     promise->durable = record->c;

@@ -5,11 +5,13 @@
  * each with one thread and with two; and the bytes that a key takes beyond its own and its
  * value's. Keys of 16 bytes, values of 64.
  *
- *     store [KEYS [uniform|zipf]]         a million keys, drawn uniformly, without arguments
+ *     store [KEYS [uniform|zipf [FIGURE]]]   a million keys, drawn uniformly, without arguments;
+ *                                             only figures whose name begins so
  *
- * The limits are measured in the same run on memory of the same size: two dependent lines, one of
- * as many as the tables have and two neighbours of as many as the items have, alone and in batches;
- * and taking and giving a piece of an item's size. Names and their order are made before the clock
+ * The limits are measured in the same run on memory of the same size: a line of as many as the tables
+ * have, and the item to which that leads, as large as the store's and as theirs across two or three
+ * lines, alone and in batches; and taking and giving a piece of an item's size. Both ends of an item
+ * are looked at there, and both ends of the value in a GET. Names and their order are made before the clock
  * starts. One line a figure: threads, name, nanoseconds, million operations a second of all threads
  * together. bench/engine runs it in rounds and compares.
  */
@@ -30,10 +32,8 @@
 #define KEY_BYTES 16
 #define VALUE_BYTES 64
 #define BATCH 16u
-/* Keys between the look at a slot's word and at a bucket, and between asking for an item and its
- * use. */
-#define WORDS_AHEAD 2u
-#define ITEMS_AHEAD BATCH
+/* Keys whose memory is asked for with one call. */
+#define GROUP 8u
 #define OPERATIONS 4000000u
 #define THREADS_MAX 2u
 /* Draws that are made ahead, and then taken in a circle: a multiple of BATCH. */
@@ -90,7 +90,7 @@ static shoal_allocator bench_allocator(void)
 typedef enum { CHASE, CHASE_BATCH, ALLOCATE, GET, GET_BATCH, SET, SET_BATCH, MIX, KINDS } kind;
 
 static const char *const kind_names[KINDS] = {
-    "limit: 2 lines",       "limit: 2 lines, batches",
+    "limit: line, item",    "limit: line, item, batches",
     "limit: take and give", "GET",
     "GET, batches",         "SET",
     "SET, batches",         "GET:SET 9:1, batches",
@@ -182,37 +182,36 @@ static void make_lines(bench *all)
     for (uint64_t i = 0; i < all->table_lines; i++) all->lines[i * 8] = shoal_prng_next(&prng);
 }
 
-/* The first line of a draw, and the two that it leads to. */
+/* The line of the tables that a draw leads to first, and the item to which that leads. */
 static const uint64_t *first_line(const bench *all, uint32_t draw)
 {
     uint64_t hash = all->draws[draw] * 0x9E3779B97F4A7C15u;
     return all->lines + (uint64_t)((__uint128_t)hash * all->table_lines >> 64) * 8;
 }
 
-static const uint64_t *second_line(const bench *all, uint32_t draw)
+static const char *item_of(const bench *all, uint32_t draw)
 {
     uint64_t hash = (*first_line(all, draw) + all->draws[draw]) * 0xD1342543DE82EF95u;
-    uint64_t line = (uint64_t)((__uint128_t)hash * (all->item_lines - 1) >> 64);
-    return all->lines + (all->table_lines + line) * 8;
+    uint64_t item = (uint64_t)((__uint128_t)hash * all->keys >> 64);
+    return (const char *)(all->lines + all->table_lines * 8) + item * ITEM_BYTES;
 }
 
 static void chase(lane *self)
 {
     const bench *all = self->bench;
     bool ahead = self->what == CHASE_BATCH;
+    for (uint32_t i = 0; ahead && i < BATCH; i++)
+        __builtin_prefetch(first_line(all, self->next + i), 0, 2);
     for (uint32_t i = 0; ahead && i < BATCH; i++) {
-        __builtin_prefetch(first_line(all, self->next + i));
-    }
-    for (uint32_t i = 0; ahead && i < BATCH; i++) {
-        const uint64_t *line = second_line(all, self->next + i);
-        __builtin_prefetch(line);
-        __builtin_prefetch(line + 8);
+        const char *item = item_of(all, self->next + i);
+        for (uint32_t at = 0; at < ITEM_BYTES; at += 64) __builtin_prefetch(item + at, 0, 2);
+        __builtin_prefetch(item + ITEM_BYTES - 1, 0, 2);
     }
     for (uint32_t i = 0; i < BATCH; i++) {
         /* Alone, each look-up begins when the one before has ended, as a caller's would. */
         uint32_t draw = ahead ? self->next + i : self->next + i + (uint32_t)(self->seen >> 63);
-        const uint64_t *line = second_line(all, draw);
-        self->seen = (self->seen + line[0] + line[8]) & INT64_MAX;
+        const char *item = item_of(all, draw);
+        self->seen = (self->seen + (uint8_t)item[0] + (uint8_t)item[ITEM_BYTES - 1]) & INT64_MAX;
     }
 }
 
@@ -254,31 +253,19 @@ static void set_key(shoal_thread *thread, const shoal_key *key)
     } while (!shoal_gate_try(thread, &set.gate));
 }
 
-static void get_key(lane *self, const shoal_key *key)
+/* Looks at both ends of a value, as who copies it would. */
+static void see(lane *self, const shoal_item *item)
 {
     char scratch[SHOAL_INT_TEXT_SIZE];
-    const shoal_item *item = shoal_store_get(self->thread, key);
     if (item == NULL) abort();
-    self->seen += (uint64_t)shoal_item_string(item, scratch).data[0];
+    shoal_slice value = shoal_item_string(item, scratch);
+    self->seen += (uint64_t)(value.data[0] + value.data[VALUE_BYTES - 1]);
 }
 
 static void draw_key(const lane *self, uint32_t i, shoal_key *key)
 {
     const char *name = self->bench->names + (size_t)(self->next + i) * KEY_BYTES;
     shoal_key_init(key, self->bench->store, 0, (shoal_slice){name, KEY_BYTES});
-}
-
-/* Makes the keys of a batch ready, and asks for their buckets on the way. */
-static void draw_keys(const lane *self, shoal_key *keys, bool writes)
-{
-    const shoal_store *store = self->bench->store;
-    for (uint32_t i = 0; i < BATCH + WORDS_AHEAD; i++) {
-        if (i < BATCH) {
-            draw_key(self, i, &keys[i]);
-            if (writes) shoal_store_prefetch_gate(store, &keys[i]);
-        }
-        if (i >= WORDS_AHEAD) shoal_store_prefetch_bucket(store, &keys[i - WORDS_AHEAD]);
-    }
 }
 
 /* A GET or a SET, as the kind says. */
@@ -289,31 +276,52 @@ static void use_key(lane *self, const shoal_key *key)
     if (set) {
         set_key(self->thread, key);
     } else {
-        get_key(self, key);
+        see(self, shoal_store_get(self->thread, key));
     }
 }
 
-/* A batch: items are asked for ITEMS_AHEAD keys before their turn, those in second buckets
- * in the middle of that. */
+/* Makes the keys of a batch ready, and asks for their buckets. */
+static void draw_keys(const lane *self, shoal_key *keys, bool writes)
+{
+    const shoal_store *store = self->bench->store;
+    for (uint32_t at = 0; at < BATCH; at += GROUP) {
+        for (uint32_t i = at; i < at + GROUP; i++) {
+            draw_key(self, i, &keys[i]);
+            if (writes) shoal_store_prefetch_gate(store, &keys[i]);
+        }
+        shoal_store_prefetch_buckets(store, &keys[at], GROUP);
+    }
+}
+
+static void get_batch(lane *self)
+{
+    shoal_key keys[BATCH];
+    const shoal_item *items[BATCH];
+    draw_keys(self, keys, false);
+    shoal_store_get_many(self->thread, keys, BATCH, items);
+    for (uint32_t i = 0; i < BATCH; i++) see(self, items[i]);
+}
+
+/* A batch with writes, one behind the other once all their memory was asked for. */
 static void use_batch(lane *self)
 {
     shoal_key keys[BATCH];
     const shoal_store *store = self->bench->store;
     uint32_t behind = 0;
-    draw_keys(self, keys, self->what != GET_BATCH);
-    for (uint32_t i = 0; i < BATCH + ITEMS_AHEAD; i++) {
-        if (i < BATCH && shoal_store_prefetch_item(store, &keys[i])) behind |= 1u << i;
-        uint32_t second = i - ITEMS_AHEAD / 2;
-        if (second < BATCH && (behind >> second & 1) != 0)
-            shoal_store_prefetch_behind(store, &keys[second]);
-        if (i >= ITEMS_AHEAD) use_key(self, &keys[i - ITEMS_AHEAD]);
-    }
+    draw_keys(self, keys, true);
+    for (uint32_t at = 0; at < BATCH; at += GROUP)
+        behind |= shoal_store_prefetch_items(store, &keys[at], GROUP) << at;
+    for (; behind != 0; behind &= behind - 1)
+        shoal_store_prefetch_behind(store, &keys[__builtin_ctz(behind)]);
+    for (uint32_t i = 0; i < BATCH; i++) use_key(self, &keys[i]);
 }
 
 static void use_store(lane *self)
 {
     shoal_thread_enter(self->thread, fixed_time());
-    if (self->what != GET && self->what != SET) {
+    if (self->what == GET_BATCH) {
+        get_batch(self);
+    } else if (self->what != GET && self->what != SET) {
         use_batch(self);
     } else {
         for (uint32_t i = 0; i < BATCH; i++) {
@@ -393,7 +401,10 @@ int main(int argc, char **argv)
     make_lines(&all);
     fill(&all);
     for (uint32_t threads = 1; threads <= THREADS_MAX; threads++) {
-        for (int what = 0; what < KINDS; what++) measure(&all, (kind)what, threads);
+        for (int what = 0; what < KINDS; what++) {
+            if (argc > 3 && strncmp(kind_names[what], argv[3], strlen(argv[3])) != 0) continue;
+            measure(&all, (kind)what, threads);
+        }
     }
     shoal_store_stats stats;
     shoal_store_stats_get(all.store, &stats);

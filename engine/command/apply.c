@@ -694,10 +694,10 @@ static void foresee(shoal_applier *applier, const shoal_apply_command *commands,
         rows[i] = fits ? row : NULL;
         if (!fits || row->executor != SHOAL_RUN_GATED || row->key_first == 0) continue;
         keys[found] = shoal_key_make(store, applier->db, given->argv[row->key_first]);
-        shoal_store_prefetch_bucket(store, &keys[found]);
         shoal_store_prefetch_gate(store, &keys[found++]);
     }
-    for (uint32_t i = 0; i < found; i++) (void)shoal_store_prefetch_item(store, &keys[i]);
+    shoal_store_prefetch_buckets(store, keys, found);
+    (void)shoal_store_prefetch_items(store, keys, found);
 }
 
 shoal_applied shoal_apply_batch(shoal_applier *applier, const shoal_apply_command *commands,

@@ -124,8 +124,10 @@ static inline uint32_t less(uint32_t a, uint32_t b)
 static inline void ask_buckets(const shoal_worker *worker, shoal_batch *batch, uint32_t until)
 {
     SHOAL_DEBUG_ASSERT(until <= batch->key_count);
-    for (; batch->buckets_asked < until; batch->buckets_asked++)
-        shoal_store_prefetch_bucket(worker->env->store, &batch->keys[batch->buckets_asked]);
+    if (batch->buckets_asked >= until) return;
+    shoal_store_prefetch_buckets(worker->env->store, &batch->keys[batch->buckets_asked],
+                                 until - batch->buckets_asked);
+    batch->buckets_asked = until;
 }
 
 /* Asks for the items of the first `until` keys. */
@@ -133,10 +135,12 @@ static void ask_items(const shoal_worker *worker, shoal_batch *batch, uint32_t u
 {
     SHOAL_DEBUG_ASSERT(until <= batch->key_count);
     ask_buckets(worker, batch, less(batch->key_count, until + GROUP));
-    for (; batch->items_asked < until; batch->items_asked++) {
-        uint32_t index = batch->items_asked;
-        if (shoal_store_prefetch_item(worker->env->store, &batch->keys[index]))
-            batch->behind |= (uint64_t)1 << index % 64;
+    while (batch->items_asked < until) {
+        uint32_t from = batch->items_asked, count = less(until - from, SHOAL_KEYS_TOGETHER);
+        uint64_t seen = shoal_store_prefetch_items(worker->env->store, &batch->keys[from], count);
+        /* Turned, because the bits go round. */
+        batch->behind |= seen << from % 64 | (from % 64 > 32 ? seen >> (64 - from % 64) : 0);
+        batch->items_asked += count;
     }
 }
 

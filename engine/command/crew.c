@@ -224,10 +224,10 @@ static uint32_t foresee(const batch *from, shoal_slice bytes, size_t *size)
     for (*size = 0; *size < bytes.size && count < TOGETHER; *size += head.size) {
         memcpy(&head, bytes.data + *size, sizeof(head));
         keys[count] = (shoal_key){.hash = head.hash, .place = head.place};
-        shoal_store_prefetch_bucket(store, &keys[count]);
         shoal_store_prefetch_gate(store, &keys[count++]);
     }
-    for (uint32_t i = 0; i < count; i++) (void)shoal_store_prefetch_item(store, &keys[i]);
+    shoal_store_prefetch_buckets(store, keys, count);
+    (void)shoal_store_prefetch_items(store, keys, count);
     return count;
 }
 

@@ -67,8 +67,8 @@ void shoal_session_foresee_more(const shoal_session *session, const shoal_foresi
     shoal_key key;
     memcpy(&key, foresight, sizeof key);
     if (step == 0) {
-        shoal_store_prefetch_bucket(store, &key);
+        shoal_store_prefetch_buckets(store, &key, 1);
     } else {
-        (void)shoal_store_prefetch_item(store, &key);
+        (void)shoal_store_prefetch_items(store, &key, 1);
     }
 }

@@ -229,22 +229,22 @@ shoal_err shoal_cache_copy(shoal_cache_thread *thread, shoal_slice key, void *bu
     return SHOAL_ERR_OK;
 }
 
-/* One batch of at most CACHE_BATCH_KEYS: all buckets, then all items, then the look-ups. */
+/* One batch of at most CACHE_BATCH_KEYS: all buckets, then the look-ups together. */
 static size_t get_batch(shoal_cache_thread *thread, const shoal_slice *keys, size_t count,
                         shoal_cache_value *values)
 {
     SHOAL_DEBUG_ASSERT(values != NULL);
     shoal_key made[CACHE_BATCH_KEYS];
+    const shoal_item *items[CACHE_BATCH_KEYS];
     const shoal_store *store = shoal_thread_store(thread);
     size_t found = 0;
     SHOAL_ASSERT(count <= CACHE_BATCH_KEYS);
+    for (size_t i = 0; i < count; i++) made[i] = shoal_cache__key(thread, keys[i]);
+    shoal_store_prefetch_buckets(store, made, (uint32_t)count);
+    shoal_store_get_many(thread, made, (uint32_t)count, items);
     for (size_t i = 0; i < count; i++) {
-        made[i] = shoal_cache__key(thread, keys[i]);
-        shoal_store_prefetch_bucket(store, &made[i]);
-    }
-    for (size_t i = 0; i < count; i++) shoal_store_prefetch_item(store, &made[i]);
-    for (size_t i = 0; i < count; i++) {
-        const shoal_item *item = look(thread, &made[i]);
+        const shoal_item *item = items[i];
+        shoal_thread_count_lookup(thread, item != NULL);
         shoal_cache__describe(item, &values[i]);
         found += shoal_cache__check_string(item) == SHOAL_ERR_OK;
     }

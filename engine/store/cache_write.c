@@ -143,10 +143,10 @@ static size_t put_batch(shoal_cache_thread *thread, shoal_cache_entry *entries, 
     SHOAL_DEBUG_ASSERT(entries != NULL);
     for (size_t i = 0; i < count; i++) {
         made[i] = shoal_cache__key(thread, entries[i].key);
-        shoal_store_prefetch_bucket(store, &made[i]);
         shoal_store_prefetch_gate(store, &made[i]);
     }
-    for (size_t i = 0; i < count; i++) shoal_store_prefetch_item(store, &made[i]);
+    shoal_store_prefetch_buckets(store, made, (uint32_t)count);
+    (void)shoal_store_prefetch_items(store, made, (uint32_t)count);
     for (size_t i = 0; i < count; i++) {
         shoal_cache_entry *entry = &entries[i];
         entry->error = shoal_cache_put(thread, entry->key, entry->value, entry->expires_ms);

@@ -6,7 +6,7 @@
  *   gate.c    gates                               grow.c    rebuilding, splitting, merging leaves
  *   limbo.c   memory that readers may still see   expire.c  TTL hints and the sweeping hand
  *   walk.c    scan, random, digest                route.c   ownership and routes
- *   store.c   creation, threads, reads, writes, statistics
+ *   store.c   creation, threads, batches          read.c   keys, looking ahead, reads
  *   write.c   changes of single keys          write_many.c  of several at once
  *   defrag.c  moving what lies in sparse memory
  *   swap.c    exchanging what two places hold

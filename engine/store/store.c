@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * store/store.c - a store's life, its threads' batches, and reads that need no gate. Changes are in
- * write.c; the concurrency argument is in gate.c (G), table.c (T), walk.c (W) and base/epoch.h
- * (E).
+ * store/store.c - a store's life and its threads' batches. Reads are in read.c, changes in write.c;
+ * the concurrency argument is in gate.c (G), table.c (T), walk.c (W) and base/epoch.h (E).
  */
 #include "store/store.h"
 
-#include "base/crc16.h"
-#include "base/hash.h"
-#include "base/text.h"
 #include "store/internal.h"
 
 /* Retired pieces that one leave frees, besides twice as many as its batch has retired, so that
@@ -17,8 +13,6 @@
 /* Retired pieces from which on a refresh is one: what is freed three refreshes later is then still
  * in the caches. Measured: a SET at pipeline 64 takes half the CPU. */
 #define REFRESH_PIECES 48u
-/* Bytes of a value that are asked for ahead; the processor sees by itself where it goes on. */
-#define PREFETCH_VALUE_MAX ((size_t)2048)
 /* The random stream of a thread that picks keys. */
 #define PURPOSE_RANDOM_KEY 1u
 /* And of one that evicts. */
@@ -265,197 +259,4 @@ shoal_prng *shoal_thread_prng(shoal_thread *thread)
     SHOAL_DEBUG_ASSERT(thread->store != NULL);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     return &thread->prng;
-}
-
-/* ---- keys and reads ---- */
-
-uint32_t shoal_key_slot(shoal_slice name)
-{
-    SHOAL_DEBUG_ASSERT(name.data != NULL || name.size == 0);
-    return shoal_crc16_slot(name);
-}
-
-void shoal_key_init(shoal_key *key, const shoal_store *store, uint32_t db, shoal_slice name)
-{
-    SHOAL_DEBUG_ASSERT(db < store->database_count);
-    SHOAL_DEBUG_ASSERT(name.data != NULL || name.size == 0);
-    uint32_t place = SHOAL_PLACE(db, shoal_crc16_slot(name));
-    /* A batch looks at the slots' words next, and they do not all stay in the nearest caches. */
-    __builtin_prefetch(shoal_store__word(store, place));
-    key->name.data = name.data;
-    key->name.size = name.size;
-    key->hash = shoal_hash(name, store->seed);
-    key->place = place;
-}
-
-shoal_key shoal_key_make(const shoal_store *store, uint32_t db, shoal_slice name)
-{
-    SHOAL_DEBUG_ASSERT(db < store->database_count);
-    SHOAL_DEBUG_ASSERT(name.data != NULL || name.size == 0);
-    shoal_key key = {.place = 0};
-    shoal_key_init(&key, store, db, name);
-    return key;
-}
-
-void shoal_store_prefetch_bucket(const shoal_store *store, const shoal_key *key)
-{
-    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
-    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
-    uint64_t tag = 0;
-    /* pair: leaf.publish */
-    uint64_t word = shoal_load_acquire(shoal_store__word(store, key->place));
-    __builtin_prefetch(shoal_table__home(word, key->hash, &tag));
-}
-
-/* What stands in one bucket under a tag. */
-typedef struct glimpse {
-    const shoal_item *item;     /* the first with the tag, most likely the key's own, or NULL */
-    const shoal_bucket *behind; /* where no item was found, the next of the chain, or NULL */
-} glimpse;
-
-static inline glimpse glimpse_bucket(const shoal_bucket *bucket, uint64_t tag)
-{
-    SHOAL_DEBUG_ASSERT(tag >> TAG_BITS == 0);
-    shoal_bucket_view view;
-    for (uint32_t at = shoal_bucket__scan(bucket, tag, &view); LIKELY(at != 0); at &= at - 1) {
-        const shoal_item *item = shoal_entry__pointer(view.entries[__builtin_ctz(at)]);
-        if (LIKELY(item != NULL)) return (glimpse){.item = item};
-    }
-    uint64_t last = view.entries[BUCKET_ENTRIES - 1];
-    if (!shoal_entry__is_chain(last)) return (glimpse){.item = NULL};
-    return (glimpse){.behind = shoal_entry__pointer(last)};
-}
-
-/* The same for the key's bucket, or with `further` the one behind it. */
-static inline glimpse glimpse_key(const shoal_store *store, const shoal_key *key, bool further)
-{
-    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
-    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
-    uint64_t tag = 0;
-    /* pair: leaf.publish */
-    uint64_t word = shoal_load_acquire(shoal_store__word(store, key->place));
-    const shoal_bucket *bucket = shoal_table__home(word, key->hash, &tag);
-    if (bucket == NULL) return (glimpse){.item = NULL};
-    glimpse seen = glimpse_bucket(bucket, tag);
-    return further && seen.behind != NULL ? glimpse_bucket(seen.behind, tag) : seen;
-}
-
-/* Asks for the beginning of an item: of a small one that is all, however it lies in its lines. */
-static inline void prefetch_head(const shoal_item *item)
-{
-    SHOAL_DEBUG_ASSERT(item != NULL);
-    __builtin_prefetch(item);
-    __builtin_prefetch((const char *)item + SHOAL_ALIGN_LINE);
-    __builtin_prefetch((const char *)item + SHOAL_ALIGN_LINE + SHOAL_ALIGN_LINE / 2);
-}
-
-bool shoal_store_prefetch_item(const shoal_store *store, const shoal_key *key)
-{
-    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
-    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
-    glimpse seen = glimpse_key(store, key, false);
-    if (LIKELY(seen.item != NULL)) prefetch_head(seen.item);
-    if (seen.behind != NULL) __builtin_prefetch(seen.behind);
-    return seen.behind != NULL;
-}
-
-void shoal_store_prefetch_behind(const shoal_store *store, const shoal_key *key)
-{
-    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
-    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
-    glimpse seen = glimpse_key(store, key, true);
-    if (seen.item != NULL) prefetch_head(seen.item);
-}
-
-void shoal_store_prefetch_value(const shoal_store *store, const shoal_key *key)
-{
-    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
-    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
-    const shoal_item *item = glimpse_key(store, key, true).item;
-    if (item == NULL) return;
-    size_t size = shoal_item__size(item);
-    if (size > PREFETCH_VALUE_MAX) size = PREFETCH_VALUE_MAX;
-    for (size_t at = 2 * SHOAL_ALIGN_LINE; at < size; at += SHOAL_ALIGN_LINE)
-        __builtin_prefetch((const char *)item + at);
-}
-
-void shoal_store_prefetch_gate(const shoal_store *store, const shoal_key *key)
-{
-    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
-    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
-    __builtin_prefetch(shoal_store__hot(store, key->place), 1);
-}
-
-bool shoal_store_place_slow(const shoal_store *store, uint32_t place)
-{
-    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
-    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < store->database_count);
-    /* pair: slot.slow */
-    return (shoal_load_acquire(shoal_store__word(store, place)) & WORD_SLOW) != 0;
-}
-
-/* The live item of a key and its byte, or NULL. */
-static inline const shoal_item *look(shoal_thread *thread, const shoal_key *key,
-                                     _Atomic uint8_t **age)
-{
-    SHOAL_DEBUG_ASSERT(key->hash == shoal_hash(key->name, thread->store->seed));
-    SHOAL_ASSERT(thread->stamp != 0);
-    uint64_t tag = 0;
-    /* pair: leaf.publish */
-    uint64_t word = shoal_load_acquire(shoal_store__word(thread->store, key->place));
-    shoal_bucket *bucket = shoal_table__home(word, key->hash, &tag);
-    if (bucket == NULL) return NULL;
-    const shoal_item *item = shoal_table__find(bucket, tag, key->name, age);
-    if (item == NULL) return NULL;
-    if (LIKELY(!shoal_item__is_expired(item, thread->judged_ms))) return item;
-    thread->met_expired = true;
-    return NULL;
-}
-
-const shoal_item *shoal_store_get(shoal_thread *thread, const shoal_key *key)
-{
-    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
-    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
-    _Atomic uint8_t *age;
-    const shoal_item *item = look(thread, key, &age);
-    if (LIKELY(item != NULL)) shoal_evict__use(&thread->evictor, age);
-    return item;
-}
-
-const shoal_item *shoal_store_peek(shoal_thread *thread, const shoal_key *key)
-{
-    SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);
-    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
-    _Atomic uint8_t *age;
-    return look(thread, key, &age);
-}
-
-bool shoal_store_idle_ms(shoal_thread *thread, const shoal_key *key, int64_t *idle_ms)
-{
-    SHOAL_DEBUG_ASSERT(idle_ms != NULL);
-    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
-    _Atomic uint8_t *age;
-    const shoal_policy *policy = thread->evictor.policy;
-    const shoal_item *item = look(thread, key, &age);
-    if (item == NULL || policy->age == NULL) return false;
-    uint8_t byte = shoal_load_relaxed(age);
-    *idle_ms = 0;
-    if ((byte & thread->evictor.exempt) == 0)
-        *idle_ms = shoal_clock__since_ms(thread, policy->age(&thread->evictor.view, byte));
-    return true;
-}
-
-bool shoal_store_frequency(shoal_thread *thread, const shoal_key *key, uint32_t *frequency)
-{
-    SHOAL_DEBUG_ASSERT(frequency != NULL);
-    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
-    _Atomic uint8_t *age;
-    const shoal_policy *policy = thread->evictor.policy;
-    const shoal_item *item = look(thread, key, &age);
-    if (item == NULL || policy->frequency == NULL) return false;
-    uint8_t byte = shoal_load_relaxed(age);
-    *frequency = 0;
-    if ((byte & thread->evictor.exempt) == 0)
-        *frequency = policy->frequency(&thread->evictor.view, byte);
-    return true;
 }

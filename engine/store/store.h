@@ -21,6 +21,7 @@
 #include "base/inbox.h"
 #include "base/slab.h"
 #include "base/prng.h"
+#include "store/key.h"
 #include "value/value.h"
 
 typedef struct shoal_store shoal_store;
@@ -78,33 +79,6 @@ shoal_time shoal_thread_now(const shoal_thread *thread);
 /* The thread's random stream, for choices that clients ask for and seeds of new objects. */
 shoal_prng *shoal_thread_prng(shoal_thread *thread);
 
-/* ---- keys ---- */
-
-/* A key made ready: computed once, used by prefetch, admission and execution. */
-typedef struct shoal_key {
-    shoal_slice name; /* borrowed */
-    uint64_t hash;
-    uint32_t place;
-} shoal_key;
-
-/* Makes a key ready. `name` is borrowed for as long as the key is used. */
-shoal_key shoal_key_make(const shoal_store *store, uint32_t db, shoal_slice name);
-/* The same where the key is to stand, which saves a copy. */
-void shoal_key_init(shoal_key *key, const shoal_store *store, uint32_t db, shoal_slice name);
-/* The slot of a name: CRC16 of the hash tag, or of the whole name. */
-uint32_t shoal_key_slot(shoal_slice name);
-
-/* Hints for a batch, inside enter and leave: first all keys at stage 0 (bucket), then all at stage
- * 1 (item). That says true of a key that may stand behind its first bucket, which is then asked
- * for: such keys have a stage of their own before the next. */
-void shoal_store_prefetch_bucket(const shoal_store *store, const shoal_key *key);
-bool shoal_store_prefetch_item(const shoal_store *store, const shoal_key *key);
-void shoal_store_prefetch_behind(const shoal_store *store, const shoal_key *key);
-/* Stage 2, where values are large: the rest of the item. Inside enter and leave. */
-void shoal_store_prefetch_value(const shoal_store *store, const shoal_key *key);
-/* The same for what a write needs besides: the slot's gate and counts. With stage 0. */
-void shoal_store_prefetch_gate(const shoal_store *store, const shoal_key *key);
-
 /* ---- values ---- */
 
 /* Room for the decimal text of an int64 with its sign, and a zero. */
@@ -142,6 +116,10 @@ bool shoal_store_place_slow(const shoal_store *store, uint32_t place);
 /* The live item of `key`, or NULL when absent or expired at the batch's time. Counts as a use of
  * the key for eviction. Wait-free. */
 const shoal_item *shoal_store_get(shoal_thread *thread, const shoal_key *key);
+/* The same for some keys (at most SHOAL_KEYS_TOGETHER) whose buckets have been asked for; item by
+ * item, in no order among them. */
+void shoal_store_get_many(shoal_thread *thread, const shoal_key *keys, uint32_t count,
+                          const shoal_item **items);
 /* Behind a get that returned NULL, outside of any operation: removes the item if it was there, but
  * expired, and its gate is free. Else the sweep will. */
 void shoal_store_reap(shoal_thread *thread, const shoal_key *key);
@@ -198,8 +176,8 @@ SHOAL_MUST_USE shoal_err shoal_store_put_integer_locked(shoal_thread *thread, co
  * its encoding is "embstr", or "raw" when it is long. */
 SHOAL_MUST_USE shoal_err shoal_store_put_text_locked(shoal_thread *thread, const shoal_key *key,
                                                      shoal_slice value, int64_t expires_ms);
-/* As shoal_store_put_locked, for a string that was edited in place as far as clients know (APPEND,
- * SETRANGE, SETBIT): kept as bytes, and its encoding is "raw". */
+/* As shoal_store_put_locked, for a string edited in place as far as clients know (APPEND, SETRANGE,
+ * SETBIT): kept as bytes, and its encoding is "raw". */
 SHOAL_MUST_USE shoal_err shoal_store_put_raw_locked(shoal_thread *thread, const shoal_key *key,
                                                     shoal_slice value, int64_t expires_ms);
 

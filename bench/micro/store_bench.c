@@ -5,15 +5,16 @@
  * each with one thread and with two; and the bytes that a key takes beyond its own and its
  * value's. Keys of 16 bytes, values of 64.
  *
- *     store [KEYS [uniform|zipf [FIGURE]]]   a million keys, drawn uniformly, without arguments;
- *                                             only figures whose name begins so
+ *     store [KEYS [uniform|zipf [FIGURE]]]
  *
- * The limits are measured in the same run on memory of the same size: a line of as many as the tables
- * have, and the item to which that leads, as large as the store's and as theirs across two or three
- * lines, alone and in batches; and taking and giving a piece of an item's size. Both ends of an item
- * are looked at there, and both ends of the value in a GET. Names and their order are made before the clock
- * starts. One line a figure: threads, name, nanoseconds, million operations a second of all threads
- * together. bench/engine runs it in rounds and compares.
+ * Without arguments a million keys, drawn uniformly; with a FIGURE only those whose names begin so.
+ *
+ * The limits are measured in the same run on memory of the same size: a line of as many as the
+ * tables have, and the item to which that leads, as large as the store's and as theirs across two
+ * or three lines, alone and in batches; and taking and giving a piece of an item's size. Both ends
+ * of an item are looked at there, and both ends of the value in a GET. Names and their order are
+ * made before the clock starts. One line a figure: threads, name, nanoseconds, million operations
+ * a second of all threads together. bench/engine runs it in rounds and compares.
  */
 #include <math.h>
 #include <pthread.h>

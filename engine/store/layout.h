@@ -378,7 +378,7 @@ static inline const shoal_item *shoal_table__find(shoal_bucket *bucket, uint64_t
         for (; LIKELY(matches != 0); matches &= matches - 1) {
             uint32_t i = (uint32_t)__builtin_ctz(matches);
             const shoal_item *item = shoal_entry__pointer(view.entries[i]);
-            /* The value's lines with the key's: where it stands is known only once that has come. */
+            /* The value's lines with the key's, which says where it stands only once it is here. */
             __builtin_prefetch((const char *)item + SHOAL_ALIGN_LINE);
             __builtin_prefetch((const char *)item + SHOAL_ALIGN_LINE + SHOAL_ALIGN_LINE / 2);
             if (UNLIKELY(item == NULL || !shoal_item__has_name(item, name))) continue;

@@ -223,8 +223,8 @@ static void count_lost(shoal_world *world, uint64_t serial, uint64_t count)
 }
 
 /* Of a counter: what was added and is not there. Which of the additions that is nobody can say: it
- * is put down to those whose nodes have died or lost the slot since, newest first, and what is left to
- * the last that an answer told of. */
+ * is put down to those whose nodes have died or lost the slot since, newest first, and what is left
+ * to the last that an answer told of. */
 static void audit_counter(shoal_world *world, const shoal_reading *reading)
 {
     const shoal_history *history = &world->history;

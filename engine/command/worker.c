@@ -17,6 +17,7 @@
 #include "command/purge.h"
 #include "command/replica.h"
 #include "command/tracking.h"
+#include "store/change.h"
 
 /* How soon after a write the store is asked for background work. Chosen: long enough that a busy
  * worker asks a hundred times a second, short enough that retired memory does not pile up. */
@@ -179,12 +180,24 @@ static bool any_volatile(const shoal_worker *worker)
     return false;
 }
 
+/* Keys of a writable replica's own are looked after by the first worker. */
+static void rouse_first(shoal_worker *worker)
+{
+    const shoal_env *env = worker->env;
+    SHOAL_ASSERT(env->worker_count > 0);
+    shoal_worker *first = env->workers[0];
+    /* pair: worker.resting */
+    if (first != worker && shoal_exchange_acq_rel(&first->resting, false))
+        env->host->nudge(env->host->context, 1);
+}
+
 /* Keys with a TTL may lie in the share of a worker that found nothing to do and sleeps. */
 static void rouse_others(shoal_worker *worker)
 {
     const shoal_env *env = worker->env;
     SHOAL_ASSERT(env->worker_count > 0);
     if (env->worker_count == 1 || !any_volatile(worker)) return;
+    if (shoal_store_own_waits(env->store)) rouse_first(worker);
     /* Where nothing is swept they would find nothing to do, and rouse this one. */
     if (!shoal_store_active_expire(env->store)) return;
     for (uint32_t i = 0; i < env->worker_count; i++) {

@@ -81,6 +81,8 @@ void shoal_store_keep_expired(shoal_store *store, bool keep);
 /* While that is so: is what other threads than those that follow (below) put with a TTL the node's
  * own, to go when its time comes? Any thread; not while a copy is being loaded. */
 void shoal_store_note_own(shoal_store *store, bool on);
+/* Has such a key come that thread 0 has not heard of yet? It does with shoal_store_maintain. */
+bool shoal_store_own_waits(const shoal_store *store);
 /* Another copy takes the place of all that there is: nothing of it is the node's own any more. */
 void shoal_store_forget_own(shoal_store *store);
 /* While a thread follows, for what it does no key's time has come, and there is room whatever the

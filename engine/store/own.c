@@ -23,6 +23,8 @@
 /* Soonest wish to go on, and when a place is looked at again whose gate was held. */
 #define SOON_US 1000
 #define RETRY_MS 1
+/* How often notes are taken in from other threads while there may be some. Chosen. */
+#define POLL_US 100000
 
 /* One write. */
 typedef struct note {
@@ -118,7 +120,9 @@ int64_t shoal_own__step(shoal_thread *thread)
     shoal_store *store = thread->store;
     SHOAL_ASSERT(thread->stamp != 0);
     SHOAL_DEBUG_ASSERT(thread->index < store->thread_count);
-    if (LIKELY(shoal_load_relaxed(&store->own.count) == 0) || thread->index != 0) return INT64_MAX;
+    bool notes = shoal_load_relaxed(&store->own.notes);
+    if (thread->index != 0) return INT64_MAX;
+    if (LIKELY(!notes && shoal_load_relaxed(&store->own.count) == 0)) return INT64_MAX;
     take_in(store);
     /* A master's keys are the sweep's. */
     if (!shoal_load_relaxed(&store->keeps_expired)) shoal_own__clear(store);
@@ -128,9 +132,11 @@ int64_t shoal_own__step(shoal_thread *thread)
         shoal_heap_remove(&store->own.heap, &of->due);
         settle(thread, of);
     }
-    if (store->own.heap.first == NULL) return INT64_MAX;
-    int64_t wait_ms = store->own.heap.first->key - thread->now_ms;
-    return wait_ms > 1 ? wait_ms * 1000 : SOON_US;
+    int64_t most_us = notes ? POLL_US : INT64_MAX;
+    if (store->own.heap.first == NULL) return most_us;
+    int64_t wait_us = (store->own.heap.first->key - thread->now_ms) * 1000;
+    if (wait_us > most_us) return most_us;
+    return wait_us > SOON_US ? wait_us : SOON_US;
 }
 
 void shoal_own__clear(shoal_store *store)
@@ -149,6 +155,13 @@ void shoal_store_note_own(shoal_store *store, bool on)
     SHOAL_ASSERT(store->threads != NULL);
     SHOAL_DEBUG_ASSERT(store->thread_count > 0);
     shoal_store_relaxed(&store->own.notes, on);
+}
+
+bool shoal_store_own_waits(const shoal_store *store)
+{
+    SHOAL_ASSERT(store->threads != NULL);
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    return shoal_load_relaxed(&store->own.inbox.head) != NULL;
 }
 
 void shoal_store_forget_own(shoal_store *store)

@@ -219,8 +219,11 @@ for my $files ('rdb', 'aof') {
     follow($replica, $master);
     fill($master, 'restart');
     equal("$files: first", $master, $replica);
-    ok(wait_for(20, sub { info($replica, 'persistence', 'aof_rewrite_in_progress') eq '0' }),
-        "$files: the replica's file is written");
+    # It may still be waiting for its turn.
+    ok(wait_for(60, sub {
+        my $info = cli($replica, 'INFO', 'persistence');
+        return $info =~ /^aof_rewrite_in_progress:0\b/m && $info =~ /^aof_rewrite_scheduled:0\b/m;
+    }), "$files: the replica's file is written");
     my @again = ('--replicaof', "127.0.0.1 $master->{port}");
     stop_server($replica);
     cli($master, 'SET', 'meanwhile', $files);

@@ -29,6 +29,7 @@ void shoal_judge__make(shoal_world *world)
     shoal_judge *judge = &world->judge;
     judge->all_vote = configured(world, "cluster-voters all");
     judge->views = shoal_sim__allocate(world->node_count * sizeof(*judge->views));
+    judge->claims = shoal_sim__allocate(world->node_count * sizeof(*judge->claims));
     judge->table_size = 64;
     while (judge->table_size < world->node_count * 8) judge->table_size *= 2;
     judge->table = shoal_sim__allocate(judge->table_size * sizeof(*judge->table));
@@ -51,6 +52,7 @@ void shoal_judge__free(shoal_world *world)
         shoal_sim__free(judge->views[i].of);
     }
     shoal_sim__free(judge->views);
+    shoal_sim__free(judge->claims);
     shoal_sim__free(judge->subjects);
     shoal_sim__free(judge->table);
     shoal_sim__free(judge->apart_since_us);
@@ -176,6 +178,25 @@ static void set_trouble(shoal_view *view, shoal_opinion *opinion, bool pfail, bo
     opinion->fail = fail;
 }
 
+/* The view is to be looked at between occurrences. */
+static void note_changed(shoal_world *world, shoal_view *view)
+{
+    shoal_judge *judge = &world->judge;
+    uint32_t at = (uint32_t)(view - judge->views);
+    bool first = judge->changed_from >= judge->changed_end;
+    SHOAL_ASSERT(at < world->node_count);
+    view->changed = true;
+    if (first || at < judge->changed_from) judge->changed_from = at;
+    if (first || at >= judge->changed_end) judge->changed_end = at + 1;
+}
+
+/* What a node claims, or its epoch, is another. */
+static void note_claim(shoal_world *world, const shoal_view *view)
+{
+    shoal_judge *judge = &world->judge;
+    judge->claims[view - judge->views] = (shoal_claim){view->epoch_config, view->own_count};
+}
+
 /* Reads ranges such as ` 0-5460 7000` into a set; the hash of what they say. */
 static uint64_t read_ranges(shoal_slice text, uint32_t subject, shoal_slotmap *set)
 {
@@ -217,7 +238,7 @@ static void hear_slots(shoal_world *world, uint32_t node, const shoal_trace_reco
     view->map ^= opinion->ranges ^ hash;
     opinion->slots = (uint16_t)record->a;
     opinion->ranges = hash;
-    view->changed = world->judge.any_changed = true;
+    note_changed(world, view);
     if (view->slots_seen > SHOAL_SLOTS) world->judge.any_beyond = true;
     if (subject != view->self) return;
     if (record->a == 0) memset(&set, 0, sizeof(set));
@@ -225,6 +246,7 @@ static void hear_slots(shoal_world *world, uint32_t node, const shoal_trace_reco
     view->own_count = (uint32_t)record->a;
     view->own_changed_us = world->now_us;
     view->epoch_config = record->b;
+    note_claim(world, view);
     shoal_copies__claimed(world, node, &view->own, record->b);
 }
 
@@ -235,7 +257,7 @@ static void forget_slots(shoal_world *world, shoal_view *view, shoal_opinion *op
     view->map ^= opinion->ranges;
     opinion->slots = 0;
     opinion->ranges = 0;
-    view->changed = world->judge.any_changed = true;
+    note_changed(world, view);
 }
 
 static void hear_epoch(shoal_world *world, uint32_t node, const shoal_trace_record *record)
@@ -262,18 +284,20 @@ static void hear_epoch(shoal_world *world, uint32_t node, const shoal_trace_reco
     bool newer = record->b > view->epoch_config;
     view->epoch_current = record->a;
     view->epoch_config = record->b;
-    view->changed = world->judge.any_changed = true;
+    note_claim(world, view);
+    note_changed(world, view);
     /* What it claims, it claims with the new one from now on. */
     if (newer && view->own_count > 0) shoal_copies__claimed(world, node, &view->own, record->b);
 }
 
 /* A new process knows what its disk tells it, and will say so. */
-static void forget_view(shoal_view *view)
+static void forget_view(shoal_world *world, shoal_view *view)
 {
     shoal_opinion *of = view->of;
     uint32_t capacity = view->capacity, self = view->self;
     if (of) memset(of, 0, capacity * sizeof(*of));
     *view = (shoal_view){.of = of, .capacity = capacity, .self = self};
+    note_claim(world, view);
 }
 
 /* A node takes another name, and is another node from now on: it has promised nothing, and its
@@ -286,6 +310,7 @@ static void hear_new_name(shoal_world *world, uint32_t node, shoal_slice name)
     view->self = self;
     set_known(view, opinion_of(view, self), true);
     view->epoch_current = view->epoch_config = 0;
+    note_claim(world, view);
     shoal_judge__forgot(world, node);
     world->judge.version++;
 }
@@ -372,7 +397,7 @@ void shoal_judge__hear(shoal_world *world, const shoal_trace_entry *entry)
         break;
     case SHOAL_TRACE_NODE_STARTED:
     case SHOAL_TRACE_NODE_CRASHED:
-        forget_view(&world->judge.views[node]);
+        forget_view(world, &world->judge.views[node]);
         shoal_promise__break(world, node);
         world->judge.version++;
         world->judge.disturbed_us = world->now_us;

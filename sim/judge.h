@@ -42,6 +42,12 @@ typedef struct shoal_view {
     bool changed; /* since the last shoal_judge__settle */
 } shoal_view;
 
+/* What is held against the claims of others, of all nodes side by side. */
+typedef struct shoal_claim {
+    uint64_t epoch; /* its configEpoch */
+    uint32_t slots; /* how many it claims */
+} shoal_claim;
+
 /* Votes that wait for the disk; a node never holds more than sixteen. */
 #define SHOAL_VOTES_MAX 32
 
@@ -111,13 +117,14 @@ typedef struct shoal_judge {
     int64_t *met_us; /* [node * nodes + other]: when they were last in contact, since then */
     uint32_t *found; /* per node: those with equal numbers can find each other */
     bool unmapped;   /* somebody at a shell has taken slots off a node: maps may differ for good */
-    uint64_t connects;   /* connections that nodes have tried to open to each other's buses */
-    uint64_t failovers;  /* elections that were won */
-    uint64_t version;    /* rises when an opinion changes */
-    uint64_t settled;    /* version at the last settle */
-    bool any_changed;    /* some view, since the last settle */
-    bool any_beyond;     /* some view has had more slots than there are */
-    shoal_queue *queues; /* per end of a connection */
+    uint64_t connects;  /* connections that nodes have tried to open to each other's buses */
+    uint64_t failovers; /* elections that were won */
+    uint64_t version;   /* rises when an opinion changes */
+    uint64_t settled;   /* version at the last settle */
+    uint32_t changed_from, changed_end; /* views between these, since the last settle */
+    shoal_claim *claims;                /* by node */
+    bool any_beyond;                    /* some view has had more slots than there are */
+    shoal_queue *queues;                /* per end of a connection */
     uint32_t queue_capacity;
     shoal_client_totals totals;
     uint64_t made[SHOAL_CHECK_COUNT];

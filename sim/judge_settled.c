@@ -22,11 +22,13 @@ static void check_claims(shoal_world *world, uint32_t node)
     const shoal_view *view = &world->judge.views[node];
     if (view->own_count == 0) return;
     for (uint32_t i = 0; i < world->node_count; i++) {
-        const shoal_view *other = &world->judge.views[i];
-        if (i == node || other->own_count == 0 || !world->nodes[i].running) continue;
+        const shoal_claim *claim = &world->judge.claims[i];
+        if (i == node || claim->slots == 0) continue;
         shoal_judge__made(world, SHOAL_CHECK_ONE_CLAIM);
-        if (other->epoch_config != view->epoch_config || !overlap(&view->own, &other->own))
-            continue;
+        if (claim->epoch != view->epoch_config) continue;
+        const shoal_view *other = &world->judge.views[i];
+        SHOAL_ASSERT(other->epoch_config == claim->epoch && other->own_count == claim->slots);
+        if (!overlap(&view->own, &other->own)) continue;
         shoal_judge__fault_of(world, SHOAL_CHECK_ONE_CLAIM, node,
                               "claims a slot that another claims with the same configEpoch");
     }
@@ -38,14 +40,12 @@ void shoal_judge__settle(shoal_world *world)
     if (world->now_us >= judge->beat_us) shoal_judge__beat(world);
     if (judge->settled == judge->version) return;
     judge->settled = judge->version;
-    if (!judge->any_changed && !judge->any_beyond) {
-        judge->made[SHOAL_CHECK_SLOTS_TOTAL] += world->node_count;
-        return;
-    }
-    judge->any_changed = false;
-    for (uint32_t i = 0; i < world->node_count; i++) {
+    judge->made[SHOAL_CHECK_SLOTS_TOTAL] += world->node_count;
+    uint32_t from = judge->any_beyond ? 0 : judge->changed_from;
+    uint32_t end = judge->any_beyond ? world->node_count : judge->changed_end;
+    judge->changed_from = judge->changed_end = 0;
+    for (uint32_t i = from; i < end; i++) {
         shoal_view *view = &judge->views[i];
-        shoal_judge__made(world, SHOAL_CHECK_SLOTS_TOTAL);
         if (view->slots_seen > SHOAL_SLOTS) {
             shoal_judge__fault_of(world, SHOAL_CHECK_SLOTS_TOTAL, i,
                                   "maps more slots to owners than there are");

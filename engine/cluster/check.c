@@ -97,6 +97,7 @@ static void check_glance(const shoal_cluster *c, const bus_node *node)
 {
     const bus_glance *glance = shoal_bus__glance(c, node);
     SHOAL_ASSERT(glance->pong_received_us >= 0);
+    SHOAL_ASSERT(!node->slots_changed);
     SHOAL_ASSERT(!glance->unfit || !glance->plain);
     if (glance->unfit) {
         SHOAL_ASSERT(!shoal_bus__is(node, SHOAL_NODE_MYSELF | SHOAL_NODE_PFAIL));

@@ -6,6 +6,7 @@
 #include "cluster/internal.h"
 
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "base/text.h"
 
 int64_t shoal_bus__wall_ms(const shoal_cluster *c, int64_t moment_us)
@@ -245,12 +246,14 @@ static uint64_t mix_bytes(uint64_t digest, const void *bytes, size_t size)
     SHOAL_ASSERT(bytes);
     SHOAL_ASSERT(size > 0);
     const uint8_t *from = bytes;
-    for (size_t i = 0; i < size; i += 8) {
-        uint64_t word = 0;
-        for (size_t j = i; j < size && j < i + 8; j++) word |= (uint64_t)from[j] << (8 * (j - i));
-        digest = shoal_prng_mix(digest ^ word) + size;
+    size_t whole = size & ~(size_t)7;
+    for (size_t i = 0; i < whole; i += 8) {
+        digest = shoal_prng_mix(digest ^ shoal_bytes_get_le64(from + i)) + size;
     }
-    return digest;
+    if (whole == size) return digest;
+    uint64_t word = 0;
+    for (size_t i = whole; i < size; i++) word |= (uint64_t)from[i] << (8 * (i - whole));
+    return shoal_prng_mix(digest ^ word) + size;
 }
 
 static uint64_t digest_node(const shoal_cluster *c, uint64_t digest, const bus_node *node)

@@ -273,7 +273,8 @@ struct shoal_cluster {
     uint32_t move_count, move_capacity;
     shoal_slotmap lost; /* slots that others took from this node, until core asks */
     bool any_lost;
-    bool slots_changed;    /* of some node */
+    bool slots_changed; /* of some node, whose place is between these two */
+    uint32_t changed_least, changed_most;
     uint32_t voters;       /* masters with slots */
     uint32_t voters_whole; /* how many there were when each slot had an owner last; 0: never */
     uint32_t suspects;     /* nodes that were PFAIL at the last cron */

@@ -345,6 +345,7 @@ void shoal_bus__node_remove(shoal_cluster *c, bus_node *node, uint32_t reason)
         if (c->live[i]->who > 0) c->by_who[c->live[i]->who] = (uint16_t)(i + 1);
     }
     c->live[c->node_count] = NULL;
+    if (c->changed_least > 0) c->changed_least--; /* its neighbours are one place further down */
     forget_in_others(c, node);
     c->no_orphans = false;
     free_node(c, node);

@@ -138,7 +138,7 @@ void shoal_bus__note_changes(shoal_cluster *c)
     if (c->slots_changed) {
         SHOAL_ASSERT(c->due & (BUS_DUE_ROUTE | BUS_DUE_MAP));
         c->slots_changed = false;
-        for (uint32_t i = 0; i < c->node_count; i++) {
+        for (uint32_t i = c->changed_least; i <= c->changed_most && i < c->node_count; i++) {
             if (c->live[i]->slots_changed) note_slots(c, c->live[i]);
         }
     }

@@ -97,6 +97,17 @@ static void narrow(const shoal_cluster *c, bus_node *node)
     while (c->owners[node->slot_most] != node->index) node->slot_most--;
 }
 
+/* A SLOTS record of the node is due at the end of the step. */
+static void note_changed(shoal_cluster *c, bus_node *node)
+{
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    uint32_t at = node->live_at;
+    node->slots_changed = true;
+    if (!c->slots_changed || at < c->changed_least) c->changed_least = at;
+    if (!c->slots_changed || at > c->changed_most) c->changed_most = at;
+    c->slots_changed = true;
+}
+
 static void take_away(shoal_cluster *c, uint32_t slot)
 {
     SHOAL_ASSERT(slot < SHOAL_SLOTS);
@@ -105,7 +116,7 @@ static void take_away(shoal_cluster *c, uint32_t slot)
     if (!owner) return;
     SHOAL_ASSERT(owner->slot_count > 0);
     SHOAL_ASSERT(owner->slot_least <= slot && slot <= owner->slot_most);
-    owner->slots_changed = c->slots_changed = true;
+    note_changed(c, owner);
     c->owners[slot] = BUS_NONE;
     c->slots_assigned--;
     if (--owner->slot_count > 0) {
@@ -121,7 +132,7 @@ static void give_to(shoal_cluster *c, uint32_t slot, bus_node *node)
     SHOAL_ASSERT(c->owners[slot] == BUS_NONE);
     SHOAL_ASSERT(c->slots_assigned < SHOAL_SLOTS);
     SHOAL_ASSERT(shoal_bus__knows(c, node));
-    node->slots_changed = c->slots_changed = true;
+    note_changed(c, node);
     if (node->slot_count == 0 || slot < node->slot_least) node->slot_least = (uint16_t)slot;
     if (node->slot_count == 0 || slot > node->slot_most) node->slot_most = (uint16_t)slot;
     if (node->slot_count++ == 0) {

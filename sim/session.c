@@ -146,7 +146,11 @@ static void session_up(shoal_world *world, shoal_port port)
     shoal_err error = shoal_session_open(vnode->worker, &options, &vnode->out, &session);
     flush(world, vnode, port);
     end->owner = session;
-    vnode->sessions += error == SHOAL_ERR_OK;
+    if (error == SHOAL_ERR_OK) {
+        uint32_t at = port.connection->index;
+        if (vnode->sessions == 0 || at < vnode->session_least) vnode->session_least = at;
+        vnode->sessions++;
+    }
     if (error != SHOAL_ERR_OK) {
         end->owner = NULL;
         shoal_net__close(world, port);
@@ -192,7 +196,7 @@ void shoal_session__close_all(shoal_world *world, uint32_t index)
 {
     shoal_vnode *vnode = &world->nodes[index];
     begin(world, vnode);
-    for (uint32_t i = 0; vnode->sessions > 0; i++) {
+    for (uint32_t i = vnode->session_least; vnode->sessions > 0; i++) {
         SHOAL_ASSERT(i < world->net.connection_count);
         shoal_end *end = &world->net.connections[i]->ends[1];
         if (end->kind != SHOAL_END_SESSION || end->host != index || end->owner == NULL) continue;

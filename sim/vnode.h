@@ -37,7 +37,8 @@ typedef struct shoal_vnode {
     int64_t (*stepper)(void *context, const shoal_event *event); /* instead of it */
     void *stepper_context;
 
-    uint32_t sessions; /* client connections that it has accepted and that are open */
+    uint32_t sessions;      /* client connections that it has accepted and that are open */
+    uint32_t session_least; /* no connection before this one is one of them */
     uint32_t incarnation;
     uint32_t starts; /* of its process so far */
     bool running;

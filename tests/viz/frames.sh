@@ -4,12 +4,13 @@
 
 frames='
 agreed    flagship  5s         110x36
-suspected flagship  17.7874s   110x36  --view n1
-failed    flagship  18.0895s   110x36
+suspected flagship  18.1779s   110x36  --view n1
+failed    flagship  19.1456s   110x36
 mended    flagship  44s        110x36
 small     flagship  22s        80x24
 large     flagship  22s        160x76
 minority  minority-partition  14s  110x36  --view n1
+forgotten 27-forgotten-node-returns  9s  110x36  --view n1
 '
 
 # draw SCHEDULE MOMENT SIZE OPTIONS...: prints the frame.

@@ -39,11 +39,11 @@ result $? 'the frame that the documents show is the golden one'
 
 "$bin/shoal-sim" run $flagship --trace "$folder/trace" --quiet >/dev/null
 sed 1d tests/viz/golden/failed.txt >"$folder/wanted"
-"$top" --trace "$folder/trace" --headless --at 18.0895s --size 110x36 | sed 1d >"$folder/got"
+"$top" --trace "$folder/trace" --headless --at 19.1456s --size 110x36 | sed 1d >"$folder/got"
 cmp "$folder/wanted" "$folder/got"
 result $? 'a trace file gives the same picture as the simulation'
 
-"$top" --sim $flagship --headless --at 30s,18.0895s --size 110x36 | tail -n 36 >"$folder/got"
+"$top" --sim $flagship --headless --at 30s,19.1456s --size 110x36 | tail -n 36 >"$folder/got"
 cmp tests/viz/golden/failed.txt "$folder/got"
 result $? 'going back in time gives the same picture as going forward'
 
@@ -60,8 +60,8 @@ mkdir "$folder/records"
 "$bin/shoal-sim" run $flagship --record "$folder/records" --quiet >/dev/null
 "$bin/shoal-sim" replay "$folder/records/n1-1.rec" --trace "$folder/n1" --quiet
 result $? 'what a node has recorded is what this program does'
-"$top" "$folder/records/n1-1.rec" --headless --at 18.0895s --size 110x36 --view n1 | sed 1d >"$folder/got"
-"$top" --trace "$folder/n1" --headless --at 18.0895s --size 110x36 --view n1 | sed 1d >"$folder/wanted"
+"$top" "$folder/records/n1-1.rec" --headless --at 19.1456s --size 110x36 --view n1 | sed 1d >"$folder/got"
+"$top" --trace "$folder/n1" --headless --at 19.1456s --size 110x36 --view n1 | sed 1d >"$folder/wanted"
 cmp "$folder/wanted" "$folder/got" && grep -q FAIL "$folder/got"
 result $? 'a recording gives the same picture as the trace that it is made to'
 
@@ -120,7 +120,7 @@ tmux new-session -d -s $session -x 110 -y 36 "$top --sim $flagship"
 shows 'view truth  running x1' 'it runs at real time in a terminal'
 tmux send-keys -t $session ' '
 shows 'paused' 'the blank pauses'
-tmux send-keys -t $session g; tmux send-keys -t $session 18.0895s Enter
+tmux send-keys -t $session g; tmux send-keys -t $session 19.1456s Enter
 shows 't=18.089' 'g goes to a time'
 tmux send-keys -t $session '{'
 shows 't=18.08' 'a brace goes to the news before'

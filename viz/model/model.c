@@ -135,15 +135,21 @@ static void on_ready(shoal_model *model, shoal_model_node *node, const shoal_tra
 }
 
 /* "name 0-5460 7000": from now on exactly these slots are its. */
+/* What it held to be of a node is nobody's. */
+static void drop_slots(shoal_model_node *node, uint16_t owner)
+{
+    for (uint32_t s = 0; s < SHOAL_SLOTS; s++) {
+        if (node->owner[s] == owner) node->owner[s] = 0;
+    }
+}
+
 static void on_slots(shoal_model *model, shoal_model_node *node, const shoal_trace_entry *entry)
 {
     words w = split(entry->record.text, 2);
     int32_t index = w.count ? name_index(model, w.word[0]) : -1;
     if (index < 0) return;
     uint16_t owner = (uint16_t)(index + 1);
-    for (uint32_t s = 0; s < SHOAL_SLOTS; s++) {
-        if (node->owner[s] == owner) node->owner[s] = 0;
-    }
+    drop_slots(node, owner);
     char text[32];
     shoal_slice rest = w.count > 1 ? w.word[1] : (shoal_slice){0};
     while (rest.size > 0) {
@@ -155,6 +161,15 @@ static void on_slots(shoal_model *model, shoal_model_node *node, const shoal_tra
         for (unsigned long s = first; s <= last && s < SHOAL_SLOTS; s++) node->owner[s] = owner;
         rest = range.count > 1 ? range.word[1] : (shoal_slice){0};
     }
+}
+
+static void on_forgotten(shoal_model *model, shoal_model_node *node, const shoal_trace_entry *entry)
+{
+    words w = split(entry->record.text, 2);
+    int32_t index = w.count ? name_index(model, w.word[0]) : -1;
+    if (index < 0) return;
+    node->opinion[index] = SHOAL_OPINION_OK;
+    drop_slots(node, (uint16_t)(index + 1));
 }
 
 static void set_opinion(shoal_model *model, shoal_model_node *node, shoal_slice name,
@@ -250,12 +265,19 @@ static node_handler handler_of(shoal_trace_kind kind)
         shoal_trace_kind kind;
         node_handler handle;
     } rows[] = {
-        {SHOAL_TRACE_NODE_STARTED, on_started}, {SHOAL_TRACE_NODE_CRASHED, on_crashed},
-        {SHOAL_TRACE_READY, on_ready},          {SHOAL_TRACE_SLOTS, on_slots},
-        {SHOAL_TRACE_EPOCH, on_epoch},          {SHOAL_TRACE_CLUSTER_STATE, on_state},
-        {SHOAL_TRACE_PFAIL, on_opinion},        {SHOAL_TRACE_PFAIL_CLEARED, on_opinion},
-        {SHOAL_TRACE_FAIL, on_opinion},         {SHOAL_TRACE_FAIL_CLEARED, on_opinion},
-        {SHOAL_TRACE_NODE_RENAMED, on_renamed}, {SHOAL_TRACE_MESSAGE, on_message},
+        {SHOAL_TRACE_NODE_STARTED, on_started},
+        {SHOAL_TRACE_NODE_CRASHED, on_crashed},
+        {SHOAL_TRACE_READY, on_ready},
+        {SHOAL_TRACE_SLOTS, on_slots},
+        {SHOAL_TRACE_EPOCH, on_epoch},
+        {SHOAL_TRACE_CLUSTER_STATE, on_state},
+        {SHOAL_TRACE_PFAIL, on_opinion},
+        {SHOAL_TRACE_PFAIL_CLEARED, on_opinion},
+        {SHOAL_TRACE_FAIL, on_opinion},
+        {SHOAL_TRACE_FAIL_CLEARED, on_opinion},
+        {SHOAL_TRACE_NODE_FORGOTTEN, on_forgotten},
+        {SHOAL_TRACE_NODE_RENAMED, on_renamed},
+        {SHOAL_TRACE_MESSAGE, on_message},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (rows[i].kind == kind) return rows[i].handle;
@@ -301,6 +323,7 @@ bool shoal_model_interesting(const shoal_trace_entry *entry)
     case SHOAL_TRACE_PFAIL_CLEARED:
     case SHOAL_TRACE_FAIL:
     case SHOAL_TRACE_FAIL_CLEARED:
+    case SHOAL_TRACE_NODE_FORGOTTEN:
     case SHOAL_TRACE_CLUSTER_STATE:
     case SHOAL_TRACE_SLOTS:
     case SHOAL_TRACE_FRAME_REFUSED:

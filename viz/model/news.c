@@ -29,6 +29,7 @@ static const char *about_a_node(shoal_trace_kind kind)
     case SHOAL_TRACE_PFAIL_CLEARED: return "no longer suspects %s";
     case SHOAL_TRACE_FAIL: return "holds %s for failed (FAIL)";
     case SHOAL_TRACE_FAIL_CLEARED: return "sees %s alive again";
+    case SHOAL_TRACE_NODE_FORGOTTEN: return "has forgotten %s";
     default: return NULL;
     }
 }

@@ -121,9 +121,9 @@ shows 'view truth  running x1' 'it runs at real time in a terminal'
 tmux send-keys -t $session ' '
 shows 'paused' 'the blank pauses'
 tmux send-keys -t $session g; tmux send-keys -t $session 19.1456s Enter
-shows 't=18.089' 'g goes to a time'
+shows 't=19.1456' 'g goes to a time'
 tmux send-keys -t $session '{'
-shows 't=18.08' 'a brace goes to the news before'
+shows 't=19.1447' 'a brace goes to the news before'
 tmux send-keys -t $session v
 shows 'view n1' 'v shows the cluster through the eyes of n1'
 tmux send-keys -t $session '?'

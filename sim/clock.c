@@ -38,9 +38,10 @@ int64_t shoal_clock__when(const shoal_clock *clock, int64_t mono_us)
     if (mono_us == INT64_MAX) return INT64_MAX;
     if (wait <= 0) return clock->anchor_us;
     if (clock->mono_frozen) return INT64_MAX;
-    if (clock->drift_ppm == 0) return clock->anchor_us + wait;
     int64_t speed = MILLION + clock->drift_ppm;
-    return clock->anchor_us + (int64_t)(((__int128)wait * MILLION + speed - 1) / speed);
+    __int128 when = clock->anchor_us + ((__int128)wait * MILLION + speed - 1) / speed;
+    /* A deadline may be so far that no world gets there. */
+    return when < INT64_MAX ? (int64_t)when : INT64_MAX;
 }
 
 /* Makes the bases true now, so that a change concerns only what comes. */

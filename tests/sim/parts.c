@@ -48,6 +48,19 @@ static void a_deadline_is_met_at_the_first_moment_that_reads_it(void **state)
     }
 }
 
+static void a_deadline_that_never_comes_is_beyond_every_moment(void **state)
+{
+    (void)state;
+    shoal_clock clock;
+    static const int32_t drifts[] = {0, 1000, -1000, -1};
+    for (int i = 0; i < 4; i++) {
+        shoal_clock__start(&clock, 1000, 5000);
+        shoal_clock__drift(&clock, 1000, drifts[i]);
+        assert_true(shoal_clock__when(&clock, INT64_MAX - 1) > INT64_MAX / 2);
+        assert_int_equal(shoal_clock__when(&clock, INT64_MAX), INT64_MAX);
+    }
+}
+
 static void steps_and_freezes_touch_the_wall_clock_only(void **state)
 {
     (void)state;
@@ -122,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(occurrences_come_by_time_and_then_as_arranged),
         cmocka_unit_test(a_deadline_is_met_at_the_first_moment_that_reads_it),
+        cmocka_unit_test(a_deadline_that_never_comes_is_beyond_every_moment),
         cmocka_unit_test(steps_and_freezes_touch_the_wall_clock_only),
         cmocka_unit_test(jitter_has_the_means_of_its_shapes),
         cmocka_unit_test(zipf_has_the_weights_of_its_exponent),

@@ -15,6 +15,7 @@ typedef struct shoal_file_role {
     int descriptor;   /* open for appending, or -1 */
     bool fresh;       /* created since the directory was last synced */
     bool fresh_above; /* its directory too, since the one above was last synced */
+    shoal_err torn;   /* an append has failed: none without a tag follows its bytes */
     uint64_t synced;  /* its size at the last sync */
     uint64_t room;    /* the disk has set aside what it needs up to here; 0: not asked */
 } shoal_file_role;

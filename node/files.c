@@ -9,6 +9,7 @@
  *       or under way, is about one of its files (the masks `busy` and, in the search, `blocked`).
  *   F2  A direct append runs beside syncs only: its begin looks for other jobs of the file, and no
  *       other job of the file is taken while its bit stands in `writing`.
+ *       So what an append finds in `torn` is what the last one has left there.
  *   F3  What opens and closes a descriptor is a job, so a direct append never sees either. It
  *       finds an open descriptor or becomes a job itself.
  */
@@ -110,6 +111,25 @@ static void forget(shoal_files *files, shoal_file_role *role)
     role->fresh = role->fresh_above = false;
 }
 
+/* Writes, unless that would leave a gap in a named file. */
+static shoal_err do_append(shoal_file_role *role, int descriptor, const shoal_file_job *job,
+                           shoal_slice bytes)
+{
+    bool named = job->file >= SHOAL_FILE_NAMED;
+    SHOAL_ASSERT(job->op == SHOAL_FILE_APPEND);
+    if (named && job->tag == 0 && role->torn != SHOAL_ERR_OK) return role->torn;
+    shoal_err error = shoal_file_op__write(descriptor, bytes);
+    if (error != SHOAL_ERR_OK) role->torn = error;
+    return error;
+}
+
+static shoal_err do_truncate(shoal_file_role *role, uint64_t size)
+{
+    shoal_err error = shoal_file_op__truncate(role, size);
+    if (error == SHOAL_ERR_OK) role->torn = SHOAL_ERR_OK;
+    return error;
+}
+
 static shoal_err do_read(const shoal_file_role *role, shoal_file_job *job)
 {
     shoal_file_reading reading = {.whole = !job->part, .offset = job->offset, .size = job->size};
@@ -129,6 +149,15 @@ static shoal_err do_rename(shoal_files *files, shoal_file_role *from, shoal_file
     shoal_err error = shoal_file_op__rename(from, to);
     /* The folder may still have to be made durable in the one above it. */
     if (fresh_above) to->fresh = to->fresh_above = true;
+    if (error == SHOAL_ERR_OK) from->torn = to->torn = SHOAL_ERR_OK;
+    return error;
+}
+
+static shoal_err do_remove(shoal_files *files, shoal_file_role *role)
+{
+    forget(files, role);
+    shoal_err error = shoal_file_op__remove(role);
+    if (error == SHOAL_ERR_OK) role->torn = SHOAL_ERR_OK;
     return error;
 }
 
@@ -141,16 +170,17 @@ static shoal_err perform(shoal_files *files, shoal_file_job *job)
     if (role->name == NULL) return job->op == SHOAL_FILE_READ ? SHOAL_ERR_NOT_FOUND : SHOAL_ERR_IO;
     if (job->op == SHOAL_FILE_APPEND || job->op == SHOAL_FILE_SYNC) {
         descriptor = descriptor_of(files, role);
+        if (descriptor < 0 && job->op == SHOAL_FILE_APPEND) role->torn = (shoal_err)descriptor;
         if (descriptor < 0) return (shoal_err)descriptor;
     }
     switch (job->op) {
     case SHOAL_FILE_APPEND:
-        return shoal_file_op__write(descriptor, (shoal_slice){job->bytes, job->size});
+        return do_append(role, descriptor, job, (shoal_slice){job->bytes, job->size});
     case SHOAL_FILE_SYNC: return shoal_file_op__sync(role, descriptor);
     case SHOAL_FILE_READ: return do_read(role, job);
-    case SHOAL_FILE_TRUNCATE: return shoal_file_op__truncate(role, job->offset);
+    case SHOAL_FILE_TRUNCATE: return do_truncate(role, job->offset);
     case SHOAL_FILE_RENAME: return do_rename(files, role, &files->entries[job->to].role);
-    case SHOAL_FILE_REMOVE: forget(files, role); return shoal_file_op__remove(role);
+    case SHOAL_FILE_REMOVE: return do_remove(files, role);
     }
     SHOAL_UNREACHABLE();
 }
@@ -416,7 +446,7 @@ void shoal_files__append(shoal_files *files, const shoal_file_job *job, shoal_sl
         shoal_files__submit(files, job, bytes);
         return;
     }
-    shoal_err error = shoal_file_op__write(descriptor, bytes);
+    shoal_err error = do_append(&files->entries[job->file].role, descriptor, job, bytes);
     shoal_file_job *told = NULL;
     if (error != SHOAL_ERR_OK) {
         told = copy_job(job, (shoal_slice){0});

@@ -170,6 +170,16 @@ static shoal_err append_now(shoal_disk *disk, shoal_disk_file *file, shoal_slice
     return SHOAL_ERR_OK;
 }
 
+/* The same, unless it would leave a gap in a named file. */
+static shoal_err append_behind(shoal_disk *disk, shoal_disk_file *file, shoal_slice bytes,
+                               uint64_t tag)
+{
+    if (tag == 0 && file->torn != SHOAL_ERR_OK) return file->torn;
+    shoal_err error = append_now(disk, file, bytes);
+    if (error != SHOAL_ERR_OK && file->name) file->torn = error;
+    return error;
+}
+
 /* Appends at once what nobody wants to be told of. False when it has to wait; `failed` is what must
  * be told nevertheless. */
 static bool append_directly(shoal_world *world, uint32_t node, const shoal_disk_request *request,
@@ -184,7 +194,7 @@ static bool append_directly(shoal_world *world, uint32_t node, const shoal_disk_
         if (op->op != SHOAL_FILE_SYNC) return false;
     }
     if (reach(disk)) return true;
-    *failed = append_now(disk, file, request->bytes);
+    *failed = append_behind(disk, file, request->bytes, request->tag);
     if (reach(disk)) *failed = SHOAL_ERR_OK;
     shoal_world__trace(world, node, SHOAL_TRACE_DISK,
                        (shoal_numbers){(uint64_t)request->file, SHOAL_FILE_APPEND,
@@ -238,6 +248,7 @@ static void rename_file(shoal_disk *disk, shoal_disk_file *from, uint32_t to)
     target->hole_end = from->hole_end;
     target->exists = true;
     target->durable = true;
+    target->torn = from->torn = SHOAL_ERR_OK;
     from->data = NULL;
     from->size = from->capacity = from->synced = from->hole_from = from->hole_end = 0;
     from->exists = from->durable = false;
@@ -248,6 +259,7 @@ static shoal_err truncate_file(shoal_disk_file *file, uint64_t size)
     if (!file->exists) return SHOAL_ERR_NOT_FOUND;
     if (size > file->size) return SHOAL_ERR_INVALID;
     file->size = (size_t)size;
+    file->torn = SHOAL_ERR_OK;
     if (file->synced > file->size) file->synced = file->size;
     if (file->hole_end > file->size) file->hole_end = file->size;
     if (file->hole_from > file->hole_end) file->hole_from = file->hole_end;
@@ -280,7 +292,8 @@ static shoal_err apply(shoal_disk *disk, uint32_t position, const shoal_disk_op 
     if (position == 0) return SHOAL_ERR_INVALID;
     if (op->failed != SHOAL_ERR_OK) return op->failed;
     switch (op->op) {
-    case SHOAL_FILE_APPEND: return append_now(disk, file, (shoal_slice){op->bytes, op->size});
+    case SHOAL_FILE_APPEND:
+        return append_behind(disk, file, (shoal_slice){op->bytes, op->size}, op->tag);
     case SHOAL_FILE_SYNC: return sync_file(disk, file, op);
     case SHOAL_FILE_READ:
         if (disk->mode == SHOAL_DISK_UNREADABLE) return SHOAL_ERR_IO;
@@ -293,6 +306,7 @@ static shoal_err apply(shoal_disk *disk, uint32_t position, const shoal_disk_op 
         return SHOAL_ERR_OK;
     case SHOAL_FILE_REMOVE:
         file->exists = file->durable = false;
+        file->torn = SHOAL_ERR_OK;
         file->size = file->synced = file->hole_from = file->hole_end = 0;
         return SHOAL_ERR_OK;
     }
@@ -421,6 +435,7 @@ void shoal_disk__name(shoal_disk *disk, shoal_file file, shoal_slice path)
         name[path.size] = '\0';
         file_at(disk, position)->name = name;
     }
+    file_at(disk, position)->torn = SHOAL_ERR_OK;
     *bound = (uint16_t)position;
 }
 

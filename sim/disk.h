@@ -46,6 +46,7 @@ typedef struct shoal_disk_file {
     char *name; /* of a named file; NULL: fixed, or nobody's */
     bool exists;
     bool durable;               /* its name and `synced` bytes survive everything */
+    shoal_err torn;             /* an append has failed: none without a tag follows its bytes */
     size_t hole_from, hole_end; /* bytes that a failed sync has given up: zeros after a crash */
     char *data;
     size_t size;

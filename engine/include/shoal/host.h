@@ -112,7 +112,9 @@ typedef struct shoal_host {
      * at the end; the node truncates them. Of a named file by any thread, one at a time for each
      * file: the node sees to that. An append to it with tag 0 tells of failures only, and its
      * bytes may be written before the call returns: for who would rather wait for the system
-     * than queue. With another tag the caller never waits. */
+     * than queue. With another tag the caller never waits. Behind an append that failed, those
+     * with tag 0 fail too and leave nothing, until the file is truncated, removed or replaced, or
+     * the number bound anew: so the file has a beginning of what was appended, and no gap. */
     void (*file_append)(void *context, shoal_file file, shoal_slice bytes, uint64_t tag);
     /* Makes every append submitted before durable. Of a named file by any thread, as file_append:
      * who asks has submitted, or has seen submitted, what is to become durable. */

@@ -52,11 +52,14 @@ static void judge_return(shoal_world *world, const shoal_reading *reading, const
     if (over) judge_order(world, reading->serial, seen->serial, cause);
 }
 
-/* Keeps what a read found that missed nothing. */
+/* Keeps what a read found that missed nothing. That a node which may be behind found nothing says
+ * little: what is there now may not have come to it yet, and a removal that nobody knows the end of
+ * need not have happened. */
 static void keep(shoal_world *world, const shoal_reading *reading, shoal_seen *seen)
 {
     const shoal_history *history = &world->history;
     if (reading->serial == 0) {
+        if (excuse(world, reading, SHOAL_CAUSE_ALIVE) != SHOAL_CAUSE_ALIVE) return;
         if (reading->began_us < seen->gone_us) return;
         seen->gone_us = reading->began_us;
         seen->gone_end_us = world->now_us;

@@ -255,6 +255,24 @@ static void a_deleted_value_comes_back_resurrected(void **state)
     assert_int_equal(found(world, SHOAL_ANOMALY_RESURRECTED), 1);
 }
 
+/* The removal never came to an end: it need not have happened. */
+static void that_a_replica_finds_nothing_does_not_say_that_a_value_is_gone(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    world->history.vanishes = true;
+    uint64_t first = put(world, 0, 10, 20);
+    shoal_intent intent = {.action = SHOAL_ACTION_DEL, .now_us = 30};
+    (void)shoal_history__begin(&world->history, &intent);
+    world->judge.views[0].replica = true;
+    find(world, 0, 0, 60);
+    world->judge.views[0].replica = false;
+    find(world, 0, first, 70);
+    assert_int_equal(found(world, SHOAL_ANOMALY_RESURRECTED), 0);
+    find(world, 0, 0, 80);
+    find(world, 0, first, 90);
+    assert_int_equal(found(world, SHOAL_ANOMALY_RESURRECTED), 1);
+}
+
 static void a_client_finds_its_own_writes_and_nothing_older_than_it_found(void **state)
 {
     shoal_world *world = sim_bench_world(state);
@@ -402,6 +420,7 @@ int main(void)
         CASE(a_node_that_shows_an_older_value_again_is_at_fault_unless_its_data_were_replaced),
         CASE(a_value_that_was_found_overwritten_or_gone_comes_back_resurrected),
         CASE(a_deleted_value_comes_back_resurrected),
+        CASE(that_a_replica_finds_nothing_does_not_say_that_a_value_is_gone),
         CASE(a_client_finds_its_own_writes_and_nothing_older_than_it_found),
         CASE(what_was_read_before_a_write_is_not_found_behind_it),
         CASE(a_value_of_another_key_is_a_phantom_and_a_reply_to_somebody_else),

@@ -19,6 +19,7 @@ static uint32_t newer_slot(const shoal_cluster *c, const shoal_frame *request)
     for (uint32_t slot = shoal_bus__slot_next(request->slots, 0); slot < SHOAL_SLOTS;
          slot = shoal_bus__slot_next(request->slots, slot + 1)) {
         const bus_node *owner = shoal_bus__owner(c, slot);
+        if (shoal_bus__slot_unclaimed(c, slot)) continue;
         if (owner && owner->config_epoch > request->config_epoch) return slot;
     }
     return SHOAL_SLOTS;

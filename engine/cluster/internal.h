@@ -204,6 +204,16 @@ static inline bool shoal_bus__slots_simple(const bus_node *node)
 }
 /* Whether these are the node's slots. */
 bool shoal_bus__slots_equal(const shoal_cluster *c, const bus_node *node, const shoal_slotmap *map);
+/* The owner of a slot here has stopped claiming it: whoever claims it may have it, whatever the
+ * epoch, and nobody is told that it is the owner's. */
+static inline bool shoal_bus__slot_unclaimed(const shoal_cluster *c, uint32_t slot)
+{
+    return c->unclaimed_count > 0 && shoal_slotmap_has(&c->unclaimed, slot);
+}
+/* The node has stopped claiming some slot that is still its own here. */
+bool shoal_bus__slots_doubtful(const shoal_cluster *c, const bus_node *node);
+/* The node's slots without those that it does not claim: what others may be told. */
+void shoal_bus__slots_claimed(const shoal_cluster *c, const bus_node *node, shoal_slotmap *out);
 /* The first slot of the map from `slot` on, or SHOAL_SLOTS. */
 uint32_t shoal_bus__slot_next(const shoal_slotmap *map, uint32_t slot);
 /* The first run of neighbours among the slots of a node that has some, from `from` on: its first,

@@ -273,6 +273,8 @@ struct shoal_cluster {
     uint32_t move_count, move_capacity;
     shoal_slotmap lost; /* slots that others took from this node, until core asks */
     bool any_lost;
+    shoal_slotmap unclaimed; /* slots whose owner says that it has them no more */
+    uint32_t unclaimed_count;
     bool slots_changed; /* of some node, whose place is between these two */
     uint32_t changed_least, changed_most;
     uint32_t voters;       /* masters with slots */

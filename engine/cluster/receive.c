@@ -230,7 +230,8 @@ static void update_slots(shoal_cluster *c, bus_node *sender, const shoal_frame *
     SHOAL_ASSERT(shoal_bus__knows(c, sender));
     SHOAL_ASSERT(sender != c->myself);
     const bus_node *subject = shoal_bus__node_speaks_for(c, sender);
-    if (!subject || slots_known(c, subject, frame)) return;
+    if (!subject) return;
+    if (slots_known(c, subject, frame) && !shoal_bus__slots_doubtful(c, subject)) return;
     shoal_slotmap run = {{0}};
     const shoal_slotmap *slots = frame->slots ? frame->slots : &run;
     for (uint32_t i = 0; slots == &run && i < c->parcel->slot_count; i++) {

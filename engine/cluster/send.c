@@ -268,7 +268,7 @@ void shoal_bus__send_update(shoal_cluster *c, bus_link *link, const bus_node *ow
     memcpy(frame->update_name, owner->name, SHOAL_NODE_NAME_LEN);
     frame->update_epoch = owner->config_epoch;
     frame->update_slots = &slots;
-    shoal_bus__slots_get(c, owner, &slots);
+    shoal_bus__slots_claimed(c, owner, &slots);
     shoal_bus__send_bytes(c, link, SHOAL_FRAME_UPDATE, encode(c, frame));
 }
 

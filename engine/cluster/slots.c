@@ -108,12 +108,27 @@ static void note_changed(shoal_cluster *c, bus_node *node)
     c->slots_changed = true;
 }
 
+/* Notes whether the owner of the slot says that it has it. */
+static void set_unclaimed(shoal_cluster *c, uint32_t slot, bool unclaimed)
+{
+    SHOAL_ASSERT(slot < SHOAL_SLOTS);
+    SHOAL_ASSERT(!unclaimed || c->owners[slot] != BUS_NONE);
+    if (shoal_bus__slot_unclaimed(c, slot) == unclaimed) return;
+    shoal_slotmap_put(&c->unclaimed, slot, unclaimed);
+    if (unclaimed)
+        c->unclaimed_count++;
+    else
+        c->unclaimed_count--;
+    SHOAL_ASSERT(c->unclaimed_count <= SHOAL_SLOTS);
+}
+
 static void take_away(shoal_cluster *c, uint32_t slot)
 {
     SHOAL_ASSERT(slot < SHOAL_SLOTS);
     SHOAL_ASSERT(c->slots_assigned <= SHOAL_SLOTS);
     bus_node *owner = shoal_bus__owner(c, slot);
     if (!owner) return;
+    set_unclaimed(c, slot, false);
     SHOAL_ASSERT(owner->slot_count > 0);
     SHOAL_ASSERT(owner->slot_least <= slot && slot <= owner->slot_most);
     note_changed(c, owner);
@@ -163,6 +178,42 @@ void shoal_bus__slots_clear(shoal_cluster *c, bus_node *node)
 
 /* ---- claims ---- */
 
+bool shoal_bus__slots_doubtful(const shoal_cluster *c, const bus_node *node)
+{
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    SHOAL_ASSERT(c->unclaimed_count <= c->slots_assigned);
+    if (c->unclaimed_count == 0 || node->slot_count == 0) return false;
+    for (uint32_t slot = shoal_bus__slot_next(&c->unclaimed, node->slot_least);
+         slot <= node->slot_most; slot = shoal_bus__slot_next(&c->unclaimed, slot + 1)) {
+        if (c->owners[slot] == node->index) return true;
+    }
+    return false;
+}
+
+void shoal_bus__slots_claimed(const shoal_cluster *c, const bus_node *node, shoal_slotmap *out)
+{
+    SHOAL_ASSERT(out);
+    SHOAL_ASSERT(c->unclaimed_count <= c->slots_assigned);
+    shoal_bus__slots_get(c, node, out);
+    if (c->unclaimed_count == 0) return;
+    for (size_t i = 0; i < sizeof(out->bits); i++) {
+        out->bits[i] &= (uint8_t)~c->unclaimed.bits[i];
+    }
+}
+
+/* What the sender has here and does not claim stays its own until somebody else claims it: clients
+ * are sent there in vain, but the cluster is not down. */
+static void note_unclaimed(shoal_cluster *c, const bus_node *sender, const shoal_slotmap *slots)
+{
+    SHOAL_ASSERT(sender != c->myself);
+    SHOAL_ASSERT(slots);
+    if (sender->slot_count == 0) return;
+    for (uint32_t slot = sender->slot_least; slot <= sender->slot_most; slot++) {
+        if (c->owners[slot] != sender->index) continue;
+        set_unclaimed(c, slot, !shoal_slotmap_has(slots, slot));
+    }
+}
+
 uint32_t shoal_bus__slot_next(const shoal_slotmap *map, uint32_t slot)
 {
     SHOAL_ASSERT(map);
@@ -201,11 +252,13 @@ void shoal_bus__slots_claim(shoal_cluster *c, bus_node *sender, uint64_t epoch,
     /* Whose slots are this node's concern: its own, or its master's. */
     const bus_node *current = shoal_bus__node_speaks_for(c, c->myself);
     uint32_t lost = 0, taken = 0, claimed = 0;
+    note_unclaimed(c, sender, slots);
     for (uint32_t slot = shoal_bus__slot_next(slots, 0); slot < SHOAL_SLOTS;
          slot = shoal_bus__slot_next(slots, slot + 1)) {
         const bus_node *owner = shoal_bus__owner(c, slot);
         claimed++;
-        bool newer = owner && owner->config_epoch >= epoch && !SHOAL_MUTANT(CLAIM_ANY);
+        bool free = !owner || shoal_bus__slot_unclaimed(c, slot);
+        bool newer = !free && owner->config_epoch >= epoch && !SHOAL_MUTANT(CLAIM_ANY);
         if (owner == sender || newer) continue;
         if (owner && SHOAL_MUTANT(CLAIM_NONE)) continue;
         if (owner == c->myself && SHOAL_MUTANT(KEEPS_SLOTS)) continue;
@@ -245,6 +298,7 @@ void shoal_bus__slots_correct(shoal_cluster *c, bus_node *sender, uint64_t epoch
          slot = shoal_bus__slot_next(slots, slot + 1)) {
         const bus_node *owner = shoal_bus__owner(c, slot);
         if (!owner || owner == subject || owner->config_epoch <= epoch) continue;
+        if (shoal_bus__slot_unclaimed(c, slot)) continue;
         shoal_bus__why_not(c, BUS_WHY_OWNER_NEWER,
                            "slot %u: %s claims it with epoch %llu, "
                            "%s has it with %llu",

@@ -172,6 +172,52 @@ static void a_greater_epoch_takes_a_slot_and_a_smaller_one_does_not(void **state
     world_close(&w);
 }
 
+static void what_its_owner_does_not_claim_any_more_goes_to_a_smaller_epoch(void **state)
+{
+    (void)state;
+    world w;
+    open_three(&w, 208);
+    actor from = introduce(&w, 'e', NULL), to = introduce(&w, 'f', NULL);
+    uint32_t first = world_dial(&w, 0), second = world_dial(&w, 0);
+    from.config_epoch = from.current_epoch = to.current_epoch = 9;
+    to.config_epoch = 5;
+    shoal_slotmap_put(&from.slots, 16382, true);
+    shoal_slotmap_put(&from.slots, 16383, true);
+    say(&w, first, &from, SHOAL_FRAME_PING);
+    shoal_slotmap_put(&to.slots, 16383, true);
+    say(&w, second, &to, SHOAL_FRAME_PING);
+    assert_non_null(strstr(world_ask(&w, 0, "NODES"), " 16382-16383\n"));
+    shoal_slotmap_put(&from.slots, 16383, false);
+    say(&w, first, &from, SHOAL_FRAME_PING);
+    assert_non_null(strstr(world_ask(&w, 0, "NODES"), " 16382-16383\n"));
+    say(&w, second, &to, SHOAL_FRAME_PING);
+    assert_non_null(strstr(world_ask(&w, 0, "NODES"), " 16383\n"));
+    assert_non_null(strstr(world_ask(&w, 0, "NODES"), " 16382\n"));
+    world_close(&w);
+}
+
+static void what_its_owner_claims_again_does_not_go_to_a_smaller_epoch(void **state)
+{
+    (void)state;
+    world w;
+    open_three(&w, 209);
+    actor from = introduce(&w, 'e', NULL), to = introduce(&w, 'f', NULL);
+    uint32_t first = world_dial(&w, 0), second = world_dial(&w, 0);
+    from.config_epoch = from.current_epoch = to.current_epoch = 9;
+    to.config_epoch = 5;
+    for (int turn = 0; turn < 3; turn++) {
+        shoal_slotmap_put(&from.slots, 16383, turn != 1);
+        say(&w, first, &from, SHOAL_FRAME_PING);
+    }
+    shoal_slotmap_put(&to.slots, 16383, true);
+    say(&w, second, &to, SHOAL_FRAME_PING);
+    assert_int_equal(w.nodes[0].last[SHOAL_TRACE_WHY_NOT][0], 6);
+    assert_int_equal(world_count_lines(&w, 0, " 9 connected 16383") +
+                         world_count_lines(&w, 0, " 9 disconnected 16383"),
+                     1);
+    world_close(&w);
+}
+
 static void a_claim_of_our_own_slot_is_taken_over(void **state)
 {
     (void)state;
@@ -434,6 +480,8 @@ int main(void)
         cmocka_unit_test(many_equal_epochs_are_resolved_too),
         cmocka_unit_test(bumpepoch_makes_the_greatest_epoch),
         cmocka_unit_test(a_greater_epoch_takes_a_slot_and_a_smaller_one_does_not),
+        cmocka_unit_test(what_its_owner_does_not_claim_any_more_goes_to_a_smaller_epoch),
+        cmocka_unit_test(what_its_owner_claims_again_does_not_go_to_a_smaller_epoch),
         cmocka_unit_test(a_claim_of_our_own_slot_is_taken_over),
         cmocka_unit_test(an_update_configures_a_node_that_is_not_its_sender),
         cmocka_unit_test(a_stale_claim_is_answered_with_an_update),

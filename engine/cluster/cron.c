@@ -120,9 +120,9 @@ static void ping_sampled(shoal_cluster *c)
 }
 
 /* A link that was there for long enough, with a ping that waits and nothing else coming: a new
- * connection may get through where this one does not. Under shoal also when something else comes
- * from a suspect, after twice the time: no other ping is sent while one waits, and only a PONG
- * ends a suspicion. */
+ * connection may get through where this one does not. Under shoal also when something else comes:
+ * from a suspect after twice the time, because no other ping is sent while one waits, and only a
+ * PONG ends a suspicion; from others after several timeouts, because votes go this way. */
 static bool link_is_stuck(const shoal_cluster *c, const bus_node *node)
 {
     SHOAL_ASSERT(shoal_bus__knows(c, node));
@@ -133,7 +133,8 @@ static bool link_is_stuck(const shoal_cluster *c, const bus_node *node)
     if (shoal_bus__since(c, node->link->created_us) <= timeout_us) return false;
     int64_t waits_us = shoal_bus__since(c, node->ping_sent_us);
     bool in_trouble = shoal_bus__is(node, SHOAL_NODE_PFAIL | SHOAL_NODE_FAIL);
-    if (c->failover.timing.eager && in_trouble && waits_us > timeout_us) return true;
+    int64_t patience_us = in_trouble ? timeout_us : BUS_DEAF_TIMEOUTS * timeout_us;
+    if (c->failover.timing.eager && waits_us > patience_us) return true;
     return waits_us > timeout_us / 2 &&
            shoal_bus__since(c, node->data_received_us) > timeout_us / 2;
 }

@@ -33,6 +33,9 @@
 #define BUS_TIMEOUT_MS_MAX (1ll << 40) /* chosen: 34 years, so that sums cannot overflow */
 #define BUS_REPORT_TIMEOUTS 2          /* a failure report is valid this many node timeouts */
 #define BUS_FAIL_UNDO_TIMEOUTS 2
+/* Chosen: a ping that waits so many node timeouts behind messages is no lost one on lines that a
+ * cluster can live with. */
+#define BUS_DEAF_TIMEOUTS 4
 #define BUS_VOTE_TIMEOUTS 2 /* between votes for replicas of one master */
 #define BUS_REJOIN_MS_MIN 500
 #define BUS_REJOIN_MS_MAX 5000

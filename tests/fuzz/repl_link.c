@@ -120,6 +120,13 @@ static void nothing(void *context)
     (void)context;
 }
 
+static void full(void *context, shoal_repl_why why, shoal_slice detail)
+{
+    (void)context;
+    (void)why;
+    SHOAL_ASSERT(detail.data != NULL || detail.size == 0);
+}
+
 /* ---- the program ---- */
 
 static void open_all(fuzz_master *f)
@@ -141,7 +148,7 @@ static void open_all(fuzz_master *f)
         .seed = {1, 2},
         .snapshot_file = SEND_FILE,
         .sync_file = SYNC_FILE,
-        .face = {f, start_snapshot, stop_snapshot, load, apply, nothing, nothing},
+        .face = {f, start_snapshot, stop_snapshot, load, apply, nothing, nothing, full},
         .now = f->box.now,
     };
     SHOAL_ASSERT(shoal_repl_create(&options, &f->repl) == SHOAL_ERR_OK);

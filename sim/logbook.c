@@ -173,7 +173,8 @@ void shoal_logbook__begin(shoal_world *world, uint32_t node)
     begin_at(world, node, copy.history, stream.end);
 }
 
-/* The node has begun another history, or another place in it, without a way from where it was. */
+/* The node has begun another history, or another place in it, without a way from where it was. Both
+ * histories may happen to be as long. */
 static bool has_jumped(const shoal_logbook *logbook, const shoal_node_copy *copy,
                        const shoal_node_stream *stream)
 {
@@ -190,7 +191,6 @@ void shoal_logbook__follow(shoal_world *world, uint32_t node)
     shoal_node_copy copy;
     if (vnode->node == NULL || !vnode->ready) return;
     shoal_node_stream_get(vnode->node, &stream);
-    if (logbook->follows && stream.end == logbook->at) return;
     shoal_node_copy_get(vnode->node, &copy);
     if (has_jumped(logbook, &copy, &stream)) {
         bool fell = logbook->follows && strcmp(logbook->history, copy.history) == 0 &&

@@ -145,6 +145,20 @@ static void nodes_of_one_history_have_the_same_bytes_at_the_same_places(void **s
     assert_int_equal(violated(world, SHOAL_CHECK_ONE_STREAM), 1);
 }
 
+static void another_history_of_the_same_length_is_noticed(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    shoal_logbook *logbook = &world->logbooks.of[0];
+    shoal_logbook__begin(world, 0);
+    logbook->known = true;
+    shoal_logbook__follow(world, 0);
+    assert_true(logbook->known);
+    memcpy(logbook->history, one, sizeof(logbook->history));
+    shoal_logbook__follow(world, 0);
+    assert_false(logbook->known);
+    assert_string_not_equal(logbook->history, one);
+}
+
 /* ---- files ---- */
 
 static void a_node_file_is_whole_or_it_is_objected_to(void **state)
@@ -417,6 +431,7 @@ int main(void)
         CASE(nodes_that_nothing_disturbs_must_agree),
         CASE(a_file_from_before_a_reset_holds_no_vote_of_the_node_that_it_is_now),
         CASE(nodes_of_one_history_have_the_same_bytes_at_the_same_places),
+        CASE(another_history_of_the_same_length_is_noticed),
         cmocka_unit_test(a_node_file_is_whole_or_it_is_objected_to),
         CASE(a_torn_node_file_is_found_at_the_next_start),
         cmocka_unit_test(data_must_be_those_of_one_place_in_the_stream),

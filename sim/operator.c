@@ -20,6 +20,10 @@
  * few seconds to reach everybody. */
 #define UNKNOWN_US INT64_C(50000)
 
+/* How long a reply is waited for from a host that has lost its power, until somebody asks whether
+ * the connection is still there. Chosen: what redis-cli sets for its own. */
+#define KEEPALIVE_US INT64_C(15000000)
+
 #define WORDS_MAX 64
 
 /* The longest word that bytes(N) stands for. Chosen: below what a node takes as one word. */
@@ -94,7 +98,7 @@ void shoal_operator__forget(shoal_world *world, uint32_t node)
         shoal_net__close(world, port);
     }
     desk->handle = 0;
-    desk->up = desk->waiting = false;
+    desk->up = desk->waiting = desk->stale = false;
     shoal_buffer_consume(&desk->in, shoal_buffer_size(&desk->in));
     while (desk->head) {
         shoal_task *task = desk->head;
@@ -247,12 +251,6 @@ static void work(shoal_world *world, uint32_t node)
     desk->handle = shoal_net__handle(port);
 }
 
-void shoal_operator__occur(shoal_world *world, const shoal_occurrence *occurrence)
-{
-    world->operator_.desks[occurrence->subject].arranged = false;
-    work(world, occurrence->subject);
-}
-
 /* ---- replies ---- */
 
 /* The first task of a node is over. */
@@ -341,16 +339,64 @@ static void operator_data(shoal_world *world, shoal_port port, shoal_slice bytes
     work(world, node);
 }
 
-static void operator_down(shoal_world *world, shoal_port port, shoal_err error)
+/* A node that was told to end itself ends the connection: that is the answer. */
+static bool has_ended(const shoal_desk *desk)
 {
-    uint32_t node = port.connection->ends[1].host;
+    static const char word[] = "SHUTDOWN";
+    SHOAL_ASSERT(desk->head != NULL);
+    return desk->waiting && !desk->stale && strncmp(desk->head->text, word, sizeof(word) - 1) == 0;
+}
+
+/* The connection to a node is over. */
+static void lose_connection(shoal_world *world, uint32_t node, shoal_err error)
+{
     shoal_desk *desk = &world->operator_.desks[node];
+    bool ended = desk->head != NULL && has_ended(desk);
     desk->handle = 0;
-    desk->up = desk->waiting = false;
+    desk->up = desk->waiting = desk->stale = false;
     shoal_buffer_consume(&desk->in, shoal_buffer_size(&desk->in));
     if (desk->head == NULL) return;
-    if (++desk->head->tries > TRIES_MAX) task_done(world, node, shoal_text(shoal_err_text(error)));
+    if (ended)
+        task_done(world, node, (shoal_slice){NULL, 0});
+    else if (++desk->head->tries > TRIES_MAX)
+        task_done(world, node, shoal_text(shoal_err_text(error)));
     if (desk->head) arrange_try(world, node, AGAIN_US);
+}
+
+static void operator_down(shoal_world *world, shoal_port port, shoal_err error)
+{
+    lose_connection(world, port.connection->ends[1].host, error);
+}
+
+void shoal_operator__power_lost(shoal_world *world, uint32_t node)
+{
+    shoal_desk *desk = &world->operator_.desks[node];
+    SHOAL_ASSERT(node < world->operator_.desk_count);
+    desk->stale = desk->handle != 0;
+    if (!desk->waiting) return;
+    shoal_world__arrange(world, world->now_us + KEEPALIVE_US, SHOAL_OCCURRENCE_OPERATOR, node,
+                         desk->handle);
+}
+
+/* Nobody at the other end knows the connection, and no reply will come. */
+static void hang_up(shoal_world *world, uint32_t node, uint64_t handle)
+{
+    const shoal_desk *desk = &world->operator_.desks[node];
+    shoal_port port;
+    if (desk->handle != handle || !shoal_net__find(&world->net, handle, &port)) return;
+    SHOAL_ASSERT(port.connection->ends[1].state == SHOAL_END_CLOSED);
+    shoal_net__close(world, port);
+    lose_connection(world, node, SHOAL_ERR_TIMED_OUT);
+}
+
+void shoal_operator__occur(shoal_world *world, const shoal_occurrence *occurrence)
+{
+    if (occurrence->detail != 0) {
+        hang_up(world, occurrence->subject, occurrence->detail);
+        return;
+    }
+    world->operator_.desks[occurrence->subject].arranged = false;
+    work(world, occurrence->subject);
 }
 
 const shoal_end_class shoal_operator__class = {operator_up, operator_data, NULL, operator_down,

@@ -29,6 +29,7 @@ typedef struct shoal_desk {
     uint64_t handle; /* of the connection, 0: none */
     bool up;
     bool waiting;  /* for a reply */
+    bool stale;    /* the host has lost its power since it took the connection */
     bool arranged; /* a try is arranged */
     shoal_buffer in;
 } shoal_desk;
@@ -59,6 +60,10 @@ void shoal_operator__ask(shoal_world *world, uint32_t node, shoal_slice text, ui
 /* Drops what was ordered for a node and has no reply, and the connection to it: it may have been
  * done, and is not tried again. */
 void shoal_operator__forget(shoal_world *world, uint32_t node);
+
+/* The host of a node has no power any more: a reply that was waited for will not come, which the
+ * operator finds out after a while. */
+void shoal_operator__power_lost(shoal_world *world, uint32_t node);
 
 /* What the operator does with what its connections bring. */
 extern const shoal_end_class shoal_operator__class;

@@ -527,6 +527,12 @@ static void happen_late(shoal_world *world, shoal_vnode *vnode)
     vnode->deferred_count = 0;
 }
 
+static void lose_power(shoal_world *world, uint32_t index)
+{
+    shoal_net__power_lost(world, index);
+    shoal_operator__power_lost(world, index);
+}
+
 void shoal_vnode__crash(shoal_world *world, uint32_t index, bool power, shoal_disk_fate fate)
 {
     shoal_vnode *vnode = &world->nodes[index];
@@ -548,7 +554,7 @@ void shoal_vnode__crash(shoal_world *world, uint32_t index, bool power, shoal_di
     vnode->died_us = world->now_us;
     if (world->leaving) return;
     if (power)
-        shoal_net__power_lost(world, index);
+        lose_power(world, index);
     else
         shoal_net__process_died(world, index);
     shoal_disk__crash(&vnode->disk, fate);

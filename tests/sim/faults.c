@@ -282,6 +282,28 @@ static void a_busy_node_that_dies_leaves_nothing_behind(void **state)
     forget(&told);
 }
 
+/* ---- the operator ---- */
+
+static void a_node_that_is_told_to_end_itself_is_told_once(void **state)
+{
+    (void)state;
+    story told = run_story(THREE "5s operate n2 SHUTDOWN NOSAVE\n5500ms restart n2\n12s end\n");
+    assert_int_equal(count(&told, (wanted){SHOAL_TRACE_NODE_CRASHED, 1, 5 * S, 12 * S}), 1);
+    assert_int_equal(count(&told, (wanted){SHOAL_TRACE_NODE_STARTED, 1, 5 * S, 12 * S}), 1);
+    forget(&told);
+}
+
+static void what_is_said_behind_a_reply_that_power_took_away_is_heard(void **state)
+{
+    (void)state;
+    story told =
+        run_story(THREE "5s pause n2\n5s operate n2 PING\n6s crash n2 power\n7s restart n2\n"
+                        "9s operate n2 SHUTDOWN NOSAVE\n30s end\n");
+    assert_int_equal(count(&told, (wanted){SHOAL_TRACE_NODE_CRASHED, 1, 5 * S, 7 * S}), 1);
+    assert_int_equal(count(&told, (wanted){SHOAL_TRACE_NODE_CRASHED, 1, 9 * S, 30 * S}), 1);
+    forget(&told);
+}
+
 /* ---- crashes at an event ---- */
 
 static void a_node_dies_behind_its_nth_event(void **state)
@@ -612,6 +634,8 @@ int main(void)
         cmocka_unit_test(a_command_that_is_short_of_the_timeout_is_not_noticed),
         cmocka_unit_test(each_thing_takes_a_slow_node_its_time),
         cmocka_unit_test(a_busy_node_that_dies_leaves_nothing_behind),
+        cmocka_unit_test(a_node_that_is_told_to_end_itself_is_told_once),
+        cmocka_unit_test(what_is_said_behind_a_reply_that_power_took_away_is_heard),
         cmocka_unit_test(a_node_dies_behind_its_nth_event),
         cmocka_unit_test(a_node_dies_with_the_record_that_is_named),
         cmocka_unit_test(healing_everything_calls_crashes_off),

@@ -226,7 +226,8 @@ void shoal_bus__slots_claim(shoal_cluster *c, bus_node *sender, uint64_t epoch,
 /* Tells `sender` of a newer owner of a slot it claims, if there is one. */
 void shoal_bus__slots_correct(shoal_cluster *c, bus_node *sender, uint64_t epoch,
                               const shoal_slotmap *slots);
-/* Two masters with one configuration epoch: the smaller name takes a new one. */
+/* `sender`, a master, has said that it has our configuration epoch, whatever it had before: of two
+ * masters the smaller name takes a new one. */
 void shoal_bus__epoch_collision(shoal_cluster *c, const bus_node *sender);
 /* Counts the current epoch up; false when that is not possible any more. */
 bool shoal_bus__epoch_next(shoal_cluster *c);

@@ -322,13 +322,14 @@ bool shoal_bus__epoch_next(shoal_cluster *c)
     return true;
 }
 
+/* What is remembered of the sender may be greater: a replica that has started again has the epoch
+ * of its master, and keeps it when a soft reset makes it a master. */
 void shoal_bus__epoch_collision(shoal_cluster *c, const bus_node *sender)
 {
     SHOAL_ASSERT(shoal_bus__is(sender, SHOAL_NODE_MASTER));
     SHOAL_ASSERT(sender != c->myself);
     bus_node *me = c->myself;
     if (!shoal_bus__is(me, SHOAL_NODE_MASTER)) return;
-    if (sender->config_epoch != me->config_epoch) return;
     if (memcmp(sender->name, me->name, SHOAL_NODE_NAME_LEN) <= 0) return;
     if (!shoal_bus__epoch_next(c)) return;
     me->config_epoch = c->current_epoch;

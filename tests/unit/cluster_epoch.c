@@ -136,6 +136,38 @@ static void many_equal_epochs_are_resolved_too(void **state)
     world_close(&w);
 }
 
+static int my_epoch(world *w, int index)
+{
+    const char *epoch = strstr(world_ask(w, index, "INFO"), "cluster_my_epoch:");
+    assert_non_null(epoch);
+    return atoi(epoch + strlen("cluster_my_epoch:"));
+}
+
+/* A replica that starts again has its master's epoch, and keeps it when it is reset. */
+static void who_falls_back_to_an_equal_epoch_collides_too(void **state)
+{
+    (void)state;
+    world w;
+    open_three(&w, 216);
+    int mine = my_epoch(&w, 0);
+    actor a = introduce(&w, 'f', NULL);
+    uint32_t pipe = world_dial(&w, 0);
+    a.current_epoch = 20;
+    a.config_epoch = 9;
+    assert_int_not_equal(mine, 9);
+    say(&w, pipe, &a, SHOAL_FRAME_PING);
+    assert_int_equal(my_epoch(&w, 0), mine);
+    a.config_epoch = (uint64_t)mine;
+    say(&w, pipe, &a, SHOAL_FRAME_PING);
+    assert_int_equal(my_epoch(&w, 0), 21);
+    /* A frame from before the last one does not count. */
+    a.current_epoch = 19;
+    a.config_epoch = 21;
+    say(&w, pipe, &a, SHOAL_FRAME_PING);
+    assert_int_equal(my_epoch(&w, 0), 21);
+    world_close(&w);
+}
+
 static void bumpepoch_makes_the_greatest_epoch(void **state)
 {
     (void)state;
@@ -478,6 +510,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_epochs_are_resolved_for_the_smaller_name),
         cmocka_unit_test(many_equal_epochs_are_resolved_too),
+        cmocka_unit_test(who_falls_back_to_an_equal_epoch_collides_too),
         cmocka_unit_test(bumpepoch_makes_the_greatest_epoch),
         cmocka_unit_test(a_greater_epoch_takes_a_slot_and_a_smaller_one_does_not),
         cmocka_unit_test(what_its_owner_does_not_claim_any_more_goes_to_a_smaller_epoch),

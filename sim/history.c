@@ -222,9 +222,25 @@ static void count_lost(shoal_world *world, uint64_t serial, uint64_t count)
     losses->count += count;
 }
 
+/* Puts `lost` additions to a counter down to the newest that can have been lost for such a reason:
+ * by a crash, or by another. Returns how many are left. */
+static uint64_t put_down(shoal_world *world, uint32_t key, uint64_t lost, bool by_crash)
+{
+    const shoal_history *history = &world->history;
+    uint64_t at = shoal_history__newest(history, key);
+    for (; at != 0 && lost > 0; at = history->writes[at - 1].before) {
+        if (history->writes[at - 1].state != SHOAL_WRITE_ACKNOWLEDGED) continue;
+        shoal_cause cause = shoal_copies__cause(world, at);
+        if (cause == SHOAL_CAUSE_ALIVE || (cause == SHOAL_CAUSE_CRASH) != by_crash) continue;
+        count_lost(world, at, 1);
+        lost--;
+    }
+    return lost;
+}
+
 /* Of a counter: what was added and is not there. Which of the additions that is nobody can say: it
- * is put down to those whose nodes have died or lost the slot since, newest first, and what is left
- * to the last that an answer told of. */
+ * is put down to those whose nodes have lost the slot since, then to those whose nodes have died,
+ * whose disks may have kept them, and what is left to the last that an answer told of. */
 static void audit_counter(shoal_world *world, const shoal_reading *reading)
 {
     const shoal_history *history = &world->history;
@@ -237,13 +253,8 @@ static void audit_counter(shoal_world *world, const shoal_reading *reading)
     }
     if (value >= counter->acknowledged) return;
     uint64_t lost = counter->acknowledged - value;
-    uint64_t at = shoal_history__newest(history, reading->key);
-    for (; at != 0 && lost > 0; at = history->writes[at - 1].before) {
-        if (history->writes[at - 1].state != SHOAL_WRITE_ACKNOWLEDGED) continue;
-        if (shoal_copies__cause(world, at) == SHOAL_CAUSE_ALIVE) continue;
-        count_lost(world, at, 1);
-        lost--;
-    }
+    lost = put_down(world, reading->key, lost, false);
+    lost = put_down(world, reading->key, lost, true);
     if (lost > 0) count_lost(world, counter->top_serial, lost);
 }
 

@@ -404,6 +404,22 @@ static void what_a_counter_lacks_is_put_down_to_the_node_that_died(void **state)
     assert_int_equal(world->judge.totals.lost[SHOAL_CAUSE_ALIVE].count, 0);
 }
 
+static void what_a_counter_lacks_is_put_down_to_a_lost_slot_before_it_is_to_a_crash(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    count_counters(world);
+    claim(world, 0, 1, 5);
+    count(world, 1, 10);
+    /* Another owner, and back again: what was added before may not be there. */
+    claim(world, 1, 2, 20);
+    claim(world, 0, 3, 25);
+    count(world, 1, 30);
+    world->history.writes[1].incarnation--; /* of a process that has died since */
+    audit(world, SHOAL_KEY_COUNTER, 1, 50);
+    assert_int_equal(world->judge.totals.lost[SHOAL_CAUSE_PARTITION].count, 1);
+    assert_int_equal(world->judge.totals.lost[SHOAL_CAUSE_CRASH].count, 0);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_bench, sim_bench_close)
@@ -428,6 +444,7 @@ int main(void)
         CASE(a_value_may_have_expired_before_a_clock_went_back),
         CASE(a_counter_that_has_more_than_was_added_was_added_to_twice),
         CASE(what_a_counter_lacks_is_put_down_to_the_node_that_died),
+        CASE(what_a_counter_lacks_is_put_down_to_a_lost_slot_before_it_is_to_a_crash),
     };
     return cmocka_run_group_tests_name("sim_history", tests, NULL, NULL);
 }

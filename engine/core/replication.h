@@ -109,7 +109,7 @@ bool shoal_node__send_start(void *context);
 void shoal_node__send_stop(void *context);
 void shoal_node__receive_start(void *context, shoal_file file, uint64_t size);
 void shoal_node__apply_bytes(void *context, shoal_slice bytes);
-void shoal_node__apply_reset(void *context);
+bool shoal_node__apply_reset(void *context);
 /* What is due of each. */
 void shoal_node__send_step(shoal_node *node);
 void shoal_node__receive_step(shoal_node *node);

@@ -24,7 +24,7 @@ struct shoal_stream {
     shoal_applier *applier;
     shoal_buffer input; /* what has not gone into the log */
     shoal_buffer late;  /* what came while commands of `input` were parsed */
-    bool void_rest;     /* what follows the command that is pending is void */
+    bool void_rest;     /* what follows the command that is pending is void; it is in the log */
     size_t done;        /* of input: carried out, but in a transaction that is not over */
     bool pending;       /* a command is under way elsewhere */
     bool asked;         /* the master wants an acknowledgement */
@@ -90,25 +90,6 @@ void shoal_node__apply_close(shoal_node *node)
     shoal_memory_give(&node->allocator, stream, sizeof *stream, SHOAL_ALIGN_PLAIN);
 }
 
-void shoal_node__apply_reset(void *context)
-{
-    shoal_node *node = context;
-    struct shoal_stream *stream = node->replication.stream;
-    SHOAL_DEBUG_ASSERT(node->replication.repl != NULL);
-    /* What is under way elsewhere is waited for; the rest is void then. */
-    if (stream == NULL) return;
-    if (stream->pending) {
-        stream->void_rest = true;
-        return;
-    }
-    uint32_t db = shoal_applier_db(stream->applier);
-    shoal_node__apply_close(node);
-    node->replication.stream = make_stream(node);
-    /* A stream that goes on where it was does not say again which database it is about. */
-    if (node->replication.stream != NULL)
-        shoal_applier_select(node->replication.stream->applier, db);
-}
-
 /* Parses up to BATCH commands behind `from`. False when the stream is damaged. */
 static bool parse(struct shoal_stream *stream, size_t from)
 {
@@ -145,6 +126,26 @@ static void enter(shoal_node *node, struct shoal_stream *stream, size_t end)
     if (end == 0 || shoal_applier_in_transaction(stream->applier)) return;
     shoal_slice bytes = {shoal_buffer_slice(&stream->input).data, end};
     (void)shoal_log_append_raw(node->log, node->worker_count, bytes);
+}
+
+bool shoal_node__apply_reset(void *context)
+{
+    shoal_node *node = context;
+    struct shoal_stream *stream = node->replication.stream;
+    SHOAL_DEBUG_ASSERT(node->replication.repl != NULL);
+    if (stream == NULL) return true;
+    if (stream->pending) {
+        /* It will be carried out, so it is part of what this node has, and stands in the log before
+         * anything that a client writes here as soon as this node is a master. */
+        if (!stream->void_rest) enter(node, stream, stream->ends[stream->used - 1]);
+        stream->void_rest = true;
+        return false;
+    }
+    /* A stream that goes on where it was does not say again which database it is about. */
+    node->replication.stream_db = shoal_applier_db(stream->applier);
+    shoal_node__apply_close(node);
+    node->replication.stream = make_stream(node);
+    return true;
 }
 
 /* The last command that was given to the applier failed. */
@@ -222,9 +223,7 @@ static bool poll(shoal_node *node, struct shoal_stream *stream)
     stream->pending = false;
     if (applied == SHOAL_APPLY_FAILED) say_failure(node, stream);
     if (!stream->void_rest) return true;
-    /* Its bytes are part of the stream that this node has; what follows is not. */
-    enter(node, stream, stream->ends[stream->used - 1]);
-    shoal_node__apply_reset(node);
+    (void)shoal_node__apply_reset(node);
     return false;
 }
 
@@ -265,6 +264,7 @@ void shoal_node__apply_bytes(void *context, shoal_slice bytes)
     if (node->replication.stream == NULL) node->replication.stream = make_stream(node);
     struct shoal_stream *stream = node->replication.stream;
     SHOAL_DEBUG_ASSERT(bytes.data != NULL || bytes.size == 0);
+    SHOAL_ASSERT(stream == NULL || !stream->void_rest);
     /* Bytes that are parsed stay where they are until they are carried out. */
     if (stream != NULL && stream->count == 0) {
         shoal_buffer_append(&stream->input, bytes);

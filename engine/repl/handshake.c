@@ -184,7 +184,6 @@ static void hear_continue(shoal_repl *repl, shoal_slice line)
     }
     shoal_repl__log(repl, REPL_NOTICE,
                     "MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
-    repl->face.apply_reset(repl->face.context);
     shoal_repl__link_enter(repl, REPL_LINK_ONLINE);
 }
 

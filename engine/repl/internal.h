@@ -253,7 +253,7 @@ void shoal_repl__waits_end(shoal_repl *repl, const char *error);
 
 /* ---- replica.c ---- */
 
-/* Leaves the master, if there is one. */
+/* Leaves the master. Nobody is told: the caller says what this node is from now on. */
 void shoal_repl__unlink(shoal_repl *repl);
 /* A client closes the link, which is there: it is tried again, but not at once. */
 void shoal_repl__break_link(shoal_repl *repl);

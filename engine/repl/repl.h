@@ -74,9 +74,10 @@ typedef struct shoal_repl_face {
     /* Replica: the master sent these bytes, which are whole commands or parts of them; borrowed for
      * the call. shoal_repl_applied says how far they have been carried out. */
     void (*apply)(void *context, shoal_slice bytes);
-    /* Replica: what was given to `apply` and is not whole yet is forgotten: another stream
-     * follows. */
-    void (*apply_reset)(void *context);
+    /* Replica: what was given to `apply` and has not begun is forgotten: another stream follows.
+     * What has begun is in the log then. False while it is not over: it is asked again, and nothing
+     * is given to `apply` before it is true. */
+    bool (*apply_reset)(void *context);
     /* This node is a master, or a replica, from now on; or the link to the master is up or down. */
     void (*changed)(void *context);
     /* A synchronisation is a full one: why, and who asked for what, borrowed for the call. It has

@@ -82,6 +82,9 @@ void shoal_repl__link_enter(shoal_repl *repl, repl_link_state state)
     }
     shoal_repl__check_link(repl);
     shoal_repl__show_link(repl);
+    /* Who leaves a master may be about to follow another, or has a history to begin before workers
+     * hear that what they do is told: the caller says what this node is then. */
+    if (state == REPL_LINK_NONE) return;
     if (was_online != (state == REPL_LINK_ONLINE)) repl->face.changed(repl->face.context);
 }
 
@@ -103,7 +106,7 @@ void shoal_repl__unlink(shoal_repl *repl)
     SHOAL_ASSERT(shoal_repl__is_replica(repl));
     drop_link(repl);
     shoal_repl__link_enter(repl, REPL_LINK_NONE);
-    repl->face.apply_reset(repl->face.context);
+    (void)repl->face.apply_reset(repl->face.context);
     SHOAL_ASSERT(repl->master.link == 0);
 }
 
@@ -194,7 +197,9 @@ void shoal_repl__link_cron(shoal_repl *repl)
         /* A new transfer waits for the one before, whose file may still be written or read. */
         if (master->writing > 0 || shoal_load_relaxed(&repl->env->loading)) return;
         if (master->lost) return;
-        if (master->since_us == 0 || now - master->since_us >= REPL_RETRY_US) connect(repl);
+        if (master->since_us != 0 && now - master->since_us < REPL_RETRY_US) return;
+        /* Where the next stream begins is told once nothing of the last one enters the log. */
+        if (repl->face.apply_reset(repl->face.context)) connect(repl);
         return;
     case REPL_LINK_ONLINE:
         if (now - master->heard_us > repl->settings.timeout_us) {
@@ -332,7 +337,8 @@ void shoal_repl_loaded(shoal_repl *repl, shoal_err error)
     repl->second_offset = 0;
     repl->synced = true;
     shoal_log_restart(repl->log, master->offset, false);
-    repl->face.apply_reset(repl->face.context);
+    bool forgotten = repl->face.apply_reset(repl->face.context);
+    SHOAL_ASSERT(forgotten);
     shoal_repl__log(repl, REPL_NOTICE, "MASTER <-> REPLICA sync: Finished with success");
     SHOAL_ASSERT(shoal_log_end(repl->log) == master->offset);
     if (master->link == 0) {

@@ -115,6 +115,12 @@ static void apply(void *context, shoal_slice bytes)
     SHOAL_ASSERT(bytes.size > 0 && !of(context)->loads);
 }
 
+static bool forget(void *context)
+{
+    (void)context;
+    return true;
+}
+
 static void nothing(void *context)
 {
     (void)context;
@@ -148,7 +154,7 @@ static void open_all(fuzz_master *f)
         .seed = {1, 2},
         .snapshot_file = SEND_FILE,
         .sync_file = SYNC_FILE,
-        .face = {f, start_snapshot, stop_snapshot, load, apply, nothing, nothing, full},
+        .face = {f, start_snapshot, stop_snapshot, load, apply, forget, nothing, full},
         .now = f->box.now,
     };
     SHOAL_ASSERT(shoal_repl_create(&options, &f->repl) == SHOAL_ERR_OK);

@@ -34,6 +34,10 @@ static struct world {
     uint32_t job_count;
     uint64_t loaded; /* size that was to be loaded, or 0 */
     uint32_t changes, fulls;
+    uint32_t mastered;              /* of the changes: those that told that this node is a master */
+    char id[SHOAL_REPL_ID_LEN + 1]; /* of the history at the last of these */
+    bool other;                     /* the master is another */
+    bool busy;                      /* a command of the last stream is under way */
 } w;
 
 /* ---- the host ---- */
@@ -41,7 +45,7 @@ static struct world {
 static shoal_link open_link(void *context, const shoal_address *peer)
 {
     (void)context;
-    assert_string_equal(peer->ip, "10.0.0.1");
+    assert_string_equal(peer->ip, w.other ? "10.0.0.2" : "10.0.0.1");
     assert_int_equal(w.link, 0);
     return w.link = ++w.opened;
 }
@@ -122,15 +126,21 @@ static void apply(void *context, shoal_slice bytes)
     shoal_buffer_append(&w.applied, bytes);
 }
 
-static void reset(void *context)
+static bool reset(void *context)
 {
     (void)context;
+    return !w.busy;
 }
 
 static void changed(void *context)
 {
     (void)context;
     w.changes++;
+    shoal_repl_facts got;
+    shoal_repl_facts_get(w.repl, &got);
+    if (got.is_replica) return;
+    w.mastered++;
+    snprintf(w.id, sizeof w.id, "%s", got.id);
 }
 
 static void full(void *context, shoal_repl_why why, shoal_slice detail)
@@ -417,6 +427,49 @@ static void a_password_is_sent_where_there_is_one(void **state)
     assert_int_equal(w.link, 0);
 }
 
+static void the_next_link_waits_for_what_is_under_way_of_the_last_stream(void **state)
+{
+    (void)state;
+    synchronize();
+    w.busy = true;
+    hear((shoal_event){.kind = SHOAL_EVENT_LINK_DOWN});
+    w.link = 0;
+    uint32_t opened = w.opened;
+    for (int i = 0; i < 100; i++) wait_ms(100);
+    assert_int_equal(w.opened, opened);
+    w.busy = false;
+    wait_ms(100);
+    assert_int_equal(w.opened, opened + 1);
+    hear((shoal_event){.kind = SHOAL_EVENT_LINK_UP});
+    shake_hands("*3\r\n$5\r\nPSYNC\r\n$40\r\n" ID "\r\n$4\r\n1001\r\n");
+}
+
+static void who_moves_to_another_master_is_no_master_in_between(void **state)
+{
+    (void)state;
+    synchronize();
+    w.mastered = 0;
+    uint32_t changes = w.changes;
+    w.other = true;
+    shoal_address other = {.ip = "10.0.0.2", .port = 7000};
+    shoal_repl_follow(w.repl, &other);
+    wait_ms(100);
+    assert_int_not_equal(w.link, 0);
+    assert_true(w.changes > changes);
+    assert_int_equal(w.mastered, 0);
+}
+
+static void who_becomes_a_master_is_told_so_once_it_has_a_history_of_its_own(void **state)
+{
+    (void)state;
+    synchronize();
+    w.mastered = 0;
+    shoal_repl_follow(w.repl, NULL);
+    assert_int_equal(w.mastered, 1);
+    assert_string_not_equal(w.id, ID);
+    assert_string_equal(w.id, facts().id);
+}
+
 static void nonsense_ends_the_link_and_nothing_else(void **state)
 {
     (void)state;
@@ -458,6 +511,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_silent_master_is_given_up, begin, end),
         cmocka_unit_test_setup_teardown(offsets_are_acknowledged_each_second, begin, end),
         cmocka_unit_test_setup_teardown(a_password_is_sent_where_there_is_one, begin, end),
+        cmocka_unit_test_setup_teardown(
+            the_next_link_waits_for_what_is_under_way_of_the_last_stream, begin, end),
+        cmocka_unit_test_setup_teardown(who_moves_to_another_master_is_no_master_in_between, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(
+            who_becomes_a_master_is_told_so_once_it_has_a_history_of_its_own, begin, end),
         cmocka_unit_test_setup_teardown(nonsense_ends_the_link_and_nothing_else, begin, end),
     };
     return cmocka_run_group_tests_name("repl_link", tests, NULL, NULL);

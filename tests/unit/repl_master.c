@@ -132,6 +132,12 @@ static void apply(void *context, shoal_slice bytes)
     (void)bytes;
 }
 
+static bool forget(void *context)
+{
+    (void)context;
+    return true;
+}
+
 static void nothing(void *context)
 {
     (void)context;
@@ -211,7 +217,7 @@ static int begin(void **state)
         .seed = {1, 2},
         .snapshot_file = SEND_FILE,
         .sync_file = SYNC_FILE,
-        .face = {NULL, start_snapshot, stop_snapshot, load, apply, nothing, nothing, full},
+        .face = {NULL, start_snapshot, stop_snapshot, load, apply, forget, nothing, full},
         .now = w.box.now,
     };
     assert_int_equal(shoal_repl_create(&options, &w.repl), SHOAL_ERR_OK);

@@ -134,8 +134,7 @@ void shoal_judge__acknowledged(shoal_world *world, uint64_t serial, int64_t serv
     bool same = vnode->node != NULL && vnode->incarnation == write->incarnation;
     if (!numbered || !same || !shoal_judge__rules(world, write->node)->always) return;
     const shoal_logbook *logbook = &world->logbooks.of[write->node];
-    bool unfiled = logbook->unfiled || write->began_us <= logbook->filed_us;
-    if (world->judge.rules[write->node].lied || unfiled) return;
+    if (world->judge.rules[write->node].lied) return;
     bool rewrote = logbook->rewrites || write->began_us <= logbook->rewrote_us;
     if (world->judge.rules[write->node].quiet && rewrote) return;
     shoal_judge__made(world, SHOAL_CHECK_DURABLE_ACK);

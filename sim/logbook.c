@@ -124,10 +124,7 @@ static void note_effects(shoal_world *world, uint32_t node, shoal_slice bytes)
 static void begin_at(shoal_world *world, uint32_t node, const char history[41], uint64_t offset)
 {
     shoal_logbook *logbook = &world->logbooks.of[node];
-    if (logbook->follows) {
-        shoal_logbook__forget(world, node);
-        shoal_logbook__unfile(world, node);
-    }
+    if (logbook->follows) shoal_logbook__forget(world, node);
     logbook->follows = true;
     logbook->at = offset;
     logbook->block_whole = false;
@@ -168,7 +165,7 @@ void shoal_logbook__begin(shoal_world *world, uint32_t node)
     shoal_node_copy copy;
     shoal_node_stream_get(world->nodes[node].node, &stream);
     shoal_node_copy_get(world->nodes[node].node, &copy);
-    logbook->follows = logbook->unfiled = logbook->rewrites = false;
+    logbook->follows = logbook->rewrites = false;
     shoal_logbook__reopen(world, node);
     begin_at(world, node, copy.history, stream.end);
 }

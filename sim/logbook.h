@@ -50,7 +50,6 @@ typedef struct shoal_logbook_file {
     size_t read;
     size_t whole; /* read, when the disk was last well: what comes behind may be cut off */
     uint32_t whole_durable; /* effects that were durable then */
-    bool before;            /* it was there when the node's data were last replaced */
     shoal_scanner scanner;
 } shoal_logbook_file;
 
@@ -64,8 +63,6 @@ typedef struct shoal_logbook {
     bool block_whole;                /* from its first byte on */
     /* The effects since the data were `base`. */
     bool known;
-    bool unfiled;       /* its data are a master's, and the new file of them is not there yet */
-    int64_t filed_us;   /* when that was so for the last time */
     bool rewrites;      /* its append-only file, now */
     int64_t rewrote_us; /* and when it has last ended that */
     uint32_t *base;     /* per key, the serial; NULL: nothing */
@@ -107,8 +104,6 @@ void shoal_logbook__beat(shoal_world *world);
 void shoal_logbook__synced(shoal_world *world, uint32_t node);
 /* A process goes on with the files of its disk, of which the load may have cut a torn end. */
 void shoal_logbook__reopen(shoal_world *world, uint32_t node);
-/* A node's data were replaced: the files that are there now are of others. */
-void shoal_logbook__unfile(shoal_world *world, uint32_t node);
 /* A process has its data: those of its disk, where it has started before. */
 void shoal_logbook__loaded(shoal_world *world, uint32_t node);
 /* A line of a node's log: a rewrite of its append-only file begins, or ends. */

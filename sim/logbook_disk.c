@@ -90,17 +90,6 @@ void shoal_logbook__reopen(shoal_world *world, uint32_t node)
     }
 }
 
-void shoal_logbook__unfile(shoal_world *world, uint32_t node)
-{
-    const shoal_disk *disk = &world->nodes[node].disk;
-    SHOAL_ASSERT(node < world->node_count);
-    world->logbooks.of[node].unfiled = true;
-    for (uint32_t i = 0; i < disk->named_count; i++) {
-        if (has_effects(&disk->named[i]))
-            file_of(&world->logbooks.of[node], &disk->named[i])->before = true;
-    }
-}
-
 /* Has a file more that is durable than was read? An append that failed, on a disk that is full, may
  * leave its beginning; the node cuts that off and tries again: what stood there is not durable. */
 static bool follow_length(shoal_logbook *logbook, shoal_logbook_file *known, const shoal_disk *disk,
@@ -127,10 +116,6 @@ void shoal_logbook__synced(shoal_world *world, uint32_t node)
         const shoal_disk_file *file = &disk->named[i];
         if (!has_effects(file) || !is_listed(disk, file->name)) continue;
         shoal_logbook_file *known = file_of(logbook, file);
-        if (logbook->unfiled && !known->before) {
-            logbook->unfiled = false;
-            logbook->filed_us = world->now_us;
-        }
         if (!follow_length(logbook, known, disk, file)) continue;
         shoal_slice bytes = {file->data + known->read, file->synced - known->read};
         known->read = file->synced;

@@ -318,6 +318,8 @@ struct shoal_env {
     /* Up to which offset of the log replies may leave. writer: who writes to files, release.
      * readers: workers, acquire. pair: env.released */
     _Atomic uint64_t released;
+    _Atomic uint32_t voids;   /* relaxed: how often what was on hold has become void, see hold.h.
+                               * writer: control, before it changes `released` */
     _Atomic uint64_t holders; /* acq_rel: workers with replies on hold, by bit. pair: env.holders */
     /* Writes what is committed of the log to the append-only file. Any thread; NULL: none. */
     void (*commit)(void *context, shoal_time now);

@@ -30,6 +30,20 @@ uint64_t shoal_hold_released(const shoal_env *env)
     return shoal_load_acquire(&env->released); /* pair: env.released */
 }
 
+void shoal_hold_void(shoal_env *env)
+{
+    SHOAL_ASSERT(env->worker_count > 0);
+    /* Who sees what is released next sees this too: pair env.released. */
+    shoal_add_relaxed(&env->voids, 1u);
+}
+
+/* What has been on hold since the worker's round began, and before, is void. */
+static bool is_void(const shoal_worker *worker)
+{
+    SHOAL_DEBUG_ASSERT(worker->inside);
+    return worker->voids != shoal_load_relaxed(&worker->env->voids);
+}
+
 /* The worker has sessions on hold, and whoever releases more shall say so. */
 static void join_holders(const shoal_worker *worker)
 {
@@ -69,17 +83,29 @@ static bool is_safe(const shoal_session *session, uint64_t released)
     return session->logged <= released || (log != NULL && session->logged > shoal_log_end(log));
 }
 
+/* Ends a session whose replies acknowledge what is void. */
+static void disown(shoal_session *session)
+{
+    SHOAL_DEBUG_ASSERT(!session->is_held);
+    shoal_buffer_free(&session->kept);
+    shoal_session__kill(session);
+}
+
 void shoal_hold__look(shoal_worker *worker)
 {
     SHOAL_DEBUG_ASSERT(worker->inside);
-    if (worker->held.first == NULL) return;
-    join_holders(worker);
+    if (worker->held.first != NULL) join_holders(worker);
     uint64_t released = shoal_hold_released(worker->env);
+    bool voided = is_void(worker);
+    worker->voids = shoal_load_relaxed(&worker->env->voids);
     for (shoal_session *session = worker->held.first, *next; session != NULL; session = next) {
         next = session->holding.next;
-        if (!is_safe(session, released)) continue;
+        if (!voided && !is_safe(session, released)) continue;
         shoal_hold__forget(session);
-        shoal_worker__wake(session);
+        if (voided)
+            disown(session);
+        else
+            shoal_worker__wake(session);
     }
 }
 
@@ -107,11 +133,12 @@ bool shoal_session_hold(shoal_session *session, shoal_slice said)
     SHOAL_DEBUG_ASSERT(session->worker->inside && !session->dead);
     SHOAL_DEBUG_ASSERT(!session->is_held);
     const shoal_env *env = session->worker->env;
-    if (env->commit == NULL || is_safe(session, shoal_hold_released(env))) return false;
+    if (env->commit == NULL || session->logged == 0) return false;
+    if (is_safe(session, shoal_hold_released(env)) && !is_void(session->worker)) return false;
     if (SHOAL_MUTANT(REPLY_UNSYNCED)) return false;
     link_held(session);
     join_holders(session->worker);
-    if (is_safe(session, shoal_hold_released(env))) {
+    if (is_safe(session, shoal_hold_released(env)) && !is_void(session->worker)) {
         shoal_hold__forget(session);
         return false;
     }

@@ -20,6 +20,10 @@
 /* Replies may go up to `offset`, or no further than that where it is less than before; workers
  * that hold sessions are nudged. One thread at a time. */
 void shoal_hold_release(shoal_env *env, uint64_t offset);
+/* What is on hold now acknowledges data that are about to be replaced, and that no file will ever
+ * have: the connections close without it, for nobody knows whether others have these data. Behind
+ * it comes shoal_hold_release. Control. */
+void shoal_hold_void(shoal_env *env);
 /* Up to where. Any thread. */
 uint64_t shoal_hold_released(const shoal_env *env);
 

@@ -97,6 +97,7 @@ struct shoal_worker {
     bool inside;                    /* between begin and end */
     uint64_t rounds;                /* begun so far */
     uint32_t demotions, reroutes;   /* obeyed, of the same in env */
+    uint32_t voids;                 /* likewise: see hold.h */
     uint32_t looks;                 /* done, of looks_wanted */
     bool rests;                     /* as of its last look: see resting; maintain_at is an alarm */
     int64_t maintain_at;            /* when the store wants its background work, mono us */

@@ -21,9 +21,11 @@ static shoal_aof_settings settings(shoal_node *node)
     int64_t size = shoal_config__number(config, SHOAL_DIRECTIVE_AUTO_AOF_REWRITE_MIN_SIZE);
     int64_t delay = shoal_config__number(config, SHOAL_DIRECTIVE_RDB_KEY_SAVE_DELAY);
     int64_t policy = shoal_config__number(config, SHOAL_DIRECTIVE_APPENDFSYNC);
+    bool appendonly = is_on(node, SHOAL_DIRECTIVE_APPENDONLY);
     SHOAL_ASSERT(policy >= SHOAL_AOF_EVERYSEC && policy <= SHOAL_AOF_NO);
     return (shoal_aof_settings){
-        .on = is_on(node, SHOAL_DIRECTIVE_APPENDONLY) && !node->appending.held,
+        .on = appendonly && !node->appending.held,
+        .replacing = appendonly && node->appending.held,
         .policy = (shoal_aof_policy)policy,
         .rdb_base = is_on(node, SHOAL_DIRECTIVE_AOF_USE_RDB_PREAMBLE),
         .timestamps = is_on(node, SHOAL_DIRECTIVE_AOF_TIMESTAMP_ENABLED),

@@ -11,6 +11,8 @@
 #include "command/hold.h"
 
 #define US_PER_S 1000000
+/* How soon a rewrite is tried again that waits for the end of a sync. Chosen: some of them. */
+#define SETTLE_US 10000
 
 _Static_assert(SHOAL_AOF__MANIFEST >= SHOAL_FILE_NAMED, "its files have names");
 _Static_assert(SHOAL_AOF__FILES_END <= SHOAL_FILE_LIMIT, "and numbers");
@@ -46,6 +48,7 @@ static void check(const shoal_aof *aof)
     SHOAL_ASSERT((aof->sequence.waiting > 0) == (aof->sequence.then != NULL));
     SHOAL_ASSERT(aof->manifest_then == NULL || aof->sequence.then != NULL);
     SHOAL_ASSERT(state != SHOAL_AOF_STARTING || aof->rewrite.phase == SHOAL_REWRITE__NONE);
+    SHOAL_ASSERT(!aof->promised || state != SHOAL_AOF_ON);
     check_rewrite(aof);
 }
 
@@ -107,7 +110,10 @@ void shoal_aof_destroy(shoal_aof *aof)
     shoal_aof__rewrite_drop(aof);
     shoal_aof__load_drop(aof);
     shoal_aof__load_close(aof);
+    aof->promised = false;
+    aof->promised_why = SHOAL_ERR_OK;
     shoal_aof__stop(aof);
+    if (aof->expects) shoal_log_want(aof->log, -1);
     SHOAL_ASSERT(!aof->wants);
     SHOAL_ASSERT(aof->rewrite.writer == NULL);
     shoal_appender_free(&aof->appender);
@@ -175,10 +181,22 @@ void shoal_aof_commit(shoal_aof *aof, shoal_time now)
     shoal_appender_turn(&aof->appender, now);
 }
 
+/* All data are about to be replaced, and so is what no file has yet of them. What was promised of
+ * them holds for those that come: replies wait, until the files of these are there. */
+static void begin_promise(shoal_aof *aof)
+{
+    SHOAL_ASSERT(aof->settings.replacing);
+    SHOAL_ASSERT(aof->state == SHOAL_AOF_ON || aof->state == SHOAL_AOF_REWRITING_ON);
+    if (aof->state == SHOAL_AOF_ON) aof->promised = true;
+    aof->promised_from = shoal_log_end(aof->log);
+    if (shoal_aof__withholds(aof)) shoal_hold_void(aof->env);
+}
+
 static void turn_off(shoal_aof *aof)
 {
     SHOAL_ASSERT(aof->state == SHOAL_AOF_ON || aof->state == SHOAL_AOF_REWRITING_ON);
     SHOAL_ASSERT(!aof->settings.on);
+    if (aof->settings.replacing) begin_promise(aof);
     aof->state = SHOAL_AOF_OFF;
     aof->scheduled = false;
     if (aof->rewrite.phase != SHOAL_REWRITE__NONE) {
@@ -197,13 +215,18 @@ void shoal_aof_set(shoal_aof *aof, const shoal_aof_settings *settings, shoal_tim
 
     aof->now = now;
     aof->settings = *settings;
+    SHOAL_ASSERT(!settings->on || !settings->replacing);
     shoal_aof__apply_policy(aof);
+    if (aof->promised && !settings->on && !settings->replacing) shoal_aof__end_promise(aof);
     if (aof->state == SHOAL_AOF_STARTING || aof->state == SHOAL_AOF_FAILED || aof->suspended)
         return;
     if (was_on && !settings->on && aof->state != SHOAL_AOF_OFF) turn_off(aof);
     if (!was_on && settings->on) {
         aof->state = SHOAL_AOF_REWRITING_ON;
         aof->retry_rewrite_us = now.mono_us;
+        if (!aof->promised) return;
+        aof->promised_from = shoal_log_end(aof->log);
+        shoal_aof__release(aof, SHOAL_RELEASED_ALL);
     }
 }
 
@@ -420,8 +443,9 @@ static void mend(shoal_aof *aof)
                        "rewritten now");
     aof->torn_told = true;
     if (aof->now.mono_us < aof->retry_rewrite_us) return;
-    aof->retry_rewrite_us = aof->now.mono_us + US_PER_S;
-    if (shoal_aof__rewrite_begin(aof, false)) aof->torn_told = false;
+    bool begun = shoal_aof__rewrite_begin(aof, false);
+    aof->retry_rewrite_us = aof->now.mono_us + (begun ? US_PER_S : SETTLE_US);
+    if (begun) aof->torn_told = false;
 }
 
 /* Begins a rewrite that is due: asked for, or because the files have grown. */
@@ -435,8 +459,8 @@ static void begin_due_rewrite(shoal_aof *aof)
     if (aof->blocked || shoal_aof__is_busy(aof)) return;
     if (aof->scheduled || (enables && aof->now.mono_us >= aof->retry_rewrite_us)) {
         aof->scheduled = false;
-        aof->retry_rewrite_us = aof->now.mono_us + US_PER_S;
-        (void)shoal_aof__rewrite_begin(aof, enables);
+        bool begun = shoal_aof__rewrite_begin(aof, enables);
+        aof->retry_rewrite_us = aof->now.mono_us + (begun ? US_PER_S : SETTLE_US);
         return;
     }
     if (aof->state == SHOAL_AOF_ON && aof->wants && shoal_log_torn(aof->log)) {

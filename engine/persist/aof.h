@@ -4,7 +4,8 @@
  * rewritten as it grows. What stands on disk is Redis 7's: a folder with a manifest, a base, and
  * increments (persist/aof_manifest.h).
  *
- *   OFF ------> REWRITING_ON ---> ON      appendonly set to yes while the node runs
+ *   OFF ------> REWRITING_ON ---> ON      appendonly set to yes while the node runs, or all data
+ *                                         have been replaced by a master's
  *   STARTING -> ON                        at the start: read, then opened
  *   STARTING -> FAILED                    what is there cannot be used: the node must not start
  *   ON -------> OFF                       appendonly set to no
@@ -38,7 +39,8 @@ typedef enum shoal_aof_state {
 
 /* Its part of the configuration. */
 typedef struct shoal_aof_settings {
-    bool on;                 /* appendonly */
+    bool on;                 /* appendonly; not while `replacing` */
+    bool replacing;          /* it is yes, but all data are about to be replaced */
     shoal_aof_policy policy; /* appendfsync */
     bool rdb_base;           /* aof-use-rdb-preamble */
     bool timestamps;         /* aof-timestamp-enabled */

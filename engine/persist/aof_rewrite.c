@@ -56,7 +56,8 @@ static void put_off(shoal_aof *aof)
     SHOAL_ASSERT(aof->failures > 0);
     SHOAL_ASSERT(!aof->rewrite_ok);
     aof->retry_rewrite_us = aof->now.mono_us + US_PER_S;
-    if (aof->failures < FAILURES_MAX) return;
+    /* Nor does it where writes are refused until it succeeds. */
+    if (aof->failures < FAILURES_MAX || shoal_aof__withholds(aof)) return;
     uint64_t doublings = aof->failures - FAILURES_MAX;
     uint32_t minutes = doublings > 5 ? DELAY_MINUTES_MAX : 1u << doublings;
     aof->retry_rewrite_us = aof->now.mono_us + (int64_t)minutes * 60 * US_PER_S;
@@ -89,6 +90,7 @@ static void fail(shoal_aof *aof, shoal_err error)
         shoal_aof__log(aof, SHOAL_AOF__WARNING, "Write error writing append only file on disk: %s",
                        shoal_err_text(error));
         aof->failures++;
+        if (aof->promised) aof->promised_why = error;
         put_off(aof);
     }
     if (rewrite->enables) {
@@ -300,11 +302,11 @@ static void use_moment(shoal_aof *aof)
     SHOAL_ASSERT(shoal_log_committed(aof->log) == shoal_log_end(aof->log));
     if (rewrite->enables && !aof->wants) {
         /* From here on effects are wanted, and there is nothing before. */
-        shoal_log_want(aof->log, 1);
+        shoal_aof__want(aof);
         shoal_log_forget_database(aof->log);
         aof->left_seen = true;
         if (!shoal_aof__go_on(aof, shoal_log_end(aof->log), 0)) {
-            shoal_log_want(aof->log, -1);
+            shoal_aof__unwant(aof);
             fail(aof, SHOAL_ERR_NO_MEMORY);
             return;
         }
@@ -405,7 +407,10 @@ static void placed(shoal_aof *aof, shoal_err error)
     aof->rewrites++;
     aof->failures = 0;
     aof->rewrite_ok = true;
-    if (rewrite->enables && aof->state == SHOAL_AOF_REWRITING_ON) aof->state = SHOAL_AOF_ON;
+    if (rewrite->enables && aof->state == SHOAL_AOF_REWRITING_ON) {
+        aof->state = SHOAL_AOF_ON;
+        shoal_aof__end_promise(aof);
+    }
     shoal_aof__log(aof, SHOAL_AOF__NOTICE, "Background AOF rewrite terminated with success");
     shoal_aof__log(aof, SHOAL_AOF__NOTICE, "Background AOF rewrite finished successfully");
     finish(aof);

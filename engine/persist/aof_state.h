@@ -167,6 +167,12 @@ struct shoal_aof {
     uint64_t rewrites, failures;
     int64_t retry_rewrite_us;
     bool torn_told; /* that the log has lost something */
+    /* It was ON when all data were replaced: with appendfsync always replies to what was written
+     * behind `promised_from` wait for the new files to be named (docs/decisions/fsync.md). */
+    bool promised;
+    uint64_t promised_from;
+    bool expects; /* the log is wanted meanwhile, though not read yet: else nothing would wait */
+    shoal_err promised_why; /* why the last attempt to make these files failed, or 0 */
     bool finishing, signing;
     bool forced;             /* somebody waits for a sync */
     bool suspended;          /* by shoal_aof_suspend, and not yet read again */
@@ -207,6 +213,15 @@ SHOAL_MUST_USE bool shoal_aof__go_on(shoal_aof *aof, uint64_t from, uint64_t siz
 void shoal_aof__stop(shoal_aof *aof);
 /* In a moment of the store: the appender goes over to `file`. False: not yet; call it again. */
 bool shoal_aof__switch(shoal_aof *aof, shoal_file file);
+/* As far as syncs are concerned replies may go up to `at`. */
+void shoal_aof__release(shoal_aof *aof, uint64_t at);
+/* Effects are wanted from now on, to be read; or not any more. */
+void shoal_aof__want(shoal_aof *aof);
+void shoal_aof__unwant(shoal_aof *aof);
+/* Files that were promised are there, or shall not be any more. */
+void shoal_aof__end_promise(shoal_aof *aof);
+/* Whether replies wait for such files. */
+bool shoal_aof__withholds(const shoal_aof *aof);
 /* The appender asks for no sync any more; one that it has asked for counts as under way. */
 void shoal_aof__disarm(shoal_aof *aof);
 /* Whether the file before the present one may still lack something on disk. */

@@ -64,6 +64,50 @@ static shoal_aof_policy policy(const shoal_aof *aof)
     return quiet ? SHOAL_AOF_NO : aof->settings.policy;
 }
 
+/* ---- how far replies may go ---- */
+
+bool shoal_aof__withholds(const shoal_aof *aof)
+{
+    SHOAL_DEBUG_ASSERT(aof->promised || aof->promised_why == SHOAL_ERR_OK);
+    return aof->promised && policy(aof) == SHOAL_AOF_ALWAYS;
+}
+
+void shoal_aof__release(shoal_aof *aof, uint64_t at)
+{
+    SHOAL_ASSERT(aof->env != NULL);
+    /* What is synced of an increment that no manifest names is not safe. */
+    if (shoal_aof__withholds(aof) && at > aof->promised_from) at = aof->promised_from;
+    shoal_hold_release(aof->env, at);
+}
+
+void shoal_aof__want(shoal_aof *aof)
+{
+    SHOAL_ASSERT(!aof->wants);
+    if (!aof->expects) shoal_log_want(aof->log, 1);
+    aof->expects = false;
+    SHOAL_ASSERT(shoal_log_wanted(aof->log));
+}
+
+void shoal_aof__unwant(shoal_aof *aof)
+{
+    SHOAL_ASSERT(shoal_log_wanted(aof->log));
+    SHOAL_ASSERT(!aof->expects);
+    aof->expects = aof->promised;
+    if (!aof->expects) shoal_log_want(aof->log, -1);
+}
+
+void shoal_aof__end_promise(shoal_aof *aof)
+{
+    SHOAL_ASSERT(aof->state != SHOAL_AOF_FAILED);
+    bool withheld = shoal_aof__withholds(aof);
+    aof->promised = false;
+    aof->promised_why = SHOAL_ERR_OK;
+    SHOAL_ASSERT(!shoal_aof__withholds(aof));
+    if (aof->expects) shoal_log_want(aof->log, -1);
+    aof->expects = false;
+    if (withheld) shoal_hold_release(aof->env, aof->wants ? aof->sync.safe.at : SHOAL_RELEASED_ALL);
+}
+
 static void ask(shoal_aof *aof, shoal_appender_request request)
 {
     SHOAL_ASSERT(aof->wants);
@@ -141,10 +185,13 @@ void shoal_aof__apply_policy(shoal_aof *aof)
     if (!changed) return;
     shoal_store_relaxed(&appender->always, always);
     shoal_store_relaxed(&appender->lenient, lenient);
-    if (!aof->wants) return;
-    if (always) shoal_hold_release(aof->env, aof->sync.safe.at);
+    if (!aof->wants) {
+        shoal_aof__release(aof, SHOAL_RELEASED_ALL);
+        return;
+    }
+    if (always) shoal_aof__release(aof, aof->sync.safe.at);
     if (!always && !shoal_load_relaxed(&appender->running))
-        shoal_hold_release(aof->env, SHOAL_RELEASED_ALL);
+        shoal_aof__release(aof, SHOAL_RELEASED_ALL);
     /* Whoever has the turn then says how far replies may go. */
     if (shoal_appender_idle(appender)) {
         aof->sync.noting = true;
@@ -173,7 +220,7 @@ bool shoal_aof__go_on(shoal_aof *aof, uint64_t from, uint64_t size)
     shoal_store_relaxed(&aof->appender.always, policy(aof) == SHOAL_AOF_ALWAYS);
     shoal_store_relaxed(&aof->appender.lenient, false);
     shoal_store_relaxed(&aof->appender.timestamps, aof->settings.timestamps);
-    shoal_hold_release(aof->env, from);
+    shoal_aof__release(aof, from);
     ask(aof,
         (shoal_appender_request){.wish = SHOAL_APPENDER_START, .file = aof->incr, .size = size});
     return true;
@@ -203,11 +250,11 @@ void shoal_aof__stop(shoal_aof *aof)
     }
     shoal_log_reader_close(aof->log, &aof->reader);
     shoal_log_reader_close(aof->log, &aof->keeper);
-    shoal_log_want(aof->log, -1);
+    shoal_aof__unwant(aof);
     aof->wants = false;
     aof->sync.broken = aof->sync.repairing = false;
     aof->sync.marking = false;
-    shoal_hold_release(aof->env, SHOAL_RELEASED_ALL);
+    shoal_aof__release(aof, SHOAL_RELEASED_ALL);
 }
 
 /* ---- syncs ---- */
@@ -226,7 +273,7 @@ static void become_safe(shoal_aof *aof, const shoal_appender_note *note)
     aof->sync.safe = *note;
     shoal_log_skip(&aof->keeper, note->at - shoal_log_at(&aof->keeper));
     (void)shoal_log_trim(aof->log, aof->settings.backlog);
-    if (policy(aof) == SHOAL_AOF_ALWAYS) shoal_hold_release(aof->env, note->at);
+    if (policy(aof) == SHOAL_AOF_ALWAYS) shoal_aof__release(aof, note->at);
 }
 
 /* The appender has said how far it is. */
@@ -477,6 +524,7 @@ shoal_err shoal_aof_trouble(const shoal_aof *aof)
 {
     SHOAL_ASSERT(!aof->sync.broken || aof->sync.why != SHOAL_ERR_OK);
     if (aof->sync.broken) return aof->sync.why;
+    if (shoal_aof__withholds(aof) && aof->promised_why != SHOAL_ERR_OK) return aof->promised_why;
     return aof->wants && shoal_log_torn(aof->log) ? SHOAL_ERR_NO_MEMORY : SHOAL_ERR_OK;
 }
 
@@ -519,6 +567,7 @@ void shoal_aof__sync_step(shoal_aof *aof)
 {
     shoal_aof__sync *sync = &aof->sync;
 
+    if (aof->expects) (void)shoal_log_trim(aof->log, aof->settings.backlog);
     if (!aof->wants) return;
     shoal_appender_turn(&aof->appender, aof->now);
     notice_group(aof);

@@ -397,6 +397,36 @@ static bool is_held(command_client *client)
     return held;
 }
 
+static void replies_to_what_was_replaced_are_never_sent_and_their_connections_close(void **state)
+{
+    (void)state;
+    command_box box;
+    command_client one, two;
+    command_box_open(&box, 1, false);
+    command_box_log(&box);
+    client_open(&one, &box, 0);
+    client_open(&two, &box, 0);
+    box.env.commit = commit_nothing;
+    client_asks(&one, "SET k 1~", "+OK~");
+    assert_true(is_held(&one));
+    shoal_hold_void(&box.env);
+    /* What comes in the round that sees it may be of before, too. */
+    client_asks(&two, "GET k~", "$1~1~");
+    shoal_hold_release(&box.env, SHOAL_RELEASED_ALL);
+    command_box_settle(&box);
+    assert_true(box.workers[0]->held.first == NULL);
+    client_got(&one, "");
+    assert_null(one.session);
+    assert_non_null(two.session);
+    /* What is written from then on is not void. */
+    client_asks(&two, "SET k 3~", "+OK~");
+    assert_false(is_held(&two));
+    box.env.commit = NULL;
+    client_close(&one);
+    client_close(&two);
+    command_box_close(&box);
+}
+
 static void replies_do_not_wait_for_a_place_that_a_log_which_began_again_has_not(void **state)
 {
     (void)state;
@@ -460,6 +490,7 @@ int main(void)
         cmocka_unit_test(effects_of_errands_are_told_where_they_run_and_known_at_home),
         cmocka_unit_test(databases_are_flushed_and_exchanged_in_one_piece),
         cmocka_unit_test(large_arguments_come_out_whole),
+        cmocka_unit_test(replies_to_what_was_replaced_are_never_sent_and_their_connections_close),
         cmocka_unit_test(replies_do_not_wait_for_a_place_that_a_log_which_began_again_has_not),
         cmocka_unit_test(a_mirror_tells_nothing_itself),
     };

@@ -196,6 +196,107 @@ static void with_always_a_commit_asks_for_its_sync_before_the_control_actor_runs
     core_world_close(&world);
 }
 
+/* Whether a reply to what has been written last may go. */
+static bool may_reply(const core_world *world)
+{
+    return shoal_hold_released(&world->node->env) >= shoal_log_end(world->node->log);
+}
+
+/* All data are replaced, as by a master's. */
+static void replace_data(core_world *world)
+{
+    shoal_node__appending_hold(world->node, true);
+    shoal_node__appending_hold(world->node, false);
+}
+
+static void open_always(core_world *world)
+{
+    open_started(world, "save \"\"\nappendonly yes\nappendfsync always\n");
+    answers(world, "SET a 1", "+OK\r\n");
+    commit(world);
+    core_world_settle(world);
+    assert_true(may_reply(world));
+}
+
+static void with_always_replies_wait_for_the_files_of_data_that_were_replaced(void **state)
+{
+    core_world world;
+    (void)state;
+    open_always(&world);
+    replace_data(&world);
+    world.hold_files = true;
+    core_world_send(&world, 0, "SET a 2");
+    commit(&world);
+    core_world_settle(&world);
+    assert_false(may_reply(&world));
+    world.hold_files = false;
+    core_world_sleep(&world, 1000000);
+    contains(core_world_log(&world), "Background AOF rewrite finished successfully");
+    assert_true(may_reply(&world));
+    (void)core_world_reply(&world, 0);
+    answers(&world, "SET a 3", "+OK\r\n");
+    commit(&world);
+    core_world_settle(&world);
+    assert_true(may_reply(&world));
+    core_world_close(&world);
+}
+
+static void an_increment_that_no_manifest_names_releases_nothing(void **state)
+{
+    core_world world;
+    (void)state;
+    open_always(&world);
+    replace_data(&world);
+    const shoal_aof *aof = world.node->appending.aof;
+    while (shoal_aof_stats_get(aof, world.now).state != SHOAL_AOF_ON) {
+        core_world_send(&world, 0, "SET a 2");
+        commit(&world);
+        assert_false(may_reply(&world));
+        core_world_sleep(&world, 100);
+    }
+    core_world_sleep(&world, 1000000);
+    assert_true(may_reply(&world));
+    core_world_close(&world);
+}
+
+static void with_always_writes_are_refused_while_such_files_cannot_be_made(void **state)
+{
+    core_world world;
+    (void)state;
+    open_always(&world);
+    replace_data(&world);
+    world.fail_op = SHOAL_FILE_RENAME;
+    core_world_sleep(&world, 2000000);
+    contains(core_world_ask(&world, 0, "SET a 2"), "-MISCONF");
+    /* It is tried again and again, however often it fails. */
+    core_world_sleep(&world, 20000000);
+    contains(core_world_ask(&world, 0, "SET a 2"), "-MISCONF");
+    world.fail_op = 0;
+    core_world_sleep(&world, 3000000);
+    answers(&world, "SET a 2", "+OK\r\n");
+    commit(&world);
+    core_world_settle(&world);
+    assert_true(may_reply(&world));
+    core_world_close(&world);
+}
+
+static void another_policy_releases_what_waits_for_such_files(void **state)
+{
+    core_world world;
+    (void)state;
+    open_always(&world);
+    replace_data(&world);
+    world.fail_op = SHOAL_FILE_RENAME;
+    core_world_send(&world, 0, "SET a 2");
+    commit(&world);
+    core_world_sleep(&world, 2000000);
+    assert_false(may_reply(&world));
+    (void)core_world_reply(&world, 0);
+    answers(&world, "CONFIG SET appendonly no", "+OK\r\n");
+    assert_true(may_reply(&world));
+    core_world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +307,10 @@ int main(void)
         cmocka_unit_test(debug_loadaof_without_a_file_leaves_nothing),
         cmocka_unit_test(a_base_may_be_commands),
         cmocka_unit_test(with_always_a_commit_asks_for_its_sync_before_the_control_actor_runs),
+        cmocka_unit_test(with_always_replies_wait_for_the_files_of_data_that_were_replaced),
+        cmocka_unit_test(an_increment_that_no_manifest_names_releases_nothing),
+        cmocka_unit_test(with_always_writes_are_refused_while_such_files_cannot_be_made),
+        cmocka_unit_test(another_policy_releases_what_waits_for_such_files),
     };
     return cmocka_run_group_tests_name("core_appending", tests, NULL, NULL);
 }

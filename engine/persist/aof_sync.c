@@ -601,6 +601,8 @@ int64_t shoal_aof__sync_deadline(const shoal_aof *aof)
     bool waits = !sync->stopped || sync->repairing || sync->waiting > 0 || sync->repairs > 0;
     if (sync->broken) return waits ? SHOAL_NEVER : sync->retry_us;
     if (sync->waiting > 0) return sync->delayed ? SHOAL_NEVER : sync->began_us + SYNC_SLOW_US;
+    /* A mark that was made while syncs were to wait may still be under way when they are not. */
+    if (sync->marking) return SHOAL_NEVER;
     if (policy(aof) == SHOAL_AOF_ALWAYS && shoal_appender_written(&aof->appender) > sync->safe.at)
         return sync->gather_until_us;
     /* Whoever appends does not tell, so it is looked at once a second. */

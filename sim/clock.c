@@ -32,6 +32,13 @@ shoal_time shoal_clock__read(const shoal_clock *clock, int64_t now_us)
                         .wall_us = clock->wall_base_us + wall};
 }
 
+int64_t shoal_clock__took(const shoal_clock *clock, int64_t wall_us)
+{
+    int64_t speed = MILLION + clock->wall_drift_ppm;
+    SHOAL_ASSERT(wall_us >= 0 && speed > 0);
+    return clock->frozen ? 0 : (int64_t)((__int128)wall_us * MILLION / speed);
+}
+
 int64_t shoal_clock__when(const shoal_clock *clock, int64_t mono_us)
 {
     int64_t wait = mono_us - clock->mono_base_us;

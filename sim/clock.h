@@ -32,6 +32,9 @@ void shoal_clock__start(shoal_clock *clock, int64_t now_us, int64_t mono_us);
 shoal_time shoal_clock__read(const shoal_clock *clock, int64_t now_us);
 /* The first moment of the world's time at which the monotonic clock reads at least `mono_us`. */
 int64_t shoal_clock__when(const shoal_clock *clock, int64_t mono_us);
+/* How long, in the world's time, the wall clock took for the last `wall_us` that it has gone, if it
+ * was not changed since; 0 for one that stands. */
+int64_t shoal_clock__took(const shoal_clock *clock, int64_t wall_us);
 
 /* Changes from `now_us` on: a step and a freeze of the wall clock, a drift of both. */
 void shoal_clock__step(shoal_clock *clock, int64_t now_us, int64_t by_us);

@@ -68,7 +68,8 @@ int64_t shoal_deadline__passed(const shoal_world *world, const shoal_write *writ
     if (changed) return reading->served_us;
     if (here_us < deadline->from_us && there_us < deadline->from_us) return -1;
     if (open || here_us < deadline->until_us) return reading->served_us;
-    return reading->served_us - (here_us - deadline->until_us);
+    const shoal_clock *clock = &world->nodes[reading->node].clock;
+    return reading->served_us - shoal_clock__took(clock, here_us - deadline->until_us);
 }
 
 /* A value was found: was it over for the node that served it, even when the read began? */

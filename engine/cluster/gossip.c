@@ -267,11 +267,14 @@ static void read_suspicion(shoal_cluster *c, bus_node *sender, bus_node *node, b
     }
 }
 
+/* A second that was told before says nothing new: held against a wall clock that stands or goes
+ * back it would look fresh each time, and a node that is gone would be suspected late. */
 static inline void take_pong(const shoal_cluster *c, bus_glance *glance, uint32_t pong_s)
 {
     int64_t age_us = c->now.wall_us - (int64_t)pong_s * 1000000;
-    if (age_us < -BUS_PONG_AHEAD_US) return;
-    int64_t moment_us = c->now.mono_us - age_us;
+    if (pong_s <= glance->told_s || age_us < -BUS_PONG_AHEAD_US) return;
+    int64_t moment_us = c->now.mono_us - (age_us > 0 ? age_us : 0);
+    glance->told_s = pong_s;
     if (moment_us > glance->pong_received_us) glance->pong_received_us = moment_us;
 }
 

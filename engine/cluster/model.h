@@ -141,6 +141,7 @@ typedef struct bus_glance {
     bool owns : 1;  /* it has slots */
     bool unfit : 1; /* while true: it is neither worth telling of nor suspected */
     bool plain : 1;
+    uint32_t told_s; /* the newest second of a pong that gossip told of it; kept here only */
 } bus_glance;
 
 /* One node as this node sees it, aligned to BUS_NODE_ALIGNMENT. Gossip picks nodes at random out

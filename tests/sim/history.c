@@ -355,6 +355,27 @@ static void a_value_may_have_expired_before_a_clock_went_back(void **state)
     assert_int_equal(found(world, SHOAL_ANOMALY_STALE), 0);
 }
 
+static void a_fast_clock_has_not_come_to_a_deadline_before_it_was_set(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    const int64_t second = 1000000;
+    world->history.vanishes = true;
+    shoal_clock__drift(&world->nodes[0].clock, 0, 500);
+    shoal_intent intent = {.action = SHOAL_ACTION_PX, .now_us = second};
+    uint64_t serial = shoal_history__begin(&world->history, &intent);
+    world->now_us = second;
+    shoal_history__sent(world, serial, 0, second / 50);
+    shoal_history__end(world, serial, SHOAL_WRITE_ACKNOWLEDGED, 0, second);
+    /* In ten minutes that clock has gone 300 ms too far. */
+    find(world, 0, 0, 600 * second);
+    assert_int_equal(found(world, SHOAL_ANOMALY_EARLY_EXPIRY), 0);
+    assert_int_equal(found(world, SHOAL_ANOMALY_STALE), 0);
+    uint64_t later = put(world, 0, 601 * second, 602 * second);
+    assert_true(later > serial);
+    find(world, 0, 0, 603 * second);
+    assert_int_equal(found(world, SHOAL_ANOMALY_STALE), 1);
+}
+
 /* An INCR of ctr:0 that is told `value`. */
 static void count(shoal_world *world, uint64_t value, int64_t began)
 {
@@ -442,6 +463,7 @@ int main(void)
         CASE(a_value_of_another_key_is_a_phantom_and_a_reply_to_somebody_else),
         CASE(a_value_with_a_time_to_live_is_there_until_then_and_not_behind_it),
         CASE(a_value_may_have_expired_before_a_clock_went_back),
+        CASE(a_fast_clock_has_not_come_to_a_deadline_before_it_was_set),
         CASE(a_counter_that_has_more_than_was_added_was_added_to_twice),
         CASE(what_a_counter_lacks_is_put_down_to_the_node_that_died),
         CASE(what_a_counter_lacks_is_put_down_to_a_lost_slot_before_it_is_to_a_crash),

@@ -61,6 +61,22 @@ static void a_deadline_that_never_comes_is_beyond_every_moment(void **state)
     }
 }
 
+static void what_a_wall_clock_has_gone_took_as_long_as_its_drift_says(void **state)
+{
+    (void)state;
+    shoal_clock clock;
+    static const int32_t drifts[] = {0, 1000, -1000, 288};
+    for (int i = 0; i < 4; i++) {
+        shoal_clock__start(&clock, 1000, 5000);
+        shoal_clock__drift(&clock, 1000, drifts[i]);
+        int64_t wall = shoal_clock__read(&clock, 600001000).wall_us - clock.wall_base_us;
+        int64_t took = shoal_clock__took(&clock, wall);
+        assert_true(took >= 599999998 && took <= 600000000);
+    }
+    shoal_clock__freeze(&clock, 700000000, true);
+    assert_int_equal(shoal_clock__took(&clock, 5000), 0);
+}
+
 static void steps_and_freezes_touch_the_wall_clock_only(void **state)
 {
     (void)state;
@@ -136,6 +152,7 @@ int main(void)
         cmocka_unit_test(occurrences_come_by_time_and_then_as_arranged),
         cmocka_unit_test(a_deadline_is_met_at_the_first_moment_that_reads_it),
         cmocka_unit_test(a_deadline_that_never_comes_is_beyond_every_moment),
+        cmocka_unit_test(what_a_wall_clock_has_gone_took_as_long_as_its_drift_says),
         cmocka_unit_test(steps_and_freezes_touch_the_wall_clock_only),
         cmocka_unit_test(jitter_has_the_means_of_its_shapes),
         cmocka_unit_test(zipf_has_the_weights_of_its_exponent),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * persist/large.h: tables are walked by their own cursor, which growth and shrinking do not
- * disturb; sorted sets from the last element that was met down, wherever that place is by now.
+ * disturb; sorted sets from the last element that was met down, wherever that place is by now;
+ * lists by spans.
  */
 #include "persist/large.h"
 
@@ -9,6 +10,14 @@
 
 /* Of the hash of kept names: they are those of clients, but few, and gone with the snapshot. */
 #define TOLD_SEED 0x9e3779b97f4a7c15u
+/* Most neighbours of an element of a list that are kept with it, at each side, and their bytes.
+ * Chosen: one or two microseconds. */
+#define REACH_COUNT 16u
+#define REACH_BYTES 1024u
+/* Bytes of a list's elements that are kept in one span, on average, of many. */
+#define SPAN_BYTES ((uint64_t)16 << 10)
+/* Bytes of a list that count as an element of the budget. */
+#define UNIT_BYTES 1024u
 
 static const shoal_table *table_of(const shoal_large *large)
 {
@@ -24,6 +33,7 @@ static void end_writing(shoal_large *large)
     large->over = true;
     if (large->told != NULL) shoal_object_free(&large->told->object, &large->account);
     large->told = NULL;
+    shoal_spans_end(&large->spans, &large->account);
 }
 
 /* ---- sets and hashes ---- */
@@ -125,6 +135,109 @@ static bool walk_ranks(shoal_large *large, uint32_t *budget)
     return ranks.from == 0;
 }
 
+/* ---- lists ---- */
+
+static void spend(uint32_t *budget, size_t bytes)
+{
+    SHOAL_DEBUG_ASSERT(*budget > 0);
+    if (*budget == UINT32_MAX) return;
+    size_t cost = 1 + bytes / UNIT_BYTES;
+    *budget = cost < *budget ? *budget - (uint32_t)cost : 0;
+}
+
+/* Writes elements of the first span, which is old and has `count`. */
+static void write_old(shoal_large *large, uint64_t count, uint32_t *budget)
+{
+    shoal_list_cursor cursor;
+    shoal_element element;
+    uint64_t written = 0;
+    SHOAL_ASSERT(count > 0 && *budget > 0);
+    shoal_list_seek(&cursor, &large->value.compound, large->spans.passed, false);
+    while (written<count && * budget> 0) {
+        size_t before = shoal_buffer_size(&large->bytes);
+        bool more = shoal_list_next(&cursor, &element);
+        SHOAL_ASSERT(more);
+        shoal_rdb_elements_add_element(&large->elements, &large->bytes, &element);
+        spend(budget, shoal_buffer_size(&large->bytes) - before);
+        written++;
+    }
+    shoal_spans_pass(&large->spans, &large->account, written);
+}
+
+/* Some elements, from the head on. True at the end. */
+static bool walk_list(shoal_large *large, uint32_t *budget)
+{
+    shoal_span first;
+    SHOAL_ASSERT(large->value.type == SHOAL_TYPE_LIST);
+    while (*budget > 0 && shoal_spans_first(&large->spans, &first)) {
+        if (first.kind == SHOAL_SPAN_OLD) {
+            write_old(large, first.count, budget);
+            continue;
+        }
+        if (first.kind == SHOAL_SPAN_KEPT) shoal_buffer_append(&large->bytes, first.kept);
+        spend(budget, first.kept.size);
+        shoal_spans_pass(&large->spans, &large->account, first.count);
+    }
+    return large->spans.used == 0;
+}
+
+/* Keeps elements of one old span. False without memory; then nothing has changed. */
+static bool keep_elements(shoal_large *large, uint64_t from, uint64_t to)
+{
+    shoal_rdb_elements elements = large->elements;
+    shoal_buffer bytes = shoal_buffer_make(large->bytes.allocator);
+    shoal_list_cursor cursor;
+    shoal_element element;
+    SHOAL_ASSERT(from < to);
+    shoal_list_seek(&cursor, &large->value.compound, from, false);
+    for (uint64_t i = from; i < to; i++) {
+        bool more = shoal_list_next(&cursor, &element);
+        SHOAL_ASSERT(more);
+        shoal_rdb_elements_add_element(&elements, &bytes, &element);
+    }
+    bool kept = !bytes.failed && shoal_spans_keep(&large->spans, &large->account, from, to,
+                                                  shoal_buffer_slice(&bytes));
+    if (kept) large->elements = elements;
+    shoal_buffer_free(&bytes);
+    return kept;
+}
+
+/* Keeps what is old of the elements `index` to `end`, and neighbours. False without memory: then
+ * some may be kept. */
+static bool keep_range(shoal_large *large, uint64_t index, uint64_t end)
+{
+    uint64_t from, to, reach = REACH_BYTES / large->element_bytes;
+    uint64_t most = SPAN_BYTES / large->element_bytes + 1;
+    SHOAL_ASSERT(index < end);
+    if (reach > REACH_COUNT) reach = REACH_COUNT;
+    while (index < end && shoal_spans_find_old(&large->spans, index, end, &from, &to)) {
+        uint64_t first = from > index ? from : index;
+        uint64_t last = end - first > most ? first + most : end;
+        /* What would be left at either side is kept too where it is little. */
+        if (first - from > 2 * reach) from = first - reach;
+        if (to > last && to - last > 2 * reach) to = last + reach;
+        SHOAL_DEBUG_ASSERT(from <= first && to > first);
+        if (!keep_elements(large, from, to)) return false;
+        index = to;
+    }
+    return true;
+}
+
+/* Claim L4 for a change of a list: false without memory, and then the list's spans are as it is. */
+static bool follow(shoal_large *large, uint64_t index, uint64_t removed, uint64_t added)
+{
+    uint64_t from, to;
+    SHOAL_ASSERT(removed > 0 || added > 0);
+    if (removed > 0) {
+        if (!keep_range(large, index, index + removed)) return false;
+    } else if (shoal_spans_find_old(&large->spans, index, index + 1, &from, &to) && from < index) {
+        if (!keep_range(large, index - 1, index + 1)) return false;
+    }
+    if (removed > added) shoal_spans_remove(&large->spans, &large->account, index, removed - added);
+    if (added <= removed) return true;
+    return shoal_spans_add(&large->spans, &large->account, index, added - removed);
+}
+
 /* ---- changes ---- */
 
 /* Writes the element of a sorted set, if there is one that the walk has not passed. */
@@ -149,6 +262,15 @@ static void add_entry(shoal_large *large, const shoal_element *name)
         shoal_rdb_elements_add(&large->elements, &large->bytes, &entry);
 }
 
+/* Without memory to keep something, all of the value is written now. */
+static void write_all(shoal_large *large)
+{
+    uint32_t all = UINT32_MAX;
+    SHOAL_ASSERT(!large->over);
+    shoal_large_write(large, &all);
+    SHOAL_ASSERT(large->over);
+}
+
 /* Claims L1 to L3. */
 static void before(shoal_watch *watch, const shoal_element *name)
 {
@@ -161,41 +283,62 @@ static void before(shoal_watch *watch, const shoal_element *name)
         shoal_table_is_passed(table_of(large), large->cursor, name))
         return;
     if (is_told(large, name)) return;
+    uint64_t left = large->elements.left;
     if (!keep(large, name)) {
-        /* Without memory for a name, all of the value is written now. */
-        uint32_t all = UINT32_MAX;
-        shoal_large_write(large, &all);
+        write_all(large);
     } else if (sorted) {
         add_scored(large, name);
     } else {
         add_entry(large, name);
     }
-    large->grown(large->context, large);
+    large->grown(large->context, large, left - large->elements.left);
+}
+
+/* Claim L4. */
+static void before_range(shoal_watch *watch, uint64_t index, uint64_t removed, uint64_t added)
+{
+    shoal_large *large = (shoal_large *)(void *)((char *)watch - offsetof(shoal_large, watch));
+    SHOAL_ASSERT(watch->before_range == before_range);
+    SHOAL_ASSERT(large->value.type == SHOAL_TYPE_LIST);
+    if (large->over) return;
+    uint64_t left = large->elements.left;
+    if (!follow(large, index, removed, added)) write_all(large);
+    if (left > large->elements.left || large->over)
+        large->grown(large->context, large, left - large->elements.left);
 }
 
 /* ---- life ---- */
 
-bool shoal_large_is(const shoal_rdb_key *key, shoal_rdb_kind kind)
+bool shoal_large_is(const shoal_rdb_key *key, int64_t now_ms, shoal_rdb_kind *kind)
 {
     const shoal_object *object = key->value.compound.object;
-    SHOAL_ASSERT(kind <= SHOAL_RDB_HASH_LISTPACK_FIELDS);
-    return object != NULL && object->bytes >= SHOAL_LARGE_MIN && shoal_rdb_is_of_elements(kind);
+    SHOAL_ASSERT(key->value.type != SHOAL_TYPE_NONE);
+    if (object == NULL || object->bytes < SHOAL_LARGE_MIN) return false;
+    /* The nodes of a list, whose number stands in front of them, cannot be told in advance. */
+    *kind = key->value.type == SHOAL_TYPE_LIST ? SHOAL_RDB_LIST
+                                               : shoal_rdb_kind_of(&key->value, now_ms);
+    SHOAL_DEBUG_ASSERT(*kind <= SHOAL_RDB_HASH_LISTPACK_FIELDS);
+    return shoal_rdb_is_of_elements(*kind);
 }
 
 void shoal_large_begin(shoal_large *large, const shoal_rdb_key *key, shoal_rdb_kind kind,
                        const shoal_rdb_style *style)
 {
-    SHOAL_ASSERT(shoal_large_is(key, kind));
+    SHOAL_ASSERT(shoal_rdb_is_of_elements(kind));
     SHOAL_ASSERT(large->bytes.allocator != NULL && large->grown != NULL);
     large->value = key->value;
     large->now_ms = style->now_ms;
     large->account.allocator = large->bytes.allocator;
-    large->watch.before = before;
+    large->watch = (shoal_watch){.before = before, .before_range = before_range};
     large->member = shoal_buffer_make(large->bytes.allocator);
     shoal_rdb_write_key_head(&large->bytes, key, kind, style->compress);
     shoal_rdb_elements_begin(&large->elements, &large->bytes, &large->value, kind, style);
     SHOAL_ASSERT(large->elements.left > 0);
     large->element_bytes = (uint64_t)key->value.compound.object->bytes / large->elements.left;
+    if (key->value.type != SHOAL_TYPE_LIST) return;
+    if (large->element_bytes == 0) large->element_bytes = 1;
+    if (!shoal_spans_begin(&large->spans, &large->account, large->elements.left))
+        large->bytes.failed = true;
 }
 
 void shoal_large_write(shoal_large *large, uint32_t *budget)
@@ -203,9 +346,13 @@ void shoal_large_write(shoal_large *large, uint32_t *budget)
     SHOAL_ASSERT(*budget > 0);
     SHOAL_DEBUG_ASSERT(large->bytes.allocator != NULL);
     if (large->over) return;
-    bool sorted = large->value.type == SHOAL_TYPE_ZSET;
-    bool end = sorted ? walk_ranks(large, budget) : walk(large, budget);
-    if (end || large->elements.left == 0) end_writing(large);
+    bool end;
+    switch (large->value.type) {
+    case SHOAL_TYPE_LIST: end = walk_list(large, budget); break;
+    case SHOAL_TYPE_ZSET: end = walk_ranks(large, budget) || large->elements.left == 0; break;
+    default: end = walk(large, budget) || large->elements.left == 0; break;
+    }
+    if (end) end_writing(large);
 }
 
 void shoal_large_end(shoal_large *large)
@@ -213,6 +360,7 @@ void shoal_large_end(shoal_large *large)
     SHOAL_DEBUG_ASSERT(large->account.allocator != NULL);
     if (large->told != NULL) shoal_object_free(&large->told->object, &large->account);
     large->told = NULL;
+    shoal_spans_end(&large->spans, &large->account);
     SHOAL_ASSERT(large->account.bytes == 0);
     shoal_buffer_free(&large->member);
     shoal_buffer_free(&large->bytes);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * persist/large.h - a large set, hash or sorted set that a snapshot writes in bounded pieces, as it
- * was at the moment of the snapshot, while clients change it. Files have the elements of a value in
- * any order, so an element can be written before its turn.
+ * persist/large.h - a large set, hash, sorted set or list that a snapshot writes in bounded pieces,
+ * as it was at the moment of the snapshot, while clients change it. Files have the elements of a
+ * value in any order, so an element can be written before its turn; but for those of lists, which
+ * are kept until then.
  *
  * Claims:
  *   L1  Each element that there was is written once, as it was: by the walk, or, where it is about
@@ -12,6 +13,9 @@
  *       passed its place.
  *   L3  The place of an entry of a set or hash in the walk is that of its hash, and stays. That of
  *       an element of a sorted set changes with its score: its name is kept at any change.
+ *   L4  The elements of a list are written from its head on, by persist/spans.h: those that are
+ *       about to be changed or removed and are still old are kept as they are, with some of their
+ *       neighbours, so that changes all over a list do not cut it into single elements.
  *
  * Threads: a large value belongs to the holder of the gate of its key, until it is over.
  */
@@ -19,6 +23,7 @@
 #define SHOAL_PERSIST_LARGE_H
 
 #include "base/inbox.h"
+#include "persist/spans.h"
 #include "rdb/file.h"
 
 /* A smaller object is written in one piece. Chosen: some tens of microseconds. */
@@ -37,18 +42,20 @@ typedef struct shoal_large {
     double score;           /* to the element with this score */
     shoal_buffer member;    /* and this member */
     shoal_table *told;      /* names that the walk leaves out, or NULL */
+    shoal_spans spans;      /* of a list */
+    uint64_t kept_counted;  /* bytes of kept elements; the snapshot's own */
     shoal_account account;
     shoal_buffer bytes; /* what has been written and not been taken */
     bool over;          /* all is written */
     bool complete;      /* the steps have met its last chunk; theirs */
-    /* Called behind each piece that a change brought about: takes `bytes`. */
-    void (*grown)(void *context, struct shoal_large *large);
+    /* Called behind each piece of so many elements that a change brought about: takes `bytes`. */
+    void (*grown)(void *context, struct shoal_large *large, uint64_t elements);
     void *context;
 } shoal_large;
 
-/* True when a key's value is large, and of a kind that can be written in pieces. */
-bool shoal_large_is(const shoal_rdb_key *key, shoal_rdb_kind kind);
-/* Begins to write a key that shoal_large_is behind what `bytes` of the value's hold, which are set
+/* True when a key's value is large, and of a kind that can be written in pieces: sets `*kind`. */
+bool shoal_large_is(const shoal_rdb_key *key, int64_t now_ms, shoal_rdb_kind *kind);
+/* Begins to write a key that shoal_large_is, as that kind, behind what `bytes` of the value's hold, which are set
  * by the caller, as `grown` and `context`; everything else is zero. */
 void shoal_large_begin(shoal_large *large, const shoal_rdb_key *key, shoal_rdb_kind kind,
                        const shoal_rdb_style *style);

@@ -49,6 +49,7 @@ struct shoal_snapshot_writer {
     shoal_inbox full;
     _Atomic bool failed;      /* writer: any, readers: the steps, relaxed */
     _Atomic uint64_t pending; /* relaxed: bytes in chunks */
+    _Atomic uint64_t kept;    /* relaxed: bytes of elements that large lists keep */
     _Atomic uint64_t keys;    /* relaxed */
     _Atomic uint64_t copied;  /* relaxed: of items that others than the steps had to hand out */
     shoal_inbox larges;       /* all large values that were begun, as long as the writer */
@@ -205,13 +206,24 @@ static void send_large(shoal_snapshot_writer *writer, shoal_large *large)
     (void)shoal_inbox_push(&writer->full, &made->op);
 }
 
+/* Counts what a large list keeps. */
+static void count_kept(shoal_snapshot_writer *writer, shoal_large *large)
+{
+    uint64_t kept = large->spans.kept_bytes;
+    SHOAL_DEBUG_ASSERT(kept == 0 || large->value.type == SHOAL_TYPE_LIST);
+    SHOAL_DEBUG_ASSERT(large->kept_counted <= shoal_load_relaxed(&writer->kept));
+    if (kept != large->kept_counted)
+        (void)shoal_add_relaxed(&writer->kept, kept - large->kept_counted);
+    large->kept_counted = kept;
+}
+
 /* A change has brought a piece about. */
-static void large_grown(void *context, shoal_large *large)
+static void large_grown(void *context, shoal_large *large, uint64_t elements)
 {
     shoal_snapshot_writer *writer = context;
-    SHOAL_DEBUG_ASSERT(large->told != NULL || large->over);
-    SHOAL_ASSERT(large->context == writer);
-    (void)shoal_add_relaxed(&writer->copied, large->element_bytes);
+    SHOAL_DEBUG_ASSERT(large->context == writer);
+    (void)shoal_add_relaxed(&writer->copied, elements * large->element_bytes);
+    count_kept(writer, large);
     if (!shoal_load_relaxed(&writer->failed)) send_large(writer, large);
 }
 
@@ -227,6 +239,7 @@ static void go_on(shoal_snapshot_writer *writer, shoal_thread *thread, shoal_sna
     uint64_t left = large->elements.left;
     if (!over) shoal_large_write(large, &part->budget);
     if (!over) send_large(writer, large);
+    count_kept(writer, large);
     if (shoal_thread_index(thread) != writer->steps)
         (void)shoal_add_relaxed(&writer->copied,
                                 (left - large->elements.left) * large->element_bytes);
@@ -235,9 +248,8 @@ static void go_on(shoal_snapshot_writer *writer, shoal_thread *thread, shoal_sna
 
 /* Begins to write a large value in pieces. False without memory. */
 static bool begin_large(shoal_snapshot_writer *writer, shoal_thread *thread,
-                        shoal_snapshot_part *part, const shoal_rdb_key *key)
+                        shoal_snapshot_part *part, const shoal_rdb_key *key, shoal_rdb_kind kind)
 {
-    shoal_rdb_kind kind = shoal_rdb_kind_of(&key->value, writer->options.style.now_ms);
     shoal_large *large =
         shoal_memory_take_zeroed(&writer->allocator, sizeof(*large), SHOAL_ALIGN_PLAIN);
     SHOAL_ASSERT(!writer->options.plain && part->item != NULL);
@@ -256,14 +268,15 @@ static bool begin_large(shoal_snapshot_writer *writer, shoal_thread *thread,
     return true;
 }
 
-/* Whether a key is to be written in pieces: where it need not be handed out to its end now. */
+/* Whether a key is to be written in pieces, and as what kind: where it need not be handed out to
+ * its end now. */
 static bool goes_in_pieces(const shoal_snapshot_writer *writer, const shoal_snapshot_part *part,
-                           const shoal_rdb_key *key)
+                           const shoal_rdb_key *key, shoal_rdb_kind *kind)
 {
     SHOAL_DEBUG_ASSERT(part->item != NULL);
     SHOAL_DEBUG_ASSERT(part->budget > 0 || part->object == NULL);
     if (part->object == NULL || part->budget == UINT32_MAX || writer->options.plain) return false;
-    return shoal_large_is(key, shoal_rdb_kind_of(&key->value, writer->options.style.now_ms));
+    return shoal_large_is(key, writer->options.style.now_ms, kind);
 }
 
 /* ---- the cut's sink ---- */
@@ -317,7 +330,9 @@ static void take_part(void *context, shoal_thread *thread, shoal_snapshot_part *
                                .value = shoal_dump_value(part->item, scratch),
                                .expires_ms = shoal_item_expires_ms(part->item)};
     bool empty = shoal_rdb_is_empty(&key.value, writer->options.style.now_ms);
-    if (!empty && goes_in_pieces(writer, part, &key) && begin_large(writer, thread, part, &key))
+    shoal_rdb_kind kind;
+    if (!empty && goes_in_pieces(writer, part, &key, &kind) &&
+        begin_large(writer, thread, part, &key, kind))
         return;
     part->done = true;
     if (!empty) write_whole(writer, thread, part, &key);
@@ -516,7 +531,7 @@ shoal_snapshot_state shoal_snapshot_step(shoal_snapshot_writer *writer, shoal_th
 uint64_t shoal_snapshot_pending(const shoal_snapshot_writer *writer)
 {
     SHOAL_DEBUG_ASSERT(writer->threads > 0);
-    return shoal_load_relaxed(&writer->pending);
+    return shoal_load_relaxed(&writer->pending) + shoal_load_relaxed(&writer->kept);
 }
 
 uint64_t shoal_snapshot_keys(const shoal_snapshot_writer *writer)

@@ -86,7 +86,8 @@ typedef struct shoal_rdb_elements {
     int64_t earliest_ms; /* of a HASH_FIELDS: what deadlines are counted from */
     uint64_t left;       /* elements still to be written */
 } shoal_rdb_elements;
-/* True when values of this kind can be written so: SET, HASH, HASH_FIELDS, ZSET_2. */
+/* True when values of this kind can be written so: SET, HASH, HASH_FIELDS, ZSET_2,
+ * LIST. */
 bool shoal_rdb_is_of_elements(shoal_rdb_kind kind);
 /* Appends what shoal_rdb_write_value does, up to the first element. */
 void shoal_rdb_elements_begin(shoal_rdb_elements *elements, shoal_buffer *out,
@@ -96,6 +97,9 @@ void shoal_rdb_elements_begin(shoal_rdb_elements *elements, shoal_buffer *out,
  * beginning, once. */
 void shoal_rdb_elements_add(shoal_rdb_elements *elements, shoal_buffer *out,
                             const shoal_table_entry *entry);
+/* Appends an element of a list: from the head on. */
+void shoal_rdb_elements_add_element(shoal_rdb_elements *elements, shoal_buffer *out,
+                                    const shoal_element *element);
 /* Appends an element of a sorted set: from the highest down, as Redis reads it fastest. */
 void shoal_rdb_elements_add_scored(shoal_rdb_elements *elements, shoal_buffer *out,
                                    const shoal_zset_entry *entry);

@@ -242,7 +242,7 @@ static void write_intset(shoal_buffer *out, const shoal_members *set, bool compr
 bool shoal_rdb_is_of_elements(shoal_rdb_kind kind)
 {
     return kind == SHOAL_RDB_SET || kind == SHOAL_RDB_HASH || kind == SHOAL_RDB_HASH_FIELDS ||
-           kind == SHOAL_RDB_ZSET_2;
+           kind == SHOAL_RDB_ZSET_2 || kind == SHOAL_RDB_LIST;
 }
 
 void shoal_rdb_elements_begin(shoal_rdb_elements *elements, shoal_buffer *out,
@@ -253,6 +253,8 @@ void shoal_rdb_elements_begin(shoal_rdb_elements *elements, shoal_buffer *out,
     *elements = (shoal_rdb_elements){.compress = style->compress};
     if (kind == SHOAL_RDB_ZSET_2) {
         elements->left = shoal_zset_count(&value->compound);
+    } else if (kind == SHOAL_RDB_LIST) {
+        elements->left = shoal_list_count(&value->compound);
     } else {
         shoal_members members = shoal_members_of(&value->compound, value->type, style->now_ms);
         elements->left = members.count;
@@ -279,6 +281,15 @@ void shoal_rdb_elements_add(shoal_rdb_elements *elements, shoal_buffer *out,
     }
     write_element(out, &entry->name, elements->compress);
     if (elements->pairs) write_element(out, &entry->value, elements->compress);
+}
+
+void shoal_rdb_elements_add_element(shoal_rdb_elements *elements, shoal_buffer *out,
+                                    const shoal_element *element)
+{
+    SHOAL_ASSERT(elements->left > 0);
+    SHOAL_DEBUG_ASSERT(!elements->pairs && !elements->dated);
+    elements->left--;
+    write_element(out, element, elements->compress);
 }
 
 void shoal_rdb_elements_add_scored(shoal_rdb_elements *elements, shoal_buffer *out,

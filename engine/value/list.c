@@ -67,6 +67,25 @@ shoal_object *shoal_list_object(shoal_list *list)
     return &list->object;
 }
 
+/* Tells who watches the list what is about to happen. */
+static void tell(const shoal_list *list, uint64_t index, uint64_t removed, uint64_t added)
+{
+    shoal_watch *watch = list->object.watch;
+    SHOAL_DEBUG_ASSERT(index + removed <= list->count);
+    SHOAL_DEBUG_ASSERT(watch == NULL || watch->before_range != NULL);
+    if (__builtin_expect(watch != NULL, 0) && removed + added > 0)
+        watch->before_range(watch, index, removed, added);
+}
+
+/* Tells that what was to be added at `index` is not. */
+static void take_back(const shoal_list *list, uint64_t index)
+{
+    shoal_watch *watch = list->object.watch;
+    SHOAL_DEBUG_ASSERT(index <= list->count);
+    SHOAL_DEBUG_ASSERT(watch == NULL || watch->before_range != NULL);
+    if (watch != NULL) watch->before_range(watch, index, 1, 0);
+}
+
 /* ---- the ends ---- */
 
 static bool is_eager(const shoal_list *list)
@@ -145,8 +164,7 @@ static shoal_list__outcome push_into(const shoal_list_edit *edit, const shoal_li
     return outcome;
 }
 
-shoal_err shoal_list_push(const shoal_list_edit *edit, shoal_list_end end,
-                          const shoal_element *element)
+static shoal_err push(const shoal_list_edit *edit, shoal_list_end end, const shoal_element *element)
 {
     SHOAL_DEBUG_ASSERT(edit->limits.count_max > 0);
     shoal_list_path path;
@@ -156,6 +174,17 @@ shoal_err shoal_list_push(const shoal_list_edit *edit, shoal_list_end end,
         if (outcome == SHOAL_LIST__NO_MEMORY) return SHOAL_ERR_NO_MEMORY;
     }
     return add_alone(edit, &path, end, element);
+}
+
+shoal_err shoal_list_push(const shoal_list_edit *edit, shoal_list_end end,
+                          const shoal_element *element)
+{
+    uint64_t index = end == SHOAL_LIST_HEAD ? 0 : edit->list->count;
+    tell(edit->list, index, 0, 1);
+    shoal_err err = push(edit, end, element);
+    if (err != 0) take_back(edit->list, index);
+    SHOAL_DEBUG_ASSERT(err != 0 || edit->list->count > 0);
+    return err;
 }
 
 shoal_err shoal_list_append_pack(const shoal_list_edit *edit, shoal_slice pack)
@@ -203,6 +232,7 @@ static uint32_t take_out(const shoal_list_edit *edit, shoal_list_path *path, uin
 void shoal_list_drop(const shoal_list_edit *edit, shoal_list_end end, uint64_t count)
 {
     SHOAL_ASSERT(count <= edit->list->count);
+    tell(edit->list, end == SHOAL_LIST_HEAD ? 0 : edit->list->count - count, count, 0);
     while (count > 0) {
         shoal_list_path path;
         shoal_list__chunk *chunk = shoal_list__locate_end(edit->list, end, &path);
@@ -228,6 +258,7 @@ void shoal_list_remove(const shoal_list_edit *edit, uint64_t index, uint64_t cou
         shoal_list_drop(edit, index == 0 ? SHOAL_LIST_HEAD : SHOAL_LIST_TAIL, count);
         return;
     }
+    tell(edit->list, index, count, 0);
     while (count > 0) {
         shoal_list_path path;
         shoal_list__locate(edit->list, index, &path);
@@ -273,12 +304,9 @@ static shoal_err insert_between(const shoal_list_edit *edit, uint64_t index,
     return outcome == SHOAL_LIST__DONE ? 0 : SHOAL_ERR_NO_MEMORY;
 }
 
-shoal_err shoal_list_insert(const shoal_list_edit *edit, uint64_t index,
-                            const shoal_element *element)
+static shoal_err insert(const shoal_list_edit *edit, uint64_t index, const shoal_element *element)
 {
-    SHOAL_ASSERT(index <= edit->list->count);
-    if (index == edit->list->count) return shoal_list_push(edit, SHOAL_LIST_TAIL, element);
-    if (index == 0) return shoal_list_push(edit, SHOAL_LIST_HEAD, element);
+    SHOAL_DEBUG_ASSERT(index > 0 && index < edit->list->count);
     shoal_list_path path;
     shoal_list__chunk *chunk = shoal_list__locate(edit->list, index, &path);
     if (path.within == 0) return insert_between(edit, index, element);
@@ -295,9 +323,22 @@ shoal_err shoal_list_insert(const shoal_list_edit *edit, uint64_t index,
     return err != 0 ? err : insert_between(edit, index, element);
 }
 
+shoal_err shoal_list_insert(const shoal_list_edit *edit, uint64_t index,
+                            const shoal_element *element)
+{
+    SHOAL_ASSERT(index <= edit->list->count);
+    if (index == edit->list->count) return shoal_list_push(edit, SHOAL_LIST_TAIL, element);
+    if (index == 0) return shoal_list_push(edit, SHOAL_LIST_HEAD, element);
+    tell(edit->list, index, 0, 1);
+    shoal_err err = insert(edit, index, element);
+    if (err != 0) take_back(edit->list, index);
+    return err;
+}
+
 shoal_err shoal_list_set(const shoal_list_edit *edit, uint64_t index, const shoal_element *element)
 {
     shoal_list_path path;
+    tell(edit->list, index, 1, 1);
     shoal_list__chunk *chunk = shoal_list__locate(edit->list, index, &path);
     shoal_list__splice splice = {.index = path.within, .removed = 1, .added = element};
     shoal_list__outcome outcome = shoal_list__chunk_splice(edit, &chunk, &splice);
@@ -313,13 +354,48 @@ shoal_err shoal_list_set(const shoal_list_edit *edit, uint64_t index, const shoa
     return err;
 }
 
+/* What is to be removed from the `count` elements from `index` on. */
+typedef struct hunt {
+    const shoal_element *probe;
+    uint64_t limit;
+    bool backward;
+    uint64_t index;
+    uint32_t count;
+} hunt;
+
+/* Tells who watches the list which elements are about to be removed: first what they are, while all
+ * stand where they did, then that they go, the last of them first. */
+static void tell_equal(const shoal_list *list, const hunt *what)
+{
+    shoal_list_cursor cursor;
+    const shoal_compound value = {.object = (shoal_object *)(uintptr_t)&list->object};
+    uint64_t at = 0, last = 0, equal = 0, left = what->count;
+    SHOAL_ASSERT(what->count > 0);
+    if (list->object.watch == NULL) return;
+    shoal_list_seek(&cursor, &value, what->backward ? what->index + left - 1 : what->index,
+                    what->backward);
+    while (equal < what->limit && left > 0 && shoal_list_find(&cursor, what->probe, left, &at)) {
+        tell(list, at, 1, 1);
+        left = what->backward ? at - what->index : what->index + what->count - at - 1;
+        if (equal++ == 0 || at > last) last = at;
+    }
+    if (equal == 0) return;
+    shoal_list_seek(&cursor, &value, last, true);
+    for (; equal > 0; equal--) {
+        bool found = shoal_list_find(&cursor, what->probe, what->count, &at);
+        SHOAL_ASSERT(found && at >= what->index);
+        tell(list, at, 1, 0);
+    }
+}
+
 /* Removes equal elements from the chunk at the path. Returns how many; the path is dead if any. */
-static uint32_t remove_here(const shoal_list_edit *edit, shoal_list_path *path,
-                            const shoal_element *probe, uint64_t limit, bool backward)
+static uint32_t remove_here(const shoal_list_edit *edit, shoal_list_path *path, const hunt *what)
 {
     shoal_list__chunk *chunk = shoal_list__chunk_of(path);
-    uint32_t removed = shoal_list__chunk_remove_equal(chunk, probe, limit, backward);
-    SHOAL_DEBUG_ASSERT(removed <= limit);
+    tell_equal(edit->list, what);
+    uint32_t removed =
+        shoal_list__chunk_remove_equal(chunk, what->probe, what->limit, what->backward);
+    SHOAL_DEBUG_ASSERT(removed <= what->limit);
     if (removed == 0) return 0;
     shoal_list__recount(edit->list, path, -(int64_t)removed);
     if (chunk->count == 0) {
@@ -342,7 +418,9 @@ uint64_t shoal_list_remove_equal(const shoal_list_edit *edit, const shoal_elemen
         const shoal_list__chunk *chunk =
             shoal_list__locate(edit->list, backward ? index - 1 : index, &path);
         uint32_t count = chunk->count;
-        uint32_t here = remove_here(edit, &path, probe, limit - removed, backward);
+        const hunt what = {probe, limit - removed, backward, backward ? index - count : index,
+                           count};
+        uint32_t here = remove_here(edit, &path, &what);
         removed += here;
         index = backward ? index - count : index + count - here;
     }

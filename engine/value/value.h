@@ -59,11 +59,15 @@ void *shoal_account_resize(shoal_account *account, void *memory, size_t old_size
 struct shoal_element;
 
 /* Who is told what is about to change in an object: he who hands it out in pieces while it is
- * written. Sets, hashes and sorted sets tell. */
+ * written. Both functions are called under the gate of the key; the object must not be changed. */
 typedef struct shoal_watch {
-    /* The entry of that name (value/pack.h) is about to be added, changed or removed. Called under
-     * the gate of the key; the object must not be changed. */
+    /* Of sets, hashes and sorted sets: the entry of that name (value/pack.h) is about to be added,
+     * changed or removed. */
     void (*before)(struct shoal_watch *watch, const struct shoal_element *name);
+    /* Of lists: `removed` elements from `index` on are about to go, and `added` to come in their
+     * place. Where that fails for want of memory, the added ones are said to go again. */
+    void (*before_range)(struct shoal_watch *watch, uint64_t index, uint64_t removed,
+                         uint64_t added);
 } shoal_watch;
 
 /* What every object begins with. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * Large values in snapshots while two real threads change them. Each writer counts up fields of a
- * hash and elements of a sorted set, each first in the left one and then in the right one of a
- * pair of keys. A snapshot is one moment: what it shows on the right is as on the left, or one
- * behind. Meanwhile the writers add and remove members of a set.
+ * hash, elements of a sorted set and elements of a list, each first in the left one and then in the
+ * right one of a pair of keys. A snapshot is one moment: what it shows on the right is as on the
+ * left, or one behind. Meanwhile the writers add and remove members of a set, and the first lets
+ * numbers go through a list, which a snapshot shows without a gap.
  */
 #include "support/test.h"
 
@@ -25,6 +26,10 @@
 
 #define WRITERS 2u
 #define FIELDS 3000u
+/* Elements of a list: long enough to be large. */
+#define ELEMENTS (2 * FIELDS)
+/* Numbers in lists are so much more, that they take some bytes. */
+#define BASE 4000000000000000000
 #ifdef SHOAL_TSAN
 #define SNAPSHOTS 4u
 #else
@@ -49,6 +54,7 @@ typedef struct writer {
     uint32_t index;
     shoal_prng prng;
     uint32_t counts[FIELDS];
+    uint32_t next; /* number for the list */
     shoal_buffer reply;
 } writer;
 
@@ -73,17 +79,24 @@ static void write_some(writer *me)
     char line[80];
     uint32_t i = (uint32_t)shoal_prng_below(&me->prng, FIELDS / WRITERS) * WRITERS + me->index;
     me->counts[i]++;
-    for (uint32_t n = 0; n < 4; n++) {
+    for (uint32_t n = 0; n < 6; n++) {
         const char *side = n % 2 == 0 ? "left" : "right";
         if (n < 2)
             snprintf(line, sizeof line, "HSET %s field-%u %u", side, i, me->counts[i]);
-        else
+        else if (n < 4)
             snprintf(line, sizeof line, "ZADD z%s %u member-%u", side, me->counts[i], i);
+        else
+            snprintf(line, sizeof line, "LSET l%s %u %lld", side, 2 * i,
+                     (long long)(BASE + me->counts[i]));
         run(me->world, me->thread, &me->reply, line);
     }
     snprintf(line, sizeof line, "%s set member-%u", me->counts[i] % 2 == 0 ? "SADD" : "SREM",
              (unsigned)shoal_prng_below(&me->prng, 2 * FIELDS));
     run(me->world, me->thread, &me->reply, line);
+    if (me->index != 0) return;
+    snprintf(line, sizeof line, "RPUSH numbers %lld", (long long)(BASE + me->next++));
+    run(me->world, me->thread, &me->reply, line);
+    run(me->world, me->thread, &me->reply, "LPOP numbers");
 }
 
 static void *work(void *argument)
@@ -120,6 +133,34 @@ static int64_t score_of(store_box *box, const char *key, const char *member)
     return (int64_t)score;
 }
 
+/* All of a list's numbers; that of a queue may have one more, and no gap. */
+static void numbers_of(store_box *box, const char *key, int64_t all[ELEMENTS + 1], bool queue)
+{
+    shoal_compound value = shoal_item_compound(box_get(box, key));
+    shoal_list_cursor cursor;
+    shoal_element element;
+    uint64_t count = shoal_list_count(&value);
+    CHECK(count == ELEMENTS || (queue && count == ELEMENTS + 1));
+    shoal_list_seek(&cursor, &value, 0, false);
+    for (uint32_t i = 0; shoal_list_next(&cursor, &element); i++) {
+        CHECK(element.kind == SHOAL_ELEMENT_INTEGER);
+        all[i] = element.integer;
+        CHECK(!queue || i == 0 || all[i] == all[i - 1] + 1);
+    }
+}
+
+static void check_lists(store_box *box)
+{
+    static int64_t left[ELEMENTS + 1], right[ELEMENTS + 1], numbers[ELEMENTS + 1];
+    numbers_of(box, "lleft", left, false);
+    numbers_of(box, "lright", right, false);
+    for (uint32_t i = 0; i < ELEMENTS; i++) {
+        int64_t behind = left[i] - right[i];
+        CHECK(behind == 0 || behind == 1);
+    }
+    numbers_of(box, "numbers", numbers, true);
+}
+
 static void check_file(shared *world, shoal_slice file)
 {
     store_box box;
@@ -146,6 +187,7 @@ static void check_file(shared *world, shoal_slice file)
         behind = score_of(&box, "zleft", member) - score_of(&box, "zright", member);
         CHECK(behind == 0 || behind == 1);
     }
+    check_lists(&box);
     box_close(&box);
 }
 
@@ -183,6 +225,26 @@ static void take_snapshots(shared *world, shoal_cache_thread *thread)
     }
 }
 
+static void fill(writer *me)
+{
+    static const char *const forms[] = {"HSET left field-%u 0", "HSET right field-%u 0",
+                                        "ZADD zleft 0 member-%u", "ZADD zright 0 member-%u"};
+    char line[160];
+    for (uint32_t i = 0; i < FIELDS; i++) {
+        for (uint32_t n = 0; n < 4; n++) {
+            snprintf(line, sizeof line, forms[n], i);
+            run(me->world, me->thread, &me->reply, line);
+        }
+    }
+    static const char *const lists[] = {"lleft", "lright", "numbers"};
+    for (uint32_t i = 0; i < 3 * ELEMENTS; i++) {
+        int64_t number = BASE + (i % 3 == 2 ? i / 3 : 0);
+        snprintf(line, sizeof line, "RPUSH %s %lld", lists[i % 3], (long long)number);
+        run(me->world, me->thread, &me->reply, line);
+    }
+    me->next = ELEMENTS;
+}
+
 static void a_snapshot_shows_one_moment_of_large_values_that_two_threads_change(void **state)
 {
     (void)state;
@@ -204,17 +266,7 @@ static void a_snapshot_shows_one_moment_of_large_values_that_two_threads_change(
         me->prng = shoal_prng_make((uint64_t[2]){13, 7}, i, 0);
     }
     shoal_cache_enter(writers[0].thread, now);
-    for (uint32_t i = 0; i < FIELDS; i++) {
-        char line[160];
-        snprintf(line, sizeof line, "HSET left field-%u 0", i);
-        run(&world, writers[0].thread, &writers[0].reply, line);
-        snprintf(line, sizeof line, "HSET right field-%u 0", i);
-        run(&world, writers[0].thread, &writers[0].reply, line);
-        snprintf(line, sizeof line, "ZADD zleft 0 member-%u", i);
-        run(&world, writers[0].thread, &writers[0].reply, line);
-        snprintf(line, sizeof line, "ZADD zright 0 member-%u", i);
-        run(&world, writers[0].thread, &writers[0].reply, line);
-    }
+    fill(&writers[0]);
     shoal_cache_leave(writers[0].thread);
     for (uint32_t i = 0; i < WRITERS; i++)
         assert_int_equal(pthread_create(&writers[i].id, NULL, work, &writers[i]), 0);

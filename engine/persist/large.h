@@ -55,8 +55,8 @@ typedef struct shoal_large {
 
 /* True when a key's value is large, and of a kind that can be written in pieces: sets `*kind`. */
 bool shoal_large_is(const shoal_rdb_key *key, int64_t now_ms, shoal_rdb_kind *kind);
-/* Begins to write a key that shoal_large_is, as that kind, behind what `bytes` of the value's hold, which are set
- * by the caller, as `grown` and `context`; everything else is zero. */
+/* Begins to write a key that shoal_large_is, as that kind, behind what `bytes` of the value's hold,
+ * which are set by the caller, as `grown` and `context`; everything else is zero. */
 void shoal_large_begin(shoal_large *large, const shoal_rdb_key *key, shoal_rdb_kind kind,
                        const shoal_rdb_style *style);
 /* Writes on, at most `*budget` elements and a page, and takes what it wrote from `*budget`; all of

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Large values in snapshots: hashes, sets, sorted sets and lists are edited, grown, shrunk, renamed,
- * removed and cleared, and their fields expire, while a snapshot hands them out in pieces. The file
- * that comes of it, read into another store, has the digest of the moment at which it began.
- * Random operations with fixed seeds.
+ * Large values in snapshots: hashes, sets, sorted sets and lists are edited, grown, shrunk,
+ * renamed, removed and cleared, and their fields expire, while a snapshot hands them out in pieces.
+ * The file that comes of it, read into another store, has the digest of the moment at which it
+ * began. Random operations with fixed seeds.
  */
 #include "support/test.h"
 

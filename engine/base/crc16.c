@@ -224,21 +224,28 @@ static const uint16_t contribution[8][256] = {
     },
 };
 
+/* The checksum with eight bytes more. */
+static inline uint32_t add_eight(uint32_t crc, const uint8_t *at)
+{
+    return (uint32_t)contribution[7][at[0] ^ crc >> 8] ^ contribution[6][at[1] ^ (crc & 0xff)] ^
+           contribution[5][at[2]] ^ contribution[4][at[3]] ^ contribution[3][at[4]] ^
+           contribution[2][at[5]] ^ contribution[1][at[6]] ^ contribution[0][at[7]];
+}
+
+/* The checksum with one byte more. */
+static inline uint32_t add_one(uint32_t crc, uint8_t byte)
+{
+    return (crc << 8 & 0xffff) ^ contribution[0][crc >> 8 ^ byte];
+}
+
 uint16_t shoal_crc16(shoal_slice bytes)
 {
     const uint8_t *at = (const uint8_t *)bytes.data;
     size_t left = bytes.size;
-    uint16_t crc = 0;
-    for (; left >= 8; left -= 8, at += 8) {
-        crc =
-            (uint16_t)(contribution[7][at[0] ^ (crc >> 8)] ^ contribution[6][at[1] ^ (crc & 0xff)] ^
-                       contribution[5][at[2]] ^ contribution[4][at[3]] ^ contribution[3][at[4]] ^
-                       contribution[2][at[5]] ^ contribution[1][at[6]] ^ contribution[0][at[7]]);
-    }
-    for (; left > 0; left--, at++) {
-        crc = (uint16_t)((crc << 8) ^ contribution[0][(crc >> 8) ^ *at]);
-    }
-    return crc;
+    uint32_t crc = 0;
+    for (; left >= 8; left -= 8, at += 8) crc = add_eight(crc, at);
+    for (; left > 0; left--, at++) crc = add_one(crc, *at);
+    return (uint16_t)crc;
 }
 
 /* True when one of eight bytes is `wanted`. */
@@ -249,29 +256,23 @@ static bool has_byte(uint64_t bytes, uint8_t wanted)
     return ((zero_where - ones) & ~zero_where & ones << 7) != 0;
 }
 
-/* The first '{', or `end`. Most names have none, and are passed eight bytes at a time. */
-static const char *find_open(const char *at, const char *end)
-{
-    SHOAL_DEBUG_ASSERT(at <= end);
-    for (uint64_t bytes; end - at >= (ptrdiff_t)sizeof bytes; at += sizeof bytes) {
-        memcpy(&bytes, at, sizeof bytes);
-        if (__builtin_expect(has_byte(bytes, '{'), 0)) break;
-    }
-    while (at < end && *at != '{') at++;
-    return at;
-}
-
-/* What of the name decides the slot. */
+/* What of the name decides the slot; there is a '{' in it. */
 static shoal_slice hash_tag(shoal_slice name)
 {
     const char *end = name.data + name.size;
-    const char *open = find_open(name.data, end);
-    if (open == end) return name;
+    const char *open = name.data;
+    while (open < end && *open != '{') open++;
+    SHOAL_ASSERT(open < end);
     const char *close = ++open;
     while (close < end && *close != '}') close++;
     if (close == end || close == open) return name;
-    SHOAL_ASSERT(close > open);
     return (shoal_slice){open, (size_t)(close - open)};
+}
+
+/* The slot of a name with a '{'. */
+static __attribute__((noinline)) uint32_t slot_of_tagged(shoal_slice name)
+{
+    return shoal_crc16(hash_tag(name)) & (SHOAL_SLOTS - 1u);
 }
 
 _Static_assert((SHOAL_SLOTS & (SHOAL_SLOTS - 1)) == 0, "a mask takes the remainder");
@@ -279,5 +280,18 @@ _Static_assert((SHOAL_SLOTS & (SHOAL_SLOTS - 1)) == 0, "a mask takes the remaind
 uint32_t shoal_crc16_slot(shoal_slice name)
 {
     SHOAL_ASSERT(name.data != NULL || name.size == 0);
-    return shoal_crc16(hash_tag(name)) & (SHOAL_SLOTS - 1u);
+    /* Most names have no '{', which is seen while they are summed up. */
+    const uint8_t *at = (const uint8_t *)name.data;
+    size_t left = name.size;
+    uint32_t crc = 0;
+    for (uint64_t bytes; left >= sizeof bytes; left -= sizeof bytes, at += sizeof bytes) {
+        memcpy(&bytes, at, sizeof bytes);
+        if (__builtin_expect(has_byte(bytes, '{'), 0)) return slot_of_tagged(name);
+        crc = add_eight(crc, at);
+    }
+    for (; left > 0; left--, at++) {
+        if (__builtin_expect(*at == '{', 0)) return slot_of_tagged(name);
+        crc = add_one(crc, *at);
+    }
+    return crc & (SHOAL_SLOTS - 1u);
 }

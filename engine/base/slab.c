@@ -253,7 +253,7 @@ void shoal_slab_give(shoal_slab *slab, void *memory, size_t size, size_t alignme
     }
     SHOAL_ASSERT(!SHOAL_IS_POISONED(memory));
     SHOAL_DEBUG_ASSERT(shoal_run__of(memory)->class == class);
-    SHOAL_POISON(memory, shoal_slab_class_size(class));
+    if (SHOAL_POISONS) SHOAL_POISON(memory, shoal_slab_class_size(class));
     if (__builtin_expect(slab->draining, 0) && give_sparse(slab, memory, class)) return;
     shoal_slab_bin *bin = &slab->bins[class];
     shoal_place__link(memory, bin->first);

@@ -4,7 +4,7 @@
  * hot line of their slot, in the order in which they came; few slots ever have one.
  */
 #include "base/text.h"
-#include "store/internal.h"
+#include "store/quick.h"
 
 static void notify(shoal_thread *thread, shoal_hot *hot, const shoal_key *key, shoal_change change)
 {
@@ -19,19 +19,24 @@ static void notify(shoal_thread *thread, shoal_hot *hot, const shoal_key *key, s
     }
 }
 
-void shoal_change__note(shoal_thread *thread, const shoal_key *key, shoal_change change)
+void shoal_change__tell(shoal_thread *thread, shoal_hot *hot, const shoal_key *key,
+                        shoal_change change)
 {
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < thread->store->database_count);
-    shoal_hot *hot = shoal_store__hot(thread->store, key->place);
-    shoal_bump_relaxed(&thread->counters.changes, 1);
-    shoal_bump_relaxed(&hot->changes, 1);
     if (UNLIKELY(thread->observer != NULL)) {
         bool created = thread->creates;
         thread->creates = false;
         thread->observer->changed(thread->observer, key, change, created);
     }
     if (UNLIKELY(hot->interests != NULL)) notify(thread, hot, key, change);
+}
+
+void shoal_change__note(shoal_thread *thread, const shoal_key *key, shoal_change change)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < thread->store->database_count);
+    shoal_quick__note(thread, shoal_store__hot(thread->store, key->place), key, change);
 }
 
 shoal_observer *shoal_thread_observe(shoal_thread *thread, shoal_observer *observer)

@@ -189,7 +189,7 @@ static bool move_item(shoal_thread *thread, _Atomic uint64_t *at, const shoal_it
     shoal_bump_relaxed(&thread->counters.bytes, (int64_t)bytes);
     uint64_t tag = shoal_entry__tag(shoal_load_relaxed(at));
     shoal_store_release(at, shoal_entry__make(tag, copy)); /* pair: bucket.entry */
-    shoal_limbo__retire(thread, CORPSE_ITEM, shoal_limbo__item(item, size), bytes);
+    shoal_limbo__retire_item(thread, item, size, bytes);
     return true;
 }
 

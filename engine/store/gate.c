@@ -100,7 +100,7 @@ static shoal_gate_op *oldest_first(uintptr_t newest)
 }
 
 /* Lets a gate go: to the operation that it returns, or to nobody (NULL). */
-static shoal_gate_op *let_go(const shoal_thread *thread, shoal_hot *hot)
+static inline shoal_gate_op *let_go(const shoal_thread *thread, shoal_hot *hot)
 {
     SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&hot->gate) != GATE_IDLE);
     SHOAL_DEBUG_ASSERT((uintptr_t)hot % sizeof *hot == 0);
@@ -189,23 +189,30 @@ static void mark_slow(shoal_thread *thread, uint32_t last_place, bool slow)
     }
 }
 
-/* Runs an operation that holds all its gates, and lets them go. False when it must not begin. */
-static bool run(shoal_thread *thread, shoal_gate_op *op)
+/* Runs an operation that holds all its gates and may begin. */
+static inline void run_held(shoal_thread *thread, shoal_gate_op *op, uint32_t last_place)
 {
     SHOAL_DEBUG_ASSERT(op->op.run != NULL);
-    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
-    SHOAL_ASSERT(op->held == op->count);
-    if (!shoal_moment__enter(thread)) return false;
-    uint32_t last_place = op->places[op->count - 1];
+    SHOAL_DEBUG_ASSERT(op->held == op->count);
     bool multi = op->multi;
     /* All of an operation is before a cut, or all of it behind (cut.c, claim C1). */
     shoal_cut *outer = thread->cut;
     thread->cut = shoal_load_acquire(&thread->store->cut); /* pair: cut.publish */
-    if (multi) mark_slow(thread, last_place, true);
+    if (UNLIKELY(multi)) mark_slow(thread, last_place, true);
     op->op.run(&op->op, thread);
-    if (multi) mark_slow(thread, last_place, false);
+    if (UNLIKELY(multi)) mark_slow(thread, last_place, false);
     thread->cut = outer;
     shoal_moment__leave(thread);
+}
+
+/* Runs an operation that holds all its gates, and lets them go. False when it must not begin. */
+static bool run(shoal_thread *thread, shoal_gate_op *op)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_ASSERT(op->held == op->count);
+    if (!shoal_moment__enter(thread)) return false;
+    uint32_t last_place = op->places[op->count - 1];
+    run_held(thread, op, last_place);
     let_all_go(thread, last_place);
     return true;
 }
@@ -254,10 +261,34 @@ static void check(const shoal_thread *thread, const shoal_gate_op *op)
     }
 }
 
+/* As shoal_gate_try of an operation with one gate: that of nearly every write, so its hot line is
+ * found once. */
+static inline bool try_single(shoal_thread *thread, shoal_gate_op *op)
+{
+    SHOAL_DEBUG_ASSERT(op->count == 1);
+    SHOAL_ASSERT(thread->stamp != 0 && op->held == 0);
+    uint32_t place = op->places[0];
+    shoal_hot *hot = shoal_store__hot(thread->store, place);
+    bool ran = false;
+    if (LIKELY(try_take(thread, hot))) {
+        hot->held_before = 0;
+        ran = shoal_moment__enter(thread);
+        if (LIKELY(ran)) {
+            op->held = 1;
+            run_held(thread, op, place);
+        }
+        shoal_gate_op *next = let_go(thread, hot);
+        if (UNLIKELY(next != NULL)) grant(thread, next);
+    }
+    if (UNLIKELY(thread->granted_first != NULL)) drain(thread);
+    return ran;
+}
+
 bool shoal_gate_try(shoal_thread *thread, shoal_gate_op *op)
 {
     SHOAL_DEBUG_ASSERT(op->op.run != NULL);
     SHOAL_DEBUG_ASSERT(op->places != NULL);
+    if (LIKELY(op->count == 1)) return try_single(thread, op);
     check(thread, op);
     while (op->held < op->count) {
         if (try_take(thread, shoal_store__hot(thread->store, op->places[op->held]))) {

@@ -327,6 +327,9 @@ void shoal_cut__free(shoal_thread *thread, shoal_cut *cut);
 
 /* Shows an item that goes by itself to who wants to see it. */
 void shoal_change__gone(shoal_thread *thread, shoal_departure departure);
+/* Tells who watches a key, if anybody does, that it has changed; `hot` is its place's. */
+void shoal_change__tell(shoal_thread *thread, shoal_hot *hot, const shoal_key *key,
+                        shoal_change change);
 /* Counts a change of a key, and tells who watches it. */
 void shoal_change__note(shoal_thread *thread, const shoal_key *key, shoal_change change);
 /* The same for all keys of a place at once. */

@@ -140,8 +140,8 @@ static size_t gathered_size(shoal_gather value)
 {
     SHOAL_DEBUG_ASSERT(value.count > 0);
     SHOAL_DEBUG_ASSERT(value.parts != NULL);
-    size_t size = 0;
-    for (uint32_t i = 0; i < value.count; i++) size += value.parts[i].size;
+    size_t size = value.parts[0].size;
+    for (uint32_t i = 1; UNLIKELY(i < value.count); i++) size += value.parts[i].size;
     return size;
 }
 
@@ -154,6 +154,24 @@ static uint8_t head_of(const shoal_item_plan *plan, size_t value_size)
     if (plan->name.size > UINT8_MAX || value_size > UINT16_MAX) head |= ITEM_LONG;
     if (plan->expires_ms >= 0) head |= ITEM_VOLATILE;
     return head;
+}
+
+/* Copies a name: two overlapping words for each half cover most of them. */
+static inline char *write_name(char *to, shoal_slice name)
+{
+    SHOAL_DEBUG_ASSERT(name.data != NULL || name.size == 0);
+    SHOAL_DEBUG_ASSERT(name.size <= SHOAL_KEY_SIZE_MAX);
+    size_t size = name.size;
+    if (LIKELY(size - 8 <= 8)) {
+        uint64_t first, last;
+        memcpy(&first, name.data, sizeof first);
+        memcpy(&last, name.data + size - sizeof last, sizeof last);
+        memcpy(to, &first, sizeof first);
+        memcpy(to + size - sizeof last, &last, sizeof last);
+    } else if (size > 0) {
+        memcpy(to, name.data, size);
+    }
+    return to + size;
 }
 
 shoal_item *shoal_item__make(shoal_thread *thread, shoal_item_plan *plan)
@@ -175,8 +193,7 @@ shoal_item *shoal_item__make(shoal_thread *thread, shoal_item_plan *plan)
 
     char *at = write_header(item, plan, value_size, head);
     if (expires_ms >= 0) at = write_expiry(at, expires_ms);
-    if (plan->name.size > 0) memcpy(at, plan->name.data, plan->name.size);
-    at += plan->name.size;
+    at = write_name(at, plan->name);
     for (uint32_t i = 0; i < plan->value.count; i++) {
         shoal_slice part = plan->value.parts[i];
         if (part.size > 0) memcpy(at, part.data, part.size);

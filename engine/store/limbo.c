@@ -130,9 +130,10 @@ static void append_block(shoal_thread *thread)
     thread->limbo_last = block;
 }
 
-void shoal_limbo__retire(shoal_thread *thread, shoal_corpse kind, uint64_t what, uint64_t bytes)
+/* Puts a piece, with its kind, at the end of the queue. */
+static inline void queue(shoal_thread *thread, uint64_t what, uint64_t bytes)
 {
-    SHOAL_ASSERT((what & CORPSE_MASK) == 0 && what != 0);
+    SHOAL_DEBUG_ASSERT((what & CORPSE_MASK) != 0);
     SHOAL_ASSERT(thread->stamp != 0);
     shoal_bump_relaxed(&thread->counters.bytes_limbo, (int64_t)bytes);
     thread->retired++;
@@ -141,8 +142,25 @@ void shoal_limbo__retire(shoal_thread *thread, shoal_corpse kind, uint64_t what,
         append_block(thread);
         last = thread->limbo_last;
     }
-    last->entries[last->end++] = (shoal_limbo_entry){what | (uint64_t)kind, thread->stamp};
+    last->entries[last->end++] = (shoal_limbo_entry){what, thread->stamp};
     shoal_bump_relaxed(&thread->counters.limbo_queued, 1);
+}
+
+void shoal_limbo__retire(shoal_thread *thread, shoal_corpse kind, uint64_t what, uint64_t bytes)
+{
+    SHOAL_ASSERT((what & CORPSE_MASK) == 0 && what != 0);
+    SHOAL_DEBUG_ASSERT(kind >= CORPSE_ITEM && kind <= CORPSE_GHOST);
+    queue(thread, what | (uint64_t)kind, bytes);
+}
+
+void shoal_limbo__retire_item(shoal_thread *thread, const shoal_item *item, size_t size,
+                              uint64_t bytes)
+{
+    uint64_t what = (uint64_t)(uintptr_t)item << CORPSE_ITEM_SHIFT;
+    SHOAL_ASSERT(what >> CORPSE_SIZE_SHIFT == 0);
+    SHOAL_DEBUG_ASSERT(size > 0);
+    if (LIKELY(size < CORPSE_SIZE_END)) what |= (uint64_t)size << CORPSE_SIZE_SHIFT;
+    queue(thread, what | CORPSE_ITEM, bytes);
 }
 
 bool shoal_limbo__waits(const shoal_thread *thread)
@@ -260,14 +278,6 @@ static void free_item(shoal_thread *thread, shoal_item *item, size_t size)
     if (UNLIKELY(size >= SHOAL_PIN_SIZE_MIN) && shoal_pin__owes(thread, item)) return;
     size_t bytes = shoal_item__free(thread, item, size);
     shoal_bump_relaxed(&thread->counters.bytes_limbo, -(int64_t)bytes);
-}
-
-uint64_t shoal_limbo__item(const shoal_item *item, size_t size)
-{
-    uint64_t what = (uint64_t)(uintptr_t)item << CORPSE_ITEM_SHIFT;
-    SHOAL_ASSERT(what >> CORPSE_SIZE_SHIFT == 0);
-    SHOAL_ASSERT(size > 0);
-    return size < CORPSE_SIZE_END ? what | (uint64_t)size << CORPSE_SIZE_SHIFT : what;
 }
 
 /* Frees a single item: its size stands in the word, or was too large for it. */
@@ -439,6 +449,16 @@ static void free_corpse(shoal_thread *thread, uint64_t what)
     }
 }
 
+/* Nobody can see a piece any more, or nobody is there. */
+static inline bool may_free(shoal_thread *thread, const shoal_limbo_entry *entry, bool all)
+{
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    SHOAL_DEBUG_ASSERT((entry->what & ~CORPSE_MASK) != 0);
+    if (all) return true;
+    return thread->alone ? entry->stamp != thread->stamp
+                         : shoal_epoch_passed(&thread->store->epoch, entry->stamp);
+}
+
 /* Takes the oldest piece off the queue, if it may be freed; 0 when there is none. */
 static uint64_t take_oldest(shoal_thread *thread, bool all)
 {
@@ -448,9 +468,7 @@ static uint64_t take_oldest(shoal_thread *thread, bool all)
     shoal_limbo_block *block = thread->limbo_first;
     if (block == NULL || block->first == block->end) return 0;
     const shoal_limbo_entry *entry = &block->entries[block->first];
-    bool free = all || (thread->alone ? entry->stamp != thread->stamp
-                                      : shoal_epoch_passed(&thread->store->epoch, entry->stamp));
-    if (!free) return 0;
+    if (!may_free(thread, entry, all)) return 0;
     uint64_t what = entry->what;
     block->first++;
     if (block->first < block->end) return what;
@@ -461,6 +479,35 @@ static uint64_t take_oldest(shoal_thread *thread, bool all)
     thread->limbo_first = block->next;
     drop_block(thread, block);
     return what;
+}
+
+/* Frees items at the beginning of the queue's first block, most often a batch of them, as long as
+ * one follows the other; returns what is left of the budget. The last entry of the block is left
+ * to take_oldest. */
+static uint32_t collect_items(shoal_thread *thread, uint32_t budget, bool all)
+{
+    SHOAL_DEBUG_ASSERT(thread->dissolving == 0);
+    SHOAL_DEBUG_ASSERT(thread->crumbling == NULL);
+    shoal_limbo_block *block = thread->limbo_first;
+    if (block == NULL) return budget;
+    uint32_t first = block->first;
+    int64_t bytes = 0;
+    while (budget > 0 && block->first + 1 < block->end) {
+        const shoal_limbo_entry *entry = &block->entries[block->first];
+        size_t size = (size_t)(entry->what >> CORPSE_SIZE_SHIFT);
+        if ((entry->what & CORPSE_MASK) != CORPSE_ITEM || size - 1 >= SHOAL_PIN_SIZE_MIN - 1) break;
+        if (!may_free(thread, entry, all)) break;
+        uint64_t address = entry->what & (((uint64_t)1 << CORPSE_SIZE_SHIFT) - 1) & ~CORPSE_MASK;
+        bytes += (int64_t)shoal_store__usable(thread->store, size, ITEM_ALIGNMENT);
+        shoal_slab_give(&thread->slab, (void *)(uintptr_t)(address >> CORPSE_ITEM_SHIFT), size,
+                        ITEM_ALIGNMENT);
+        block->first++;
+        budget--;
+    }
+    shoal_bump_relaxed(&thread->counters.bytes, -bytes);
+    shoal_bump_relaxed(&thread->counters.bytes_limbo, -bytes);
+    shoal_bump_relaxed(&thread->counters.limbo_freed, (int64_t)(block->first - first));
+    return budget;
 }
 
 /* The pieces of the queue, up to `budget`. */
@@ -484,6 +531,8 @@ static void collect(shoal_thread *thread, uint32_t budget, bool all)
             if (thread->crumbling_large) count_lazy(thread);
             continue;
         }
+        budget = collect_items(thread, budget, all);
+        if (budget == 0) break;
         uint64_t what = take_oldest(thread, all);
         if (what == 0) break;
         free_corpse(thread, what);

@@ -51,8 +51,9 @@ void shoal_limbo__init(shoal_thread *thread);
 bool shoal_limbo__reserve(shoal_thread *thread, uint32_t changes);
 /* Retires what `what` (a word or a pointer) leads to, `bytes` of the allocator in all. */
 void shoal_limbo__retire(shoal_thread *thread, shoal_corpse kind, uint64_t what, uint64_t bytes);
-/* The word under which an item of `size` bytes is retired. */
-uint64_t shoal_limbo__item(const shoal_item *item, size_t size);
+/* The same of an item of `size` bytes. */
+void shoal_limbo__retire_item(shoal_thread *thread, const shoal_item *item, size_t size,
+                              uint64_t bytes);
 /* The word under which an object is retired; `large` ones are counted as lazily freed. */
 uint64_t shoal_limbo__object(const shoal_object *object, bool large);
 /* Frees what nobody can see any more, at most some `budget` pieces. */

@@ -204,22 +204,6 @@ bool shoal_store_place_slow(const shoal_store *store, uint32_t place)
     return (shoal_load_acquire(shoal_store__word(store, place)) & WORD_SLOW) != 0;
 }
 
-/* The item of a key and its byte, where the look ahead has seen it in its bucket, or NULL: then it
- * may be anywhere. What is seen now counts, so nothing depends on when that look was. */
-static inline const shoal_item *recall(shoal_bucket *bucket, uint64_t tag, const shoal_key *key,
-                                       _Atomic uint8_t **age)
-{
-    SHOAL_DEBUG_ASSERT(tag >> TAG_BITS == 0);
-    SHOAL_DEBUG_ASSERT(key->seen <= BUCKET_ENTRIES);
-    if (key->seen == 0) return NULL;
-    /* pair: bucket.entry */
-    uint64_t entry = shoal_load_acquire(&bucket->entries[key->seen - 1]);
-    if (UNLIKELY(!shoal_entry__matches(entry, tag))) return NULL;
-    const shoal_item *item = shoal_entry__pointer(entry);
-    *age = &bucket->ages[key->seen - 1];
-    return LIKELY(shoal_item__has_name(item, key->name)) ? item : NULL;
-}
-
 /* The live item of a key and its byte, or NULL. */
 static inline const shoal_item *look(shoal_thread *thread, const shoal_key *key,
                                      _Atomic uint8_t **age)
@@ -229,8 +213,10 @@ static inline const shoal_item *look(shoal_thread *thread, const shoal_key *key,
     uint64_t tag = 0;
     shoal_bucket *bucket = home_of(thread->store, key, &tag);
     if (bucket == NULL) return NULL;
-    const shoal_item *item = recall(bucket, tag, key, age);
-    if (item == NULL) item = shoal_table__find(bucket, tag, key->name, age);
+    uint64_t entry = shoal_bucket__recall(bucket, tag, key);
+    const shoal_item *item = shoal_entry__pointer(entry);
+    *age = &bucket->ages[(key->seen - 1u) & 7];
+    if (entry == 0) item = shoal_table__find(bucket, tag, key->name, age);
     if (item == NULL) return NULL;
     if (LIKELY(!shoal_item__is_expired(item, thread->judged_ms))) return item;
     thread->met_expired = true;

@@ -83,15 +83,11 @@ static shoal_bucket *home_bucket(const shoal_leaf *leaf)
     return buckets + shoal_tag__bucket(tag, shoal_word__buckets(leaf->word));
 }
 
-shoal_item *shoal_table__locate(const shoal_leaf *leaf, const shoal_key *key, shoal_spot *spot)
+/* Looks for the entry of `key` from `spot->home` on. */
+static shoal_item *search(uint64_t tag, const shoal_key *key, shoal_spot *spot)
 {
-    SHOAL_DEBUG_ASSERT((leaf->word & (WORD_FLAGS | WORD_DIRECTORY)) == 0);
-    SHOAL_DEBUG_ASSERT(leaf->depth <= DEPTH_MAX);
-    if (leaf->word == 0) return NULL;
-    uint64_t tag = leaf->hash >> (64 - TAG_BITS);
-    spot->home = home_bucket(leaf);
-    spot->before = NULL;
-    spot->index = BUCKET_ENTRIES;
+    SHOAL_DEBUG_ASSERT(tag >> TAG_BITS == 0);
+    SHOAL_DEBUG_ASSERT(spot->before == NULL);
     for (shoal_bucket *bucket = spot->home;;) {
         shoal_bucket_view view;
         uint32_t matches = shoal_bucket__scan(bucket, tag, &view);
@@ -108,6 +104,22 @@ shoal_item *shoal_table__locate(const shoal_leaf *leaf, const shoal_key *key, sh
         spot->before = bucket;
         bucket = shoal_entry__pointer(last);
     }
+}
+
+shoal_item *shoal_table__locate(const shoal_leaf *leaf, const shoal_key *key, shoal_spot *spot)
+{
+    SHOAL_DEBUG_ASSERT((leaf->word & (WORD_FLAGS | WORD_DIRECTORY)) == 0);
+    SHOAL_DEBUG_ASSERT(leaf->depth <= DEPTH_MAX);
+    if (leaf->word == 0) return NULL;
+    uint64_t tag = leaf->hash >> (64 - TAG_BITS);
+    shoal_bucket *home = home_bucket(leaf);
+    spot->home = spot->bucket = home;
+    spot->before = NULL;
+    spot->index = key->seen - 1u;
+    uint64_t entry = shoal_bucket__recall(home, tag, key);
+    if (LIKELY(entry != 0)) return shoal_entry__pointer(entry);
+    spot->index = BUCKET_ENTRIES;
+    return search(tag, key, spot);
 }
 
 shoal_err shoal_bucket__put(shoal_thread *thread, shoal_bucket *home, shoal_fresh_entry entry,

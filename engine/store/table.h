@@ -38,6 +38,19 @@ static inline shoal_leaf shoal_table__leaf(const shoal_store *store, const shoal
     shoal_table__descend_to(store, key, &leaf);
     return leaf;
 }
+/* The entry of `key` where the look ahead has seen it in its first bucket, or 0: then it may be
+ * anywhere. What is seen now counts, so nothing depends on when that look was. */
+static inline uint64_t shoal_bucket__recall(const shoal_bucket *home, uint64_t tag,
+                                            const shoal_key *key)
+{
+    SHOAL_DEBUG_ASSERT(tag >> TAG_BITS == 0);
+    SHOAL_DEBUG_ASSERT(key->seen <= BUCKET_ENTRIES);
+    if (key->seen == 0) return 0;
+    /* pair: bucket.entry */
+    uint64_t entry = shoal_load_acquire(&home->entries[key->seen - 1]);
+    if (UNLIKELY(!shoal_entry__matches(entry, tag))) return 0;
+    return LIKELY(shoal_item__has_name(shoal_entry__pointer(entry), key->name)) ? entry : 0;
+}
 /* Finds the entry of `key` in its leaf: its item, or NULL. */
 shoal_item *shoal_table__locate(const shoal_leaf *leaf, const shoal_key *key, shoal_spot *spot);
 /* Adds an entry for `item` under `key`, which has none. 0 or SHOAL_ERR_NO_MEMORY; then nothing

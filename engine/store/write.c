@@ -4,7 +4,7 @@
  * in the place of the one before with a single store, and that one retired. Objects are passed on
  * from item to item, or retired with the last one.
  */
-#include "store/internal.h"
+#include "store/quick.h"
 
 #include "base/hash.h"
 #include "base/text.h"
@@ -28,13 +28,10 @@ static void set_bit(_Atomic uint64_t *map, uint32_t place, bool on)
     }
 }
 
-static void count_keys(shoal_thread *thread, uint32_t place, int32_t change)
+static void count_keys(shoal_thread *thread, shoal_hot *hot, uint32_t place, int32_t change)
 {
     SHOAL_DEBUG_ASSERT(change != 0);
-    SHOAL_DEBUG_ASSERT(change > 0 ||
-                       shoal_load_relaxed(&shoal_store__hot(thread->store, place)->keys) >=
-                           (uint32_t)-change);
-    shoal_hot *hot = shoal_store__hot(thread->store, place);
+    SHOAL_DEBUG_ASSERT(change > 0 || shoal_load_relaxed(&hot->keys) >= (uint32_t)-change);
     uint32_t before = shoal_load_relaxed(&hot->keys);
     uint32_t after = before + (uint32_t)change;
     shoal_store_relaxed(&hot->keys, after);
@@ -44,14 +41,11 @@ static void count_keys(shoal_thread *thread, uint32_t place, int32_t change)
     set_bit(shoal_store__db(thread->store, place)->used, place, after != 0);
 }
 
-static void count_volatile(shoal_thread *thread, uint32_t place, int32_t change)
+static void count_volatile(shoal_thread *thread, shoal_hot *hot, uint32_t place, int32_t change)
 {
-    SHOAL_DEBUG_ASSERT(change >= 0 ||
-                       shoal_load_relaxed(&shoal_store__hot(thread->store, place)->keys_volatile) >=
-                           (uint32_t)-change);
+    SHOAL_DEBUG_ASSERT(change >= 0 || shoal_load_relaxed(&hot->keys_volatile) >= (uint32_t)-change);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
-    if (change == 0) return;
-    shoal_hot *hot = shoal_store__hot(thread->store, place);
+    if (LIKELY(change == 0)) return;
     uint32_t before = shoal_load_relaxed(&hot->keys_volatile);
     uint32_t after = before + (uint32_t)change;
     shoal_store_relaxed(&hot->keys_volatile, after);
@@ -87,10 +81,9 @@ static void retire_object(shoal_thread *thread, shoal_object *object)
 
 /* Hands an item that is no longer in its slot to the limbo, and its object unless that is
  * `kept`. */
-static void retire_item(shoal_thread *thread, uint32_t place, const shoal_item *item,
-                        const shoal_object *kept)
+static inline void retire_item(shoal_thread *thread, shoal_hot *hot, uint32_t place,
+                               const shoal_item *item, const shoal_object *kept)
 {
-    shoal_hot *hot = shoal_store__hot(thread->store, place);
     SHOAL_DEBUG_ASSERT(shoal_load_relaxed(&hot->bytes) >= shoal_item_memory(thread->store, item));
     SHOAL_DEBUG_ASSERT(shoal_item_type(item) != SHOAL_TYPE_NONE);
     size_t size = shoal_item__size(item);
@@ -103,13 +96,16 @@ static void retire_item(shoal_thread *thread, uint32_t place, const shoal_item *
             retire_object(thread, object);
     }
     shoal_bump_relaxed(&hot->bytes, -bytes);
-    shoal_limbo__retire(thread, CORPSE_ITEM, shoal_limbo__item(item, size), bytes);
+    shoal_limbo__retire_item(thread, item, size, bytes);
 }
 
-static void check_gate(const shoal_thread *thread, uint32_t place)
+/* The hot line of a place whose gate is held. */
+static inline shoal_hot *check_gate(const shoal_thread *thread, uint32_t place)
 {
+    shoal_hot *hot = shoal_store__hot(thread->store, place);
     SHOAL_ASSERT(thread->stamp != 0);
-    SHOAL_ASSERT(shoal_load_relaxed(&shoal_store__hot(thread->store, place)->gate) != 0);
+    SHOAL_ASSERT(shoal_load_relaxed(&hot->gate) != 0);
+    return hot;
 }
 
 /* ---- changes under the gate ---- */
@@ -140,9 +136,10 @@ static void drop(shoal_thread *thread, const shoal_key *key, const shoal_found *
     if (change == SHOAL_CHANGE_EXPIRED || change == SHOAL_CHANGE_EVICTED)
         shoal_change__gone(thread,
                            (shoal_departure){.item = item, .place = key->place, .change = change});
-    retire_item(thread, key->place, item, kept);
-    count_volatile(thread, key->place, is_volatile(item) ? -1 : 0);
-    count_keys(thread, key->place, -1);
+    shoal_hot *hot = shoal_store__hot(thread->store, key->place);
+    retire_item(thread, hot, key->place, item, kept);
+    count_volatile(thread, hot, key->place, is_volatile(item) ? -1 : 0);
+    count_keys(thread, hot, key->place, -1);
     if (change == SHOAL_CHANGE_EXPIRED) shoal_bump_relaxed(&thread->counters.expired, 1);
     if (change == SHOAL_CHANGE_EVICTED) shoal_bump_relaxed(&thread->counters.evicted, 1);
     shoal_change__note(thread, key, change);
@@ -160,7 +157,7 @@ void shoal_store__drop(shoal_thread *thread, const shoal_key *key, const shoal_f
 static const shoal_item *locate_live(shoal_thread *thread, const shoal_key *key, shoal_found *found)
 {
     SHOAL_DEBUG_ASSERT(thread->now_ms >= 0);
-    check_gate(thread, key->place);
+    (void)check_gate(thread, key->place);
     const shoal_item *item = locate(thread, key, found);
     if (item == NULL || !shoal_item__is_expired(item, thread->judged_ms)) return item;
     if (!shoal_load_relaxed(&thread->store->keeps_expired) && shoal_limbo__reserve(thread, 1))
@@ -171,7 +168,7 @@ static const shoal_item *locate_live(shoal_thread *thread, const shoal_key *key,
 int64_t shoal_write__expire(shoal_thread *thread, const shoal_key *key)
 {
     SHOAL_DEBUG_ASSERT(thread->now_ms >= 0);
-    check_gate(thread, key->place);
+    (void)check_gate(thread, key->place);
     shoal_found found;
     const shoal_item *item = locate(thread, key, &found);
     if (item == NULL || !is_volatile(item)) return -1;
@@ -201,8 +198,8 @@ const shoal_item *shoal_store_get_locked(shoal_thread *thread, const shoal_key *
 }
 
 /* Puts `item` in the place of the one at `spot`. */
-static void replace(shoal_thread *thread, const shoal_key *key, const shoal_spot *spot,
-                    const shoal_item *item)
+static inline void replace(shoal_thread *thread, shoal_hot *hot, const shoal_key *key,
+                           const shoal_spot *spot, const shoal_item *item)
 {
     SHOAL_DEBUG_ASSERT(spot->index < BUCKET_ENTRIES);
     SHOAL_DEBUG_ASSERT(shoal_item__has_name(item, key->name));
@@ -218,9 +215,9 @@ static void replace(shoal_thread *thread, const shoal_key *key, const shoal_spot
                                                      .place = key->place,
                                                      .change = SHOAL_CHANGE_EXPIRED,
                                                      .replaced = true});
-    retire_item(thread, key->place, before, shoal_item__object(item));
-    shoal_evict__replace(thread, key, &spot->bucket->ages[spot->index], before, item);
-    count_volatile(thread, key->place, is_volatile(item) - is_volatile(before));
+    retire_item(thread, hot, key->place, before, shoal_item__object(item));
+    shoal_quick__replace(thread, key, &spot->bucket->ages[spot->index], before, item);
+    count_volatile(thread, hot, key->place, is_volatile(item) - is_volatile(before));
 }
 
 /* Sees to it that there is room for what a plan adds to what stands under its name now. What grows
@@ -230,39 +227,19 @@ static bool room_for(shoal_thread *thread, const shoal_item_plan *plan, const sh
     SHOAL_DEBUG_ASSERT(plan->value.count > 0);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     if (plan->moves || thread->account.bytes != 0 || thread->follows) return true;
-    int64_t bytes = (int64_t)(plan->name.size + ITEM_OVERHEAD_MAX);
-    for (uint32_t i = 0; i < plan->value.count; i++) bytes += (int64_t)plan->value.parts[i].size;
+    int64_t bytes = (int64_t)(plan->name.size + ITEM_OVERHEAD_MAX + plan->value.parts[0].size);
+    for (uint32_t i = 1; UNLIKELY(i < plan->value.count); i++)
+        bytes += (int64_t)plan->value.parts[i].size;
+    /* It fits beside what it replaces: no need to know how large that is. */
+    if (LIKELY(shoal_quick__fits(thread, bytes, before == NULL))) return true;
     if (before != NULL) bytes -= (int64_t)shoal_item_memory(thread->store, before);
     shoal_amounts need = {{bytes > 0 ? bytes : 0, before == NULL}};
     return shoal_limits__fit(thread, &need) || shoal_limits__room(thread, need);
 }
 
-static shoal_err put(shoal_thread *thread, const shoal_key *key, shoal_item_plan *plan)
-{
-    SHOAL_DEBUG_ASSERT(plan->name.size == key->name.size);
-    check_gate(thread, key->place);
-    /* Making room takes nothing from slots whose gates are held: what is found stays. */
-    shoal_found found;
-    const shoal_item *before = locate(thread, key, &found);
-    bool exists = before != NULL;
-    if (!exists && thread->evictor.policy->remembers) shoal_evict__foresee(thread, key);
-    if (!room_for(thread, plan, before)) return SHOAL_ERR_NO_MEMORY;
-    if (!shoal_limbo__reserve(thread, 1)) return SHOAL_ERR_NO_MEMORY;
-    shoal_item *item = shoal_item__make(thread, plan);
-    if (item == NULL) return SHOAL_ERR_NO_MEMORY;
-    if (!exists && shoal_table__add(thread, key, item, &found.spot.home) != SHOAL_ERR_OK) {
-        (void)shoal_item__free(thread, item, shoal_item__size(item));
-        return SHOAL_ERR_NO_MEMORY;
-    }
-    const shoal_newcomer newcomer = {item, plan->bytes, exists};
-    if (UNLIKELY(thread->observer != NULL)) thread->creates = !exists;
-    shoal_write__enter(thread, key, &found.spot, &newcomer);
-    shoal_change__note(thread, key, plan->change);
-    return SHOAL_ERR_OK;
-}
-
-void shoal_write__enter(shoal_thread *thread, const shoal_key *key, const shoal_spot *spot,
-                        const shoal_newcomer *newcomer)
+/* As shoal_write__enter, where the hot line is known. */
+static inline void enter(shoal_thread *thread, shoal_hot *hot, const shoal_key *key,
+                         const shoal_spot *spot, const shoal_newcomer *newcomer)
 {
     const shoal_item *item = newcomer->item;
     SHOAL_DEBUG_ASSERT(shoal_item__has_name(item, key->name));
@@ -274,14 +251,46 @@ void shoal_write__enter(shoal_thread *thread, const shoal_key *key, const shoal_
             shoal_own__note(thread, key, expires_ms);
     }
     if (item->head & ITEM_OBJECT) shoal_dated__note(thread, key->place, spot->home, item);
-    shoal_bump_relaxed(&shoal_store__hot(thread->store, key->place)->bytes, newcomer->bytes);
+    shoal_bump_relaxed(&hot->bytes, newcomer->bytes);
     if (newcomer->replaces) {
-        replace(thread, key, spot, item);
+        replace(thread, hot, key, spot, item);
     } else {
-        count_volatile(thread, key->place, is_volatile(item));
-        count_keys(thread, key->place, 1);
+        count_volatile(thread, hot, key->place, is_volatile(item));
+        count_keys(thread, hot, key->place, 1);
         if (shoal_clock__is_due(&thread->evictor)) shoal_clock__flush(thread);
     }
+}
+
+void shoal_write__enter(shoal_thread *thread, const shoal_key *key, const shoal_spot *spot,
+                        const shoal_newcomer *newcomer)
+{
+    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(spot->home != NULL);
+    enter(thread, shoal_store__hot(thread->store, key->place), key, spot, newcomer);
+}
+
+static shoal_err put(shoal_thread *thread, const shoal_key *key, shoal_item_plan *plan)
+{
+    SHOAL_DEBUG_ASSERT(plan->name.size == key->name.size);
+    shoal_hot *hot = check_gate(thread, key->place);
+    /* Making room takes nothing from slots whose gates are held: what is found stays. */
+    shoal_found found;
+    const shoal_item *before = locate(thread, key, &found);
+    bool exists = before != NULL;
+    if (!exists && thread->evictor.policy->remembers) shoal_evict__foresee(thread, key);
+    if (!room_for(thread, plan, before)) return SHOAL_ERR_NO_MEMORY;
+    if (!shoal_quick__reserve(thread)) return SHOAL_ERR_NO_MEMORY;
+    shoal_item *item = shoal_item__make(thread, plan);
+    if (item == NULL) return SHOAL_ERR_NO_MEMORY;
+    if (!exists && shoal_table__add(thread, key, item, &found.spot.home) != SHOAL_ERR_OK) {
+        (void)shoal_item__free(thread, item, shoal_item__size(item));
+        return SHOAL_ERR_NO_MEMORY;
+    }
+    const shoal_newcomer newcomer = {item, plan->bytes, exists};
+    if (UNLIKELY(thread->observer != NULL)) thread->creates = !exists;
+    enter(thread, hot, key, &found.spot, &newcomer);
+    shoal_quick__note(thread, hot, key, plan->change);
+    return SHOAL_ERR_OK;
 }
 
 /* ---- strings ---- */
@@ -417,7 +426,7 @@ void shoal_store_changed_locked(shoal_thread *thread, const shoal_key *key, shoa
 {
     SHOAL_DEBUG_ASSERT(key->hash == shoal_hash(key->name, thread->store->seed));
     SHOAL_DEBUG_ASSERT(object->type >= SHOAL_TYPE_STRING);
-    check_gate(thread, key->place);
+    (void)check_gate(thread, key->place);
     settle(thread, key->place, object);
     shoal_dated__changed(thread, key, object);
     shoal_change__note(thread, key, SHOAL_CHANGE_VALUE);
@@ -427,7 +436,7 @@ void shoal_store_touched_locked(shoal_thread *thread, const shoal_key *key)
 {
     SHOAL_DEBUG_ASSERT(key->hash == shoal_hash(key->name, thread->store->seed));
     SHOAL_DEBUG_ASSERT(shoal_store_get_locked(thread, key) != NULL);
-    check_gate(thread, key->place);
+    (void)check_gate(thread, key->place);
     shoal_change__note(thread, key, SHOAL_CHANGE_VALUE);
 }
 
@@ -543,8 +552,7 @@ uint64_t shoal_store_clear_locked(shoal_thread *thread, uint32_t place)
 {
     SHOAL_ASSERT(SHOAL_PLACE_DB(place) < thread->store->database_count);
     SHOAL_ASSERT(thread->stamp != 0);
-    check_gate(thread, place);
-    shoal_hot *hot = shoal_store__hot(thread->store, place);
+    shoal_hot *hot = check_gate(thread, place);
     uint32_t keys = shoal_load_relaxed(&hot->keys);
     if (keys == 0 || !shoal_limbo__reserve(thread, 1)) return 0;
     _Atomic uint64_t *home = shoal_store__word(thread->store, place);
@@ -555,8 +563,8 @@ uint64_t shoal_store_clear_locked(shoal_thread *thread, uint32_t place)
     shoal_bump_relaxed(&thread->counters.lazy_pending, keys);
     shoal_store_relaxed(&hot->bytes, (uint64_t)0);
     hot->leaf_keys = 0;
-    count_volatile(thread, place, -(int32_t)shoal_load_relaxed(&hot->keys_volatile));
-    count_keys(thread, place, -(int32_t)keys);
+    count_volatile(thread, hot, place, -(int32_t)shoal_load_relaxed(&hot->keys_volatile));
+    count_keys(thread, hot, place, -(int32_t)keys);
     shoal_change__note_all(thread, place);
     return keys;
 }

@@ -24,7 +24,9 @@
  *       change, up to SHOAL_CUT_OBJECT_MAX bytes; larger ones that tell what changes in them are
  *       handed out by pieces that are about to change, and options.late is about the rest.
  *       One that is removed is kept until the steps have handed it out, and so is a place that is
- *       cleared.
+ *       cleared. One that tells and goes to another key takes its record with it, and the steps
+ *       are told of the place, which they may have passed: they go there before they go on, and
+ *       no cut is over while they have not.
  *
  * Threads: what stands in a cut_place belongs to the holder of the gate of its place.
  */
@@ -52,6 +54,12 @@ typedef struct cut_object {
     bool watched; /* the sink is told what changes */
     bool kept;    /* it is reachable here only: retired when it is done */
 } cut_object;
+
+/* An object that is being handed out has come to a place. */
+typedef struct cut_notice {
+    shoal_op op; /* first: it travels by inbox */
+    uint32_t place;
+} cut_notice;
 
 /* What few places need. */
 typedef struct cut_more {
@@ -82,6 +90,8 @@ struct shoal_cut {
     bool left_behind; /* in this round a gate was held */
     bool within;      /* the steps are in the middle of an object of the place */
     bool over;
+    shoal_inbox moves;        /* notices, pushed under the gate of their place */
+    cut_notice *notices;      /* the steps': those that have been taken, oldest first */
     _Atomic bool aborted;     /* writer: any, readers: any, relaxed: nothing depends on when */
     _Atomic uint64_t numbers; /* relaxed: numbers of objects given so far */
     cut_place *places[SHOAL_DATABASES_MAX];
@@ -369,6 +379,25 @@ static void drop_object(shoal_thread *thread, cut_object **from)
     give(thread, gone, sizeof *gone);
 }
 
+/* Hands out what is left of an object, whose record `*from` is, at once. */
+static void finish_object(shoal_thread *thread, uint32_t place, cut_object **from)
+{
+    const cut_object *rest = *from;
+    SHOAL_ASSERT(rest != NULL);
+    SHOAL_ASSERT(thread->cut != NULL);
+    const delivery now = {.thread = thread,
+                          .cut = thread->cut,
+                          .at = place_of(thread->cut, place),
+                          .place = place};
+    shoal_snapshot_part part = {.place = place,
+                                .object = rest->object,
+                                .number = rest->number,
+                                .cursor = rest->cursor,
+                                .late = rest->late};
+    finish(&now, &part);
+    drop_object(thread, from);
+}
+
 void shoal_cut__before_object(shoal_thread *thread, uint32_t place, shoal_object *object)
 {
     SHOAL_ASSERT(thread->cut != NULL);
@@ -378,7 +407,7 @@ void shoal_cut__before_object(shoal_thread *thread, uint32_t place, shoal_object
     if (thread->cut->options.late && object->bytes > SHOAL_CUT_OBJECT_MAX) {
         (*from)->late = true;
     } else {
-        shoal_cut__before_move(thread, place, object);
+        finish_object(thread, place, from);
     }
 }
 
@@ -386,18 +415,47 @@ void shoal_cut__before_move(shoal_thread *thread, uint32_t place, shoal_object *
 {
     SHOAL_ASSERT(thread->cut != NULL);
     SHOAL_ASSERT(object != NULL);
+    cut_object **from = find_object(place_of(thread->cut, place), object);
+    if (from != NULL && !(*from)->watched) finish_object(thread, place, from);
+}
+
+/* Makes a place, which may be done, ready for an object more. NULL without memory. */
+static cut_more *reopen(shoal_thread *thread, uint32_t place)
+{
     cut_place *at = place_of(thread->cut, place);
-    cut_object **from = find_object(at, object);
-    if (from == NULL) return;
-    const cut_object *rest = *from;
-    const delivery now = {.thread = thread, .cut = thread->cut, .at = at, .place = place};
-    shoal_snapshot_part part = {.place = place,
-                                .object = object,
-                                .number = rest->number,
-                                .cursor = rest->cursor,
-                                .late = rest->late};
-    finish(&now, &part);
-    drop_object(thread, from);
+    if (!shoal_load_relaxed(&at->touched)) touch(thread, place, at);
+    if (!at->done) return more_of(thread, at);
+    SHOAL_ASSERT(at->more == NULL && at->cells == 0);
+    at->more = take(thread, sizeof *at->more);
+    if (at->more == NULL) return NULL;
+    /* One cell, which has been handed out. */
+    at->done = false;
+    at->bits = 0;
+    at->cells = 1;
+    at->next = 1;
+    return at->more;
+}
+
+void shoal_cut__moved(shoal_thread *thread, uint32_t from, uint32_t to, shoal_object *object)
+{
+    SHOAL_ASSERT(thread->cut != NULL);
+    if (from == to) return;
+    cut_object **found = find_object(place_of(thread->cut, from), object);
+    if (found == NULL) return;
+    SHOAL_ASSERT((*found)->watched && !(*found)->kept);
+    cut_notice *notice = take(thread, sizeof *notice);
+    cut_more *more = notice != NULL ? reopen(thread, to) : NULL;
+    if (more == NULL) {
+        give(thread, notice, sizeof *notice);
+        finish_object(thread, from, found);
+        return;
+    }
+    cut_object *rest = *found;
+    *found = rest->next;
+    rest->next = more->objects;
+    more->objects = rest;
+    notice->place = to;
+    (void)shoal_inbox_push(&thread->cut->moves, &notice->op);
 }
 
 bool shoal_cut__keeps(shoal_thread *thread, uint32_t place, shoal_object *object)
@@ -518,6 +576,40 @@ static bool is_empty(const shoal_cut *cut, uint32_t place)
            shoal_load_relaxed(&shoal_store__hot(cut->store, place)->keys) == 0;
 }
 
+/* Goes through a place, whose gate is held, while the budget lasts: true when nothing is left. */
+static bool go_through(shoal_cut *cut, shoal_thread *thread, uint32_t place, uint32_t *budget)
+{
+    cut_place *at = place_of(cut, place);
+    uint64_t tree = at->more == NULL ? 0 : at->more->tree;
+    delivery now = {thread, cut, at, place, *budget, tree};
+    SHOAL_ASSERT(*budget > 0);
+    bool over = step_place(&now);
+    *budget = now.budget;
+    return over;
+}
+
+/* Goes through the places that objects have come to, which the steps may have passed: true when
+ * there are no more of them for now. */
+static bool step_moved(shoal_cut *cut, shoal_thread *thread, uint32_t *budget)
+{
+    SHOAL_ASSERT(*budget > 0);
+    _Static_assert(offsetof(cut_notice, op) == 0, "a notice begins with its operation");
+    cut_notice **end = &cut->notices;
+    while (*end != NULL) end = (cut_notice **)(void *)&(*end)->op.next;
+    *end = (cut_notice *)shoal_inbox_take(&cut->moves);
+    while (cut->notices != NULL && *budget > 0) {
+        cut_notice *first = cut->notices;
+        uint32_t place = first->place;
+        if (!shoal_gate__take(thread, place)) return false;
+        bool over = go_through(cut, thread, place, budget);
+        shoal_gate__release(thread, place);
+        if (!over) return false;
+        cut->notices = (cut_notice *)first->op.next;
+        give(thread, first, sizeof *first);
+    }
+    return cut->notices == NULL;
+}
+
 /* Does what there is to do in the place where the steps are, and goes on to the next if that can
  * be: false when the budget is over. */
 static bool step_on(shoal_cut *cut, shoal_thread *thread, uint32_t *budget)
@@ -533,13 +625,10 @@ static bool step_on(shoal_cut *cut, shoal_thread *thread, uint32_t *budget)
         cut->left_behind = true;
         --*budget;
     } else {
-        cut_place *at = place_of(cut, place);
-        uint64_t tree = at->more == NULL ? 0 : at->more->tree;
-        delivery now = {thread, cut, at, place, *budget, tree};
-        bool over = step_place(&now);
-        cut->within = at->more != NULL && at->more->objects != NULL;
+        bool over = go_through(cut, thread, place, budget);
+        const cut_more *more = place_of(cut, place)->more;
+        cut->within = more != NULL && more->objects != NULL;
         shoal_gate__release(thread, place);
-        *budget = now.budget;
         if (!over) return false;
     }
     cut->place++;
@@ -557,9 +646,12 @@ bool shoal_cut_step(shoal_cut *cut, shoal_thread *thread, uint32_t budget)
     }
     uint32_t end = SHOAL_PLACE(cut->store->database_count, 0);
     while (cut->place < end && budget > 0) {
-        if (!step_on(cut, thread, &budget)) break;
+        if (!cut->within && !step_moved(cut, thread, &budget)) return false;
+        if (budget == 0 || !step_on(cut, thread, &budget)) break;
     }
     if (cut->place < end) return false;
+    uint32_t rest = budget > 0 ? budget : 1;
+    if (!step_moved(cut, thread, &rest)) return false;
     cut->over = !cut->left_behind;
     cut->place = 0;
     cut->left_behind = false;

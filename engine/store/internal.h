@@ -316,6 +316,8 @@ void shoal_cut__before(shoal_thread *thread, const shoal_key *key);
 void shoal_cut__before_object(shoal_thread *thread, uint32_t place, shoal_object *object);
 /* The object at the key is about to go to another one, maybe elsewhere. */
 void shoal_cut__before_move(shoal_thread *thread, uint32_t place, shoal_object *object);
+/* It has gone, under the gates of both places. */
+void shoal_cut__moved(shoal_thread *thread, uint32_t from, uint32_t to, shoal_object *object);
 /* An object is about to be retired: true when the cut keeps it, and retires it later. */
 bool shoal_cut__keeps(shoal_thread *thread, uint32_t place, shoal_object *object);
 /* The same for all that the word of a place leads to. */

@@ -545,6 +545,8 @@ shoal_err shoal_store_rename_locked(shoal_thread *thread, const shoal_key *from,
     SHOAL_ASSERT(item != NULL);
     inherit(thread, &found.spot, to);
     drop(thread, from, &found, SHOAL_CHANGE_REMOVED, object);
+    if (UNLIKELY(thread->cut != NULL) && object != NULL)
+        shoal_cut__moved(thread, from->place, to->place, object);
     return SHOAL_ERR_OK;
 }
 

@@ -152,6 +152,8 @@ static void change(world *w)
     char line[200];
     uint32_t i = below(w, KEYS), name = below(w, NAMES), number = below(w, 1000);
     switch (below(w, 40)) {
+    case 13:
+    case 14: snprintf(line, sizeof line, "RENAME k%u k%u", i, below(w, KEYS)); break;
     case 0: snprintf(line, sizeof line, "DEL k%u", i); break;
     case 1: snprintf(line, sizeof line, "RENAME k%u k%u", i, below(w, KEYS)); break;
     case 2: snprintf(line, sizeof line, "COPY k%u k%u REPLACE", i, below(w, KEYS)); break;
@@ -306,6 +308,47 @@ static void a_change_of_a_large_value_does_not_write_all_of_it(void **state)
     world_close(&w);
 }
 
+static void a_renamed_value_goes_on_in_pieces_from_where_it_is(void **state)
+{
+    (void)state;
+    static world w;
+    char line[64];
+    for (uint64_t seed = 400; seed < 412; seed++) {
+        world_open(&w, seed);
+        for (uint32_t i = 0; i < 5; i++) fill(&w, i, 4 * ELEMENTS);
+        uint64_t then = shoal_store_digest(shoal_thread_store(w.me));
+        shoal_snapshot_writer *writer = begin(&w);
+        turn(&w, 0);
+        shoal_snapshot_state now = SHOAL_SNAPSHOT_MORE;
+        uint64_t most = 0;
+        for (uint32_t n = 0; now == SHOAL_SNAPSHOT_MORE; n++) {
+            uint64_t before = shoal_snapshot_pending(writer);
+            uint32_t i = below(&w, 5);
+            if (n % 3 == 0 || n < 10) {
+                /* To places before the steps and behind them, and back. */
+                snprintf(line, sizeof line, "RENAME k%u moved%u", i, below(&w, 100) * 5 + i);
+                if (n % 2 == 0) snprintf(line, sizeof line, "RENAME k%u k%u", i, i + 5);
+                run(&w, line);
+                snprintf(line, sizeof line, "RENAME k%u k%u", i + 5, i);
+                run(&w, line);
+                snprintf(line, sizeof line, "HSET k%u new%u 1", i, n);
+                if (i % 5 == 0) run(&w, line);
+            }
+            uint64_t more = shoal_snapshot_pending(writer) - before;
+            if (more > most) most = more;
+            now = shoal_snapshot_step(writer, w.me, 60);
+            turn(&w, 1);
+        }
+        assert_int_equal(now, SHOAL_SNAPSHOT_DONE);
+        assert_int_equal(shoal_snapshot_keys(writer), 5);
+        /* No more than what fills a chunk; each value takes some times that. */
+        assert_true(most < 65536 + 8192);
+        end(&w, writer);
+        assert_int_equal(digest_of(&w, BOX_START_MS), then);
+        world_close(&w);
+    }
+}
+
 static void a_step_writes_a_large_value_no_further_than_its_budget(void **state)
 {
     (void)state;
@@ -363,6 +406,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_shows_large_values_as_they_were_while_they_change),
         cmocka_unit_test(a_change_of_a_large_value_does_not_write_all_of_it),
+        cmocka_unit_test(a_renamed_value_goes_on_in_pieces_from_where_it_is),
         cmocka_unit_test(a_step_writes_a_large_value_no_further_than_its_budget),
         cmocka_unit_test(a_snapshot_that_is_given_up_in_a_large_value_lets_go_of_everything),
     };

@@ -4,7 +4,8 @@
  * hash, elements of a sorted set and elements of a list, each first in the left one and then in the
  * right one of a pair of keys. A snapshot is one moment: what it shows on the right is as on the
  * left, or one behind. Meanwhile the writers add and remove members of a set, and the first lets
- * numbers go through a list, which a snapshot shows without a gap.
+ * numbers go through a list, which a snapshot shows without a gap, and renames a set, which has one
+ * of its names.
  */
 #include "support/test.h"
 
@@ -55,6 +56,7 @@ typedef struct writer {
     shoal_prng prng;
     uint32_t counts[FIELDS];
     uint32_t next; /* number for the list */
+    bool bag;      /* which name the bag has */
     shoal_buffer reply;
 } writer;
 
@@ -97,6 +99,8 @@ static void write_some(writer *me)
     snprintf(line, sizeof line, "RPUSH numbers %lld", (long long)(BASE + me->next++));
     run(me->world, me->thread, &me->reply, line);
     run(me->world, me->thread, &me->reply, "LPOP numbers");
+    me->bag = !me->bag;
+    run(me->world, me->thread, &me->reply, me->bag ? "RENAME bag-0 bag-1" : "RENAME bag-1 bag-0");
 }
 
 static void *work(void *argument)
@@ -159,6 +163,10 @@ static void check_lists(store_box *box)
         CHECK(behind == 0 || behind == 1);
     }
     numbers_of(box, "numbers", numbers, true);
+    CHECK((box_get(box, "bag-0") != NULL) != (box_get(box, "bag-1") != NULL));
+    shoal_compound bag =
+        shoal_item_compound(box_get(box, box_get(box, "bag-0") != NULL ? "bag-0" : "bag-1"));
+    CHECK(shoal_members_of(&bag, SHOAL_TYPE_SET, BOX_START_MS).count == FIELDS);
 }
 
 static void check_file(shared *world, shoal_slice file)
@@ -235,6 +243,8 @@ static void fill(writer *me)
             snprintf(line, sizeof line, forms[n], i);
             run(me->world, me->thread, &me->reply, line);
         }
+        snprintf(line, sizeof line, "SADD bag-0 member-of-the-bag-%u", i);
+        run(me->world, me->thread, &me->reply, line);
     }
     static const char *const lists[] = {"lleft", "lright", "numbers"};
     for (uint32_t i = 0; i < 3 * ELEMENTS; i++) {

@@ -296,6 +296,7 @@ static bool open_rdb(shoal_aof *aof)
                                             .databases = aof->options.databases,
                                             .checksum = aof->settings.checksum,
                                             .crew = aof->load.crew,
+                                            .keeps_expired = true,
                                             .now_ms = shoal_time_wall_ms(aof->now)};
     bool base = entry_at(aof, aof->load.index)->kind == SHOAL_AOF_BASE;
     SHOAL_ASSERT(aof->load.begun);

@@ -352,7 +352,9 @@ bool shoal_bus__epoch_bump(shoal_cluster *c)
 {
     SHOAL_ASSERT(c->myself);
     bus_node *me = c->myself;
-    if (me->config_epoch != 0 && me->config_epoch == greatest_epoch(c)) return false;
+    /* What a replica that has started again remembers is the epoch of its master. */
+    bool own = shoal_bus__is(me, SHOAL_NODE_MASTER);
+    if (own && me->config_epoch != 0 && me->config_epoch == greatest_epoch(c)) return false;
     if (!shoal_bus__epoch_next(c)) return false;
     me->config_epoch = c->current_epoch;
     c->due |= BUS_DUE_SAVE;

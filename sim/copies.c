@@ -42,6 +42,15 @@ void shoal_copies__free(shoal_world *world)
 
 /* ---- why writes are gone ---- */
 
+/* Was the node elected in the epoch that the owner of the slot took without asking anybody? */
+static bool is_elected_against(const shoal_world *world, uint32_t node,
+                               const shoal_tenancy *tenancy)
+{
+    SHOAL_ASSERT(tenancy->owner != 0 && tenancy->owner != node + 1);
+    return world->judge.promises[node].won == tenancy->epoch &&
+           shoal_promise__is_unasked(world, tenancy->owner - 1, tenancy->epoch);
+}
+
 void shoal_copies__claimed(shoal_world *world, uint32_t node, const shoal_slotmap *claims,
                            uint64_t epoch)
 {
@@ -50,8 +59,10 @@ void shoal_copies__claimed(shoal_world *world, uint32_t node, const shoal_slotma
         shoal_tenancy *tenancy = &world->copies.slots[slot];
         if (!shoal_slotmap_has(claims, slot) || epoch < tenancy->epoch) continue;
         bool passes = tenancy->owner != 0 && tenancy->owner != node + 1;
-        /* Equal epochs collide: whoever was there keeps it until one has a higher one. */
-        if (passes && epoch == tenancy->epoch) continue;
+        /* Equal epochs collide: whoever was there keeps it until one has a higher one, but not who
+         * took the epoch at an operator's word from one whom a majority has elected in it. */
+        if (passes && epoch == tenancy->epoch && !is_elected_against(world, node, tenancy))
+            continue;
         if (passes) tenancy->passed_us = world->now_us;
         tenancy->owner = node + 1;
         tenancy->epoch = epoch;

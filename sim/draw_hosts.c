@@ -308,6 +308,18 @@ void shoal_faults__orphan(shoal_faults *all)
 
 /* ---- nodes that are gone for good ---- */
 
+/* Does somebody take a slot off the master of a column? */
+static bool drops_slot(const shoal_drawing *drawing, uint32_t column)
+{
+    static const char words[] = "CLUSTER DELSLOTS ";
+    for (uint32_t i = 0; i < drawing->draft.count; i++) {
+        const shoal_line *line = &drawing->draft.lines[i];
+        if (line->kind != SHOAL_LINE_OPERATE || line->left.atoms[0].first != column + 1) continue;
+        if (strncmp(line->text, words, sizeof(words) - 1) == 0) return true;
+    }
+    return false;
+}
+
 /* May a node never come back with what it had? Another must be there that has its data and that a
  * majority can elect however long that takes; and only one goes in a run. */
 static bool may_go(shoal_faults *all, uint32_t node, int64_t from_us)
@@ -317,7 +329,8 @@ static bool may_go(shoal_faults *all, uint32_t node, int64_t from_us)
     bool stated = false;
     if (drawing->options.given || drawing->gone) return false;
     if (shoal_faults__column(drawing, node) != UINT32_MAX &&
-        (drawing->masters < 3 || drawing->replicas == 0))
+        (drawing->masters < 3 || drawing->replicas == 0 ||
+         drops_slot(drawing, shoal_faults__column(drawing, node))))
         return false;
     for (uint32_t i = 0; i < drawing->draft.count; i++) {
         const shoal_line *line = &drawing->draft.lines[i];

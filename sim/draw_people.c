@@ -307,6 +307,10 @@ void shoal_faults__drop_slot(shoal_faults *all)
     uint32_t slot;
     if (drawing->options.given || drawing->masters == 0 || !take_slot(all, &slot)) return;
     uint32_t owner = owner_at_first(drawing, slot);
+    /* A former master that claims the slot meanwhile stays one for its sake, and no longer keeps
+     * the data of a node that is gone for good. */
+    uint32_t gone = drawing->gone;
+    if (gone != 0 && shoal_faults__column(drawing, gone - 1) == owner) return;
     settle_slot(all, slot, owner);
     shoal_faults__operate(all, owner, when.from_us, "CLUSTER DELSLOTS %u", slot);
     shoal_faults__operate(all, owner, when.until_us, "CLUSTER ADDSLOTS %u", slot);

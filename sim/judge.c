@@ -390,7 +390,10 @@ void shoal_judge__hear(shoal_world *world, const shoal_trace_entry *entry)
     case SHOAL_TRACE_ELECTION: shoal_promise__election(world, node, record); break;
     case SHOAL_TRACE_SAVED: shoal_promise__saved(world, node, record); break;
     case SHOAL_TRACE_FRAME_SENT: shoal_promise__sent(world, node, record->a); break;
-    case SHOAL_TRACE_LOG: shoal_logbook__says(world, node, record->text); break;
+    case SHOAL_TRACE_LOG:
+        shoal_logbook__says(world, node, record->text);
+        shoal_promise__says(world, node, record->text);
+        break;
     case SHOAL_TRACE_CLUSTER_STATE:
         world->judge.views[node].up = record->a != 0;
         world->judge.version++;

@@ -59,6 +59,8 @@ typedef struct shoal_promise {
     uint64_t cast;                   /* the greatest epoch that it voted in */
     uint64_t durable;                /* the greatest lastVoteEpoch that its disk holds */
     uint64_t won;                    /* the greatest epoch in which it won */
+    uint64_t unasked; /* the last epoch that it took at an operator's word, with nobody's vote */
+    bool usurped;     /* it is a master by a TAKEOVER: others may count its master among voters */
 } shoal_promise;
 
 /* A name that some node has, or had in an earlier life. */
@@ -164,6 +166,10 @@ void shoal_promise__vote(shoal_world *world, uint32_t node, uint64_t epoch);
 void shoal_promise__sent(shoal_world *world, uint32_t node, uint64_t type);
 void shoal_promise__election(shoal_world *world, uint32_t node, const shoal_trace_record *record);
 void shoal_promise__saved(shoal_world *world, uint32_t node, const shoal_trace_record *record);
+/* A node logs something: that an operator has it take an epoch, perhaps. */
+void shoal_promise__says(shoal_world *world, uint32_t node, shoal_slice words);
+/* Is this an epoch that the node took at an operator's word and did not win? */
+bool shoal_promise__is_unasked(const shoal_world *world, uint32_t node, uint64_t epoch);
 /* Its process ends: what was not durable was not promised. */
 void shoal_promise__break(shoal_world *world, uint32_t node);
 

@@ -4,7 +4,10 @@
  */
 #include "sim/judge.h"
 
+#include <string.h>
+
 #include "base/assert.h"
+#include "base/text.h"
 #include "sim/internal.h"
 
 void shoal_promise__vote(shoal_world *world, uint32_t node, uint64_t epoch)
@@ -30,6 +33,17 @@ void shoal_promise__sent(shoal_world *world, uint32_t node, uint64_t type)
     promise->may_leave--;
 }
 
+/* Somebody who took over at an operator's word has voted in this epoch. Those who do not know of it
+ * count the master that it replaced among the voters, and have another majority. */
+static bool had_usurper(const shoal_world *world, uint64_t epoch)
+{
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        const shoal_promise *promise = &world->judge.promises[i];
+        if (promise->usurped && promise->cast == epoch) return true;
+    }
+    return false;
+}
+
 void shoal_promise__election(shoal_world *world, uint32_t node, const shoal_trace_record *record)
 {
     enum { WON = 2 };
@@ -39,11 +53,34 @@ void shoal_promise__election(shoal_world *world, uint32_t node, const shoal_trac
     judge->version++;
     for (uint32_t i = 0; i < world->node_count; i++) {
         shoal_judge__made(world, SHOAL_CHECK_ONE_WINNER);
-        if (judge->promises[i].won != record->b) continue;
+        if (judge->promises[i].won != record->b || had_usurper(world, record->b)) continue;
         shoal_judge__fault_of(world, SHOAL_CHECK_ONE_WINNER, node,
                               "won in an epoch that was won before");
     }
     judge->promises[node].won = record->b;
+}
+
+void shoal_promise__says(shoal_world *world, uint32_t node, shoal_slice words)
+{
+    static const char epoch[] = "New configEpoch set to ";
+    static const char takeover[] = "Taking over the master (user request).";
+    shoal_promise *promise = &world->judge.promises[node];
+    const size_t skip = sizeof(epoch) - 1;
+    SHOAL_ASSERT(node < world->node_count);
+    if (words.size > skip && memcmp(words.data, epoch, skip) == 0) {
+        bool whole = shoal_text_to_u64((shoal_slice){words.data + skip, words.size - skip},
+                                       &promise->unasked);
+        SHOAL_ASSERT(whole);
+    }
+    if (words.size == sizeof(takeover) - 1 && memcmp(words.data, takeover, words.size) == 0)
+        promise->usurped = true;
+}
+
+bool shoal_promise__is_unasked(const shoal_world *world, uint32_t node, uint64_t epoch)
+{
+    const shoal_promise *promise = &world->judge.promises[node];
+    SHOAL_ASSERT(node < world->node_count);
+    return epoch != 0 && promise->unasked == epoch && promise->won != epoch;
 }
 
 void shoal_promise__saved(shoal_world *world, uint32_t node, const shoal_trace_record *record)

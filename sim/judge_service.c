@@ -117,7 +117,7 @@ void shoal_judge__served(shoal_world *world, const shoal_service *service)
     }
     if (!service->write) return;
     uint32_t lost = 0;
-    bool right = may_believe(world, service->node, service->served_us, &lost);
+    bool right = may_believe(world, service->node, done_us, &lost);
     if (lost > 0) shoal_judge__made(world, SHOAL_CHECK_MINORITY);
     if (!right) {
         shoal_judge__fault_of(world, SHOAL_CHECK_MINORITY, service->node,

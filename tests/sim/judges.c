@@ -116,6 +116,49 @@ static void a_file_from_before_a_reset_holds_no_vote_of_the_node_that_it_is_now(
     assert_int_equal(violated(world, SHOAL_CHECK_ONE_VOTE), 1);
 }
 
+/* A node says that it wins an epoch. */
+static void win(shoal_world *world, uint32_t node, uint64_t epoch)
+{
+    shoal_trace_record won = {.kind = SHOAL_TRACE_ELECTION, .a = 2, .b = epoch, .c = 2};
+    shoal_promise__election(world, node, &won);
+}
+
+static void two_may_win_an_epoch_only_if_one_who_took_over_has_voted_in_it(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    win(world, 0, 50);
+    win(world, 1, 50);
+    assert_int_equal(violated(world, SHOAL_CHECK_ONE_WINNER), 1);
+    shoal_promise__says(world, 2, shoal_text("Taking over the master (user request)."));
+    win(world, 0, 51);
+    win(world, 1, 51);
+    assert_int_equal(violated(world, SHOAL_CHECK_ONE_WINNER), 2);
+    shoal_promise__vote(world, 2, 52);
+    win(world, 0, 52);
+    win(world, 1, 52);
+    assert_int_equal(violated(world, SHOAL_CHECK_ONE_WINNER), 2);
+}
+
+static void who_was_elected_has_a_slot_from_one_who_took_the_epoch_unasked(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    shoal_slotmap all;
+    memset(&all, 0xff, sizeof(all));
+    shoal_promise__says(world, 0, shoal_text("New configEpoch set to 60"));
+    assert_true(shoal_promise__is_unasked(world, 0, 60));
+    assert_false(shoal_promise__is_unasked(world, 0, 59));
+    shoal_copies__claimed(world, 0, &all, 60);
+    shoal_copies__claimed(world, 1, &all, 60);
+    assert_true(shoal_copies__deposed(world, 1, 7));
+    win(world, 1, 60);
+    shoal_copies__claimed(world, 1, &all, 60);
+    assert_true(shoal_copies__deposed(world, 0, 7));
+    /* Of two who were elected, whoever was there keeps it. */
+    win(world, 2, 60);
+    shoal_copies__claimed(world, 2, &all, 60);
+    assert_false(shoal_copies__deposed(world, 1, 7));
+}
+
 /* ---- streams ---- */
 
 static const char one[41] = "1111111111111111111111111111111111111111";
@@ -327,6 +370,21 @@ static void a_slot_that_was_given_up_may_be_answered_for_only_by_replies_that_wa
         world->judge.totals.anomalies[SHOAL_ANOMALY_WRONG_SLOT][SHOAL_CAUSE_ALIVE].count, 3);
 }
 
+static void a_minority_may_answer_late_only_for_what_waited_for_its_disk(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    const int64_t second = 1000000;
+    for (uint32_t i = 1; i < 3; i++) world->judge.apart_since_us[i] = world->now_us - 7 * second;
+    serve(world, true, false, world->now_us - 6 * second);
+    assert_int_equal(violated(world, SHOAL_CHECK_MINORITY), 1);
+    promise(world);
+    serve(world, true, false, world->now_us - 6 * second);
+    assert_int_equal(violated(world, SHOAL_CHECK_MINORITY), 1);
+    /* What was begun later than a master of the minority may believe in others is none of that. */
+    serve(world, true, false, world->now_us - 2 * second);
+    assert_int_equal(violated(world, SHOAL_CHECK_MINORITY), 2);
+}
+
 /* ---- memory, data ---- */
 
 static void a_master_that_holds_more_than_its_limit_is_objected_to(void **state)
@@ -430,6 +488,8 @@ int main(void)
         CASE(an_epoch_of_two_masters_must_not_stay),
         CASE(nodes_that_nothing_disturbs_must_agree),
         CASE(a_file_from_before_a_reset_holds_no_vote_of_the_node_that_it_is_now),
+        CASE(two_may_win_an_epoch_only_if_one_who_took_over_has_voted_in_it),
+        CASE(who_was_elected_has_a_slot_from_one_who_took_the_epoch_unasked),
         CASE(nodes_of_one_history_have_the_same_bytes_at_the_same_places),
         CASE(another_history_of_the_same_length_is_noticed),
         cmocka_unit_test(a_node_file_is_whole_or_it_is_objected_to),
@@ -439,6 +499,7 @@ int main(void)
         CASE(an_acknowledged_write_must_be_durable_where_that_is_promised),
         CASE(a_rewrite_may_keep_syncs_away_where_that_is_asked_for),
         CASE(a_slot_that_was_given_up_may_be_answered_for_only_by_replies_that_waited),
+        CASE(a_minority_may_answer_late_only_for_what_waited_for_its_disk),
         CASE(a_master_that_holds_more_than_its_limit_is_objected_to),
         CASE(a_link_that_stays_above_its_limit_is_objected_to),
         cmocka_unit_test(a_value_is_its_number_and_what_fills_it),

@@ -81,6 +81,9 @@ uint32_t shoal_class__of_larger(size_t size, size_t alignment);
 /* The class of a request, or CLASS_LARGE. */
 static inline uint32_t shoal_class__of(size_t size, size_t alignment)
 {
+    /* A step of sizes is what the least alignment rounds to. */
+    if (__builtin_expect(size <= SHOAL_SLAB_FINE_MAX && alignment <= SHOAL_SLAB_ALIGNMENT_MIN, 1))
+        return size <= 8 ? 0 : (uint32_t)(size - 5) / 4u;
     size_t bytes = (size + alignment - 1) & ~(alignment - 1);
     if (size > SHOAL_SLAB_FINE_MAX || bytes > SHOAL_SLAB_FINE_MAX ||
         alignment > SHOAL_SLAB_ALIGNMENT_MAX)

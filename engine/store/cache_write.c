@@ -51,20 +51,29 @@ static shoal_err refusal(const shoal_journal *journal)
     return why;
 }
 
-/* Runs `what` under the gate of the key, if that is free. */
+/* Runs `what` under the gate of the write's key, if that is free. */
+static shoal_err run_made(shoal_cache_thread *thread, cache_write *write,
+                          void (*what)(shoal_op *op, void *runner))
+{
+    SHOAL_DEBUG_ASSERT(what != NULL);
+    SHOAL_DEBUG_ASSERT(write->key.name.size <= SHOAL_KEY_SIZE_MAX);
+    write->journal = shoal_thread_journal(thread);
+    shoal_err refused = refusal(write->journal);
+    if (refused != SHOAL_ERR_OK) return refused;
+    write->gate = (shoal_gate_op){.op = {.run = what}, .places = &write->key.place, .count = 1};
+    if (!shoal_gate_try(thread, &write->gate)) return SHOAL_ERR_BUSY;
+    return write->error;
+}
+
+/* The same where the key is not made ready yet. */
 static shoal_err run_write(shoal_cache_thread *thread, shoal_slice key, cache_write *write,
                            void (*what)(shoal_op *op, void *runner))
 {
     SHOAL_DEBUG_ASSERT(what != NULL);
     SHOAL_DEBUG_ASSERT(key.data != NULL || key.size == 0);
     if (key.size > SHOAL_KEY_SIZE_MAX) return SHOAL_ERR_TOO_LARGE;
-    write->journal = shoal_thread_journal(thread);
-    shoal_err refused = refusal(write->journal);
-    if (refused != SHOAL_ERR_OK) return refused;
     write->key = shoal_cache__key(thread, key);
-    write->gate = (shoal_gate_op){.op = {.run = what}, .places = &write->key.place, .count = 1};
-    if (!shoal_gate_try(thread, &write->gate)) return SHOAL_ERR_BUSY;
-    return write->error;
+    return run_made(thread, write, what);
 }
 
 /* A key that is too large is nowhere. */
@@ -133,24 +142,47 @@ shoal_err shoal_cache_put(shoal_cache_thread *thread, shoal_slice key, shoal_sli
     return shoal_cache_put_with(thread, key, value, &options);
 }
 
-/* At most CACHE_BATCH_KEYS puts: all buckets and gates, then all items, then the puts. */
-static size_t put_batch(shoal_cache_thread *thread, shoal_cache_entry *entries, size_t count)
+/* Makes the keys of a batch ready, and asks for what their puts need. */
+static void look_ahead(const shoal_cache_thread *thread, const shoal_cache_entry *entries,
+                       shoal_key *made, uint32_t count)
 {
-    shoal_key made[CACHE_BATCH_KEYS];
     const shoal_store *store = shoal_thread_store(thread);
-    size_t put = 0;
     SHOAL_ASSERT(count <= CACHE_BATCH_KEYS);
-    SHOAL_DEBUG_ASSERT(entries != NULL);
-    for (size_t i = 0; i < count; i++) {
+    SHOAL_DEBUG_ASSERT(CACHE_BATCH_KEYS <= SHOAL_KEYS_TOGETHER);
+    for (uint32_t i = 0; i < count; i++) {
         made[i] = shoal_cache__key(thread, entries[i].key);
         shoal_store_prefetch_gate(store, &made[i]);
     }
-    shoal_store_prefetch_buckets(store, made, (uint32_t)count);
-    (void)shoal_store_prefetch_items(store, made, (uint32_t)count);
-    for (size_t i = 0; i < count; i++) {
-        shoal_cache_entry *entry = &entries[i];
-        entry->error = shoal_cache_put(thread, entry->key, entry->value, entry->expires_ms);
-        put += entry->error == SHOAL_ERR_OK;
+    shoal_store_prefetch_buckets(store, made, count);
+    uint32_t behind = shoal_store_prefetch_items(store, made, count);
+    for (; behind != 0; behind &= behind - 1)
+        shoal_store_prefetch_behind(store, &made[__builtin_ctz(behind)]);
+}
+
+/* One of the puts of a batch. */
+static shoal_err put_made(shoal_cache_thread *thread, const shoal_cache_entry *entry,
+                          const shoal_key *made)
+{
+    SHOAL_DEBUG_ASSERT(made->name.data == entry->key.data);
+    SHOAL_DEBUG_ASSERT(entry->value.data != NULL || entry->value.size == 0);
+    if (entry->value.size > SHOAL_VALUE_SIZE_MAX) return SHOAL_ERR_TOO_LARGE;
+    if (entry->key.size > SHOAL_KEY_SIZE_MAX) return SHOAL_ERR_TOO_LARGE;
+    const shoal_cache_put_options options = {.expires_ms = entry->expires_ms};
+    cache_write write = {.key = *made, .value = entry->value, .options = &options};
+    return run_made(thread, &write, run_put);
+}
+
+/* At most CACHE_BATCH_KEYS puts: all buckets and gates, then all items, then the puts. */
+static size_t put_batch(shoal_cache_thread *thread, shoal_cache_entry *entries, uint32_t count)
+{
+    shoal_key made[CACHE_BATCH_KEYS];
+    size_t put = 0;
+    SHOAL_ASSERT(count <= CACHE_BATCH_KEYS);
+    SHOAL_DEBUG_ASSERT(entries != NULL);
+    look_ahead(thread, entries, made, count);
+    for (uint32_t i = 0; i < count; i++) {
+        entries[i].error = put_made(thread, &entries[i], &made[i]);
+        put += entries[i].error == SHOAL_ERR_OK;
     }
     return put;
 }
@@ -162,7 +194,7 @@ size_t shoal_cache_put_many(shoal_cache_thread *thread, shoal_cache_entry *entri
     size_t put = 0;
     for (size_t done = 0; done < count;) {
         size_t batch = count - done < CACHE_BATCH_KEYS ? count - done : CACHE_BATCH_KEYS;
-        put += put_batch(thread, entries + done, batch);
+        put += put_batch(thread, entries + done, (uint32_t)batch);
         done += batch;
     }
     return put;

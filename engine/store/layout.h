@@ -294,8 +294,11 @@ static inline bool shoal_item__is_expired(const shoal_item *item, int64_t now_ms
 static inline bool shoal_name__equal(const char *a, const char *b, size_t size)
 {
     if (UNLIKELY(size < 8 || size > 32)) return size == 0 || memcmp(a, b, size) == 0;
-    uint64_t of_a, of_b, differ = 0;
-    for (size_t at = 0; at + 8 < size; at += 8) {
+    uint64_t of_a, of_b;
+    memcpy(&of_a, a, sizeof of_a);
+    memcpy(&of_b, b, sizeof of_b);
+    uint64_t differ = of_a ^ of_b;
+    for (size_t at = 8; UNLIKELY(at + 8 < size); at += 8) {
         memcpy(&of_a, a + at, sizeof of_a);
         memcpy(&of_b, b + at, sizeof of_b);
         differ |= of_a ^ of_b;

@@ -120,6 +120,22 @@ static const shoal_item *locate(const shoal_thread *thread, const shoal_key *key
     return shoal_table__locate(&found->leaf, key, &found->spot);
 }
 
+/* As locate, where only what is put there is to be replaced: what the look ahead has seen needs no
+ * leaf. */
+static inline const shoal_item *locate_spot(const shoal_thread *thread, const shoal_key *key,
+                                            shoal_found *found)
+{
+    SHOAL_DEBUG_ASSERT(key->hash == shoal_hash(key->name, thread->store->seed));
+    SHOAL_DEBUG_ASSERT(key->seen <= BUCKET_ENTRIES);
+    uint64_t tag = 0;
+    uint64_t word = shoal_load_relaxed(shoal_store__word(thread->store, key->place));
+    shoal_bucket *home = shoal_table__home(word, key->hash, &tag);
+    uint64_t entry = home != NULL ? shoal_bucket__recall(home, tag, key) : 0;
+    if (UNLIKELY(entry == 0)) return locate(thread, key, found);
+    found->spot = (shoal_spot){.home = home, .bucket = home, .index = key->seen - 1u};
+    return shoal_entry__pointer(entry);
+}
+
 /* As shoal_store__drop, without the object if that is `kept`. */
 static void drop(shoal_thread *thread, const shoal_key *key, const shoal_found *found,
                  shoal_change change, const shoal_object *kept)
@@ -275,7 +291,7 @@ static shoal_err put(shoal_thread *thread, const shoal_key *key, shoal_item_plan
     shoal_hot *hot = check_gate(thread, key->place);
     /* Making room takes nothing from slots whose gates are held: what is found stays. */
     shoal_found found;
-    const shoal_item *before = locate(thread, key, &found);
+    const shoal_item *before = locate_spot(thread, key, &found);
     bool exists = before != NULL;
     if (!exists && thread->evictor.policy->remembers) shoal_evict__foresee(thread, key);
     if (!room_for(thread, plan, before)) return SHOAL_ERR_NO_MEMORY;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Looking ahead for keys is a hint: whatever happens between the look and the read, the read finds
- * what is there, in the first bucket, behind it, or nowhere; and so do the reads of several keys.
+ * what is there, in the first bucket, behind it, or nowhere; and so do the reads of several keys, and
+ * writes.
  */
 #include <stdio.h>
 #include <string.h>
@@ -116,6 +117,38 @@ static void a_hint_that_is_wrong_changes_no_read(void **state)
     }
 }
 
+static void a_hint_that_is_wrong_changes_no_write(void **state)
+{
+    (void)state;
+    static const char *const values[] = {"zero", "one", "two", "three", "four", "five", "six", "7"};
+    for (uint8_t seen = 0; seen <= 7; seen++) {
+        for (uint32_t i = 0; i < KEYS; i += 2) {
+            keys[i].seen = seen;
+            put(i, values[seen]);
+        }
+        assert_int_equal(shoal_store_count(box.store, 0), KEYS / 2);
+        for (uint32_t i = 0; i < KEYS; i += 2)
+            assert_true(holds(shoal_store_get(box.thread, &keys[i]), values[seen]));
+    }
+    for (uint32_t i = 0; i < KEYS; i++) {
+        keys[i].seen = (uint8_t)(1 + i % 7);
+        assert_true(box_remove(box.thread, &keys[i]) == (i % 2 == 0));
+    }
+    assert_int_equal(shoal_store_count(box.store, 0), 0);
+}
+
+static void a_write_replaces_what_was_seen_and_adds_what_has_gone_since(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < KEYS; i++) put(i, "before");
+    look_ahead();
+    for (uint32_t i = 0; i < KEYS; i += 3) assert_true(box_remove(box.thread, &keys[i]));
+    for (uint32_t i = 0; i < KEYS; i++) put(i, "behind");
+    assert_int_equal(shoal_store_count(box.store, 0), KEYS);
+    for (uint32_t i = 0; i < KEYS; i++)
+        assert_true(holds(shoal_store_get(box.thread, &keys[i]), "behind"));
+}
+
 static void several_reads_are_as_good_as_each(void **state)
 {
     (void)state;
@@ -154,6 +187,8 @@ int main(void)
         FACT(a_read_finds_nothing_of_what_was_removed_since),
         FACT(a_read_finds_what_has_moved_to_another_table_since),
         FACT(a_hint_that_is_wrong_changes_no_read),
+        FACT(a_hint_that_is_wrong_changes_no_write),
+        FACT(a_write_replaces_what_was_seen_and_adds_what_has_gone_since),
         FACT(several_reads_are_as_good_as_each),
         FACT(of_an_empty_store_several_reads_find_nothing),
     };

@@ -76,6 +76,25 @@ static void a_tag_ends_at_the_first_closing_brace(void **state)
     assert_int_equal(shoal_crc16_slot(text("}{bar}")), 5061);
 }
 
+/* Beside bytes that differ from a brace by a bit. */
+static void a_tag_is_found_wherever_it_begins(void **state)
+{
+    (void)state;
+    static const unsigned char others[] = {'z', '|', 0xfb, 0, '[', 0xff};
+    char name[48];
+    for (size_t size = 3; size <= sizeof name; size++) {
+        for (size_t i = 0; i < size; i++) name[i] = (char)others[i % sizeof others];
+        shoal_slice whole = {name, size};
+        unsigned slot = slow_crc16((const unsigned char *)name, size) & 16383;
+        assert_int_equal(shoal_crc16_slot(whole), slot);
+        for (size_t open = 0; open + 3 <= size; open++) {
+            memcpy(name + open, "{k}", 3);
+            assert_int_equal(shoal_crc16_slot(whole), shoal_crc16(text("k")) & 16383);
+            for (size_t i = open; i < open + 3; i++) name[i] = (char)others[i % sizeof others];
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -84,6 +103,7 @@ int main(void)
         cmocka_unit_test(tags_decide_the_slot),
         cmocka_unit_test(an_empty_tag_is_no_tag),
         cmocka_unit_test(a_tag_ends_at_the_first_closing_brace),
+        cmocka_unit_test(a_tag_is_found_wherever_it_begins),
     };
     return cmocka_run_group_tests_name("store_crc16", tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
  *   change.c  counting changes of keys and telling who watches them
  *   pin.c     items that stay beyond the batch
  *   snapshot.c  handing out what a slot holds while it is written; cut.c the same as of one moment
+ *   quick.h   what every write does in a few instructions, so that it needs no call
  *   limits.c  how much there may be         evict.c   the hand that makes room
  *   policy.c  which keys go                 clock.c   what makes a key old
  *   ghost.c   keys that have gone lately  dated.c  fields of hashes whose time has come

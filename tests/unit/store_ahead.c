@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Looking ahead for keys is a hint: whatever happens between the look and the read, the read finds
- * what is there, in the first bucket, behind it, or nowhere; and so do the reads of several keys, and
- * writes.
+ * what is there, in the first bucket, behind it, or nowhere; and so do the reads of several keys,
+ * and writes.
  */
 #include <stdio.h>
 #include <string.h>

@@ -121,6 +121,17 @@ static void refuse_unsafe(uint32_t misconf, shoal_reply *reply)
     }
 }
 
+static const char read_only[] = "READONLY You can't write against a read only replica.";
+
+bool shoal_role__admit(const shoal_env *env, uint32_t flags, shoal_reply *reply)
+{
+    SHOAL_DEBUG_ASSERT(reply->out != NULL);
+    if (__builtin_expect((flags & SHOAL_FLAG_WRITE) == 0, 0)) return true;
+    if ((shoal_load_relaxed(&env->refuses) & SHOAL_REFUSES_WRITES_HERE) == 0) return true;
+    shoal_reply_error(reply, read_only);
+    return false;
+}
+
 /* What the state of the node refuses. False after writing why. */
 static bool allowed(const shoal_session *session, const shoal_command *command, shoal_reply *reply)
 {
@@ -135,7 +146,7 @@ static bool allowed(const shoal_session *session, const shoal_command *command, 
     if (writes && (refuses & SHOAL_REFUSES_FEW_REPLICAS) != 0) {
         shoal_reply_error(reply, "NOREPLICAS Not enough good replicas to write.");
     } else if (writes && (refuses & SHOAL_REFUSES_WRITES_HERE) != 0) {
-        shoal_reply_error(reply, "READONLY You can't write against a read only replica.");
+        shoal_reply_error(reply, read_only);
     } else if (!stale && (refuses & SHOAL_REFUSES_STALE) != 0) {
         shoal_reply_error(reply, "MASTERDOWN Link with MASTER is down and "
                                  "replica-serve-stale-data is set to 'no'.");

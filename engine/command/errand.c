@@ -248,12 +248,13 @@ static void run_under_gates(shoal_op *op, void *runner)
     shoal_thread *thread = runner;
     shoal_call call = shoal_errand__call(errand, thread, &errand->reply);
     call.gated = true;
-    /* The slot may have gone to another node while the errand waited. */
+    /* The slot may have gone to another node while the errand waited, or the node's role. */
     /* pair: env.settings */
     bool cluster = shoal_load_acquire(&call.env->settings)->cluster;
     shoal_access access = shoal_call__access(&call);
     int64_t started_ns = shoal_timing_clock(call.env);
     if (shoal_block__resume(errand, &call) &&
+        shoal_role__admit(call.env, call.command->flags, &call.reply) &&
         (!cluster || shoal_route__admit(&access, &call.reply)) && shoal_call__ready(&call))
         shoal_effect__run(&call);
     errand->took_ns += shoal_timing_since(call.env, started_ns);

@@ -188,7 +188,8 @@ static bool begin(shoal_multi *exec, shoal_call *base, bool cluster)
     exec->watches = NULL;
     if (!intact) {
         shoal_reply_null_array(&base->reply);
-    } else if (!cluster || admit_all(exec, base, &base->reply)) {
+    } else if (shoal_role__admit(base->env, exec->flags, &base->reply) &&
+               (!cluster || admit_all(exec, base, &base->reply))) {
         shoal_reply_array(&base->reply, exec->count);
         return true;
     }
@@ -241,8 +242,8 @@ static void run_all(shoal_multi *exec, shoal_call *base, shoal_session *session)
     for (shoal_queued *each = exec->next; each != exec->piece_end; each = each->next) {
         size_t before = shoal_buffer_size(out);
         bool elsewhere = session == NULL && is_private(each->command);
-        bool lost = false;
-        if (cluster && !whole && each->key_count != 0) {
+        bool lost = !whole && !shoal_role__admit(base->env, each->command->flags, &base->reply);
+        if (!lost && cluster && !whole && each->key_count != 0) {
             shoal_access access = access_of(exec, each, base);
             lost = !shoal_route__admit(&access, &base->reply);
         }

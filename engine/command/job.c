@@ -39,7 +39,9 @@ static void step(shoal_errand *errand, shoal_thread *thread, bool gated)
     call.gated = gated;
     int64_t started_ns = shoal_timing_clock(call.env);
     taken now = {.job = errand->job};
-    if (gated) {
+    if (gated && !shoal_role__admit(call.env, call.command->flags, &call.reply)) {
+        now.turn = SHOAL_JOB_DONE;
+    } else if (gated) {
         shoal_effect__run_step(&call, take, &now);
     } else {
         now.turn = now.job->step(now.job, &call);

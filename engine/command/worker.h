@@ -313,6 +313,9 @@ typedef struct shoal_access {
     shoal_presence *presence;    /* of all keys of its transaction; NULL: of its own */
 } shoal_access;
 
+/* May a command with these flags change keys here? What was admitted on a master may have waited
+ * for a gate until the node followed another. False after writing an error. */
+bool shoal_role__admit(const shoal_env *env, uint32_t flags, shoal_reply *reply);
 /* In a cluster: may these keys be used here? False after writing a redirection or refusal. */
 bool shoal_route__admit(const shoal_access *access, shoal_reply *reply);
 /* Counts which keys are here. */

@@ -95,6 +95,26 @@ static bool is_to_follow(const shoal_node *node)
     return role.is_replica;
 }
 
+/* The node is a master or a replica from now on. Writes that were admitted while it was a master
+ * are told in the log until none of them is under way (turn_step). */
+static void turn(shoal_node *node, bool is_replica)
+{
+    shoal_replication *replication = &node->replication;
+    bool mirrors = shoal_load_relaxed(&node->env.mirrors);
+    SHOAL_DEBUG_ASSERT(!mirrors || replication->turning == SHOAL_TURNING_NONE);
+    if (is_replica) {
+        if (mirrors || replication->turning != SHOAL_TURNING_NONE) return;
+        replication->turning = SHOAL_TURNING_DUE;
+        shoal_add_relaxed(&node->env.demotions, 1u);
+        shoal_worker_rouse(&node->env);
+        node->host.nudge(node->host.context, SHOAL_ACTOR_CONTROL);
+        return;
+    }
+    if (replication->turning == SHOAL_TURNING_MOMENT) shoal_node__moment_end(node);
+    replication->turning = SHOAL_TURNING_NONE;
+    shoal_store_relaxed(&node->env.mirrors, false);
+}
+
 /* What clients may do follows from the role and the link. */
 static void changed(void *context)
 {
@@ -106,12 +126,7 @@ static void changed(void *context)
     shoal_env_refuse(&node->env, SHOAL_REFUSES_WRITES_HERE, facts.is_replica && read_only);
     shoal_env_refuse(&node->env, SHOAL_REFUSES_STALE, facts.is_replica && stale);
     SHOAL_DEBUG_ASSERT(node->store != NULL);
-    bool demoted = facts.is_replica && !shoal_load_relaxed(&node->env.mirrors);
-    shoal_store_relaxed(&node->env.mirrors, facts.is_replica);
-    if (demoted) {
-        shoal_add_relaxed(&node->env.demotions, 1u);
-        shoal_worker_rouse(&node->env);
-    }
+    turn(node, facts.is_replica);
     /* Keys of a replica go when its master says so. */
     shoal_store_keep_expired(node->store, facts.is_replica || is_to_follow(node));
     bool loads =
@@ -268,6 +283,22 @@ static void pause_step(shoal_node *node)
     shoal_repl_paused(replication->repl, true);
 }
 
+/* Who has become a replica says where its history ends once that is certain: in a moment between
+ * operations, behind which no write of a client is carried out. */
+static void turn_step(shoal_node *node)
+{
+    shoal_replication *replication = &node->replication;
+    SHOAL_DEBUG_ASSERT(replication->turning <= SHOAL_TURNING_MOMENT);
+    bool free = shoal_node__moment_is_free(node) && !node->saving.waits_moment;
+    if (replication->turning == SHOAL_TURNING_DUE && free)
+        replication->turning = SHOAL_TURNING_MOMENT;
+    if (replication->turning != SHOAL_TURNING_MOMENT || !shoal_node__moment_wish(node)) return;
+    shoal_store_relaxed(&node->env.mirrors, true);
+    shoal_node__moment_end(node);
+    replication->turning = SHOAL_TURNING_NONE;
+    shoal_repl_hurry(replication->repl);
+}
+
 /* And learns how far the data are. */
 static void tell_cluster(shoal_node *node)
 {
@@ -318,6 +349,7 @@ void shoal_node__replication_step(shoal_node *node)
     obey_cluster(node);
     shoal_node__farewell_step(node);
     pause_step(node);
+    turn_step(node);
     shoal_repl_tick(node->replication.repl, node->now);
     shoal_node__send_step(node);
     shoal_node__receive_step(node);

@@ -41,6 +41,13 @@ typedef enum shoal_pause_stage {
     SHOAL_PAUSE_WHOLE   /* none is under way */
 } shoal_pause_stage;
 
+/* A master that follows another one from now on. */
+typedef enum shoal_turning_stage {
+    SHOAL_TURNING_NONE,
+    SHOAL_TURNING_DUE, /* clients' writes are refused; those that were admitted before still run */
+    SHOAL_TURNING_MOMENT /* none begins; those under way end, and are in the log */
+} shoal_turning_stage;
+
 /* All that core keeps of it. Zero is a start. */
 typedef struct shoal_replication {
     shoal_repl *repl;
@@ -48,6 +55,7 @@ typedef struct shoal_replication {
     bool prepared, wished; /* a moment */
     bool mends;            /* the log has lost effects */
     shoal_pause_stage pause;
+    shoal_turning_stage turning;
     /* Sending. */
     shoal_sending_stage sending;
     shoal_snapshot_writer *writer;

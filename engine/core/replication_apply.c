@@ -13,6 +13,7 @@
 #include "command/apply.h"
 #include "command/replica.h"
 #include "store/moment.h"
+#include "store/snapshot.h"
 #include "wire/resp.h"
 
 /* Commands that are looked up together, and that a step carries out at most. */
@@ -28,6 +29,7 @@ struct shoal_stream {
     size_t done;        /* of input: carried out, but in a transaction that is not over */
     bool pending;       /* a command is under way elsewhere */
     bool asked;         /* the master wants an acknowledgement */
+    bool swaps;         /* databases are exchanged in what is parsed, or in its transaction */
     shoal_request requests[BATCH];
     size_t ends[BATCH]; /* of input: behind each */
     uint32_t count;     /* parsed */
@@ -105,7 +107,10 @@ static bool parse(struct shoal_stream *stream, size_t from)
         if (found == SHOAL_PARSE_MORE) return true;
         /* A batch lies in one transaction, or in none: what is carried out goes into the log. */
         bool begins = request->argc > 0 && shoal_text_is(request->argv[0], "multi");
-        if (begins && stream->count > 0) return true;
+        /* One that may have to wait has nothing in front of it that is carried out. */
+        bool swaps = request->argc > 0 && shoal_text_is(request->argv[0], "swapdb");
+        if ((begins || swaps) && stream->count > 0) return true;
+        stream->swaps = stream->swaps || swaps;
         from += request->size;
         /* An empty line is no command, but a part of the stream. */
         if (request->argc == 0 && stream->count > 0) {
@@ -113,7 +118,7 @@ static bool parse(struct shoal_stream *stream, size_t from)
             continue;
         }
         stream->ends[stream->count++] = from;
-        if (request->argc > 0 && shoal_text_is(request->argv[0], "exec")) return true;
+        if (swaps || (request->argc > 0 && shoal_text_is(request->argv[0], "exec"))) return true;
     }
     return true;
 }
@@ -133,7 +138,9 @@ bool shoal_node__apply_reset(void *context)
     shoal_node *node = context;
     struct shoal_stream *stream = node->replication.stream;
     SHOAL_DEBUG_ASSERT(node->replication.repl != NULL);
-    if (stream == NULL) return true;
+    /* What clients wrote before this node was a replica may not be in the log yet. */
+    bool turned = node->replication.turning == SHOAL_TURNING_NONE;
+    if (stream == NULL) return turned;
     if (stream->pending) {
         /* It will be carried out, so it is part of what this node has, and stands in the log before
          * anything that a client writes here as soon as this node is a master. */
@@ -141,11 +148,13 @@ bool shoal_node__apply_reset(void *context)
         stream->void_rest = true;
         return false;
     }
+    /* What has been carried out of a batch is part of what this node has. */
+    if (!stream->void_rest && stream->used > 0) enter(node, stream, stream->ends[stream->used - 1]);
     /* A stream that goes on where it was does not say again which database it is about. */
     node->replication.stream_db = shoal_applier_db(stream->applier);
     shoal_node__apply_close(node);
     node->replication.stream = make_stream(node);
-    return true;
+    return turned;
 }
 
 /* The last command that was given to the applier failed. */
@@ -208,6 +217,7 @@ static void settle(shoal_node *node, struct shoal_stream *stream)
     if (shoal_applier_in_transaction(stream->applier)) return;
     shoal_buffer_consume(&stream->input, stream->done);
     stream->done = 0;
+    stream->swaps = false;
     shoal_repl_applied(node->replication.repl, shoal_log_end(node->log));
     if (stream->asked) shoal_repl_acknowledge(node->replication.repl);
     stream->asked = false;
@@ -240,7 +250,12 @@ void shoal_node__apply_step(shoal_node *node)
     const shoal_address *master = shoal_repl_following(node->replication.repl);
     if (master != NULL) shoal_applier_set_origin(stream->applier, master);
     uint64_t before = shoal_log_end(node->log);
+    bool held = false;
     for (uint32_t i = 0; i < STEP_COMMANDS / BATCH && !stream->pending; i++) {
+        /* No databases are exchanged while they are handed out. That ends by itself, and this
+         * node's timer looks whether it has. */
+        held = stream->swaps && stream->used == 0 && shoal_cut_taken(node->store);
+        if (held) break;
         run(node, stream);
         if (stream->pending) break;
         settle(node, stream);
@@ -254,7 +269,7 @@ void shoal_node__apply_step(shoal_node *node)
         if (stream->count == 0) break;
     }
     SHOAL_DEBUG_ASSERT(stream->done <= shoal_buffer_size(&stream->input));
-    if (stream->count > 0 && !stream->pending) over(node);
+    if (stream->count > 0 && !stream->pending && !held) over(node);
     if (shoal_log_end(node->log) != before) shoal_replica_rouse(&node->env, NULL);
 }
 

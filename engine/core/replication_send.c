@@ -32,7 +32,7 @@ bool shoal_node__moment_is_free(const shoal_node *node)
     SHOAL_DEBUG_ASSERT(node->thread != NULL);
     return replication->sending != SHOAL_SENDING_MOMENT &&
            replication->receiving != SHOAL_RECEIVING_MOMENT &&
-           replication->pause != SHOAL_PAUSE_MOMENT;
+           replication->pause != SHOAL_PAUSE_MOMENT && replication->turning != SHOAL_TURNING_MOMENT;
 }
 
 bool shoal_node__moment_wish(shoal_node *node)

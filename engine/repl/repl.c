@@ -274,6 +274,13 @@ void shoal_repl_lose_master(shoal_repl *repl)
         shoal_repl__retry(repl, "it may lead to another node");
 }
 
+void shoal_repl_hurry(shoal_repl *repl)
+{
+    SHOAL_ASSERT(repl->log != NULL);
+    SHOAL_ASSERT(repl->cron_us <= repl->now.mono_us + REPL_CRON_US);
+    repl->cron_us = repl->now.mono_us;
+}
+
 bool shoal_repl_clear(shoal_repl *repl)
 {
     SHOAL_ASSERT(repl->log != NULL);

@@ -123,6 +123,10 @@ void shoal_repl_follow(shoal_repl *repl, const shoal_address *master);
  * the master's and stays. Until shoal_repl_follow names an address, be it the same. */
 void shoal_repl_lose_master(shoal_repl *repl);
 
+/* Replica: what kept a link from beginning is over (see apply_reset): it is tried at the next
+ * tick, not at the next timer. */
+void shoal_repl_hurry(shoal_repl *repl);
+
 /* Whom this node follows; NULL: nobody. Good until the next step. */
 const shoal_address *shoal_repl_following(const shoal_repl *repl);
 

@@ -88,4 +88,70 @@ is(join('', grep { !/: it has no history|: it is ahead of us/ } @full), '',
 unlike(server_log($_), qr/CRITICAL/, 'no command of a stream fails') for @servers;
 is(stop_server($_, 'TERM'), 0, 'ends well') for @servers;
 
+# ---- single stories ----
+
+sub start {
+    return start_server(arguments => ['--worker-threads', 4, '--save', '', '--appendonly', 'yes',
+        '--repl-diskless-sync-delay', 0, '--enable-debug-command', 'yes'])
+}
+
+# Two servers have the same, once nothing is under way between them.
+sub agree {
+    my ($name, $one, $two) = @_;
+    return ok(wait_for($limit, sub {
+        my ($replica) = grep { field($_, 'role') eq 'slave' } $one, $two;
+        return 0 if !$replica || !is_up($replica);
+        return cli($one, 'debug', 'digest') eq cli($two, 'debug', 'digest')
+            && field($one, 'master_repl_offset') == field($two, 'master_repl_offset');
+    }), $name) || diag map { server_log($_) } $one, $two;
+}
+
+# A write that began while a node was a master is part of its history, though it ends when the node
+# has been told to follow another one.
+{
+    my ($one, $two) = (start(), start());
+    my $socket = connect_to($one);
+    my $fill = '';
+    for my $part (0 .. 59) {
+        $fill .= encoded('sadd', '{t}a', map { "member:" . (1000 * $part + $_) } 1 .. 1000);
+    }
+    send_bytes($socket, $fill);
+    read_reply($socket, qr/(?::1000\r\n){60}/, $limit);
+    follow($two, $one);
+    agree('a replica is in step', $one, $two);
+    send_bytes($socket, join '', encoded('multi'),
+        map({ encoded('sunionstore', '{t}b', '{t}a') } 1 .. 30), encoded('exec'),
+        encoded('echo', 'it is over'));
+    is(cli($two, 'replicaof', 'no', 'one'), 'OK', 'the replica becomes a master');
+    is(follow($one, $two), 'OK', 'and its master a replica, in the middle of a transaction');
+    like(read_reply($socket, qr/over\r\n\z/, $limit), qr/it is over/, 'which ends');
+    agree('what it wrote is not kept by one of the two', $one, $two);
+    is(cli($two, 'set', 'key', 'last'), 'OK', 'the new master writes');
+    agree('and the other follows', $one, $two);
+    stop_server($_, 'TERM') for $one, $two;
+}
+
+# Databases are not exchanged while a replica hands them out, but later; and not left as they are.
+{
+    my ($one, $two) = (start(), start());
+    cli($one, 'debug', 'populate', 1000);
+    cli($one, '-n', 1, 'set', 'key', 'of one');
+    follow($two, $one);
+    agree('a replica is in step', $one, $two);
+    wait_for($limit, sub { field($two, 'aof_rewrite_in_progress') eq '0' });
+    cli($two, 'config', 'set', 'rdb-key-save-delay', 50_000);
+    ok(wait_for($limit, sub {
+        cli($two, 'bgsave');
+        return field($two, 'rdb_bgsave_in_progress') eq '1';
+    }), 'it takes a snapshot');
+    is(cli($one, 'swapdb', 0, 1), 'OK', 'its master exchanges databases');
+    is(cli($one, 'set', 'key', 'behind'), 'OK', 'and goes on');
+    is(field($two, 'rdb_bgsave_in_progress'), '1', 'the snapshot is still taken');
+    cli($two, 'config', 'set', 'rdb-key-save-delay', 0);
+    agree('it exchanges them as well', $one, $two);
+    is(cli($two, 'get', 'key'), 'behind', 'and has what came behind that');
+    unlike(server_log($two), qr/CRITICAL/, 'without an error');
+    stop_server($_, 'TERM') for $one, $two;
+}
+
 done_testing();

@@ -10,7 +10,7 @@ use POSIX ();
 use System;
 use Time::HiRes qw(time);
 
-our @EXPORT = qw(load stop_load field stream_of);
+our @EXPORT = qw(encoded load stop_load field stream_of);
 
 # A field of INFO; '' when there is none.
 sub field {
@@ -21,6 +21,7 @@ sub field {
 
 # ---- load ----
 
+# A command as bytes.
 sub encoded { return '*' . @_ . "\r\n" . join '', map { '$' . length . "\r\n$_\r\n" } @_ }
 
 # Commands about keys of one slot, some of each kind.

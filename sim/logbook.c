@@ -124,7 +124,10 @@ static void note_effects(shoal_world *world, uint32_t node, shoal_slice bytes)
 static void begin_at(shoal_world *world, uint32_t node, const char history[41], uint64_t offset)
 {
     shoal_logbook *logbook = &world->logbooks.of[node];
-    if (logbook->follows) shoal_logbook__forget(world, node);
+    if (logbook->follows) {
+        shoal_logbook__forget(world, node);
+        logbook->bare = true;
+    }
     logbook->follows = true;
     logbook->at = offset;
     logbook->block_whole = false;
@@ -151,11 +154,20 @@ void shoal_logbook__says(shoal_world *world, uint32_t node, shoal_slice words)
 {
     shoal_logbook *logbook = &world->logbooks.of[node];
     SHOAL_ASSERT(node < world->node_count);
-    if (begins_with(words, "Background append only file rewriting started"))
+    if (begins_with(words, "Background append only file rewriting started")) {
         logbook->rewrites = true;
+        if (logbook->bare) {
+            logbook->based_us = world->now_us;
+            logbook->filed_us = 0;
+        }
+    }
     if (!begins_with(words, "Background AOF rewrite terminated")) return;
     logbook->rewrites = false;
     logbook->rewrote_us = world->now_us;
+    if (!logbook->bare || !begins_with(words, "Background AOF rewrite terminated with success"))
+        return;
+    logbook->bare = false;
+    logbook->filed_us = world->now_us;
 }
 
 void shoal_logbook__begin(shoal_world *world, uint32_t node)
@@ -165,7 +177,8 @@ void shoal_logbook__begin(shoal_world *world, uint32_t node)
     shoal_node_copy copy;
     shoal_node_stream_get(world->nodes[node].node, &stream);
     shoal_node_copy_get(world->nodes[node].node, &copy);
-    logbook->follows = logbook->rewrites = false;
+    logbook->follows = logbook->rewrites = logbook->bare = false;
+    logbook->filed_us = 0;
     shoal_logbook__reopen(world, node);
     begin_at(world, node, copy.history, stream.end);
 }

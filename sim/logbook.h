@@ -65,6 +65,9 @@ typedef struct shoal_logbook {
     bool known;
     bool rewrites;      /* its append-only file, now */
     int64_t rewrote_us; /* and when it has last ended that */
+    bool bare;          /* its data were replaced, and no file of them is there yet */
+    int64_t based_us;   /* the last rewrite that ended that began then */
+    int64_t filed_us;   /* and ended then; 0: none has */
     uint32_t *base;     /* per key, the serial; NULL: nothing */
     shoal_effect *effects;
     uint32_t effect_count, effect_capacity;

@@ -341,6 +341,32 @@ static void a_rewrite_may_keep_syncs_away_where_that_is_asked_for(void **state)
     assert_int_equal(violated(world, SHOAL_CHECK_DURABLE_ACK), 2);
 }
 
+static void a_write_may_stand_in_the_first_base_of_replaced_data(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    promise(world);
+    world->logbooks.of[0].bare = true;
+    uint64_t before = write_to(world, 0);
+    shoal_judge__acknowledged(world, before, world->now_us);
+    assert_int_equal(violated(world, SHOAL_CHECK_DURABLE_ACK), 1);
+    shoal_logbook__says(world, 0,
+                        shoal_text("Background append only file rewriting started by pid 1"));
+    world->now_us++;
+    uint64_t during = write_to(world, 0);
+    shoal_logbook__says(world, 0, shoal_text("Background AOF rewrite terminated with success"));
+    shoal_judge__acknowledged(world, before, world->now_us);
+    assert_int_equal(violated(world, SHOAL_CHECK_DURABLE_ACK), 1);
+    shoal_judge__acknowledged(world, during, world->now_us);
+    assert_int_equal(violated(world, SHOAL_CHECK_DURABLE_ACK), 2);
+    /* The next rewrite excuses nothing: who was acknowledged before it had a file. */
+    uint64_t later = write_to(world, 0);
+    shoal_logbook__says(world, 0,
+                        shoal_text("Background append only file rewriting started by pid 1"));
+    shoal_logbook__says(world, 0, shoal_text("Background AOF rewrite terminated with success"));
+    shoal_judge__acknowledged(world, later, world->now_us);
+    assert_int_equal(violated(world, SHOAL_CHECK_DURABLE_ACK), 3);
+}
+
 static void serve(shoal_world *world, bool write, bool behind, int64_t began_us)
 {
     shoal_judge__served(world, &(shoal_service){.node = 0,
@@ -498,6 +524,7 @@ int main(void)
         CASE(effects_are_read_from_bytes_that_come_in_any_pieces),
         CASE(an_acknowledged_write_must_be_durable_where_that_is_promised),
         CASE(a_rewrite_may_keep_syncs_away_where_that_is_asked_for),
+        CASE(a_write_may_stand_in_the_first_base_of_replaced_data),
         CASE(a_slot_that_was_given_up_may_be_answered_for_only_by_replies_that_waited),
         CASE(a_minority_may_answer_late_only_for_what_waited_for_its_disk),
         CASE(a_master_that_holds_more_than_its_limit_is_objected_to),

@@ -135,7 +135,8 @@ void shoal_judge__acknowledged(shoal_world *world, uint64_t serial, int64_t serv
     if (!numbered || !same || !shoal_judge__rules(world, write->node)->always) return;
     const shoal_logbook *logbook = &world->logbooks.of[write->node];
     if (world->judge.rules[write->node].lied) return;
-    /* What came before the cut of the first file of replaced data stands in its base, not by number. */
+    /* What came before the cut of the first file of replaced data stands in its base, where no
+     * numbers are looked for. */
     bool based = logbook->filed_us > 0 && logbook->filed_us <= served_us &&
                  write->began_us <= logbook->based_us;
     if (based && write->synced_us == 0) return;

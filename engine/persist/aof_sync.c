@@ -180,8 +180,8 @@ static bool may_arm(const shoal_aof *aof)
     SHOAL_ASSERT(aof->wants);
     if (sync->armed || busy || trouble || sync->left_file != 0) return false;
     if (aof->forced || aof->finishing || aof->signing || aof->rewrite.mends) return false;
-    /* The appender knows nothing of replies that are withheld. */
-    if (shoal_aof__withholds(aof)) return false;
+    /* One that lets replies go by itself knows nothing of those that are withheld. */
+    if (shoal_aof__withholds(aof) && shoal_appender_goes_on(&aof->appender)) return false;
     return policy(aof) != SHOAL_AOF_NO && shoal_appender_idle(&aof->appender) &&
            !shoal_aof__has_left(aof);
 }

@@ -161,6 +161,8 @@ int64_t shoal_node__send_deadline(const shoal_node *node)
     SHOAL_DEBUG_ASSERT(replication->sending <= SHOAL_SENDING_CLEARING);
     if (replication->writer == NULL || replication->writer_done || delay_us == 0)
         return SHOAL_NEVER;
+    /* What is under way ends with an event. */
+    if (replication->submitted - replication->written >= WINDOW) return SHOAL_NEVER;
     int64_t next = (int64_t)shoal_snapshot_keys(replication->writer) + 1;
     if (next > (SHOAL_NEVER - replication->began_us) / delay_us) return SHOAL_NEVER;
     return replication->began_us + next * delay_us;

@@ -68,10 +68,12 @@ void shoal_node__restrain(shoal_node *node)
     saving->restrains = wanted;
     if (!free) return;
     int64_t until = node->now.mono_us + LASTS_US;
+    /* A failover that has ended since has let all go. */
+    int64_t stands = shoal_load_relaxed(&node->env.pause_failover_until_us);
     if (!wanted)
         shoal_pause_failover(&node->env, 0);
-    else if (until - saving->restrains_until_us > LASTS_US / 2)
-        shoal_pause_failover(&node->env, saving->restrains_until_us = until);
+    else if (until - stands > LASTS_US / 2)
+        shoal_pause_failover(&node->env, until);
 }
 
 int64_t shoal_node__restraint_deadline(const shoal_node *node)

@@ -57,7 +57,6 @@ typedef struct shoal_saving {
     char history[SHOAL_NODE_NAME_LEN + 1]; /* id of the dump's, "": none has been read */
     bool waits_moment;                     /* a snapshot begins in the next moment of the store */
     bool restrains;                        /* writes wait because too much waits for the disk, */
-    int64_t restrains_until_us;            /* at least until then, unless that is renewed */
     /* Loading. */
     shoal_rdb_load *load; /* while a dump is being loaded */
     shoal_crew *crew;     /* that loads it, or NULL */

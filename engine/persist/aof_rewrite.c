@@ -492,9 +492,9 @@ int64_t shoal_aof__rewrite_deadline(const shoal_aof *aof)
     SHOAL_DEBUG_ASSERT(now >= 0);
 
     if (rewrite->phase == SHOAL_REWRITE__MOMENT) return now + MOMENT_POLL_US;
-    bool slow = rewrite->writer != NULL && aof->settings.delay_us > 0;
-    if (rewrite->phase == SHOAL_REWRITE__BASE && slow && rewrite->error == SHOAL_ERR_OK)
-        return next_key_us(aof);
+    bool hands_out = rewrite->writer != NULL && !rewrite->over && rewrite->error == SHOAL_ERR_OK;
+    bool slow = hands_out && aof->settings.delay_us > 0 && rewrite->in_flight < IN_FLIGHT_MAX;
+    if (rewrite->phase == SHOAL_REWRITE__BASE && slow) return next_key_us(aof);
     if (rewrite->phase == SHOAL_REWRITE__BASE && !shoal_aof__is_busy(aof))
         return rewrite->in_flight < IN_FLIGHT_MAX && rewrite->writer != NULL ? now : now + 1000;
     if (rewrite->phase != SHOAL_REWRITE__NONE) return SHOAL_NEVER;

@@ -111,6 +111,8 @@ int64_t shoal_rdb_save_deadline(const shoal_rdb_save *save)
     SHOAL_DEBUG_ASSERT(save->delay_us >= 0);
     SHOAL_DEBUG_ASSERT(save->began_us >= 0);
     if (save->stage != SHOAL_RDB_SAVE_WRITING || save->delay_us == 0) return SHOAL_NEVER;
+    /* What is under way ends with an event. */
+    if (save->in_flight >= WINDOW_BYTES) return SHOAL_NEVER;
     return save->began_us + (int64_t)(save->keys + 1) * save->delay_us;
 }
 

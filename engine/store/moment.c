@@ -10,7 +10,7 @@
  *   M2  So when all words have been found 0 behind the wish, no operation is under way, and none
  *       begins before the wish is taken back. What earlier ones wrote has been acquired.
  *   M3  Threads that do not tell yet are no exception: a thread that began its batch before the
- *       preparation has left it (base/epoch.h) when a wish is accepted.
+ *       last preparation has left it (base/epoch.h) when a wish is accepted.
  *   M4  Nobody waits. An operation that must not begin is parked with all its gates, as one that
  *       lacks a gate is; one that a caller has on its stack is refused, as where a gate is held.
  *   M5  No operation is forgotten. Parking exchanges the head of the stack, and looks at the wish
@@ -80,7 +80,9 @@ void shoal_moment_prepare(shoal_thread *thread, int change)
     uint32_t before = shoal_load_relaxed(&moment->preparations);
     SHOAL_ASSERT(thread->stamp != 0);
     SHOAL_ASSERT(change == 1 || (change == -1 && before > 0));
-    if (before == 0) moment->stamp = thread->stamp;
+    /* Whoever has found no reason to wait in its batch is waited for, though others had prepared
+     * before: who wants moments may have said so just now (core/replication.c, a pause). */
+    if (change == 1) moment->stamp = thread->stamp;
     /* pair: moment.prepare */
     shoal_store_release(&moment->preparations, before + (uint32_t)change);
 }

@@ -192,6 +192,11 @@ static void overwrite_while_the_disk_stands_still(const char *conf, const char *
     assert_string_equal(core_world_ask(&world, 0, "SET other 1"), "");
     core_world_sleep(&world, 5000000);
     assert_string_equal(core_world_reply(&world, 0), "");
+    /* A failover held writes too, and lets go of them. */
+    world.node->replication.pause = SHOAL_PAUSE_WHOLE;
+    core_world_sleep(&world, 200000);
+    assert_int_equal(world.node->replication.pause, SHOAL_PAUSE_NONE);
+    assert_string_equal(core_world_reply(&world, 0), "");
     world.hold_files = false;
     core_world_sleep(&world, 20000);
     assert_string_equal(core_world_reply(&world, 0), "+OK\r\n");

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "store/moment.h"
 #include "support/store_box.h"
 
 /* Key number `number` of the one slot that the tag "a" leads to. */
@@ -169,6 +170,42 @@ static void a_thread_gets_out_of_a_gate_that_others_keep_busy(void **state)
     box_close(&box);
 }
 
+/* Whether a moment may be wished for within some turns of both threads; `other` may stay inside. */
+static bool is_accepted(store_box *box, shoal_thread *other)
+{
+    for (int i = 0; i < 10; i++) {
+        if (shoal_moment_wish(box->thread)) {
+            shoal_moment_end(box->thread);
+            return true;
+        }
+        box_turn(box, 1);
+        if (other == NULL) continue;
+        shoal_thread_enter(other, box->now);
+        shoal_thread_leave(other);
+    }
+    return false;
+}
+
+static void a_moment_waits_for_batches_that_began_before_it_was_last_prepared_for(void **state)
+{
+    (void)state;
+    store_box box;
+    box_open(&box, 2);
+    shoal_thread *other = shoal_store_thread(box.store, 1);
+    shoal_moment_prepare(box.thread, 1);
+    assert_true(is_accepted(&box, other));
+    /* It may have looked for a reason to wait before there was one. */
+    shoal_thread_enter(other, box.now);
+    box_turn(&box, 1);
+    shoal_moment_prepare(box.thread, 1);
+    assert_false(is_accepted(&box, NULL));
+    shoal_thread_leave(other);
+    assert_true(is_accepted(&box, other));
+    shoal_moment_prepare(box.thread, -1);
+    shoal_moment_prepare(box.thread, -1);
+    box_close(&box);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +214,7 @@ int main(void)
         cmocka_unit_test(limbo_is_bounded_however_much_a_batch_retires),
         cmocka_unit_test(a_refresh_gives_memory_back_within_a_batch),
         cmocka_unit_test(a_thread_gets_out_of_a_gate_that_others_keep_busy),
+        cmocka_unit_test(a_moment_waits_for_batches_that_began_before_it_was_last_prepared_for),
     };
     return cmocka_run_group_tests_name("store_background", tests, NULL, NULL);
 }

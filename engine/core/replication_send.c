@@ -43,7 +43,9 @@ bool shoal_node__moment_wish(shoal_node *node)
     if (!replication->wished && shoal_node__apply_pending(node)) return false;
     if (!replication->prepared) shoal_moment_prepare(node->thread, 1);
     replication->prepared = true;
-    if (!replication->wished) replication->wished = shoal_moment_wish(node->thread);
+    /* The append-only file has moments of its own: they come one after the other. */
+    bool free = !shoal_moment_wished(node->store);
+    if (!replication->wished && free) replication->wished = shoal_moment_wish(node->thread);
     bool come = replication->wished && shoal_moment_has_come(node->thread);
     /* Threads that are under way, or have not begun a batch, are waited for. */
     if (!come) nudge(node);

@@ -336,7 +336,9 @@ static void moment_step(shoal_aof *aof)
         return;
     }
     if (!may_mend(aof)) return;
-    if (!rewrite->wished) rewrite->wished = shoal_moment_wish(thread);
+    /* Another's moment comes first. */
+    bool free = !shoal_moment_wished(aof->env->store);
+    if (!rewrite->wished && free) rewrite->wished = shoal_moment_wish(thread);
     if (rewrite->wished && shoal_moment_has_come(thread)) use_moment(aof);
 }
 

@@ -297,6 +297,62 @@ static void another_policy_releases_what_waits_for_such_files(void **state)
     core_world_close(&world);
 }
 
+static void a_rewrite_waits_for_the_end_of_a_moment_that_others_have(void **state)
+{
+    core_world world;
+    (void)state;
+    open_started(&world, "save \"\"\nappendonly yes\n");
+    shoal_node *node = world.node;
+    bool come = false;
+    for (int i = 0; i < 100 && !come; i++) {
+        shoal_thread_enter(node->thread, world.now);
+        come = shoal_node__moment_wish(node);
+        shoal_thread_leave(node->thread);
+    }
+    assert_true(come);
+    (void)core_world_ask(&world, 0, "BGREWRITEAOF");
+    core_world_sleep(&world, 10000);
+    assert_null(strstr(core_world_log(&world), "rewrite finished successfully"));
+    shoal_thread_enter(node->thread, world.now);
+    shoal_node__moment_end(node);
+    shoal_thread_leave(node->thread);
+    core_world_sleep(&world, 1000000);
+    contains(core_world_log(&world), "rewrite finished successfully");
+    core_world_close(&world);
+}
+
+static void nudge_control(core_world *world)
+{
+    shoal_event event = {.kind = SHOAL_EVENT_NUDGED, .now = world->now};
+    world->deadline_us = shoal_node_step(world->node, &event);
+}
+
+static void who_becomes_a_replica_tells_what_it_has_taken_before_it_asks_for_a_stream(void **state)
+{
+    static const char connects[] = "Connecting to MASTER 10.0.0.1:7000";
+    core_world world;
+    (void)state;
+    core_world_open(&world, 2, "save \"\"\n");
+    core_world_start(&world);
+    const shoal_env *env = &world.node->env;
+    /* This one may have taken a write, and not begun with it. */
+    shoal_worker *late = shoal_node_worker(world.node, 1);
+    shoal_worker_begin(late, world.now);
+    core_world_send(&world, 0, "REPLICAOF 10.0.0.1 7000");
+    for (int i = 0; i < 20; i++) {
+        world.now.mono_us += 100000;
+        world.now.wall_us += 100000;
+        nudge_control(&world);
+        assert_false(shoal_load_relaxed(&env->mirrors));
+    }
+    assert_null(strstr(core_world_log(&world), connects));
+    (void)shoal_worker_end(late);
+    core_world_sleep(&world, 2000000);
+    assert_true(shoal_load_relaxed(&env->mirrors));
+    contains(core_world_log(&world), connects);
+    core_world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +367,8 @@ int main(void)
         cmocka_unit_test(an_increment_that_no_manifest_names_releases_nothing),
         cmocka_unit_test(with_always_writes_are_refused_while_such_files_cannot_be_made),
         cmocka_unit_test(another_policy_releases_what_waits_for_such_files),
+        cmocka_unit_test(a_rewrite_waits_for_the_end_of_a_moment_that_others_have),
+        cmocka_unit_test(who_becomes_a_replica_tells_what_it_has_taken_before_it_asks_for_a_stream),
     };
     return cmocka_run_group_tests_name("core_appending", tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include "command/handlers.h"
 #include "command/job.h"
 #include "store/places.h"
+#include "store/snapshot.h"
 
 /* When to try again while a cut is being taken. */
 #define PAUSE_US 10000
@@ -30,8 +31,11 @@ static void drop(shoal_job *job, const shoal_allocator *allocator)
 static shoal_job_turn step(shoal_job *job, shoal_call *call)
 {
     swap_job *work = (swap_job *)job;
-    if (!call->gated) return SHOAL_JOB_GATES;
-    if (!shoal_store_may_swap(call->thread)) {
+    /* A look without gates first: all of them, again and again, keep a cut from getting on, whose
+     * end is what is waited for. */
+    bool waits = call->gated ? !shoal_store_may_swap(call->thread) : shoal_cut_taken(call->store);
+    if (!waits && !call->gated) return SHOAL_JOB_GATES;
+    if (waits) {
         job->at_us = call->now.mono_us + PAUSE_US;
         return SHOAL_JOB_LATER;
     }

@@ -19,9 +19,8 @@
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "base/prng.h"
-#include "persist/rdb_load.h"
 #include "persist/snapshot.h"
-#include "support/store_box.h"
+#include "support/rdb_box.h"
 #include "value/members.h"
 #include "value/zset.h"
 
@@ -169,23 +168,10 @@ static void check_lists(store_box *box)
     CHECK(shoal_members_of(&bag, SHOAL_TYPE_SET, BOX_START_MS).count == FIELDS);
 }
 
-static void check_file(shared *world, shoal_slice file)
+static void check_file(shoal_slice file)
 {
     store_box box;
-    box_open(&box, 1);
-    const shoal_rdb_load_options options = {.allocator = &world->allocator,
-                                            .thread = box.thread,
-                                            .limits = {.set = {.entries = 512},
-                                                       .hash = {.entries = 128, .value_size = 64},
-                                                       .zset = {.entries = 128, .member_size = 64},
-                                                       .list = shoal_list_limits_of(-2)},
-                                            .databases = 2,
-                                            .checksum = true,
-                                            .now_ms = BOX_START_MS};
-    shoal_rdb_load load;
-    shoal_rdb_load_open(&load, &options);
-    CHECK(shoal_rdb_load_feed(&load, file) == SHOAL_RDB_LOAD_DONE);
-    shoal_rdb_load_close(&load);
+    rdb_box_open(&box, file, file.size, BOX_START_MS);
     for (uint32_t i = 0; i < FIELDS; i++) {
         char field[32], member[32];
         snprintf(field, sizeof field, "field-%u", i);
@@ -228,7 +214,7 @@ static void take_snapshots(shared *world, shoal_cache_thread *thread)
         CHECK(state == SHOAL_SNAPSHOT_DONE);
         CHECK(shoal_snapshot_end(taken, thread));
         shoal_cache_leave(thread);
-        check_file(world, shoal_buffer_slice(&file));
+        check_file(shoal_buffer_slice(&file));
         shoal_buffer_free(&file);
     }
 }

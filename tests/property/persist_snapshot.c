@@ -12,9 +12,8 @@
 #include <string.h>
 
 #include "base/prng.h"
-#include "persist/rdb_load.h"
 #include "persist/snapshot.h"
-#include "support/store_box.h"
+#include "support/rdb_box.h"
 
 #define KEYS 3000u
 #define ROUNDS 12u
@@ -67,38 +66,6 @@ static shoal_snapshot_writer *begin(store_box *box, shoal_buffer *file)
     return writer;
 }
 
-/* Reads the file into a store of its own, in parts of `part` bytes; the digest of that. */
-static uint64_t digest_of(shoal_slice file, size_t part, int64_t now_ms)
-{
-    store_box other;
-    box_open(&other, 1);
-    test_heap heap = {0};
-    shoal_allocator allocator = test_allocator(&heap);
-    const shoal_rdb_load_options options = {.allocator = &allocator,
-                                            .thread = other.thread,
-                                            .limits = {.set = {.entries = 512},
-                                                       .hash = {.entries = 128, .value_size = 64},
-                                                       .zset = {.entries = 128, .member_size = 64},
-                                                       .list = shoal_list_limits_of(-2)},
-                                            .databases = 2,
-                                            .checksum = true,
-                                            .now_ms = now_ms};
-    shoal_rdb_load load;
-    shoal_rdb_load_open(&load, &options);
-    shoal_rdb_load_state state = SHOAL_RDB_LOAD_MORE;
-    while (state == SHOAL_RDB_LOAD_MORE && file.size > 0) {
-        size_t size = part < file.size ? part : file.size;
-        state = shoal_rdb_load_feed(&load, (shoal_slice){file.data, size});
-        file.data += size;
-        file.size -= size;
-    }
-    assert_int_equal(state, SHOAL_RDB_LOAD_DONE);
-    shoal_rdb_load_close(&load);
-    uint64_t digest = shoal_store_digest(other.store);
-    box_close(&other);
-    return digest;
-}
-
 static void a_file_shows_the_moment_of_its_beginning(void **state)
 {
     (void)state;
@@ -122,7 +89,7 @@ static void a_file_shows_the_moment_of_its_beginning(void **state)
         assert_true(shoal_snapshot_end(writer, box.thread));
         assert_false(file.failed);
         size_t part = 1 + (size_t)shoal_prng_below(&prng, 5000);
-        assert_int_equal(digest_of(shoal_buffer_slice(&file), part, box_ms(&box)), digest);
+        assert_int_equal(rdb_box_digest(shoal_buffer_slice(&file), part, box_ms(&box)), digest);
         shoal_buffer_free(&file);
     }
     box_close(&box);

@@ -116,15 +116,6 @@ static void op_file_sync(void *context, shoal_file file, uint64_t tag)
     shoal_files__submit(control->files, &job, (shoal_slice){0});
 }
 
-static void op_file_sync_watched(void *context, shoal_file file, uint64_t tag,
-                                 const shoal_sync_watch *watch)
-{
-    shoal_control *control = context;
-    SHOAL_ASSERT(watch->ended != NULL);
-    shoal_file_job job = {.op = SHOAL_FILE_SYNC, .file = file, .tag = tag, .watch = watch};
-    shoal_files__submit(control->files, &job, (shoal_slice){0});
-}
-
 static void op_file_read(void *context, shoal_file file, uint64_t tag)
 {
     shoal_control *control = context;
@@ -192,7 +183,6 @@ shoal_host shoal_control__host(shoal_control *control)
                         .file_name = op_file_name,
                         .file_append = op_file_append,
                         .file_sync = op_file_sync,
-                        .file_sync_watched = op_file_sync_watched,
                         .file_read = op_file_read,
                         .file_read_part = op_file_read_part,
                         .file_truncate = op_file_truncate,
@@ -257,11 +247,6 @@ void shoal_control__stop(shoal_control *control)
 {
     shoal_store_relaxed(&control->stopping, true);
     shoal_waker__nudge(&control->waker);
-}
-
-void shoal_control__unwatch(shoal_control *control)
-{
-    shoal_files__unwatch(control->files);
 }
 
 void shoal_control__wake(shoal_control *control)

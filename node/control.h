@@ -53,9 +53,6 @@ void shoal_control__run(shoal_control *control);
 /* Makes run return after the present step. Any thread. */
 void shoal_control__stop(shoal_control *control);
 
-/* Who watches syncs is told of none any more, and of none at present. Not by the file threads. */
-void shoal_control__unwatch(shoal_control *control);
-
 /* Makes the loop turn once, chores included, without an event for the node. Any thread. */
 void shoal_control__wake(shoal_control *control);
 

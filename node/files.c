@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "clock.h"
 #include "file_ops.h"
 
 /* Threads that work off the queue: one more than can wait for the sync of a large file. */
@@ -51,10 +50,8 @@ struct shoal_files {
     uint32_t settling;      /* so many */
     job_queue wanted;
     job_queue finished;
-    uint64_t busy;     /* files that a job under way is about, a bit each */
-    uint64_t writing;  /* files that are being written directly */
-    uint32_t watching; /* threads that tell somebody of a sync */
-    bool unwatched;    /* nobody is to be told any more */
+    uint64_t busy;    /* files that a job under way is about, a bit each */
+    uint64_t writing; /* files that are being written directly */
     bool stop;
     bool drain;
     char *directory; /* of named files; NULL: that of the process */
@@ -114,15 +111,16 @@ static void forget(shoal_files *files, shoal_file_role *role)
     role->fresh = role->fresh_above = false;
 }
 
-/* Writes, unless that would leave a gap in a named file. That it has failed is the caller's to note
- * in `torn`. */
-static shoal_err do_append(const shoal_file_role *role, int descriptor, const shoal_file_job *job,
+/* Writes, unless that would leave a gap in a named file. */
+static shoal_err do_append(shoal_file_role *role, int descriptor, const shoal_file_job *job,
                            shoal_slice bytes)
 {
     bool named = job->file >= SHOAL_FILE_NAMED;
     SHOAL_ASSERT(job->op == SHOAL_FILE_APPEND);
     if (named && job->tag == 0 && role->torn != SHOAL_ERR_OK) return role->torn;
-    return shoal_file_op__write(descriptor, bytes);
+    shoal_err error = shoal_file_op__write(descriptor, bytes);
+    if (error != SHOAL_ERR_OK) role->torn = error;
+    return error;
 }
 
 static shoal_err do_truncate(shoal_file_role *role, uint64_t size)
@@ -176,12 +174,8 @@ static shoal_err perform(shoal_files *files, shoal_file_job *job)
         if (descriptor < 0) return (shoal_err)descriptor;
     }
     switch (job->op) {
-    case SHOAL_FILE_APPEND: {
-        shoal_slice bytes = {job->bytes, job->size};
-        shoal_err error = do_append(role, descriptor, job, bytes);
-        if (error != SHOAL_ERR_OK) role->torn = error;
-        return error;
-    }
+    case SHOAL_FILE_APPEND:
+        return do_append(role, descriptor, job, (shoal_slice){job->bytes, job->size});
     case SHOAL_FILE_SYNC: return shoal_file_op__sync(role, descriptor);
     case SHOAL_FILE_READ: return do_read(role, job);
     case SHOAL_FILE_TRUNCATE: return do_truncate(role, job->offset);
@@ -255,42 +249,20 @@ static bool is_silent(const shoal_file_job *job)
            job->error == SHOAL_ERR_OK;
 }
 
-/* Tells who watches a sync of its end. What he does stands behind the job, and before its result:
- * its file is still busy. */
-static void tell_watch(shoal_files *files, shoal_file_job *job)
-{
-    pthread_mutex_lock(&files->lock);
-    bool tells = job->watch != NULL && !files->unwatched;
-    if (tells) files->watching++;
-    shoal_err torn = files->entries[job->file].role.torn;
-    pthread_mutex_unlock(&files->lock);
-    if (!tells) return;
-    shoal_err error = job->error != SHOAL_ERR_OK ? job->error : torn;
-    bool lazy = job->watch->ended(job->watch->context, job->tag, error, shoal_clock_now());
-    job->lazy = lazy && error == SHOAL_ERR_OK;
-    pthread_mutex_lock(&files->lock);
-    SHOAL_ASSERT(files->watching > 0);
-    files->watching--;
-    if (files->unwatched) pthread_cond_broadcast(&files->settled);
-    pthread_mutex_unlock(&files->lock);
-}
-
 /* A job is done: its result can be taken, and what waited for its files goes on. */
 static void finish_job(shoal_files *files, shoal_file_job *job)
 {
-    bool silent = is_silent(job), lazy = job->lazy;
+    bool silent = is_silent(job);
     pthread_mutex_lock(&files->lock);
     files->busy &= ~bits_of(job);
     count_job(files, job, -1);
     if (!silent) queue_push(&files->finished, job);
-    /* This thread takes one of those that wait; the others are woken when there are more. */
-    bool more = files->wanted.head != NULL && files->wanted.head->next != NULL;
-    if (more || files->stop) pthread_cond_broadcast(&files->work);
+    if (files->wanted.head != NULL || files->stop) pthread_cond_broadcast(&files->work);
     if (files->settling > 0) pthread_cond_broadcast(&files->settled);
     pthread_mutex_unlock(&files->lock);
     if (silent) {
         shoal_files__free(job);
-    } else if (!lazy) {
+    } else {
         files->done(files->context);
     }
 }
@@ -301,7 +273,6 @@ static void *run(void *argument)
     pthread_setname_np(pthread_self(), "shoal-file");
     for (shoal_file_job *job; (job = next_job(files)) != NULL;) {
         job->error = perform(files, job);
-        tell_watch(files, job);
         finish_job(files, job);
     }
     return NULL;
@@ -438,8 +409,7 @@ void shoal_files__submit(shoal_files *files, const shoal_file_job *job, shoal_sl
     pthread_mutex_lock(&files->lock);
     count_job(files, copy, 1);
     queue_push(&files->wanted, copy);
-    /* What waits for a job under way is taken by the thread that ends it. */
-    if ((bits_of(copy) & files->busy) == 0) pthread_cond_signal(&files->work);
+    pthread_cond_signal(&files->work);
     pthread_mutex_unlock(&files->lock);
 }
 
@@ -461,11 +431,8 @@ static void end_direct(shoal_files *files, shoal_file_job *told, shoal_file file
 {
     pthread_mutex_lock(&files->lock);
     files->writing &= ~bit_of(file);
-    /* Under the lock: a sync of the file that ends now looks at it. */
-    if (told) files->entries[file].role.torn = told->error;
     if (told) queue_push(&files->finished, told);
-    /* Syncs have not waited for it. */
-    if (files->entries[file].others > 0) pthread_cond_broadcast(&files->work);
+    if (files->wanted.head != NULL) pthread_cond_broadcast(&files->work);
     pthread_mutex_unlock(&files->lock);
     if (told) files->done(files->context);
 }
@@ -495,14 +462,6 @@ void shoal_files__settle(shoal_files *files, shoal_file file)
     files->settling++;
     while (files->entries[file].others > 0) pthread_cond_wait(&files->settled, &files->lock);
     files->settling--;
-    pthread_mutex_unlock(&files->lock);
-}
-
-void shoal_files__unwatch(shoal_files *files)
-{
-    pthread_mutex_lock(&files->lock);
-    files->unwatched = true;
-    while (files->watching > 0) pthread_cond_wait(&files->settled, &files->lock);
     pthread_mutex_unlock(&files->lock);
 }
 

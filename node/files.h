@@ -8,9 +8,8 @@
  * A sync covers the appends before it and, when the file is new, its name in the directory. A
  * rename makes the names durable before it is reported.
  *
- * Threads: append, and submit of syncs, by any thread, one at a time for each file; the rest by the
- * control actor; the `done` callback runs on a file thread or one that appends, what watches a sync
- * on a file thread.
+ * Threads: append by any thread, one at a time for each file; the rest by the control actor; the
+ * `done` callback runs on a file thread or one that appends.
  */
 #ifndef SHOAL_NODE_FILES_H
 #define SHOAL_NODE_FILES_H
@@ -30,8 +29,6 @@ typedef struct shoal_file_job {
     size_t size;        /* of `bytes`; submitted with a READ of a part: how much */
     uint64_t file_size; /* READ: of the whole file */
     shoal_err error;    /* the result */
-    const shoal_sync_watch *watch; /* SYNC: who is told of its end at once, or NULL */
-    bool lazy;                     /* and it has said that the control actor need not run */
 } shoal_file_job;
 
 typedef struct shoal_files shoal_files;
@@ -58,10 +55,6 @@ void shoal_files__append(shoal_files *files, const shoal_file_job *job, shoal_sl
 /* Waits until nothing but syncs of a file is queued or under way: what was appended has gone to the
  * system, or has failed. Not by the file threads. */
 void shoal_files__settle(shoal_files *files, shoal_file file);
-
-/* Nobody is told of the end of a sync any more but by its result; returns when nobody is being
- * told. Not by the file threads. */
-void shoal_files__unwatch(shoal_files *files);
 
 /* Queues an operation; `bytes` are copied. Without memory the process stops: an operation that
  * is neither done nor reported would break rule R4. */

@@ -453,7 +453,6 @@ void shoal_server__stop(shoal_server *server)
     }
     if (server->options.unixsocket[0] != '\0') unlink(server->options.unixsocket);
     for (uint32_t i = 0; i < server->lane_count; i++) shoal_lane__stop(server->lanes[i]);
-    shoal_control__unwatch(server->control);
     shoal_recording__close(server->recording, "the server has ended");
     if (shoal_memory_looks_for_leaks()) shoal_node_destroy(server->node);
     for (uint32_t i = 0; i < server->lane_count; i++) shoal_lane__free(server->lanes[i]);

@@ -18,8 +18,7 @@
 #define SHOAL_RELEASED_ALL UINT64_MAX
 
 /* Replies may go up to `offset`, or no further than that where it is less than before; workers
- * that hold sessions are nudged. One thread at a time; where two do so at once, what one of them
- * said holds, and a reply may wait until it is said again. */
+ * that hold sessions are nudged. One thread at a time. */
 void shoal_hold_release(shoal_env *env, uint64_t offset);
 /* What is on hold now acknowledges data that are about to be replaced, and that no file will ever
  * have: the connections close without it, for nobody knows whether others have these data. Behind

@@ -7,18 +7,13 @@
  *       looks at the log and at the request again before his exchange can succeed, and sees what
  *       the comer had committed before.
  *   A3  Replies follow the bytes: `released` moves on behind the append.
- *   A4  One sync is asked for each time it is armed: who exchanges `group` for GROUPED asks, with
- *       the next ticket. It covers what `groups` says of that, because that was handed to the host
- *       before, under the same turn.
- *   A5  No group is forgotten. Who appends and finds GROUPED does not nudge: who takes that back
- *       arms anew, and then looks at what is written. All of them change the one word `group`: who
- *       came before the arming is seen by that look, who came behind it finds the appender armed.
- *   A6  Of each sync one sees to the end. GROUPED with its ticket is taken back by one exchange:
- *       that of who has the turn, after it has ended well and nothing of what was appended before
- *       has failed, who then says that replies may go; or that of the control actor, which then
- *       waits for FILE_DONE. A late end finds another ticket, or none.
- *   A7  A place of `groups` is written again only when the control actor has been told of the
- *       ticket that it was of, so it reads what was written.
+ *   A4  One sync is asked for each time it is armed: who exchanges `group` for GROUPED asks, and
+ *       only the control actor takes that back. It covers what `grouped` says, because that was
+ *       handed to the host before, under the same turn.
+ *   A5  No group is forgotten. Who appends and finds GROUPED does not nudge: the control actor
+ *       hears of the sync's end, arms anew, and then looks at what is written. All of them change
+ *       the one word `group`: who came before the arming is seen by that look, who came behind it
+ *       finds the appender armed.
  */
 #include "persist/aof_append.h"
 
@@ -27,12 +22,6 @@
 #include "persist/aof_reader.h"
 
 enum { ASKED_NOTHING, ASKED, ANSWERED };
-
-/* The control actor runs for the end of a sync at the latest when so many are untold. Chosen: it
- * runs rarely, and the log keeps little that is safe. */
-#define UNTOLD_MAX (SHOAL_APPENDER_GROUPS / 4)
-
-static bool sync_ended(void *context, uint64_t tag, shoal_err error, shoal_time now);
 
 void shoal_appender_make(shoal_appender *appender, shoal_env *env, shoal_log *log,
                          shoal_log_reader *reader)
@@ -46,7 +35,6 @@ void shoal_appender_make(shoal_appender *appender, shoal_env *env, shoal_log *lo
     appender->log = log;
     appender->reader = reader;
     appender->stamp = shoal_buffer_make(&env->allocator);
-    appender->watch = (shoal_sync_watch){.ended = sync_ended, .context = appender};
     shoal_store_relaxed(&appender->group, SHOAL_APPENDER__UNGROUPED);
 }
 
@@ -141,28 +129,6 @@ static void put_stamp(shoal_appender *appender, shoal_time now)
     if (!appender->stamp.failed) put(appender, shoal_buffer_slice(&appender->stamp));
 }
 
-static bool is_grouped(uint64_t word)
-{
-    return word != SHOAL_APPENDER__UNGROUPED && (word & SHOAL_APPENDER__GROUPED) != 0;
-}
-
-static uint32_t ticket_behind(uint32_t ticket)
-{
-    return ticket == UINT32_MAX ? 1 : ticket + 1;
-}
-
-static void ask_for_sync(const shoal_appender *appender)
-{
-    const shoal_host *host = appender->host;
-    shoal_file file = appender->groups[appender->ticket % SHOAL_APPENDER_GROUPS].note.file;
-    uint64_t tag = appender->sync_tag | appender->ticket;
-    SHOAL_ASSERT(appender->ticket != 0);
-    if (shoal_appender_goes_on(appender))
-        host->file_sync_watched(host->context, file, tag, &appender->watch);
-    else
-        host->file_sync(host->context, file, tag);
-}
-
 /* Asks for a sync of what is written, if it is worth one (claim A4). True when that has been done,
  * now or since the control actor was last told of one: it need not be nudged (claim A5). */
 static bool sync_group(shoal_appender *appender, shoal_time now)
@@ -171,44 +137,15 @@ static bool sync_group(shoal_appender *appender, shoal_time now)
     uint64_t from = shoal_add_acq_rel(&appender->group, (uint64_t)0); /* pair: appender.group */
     SHOAL_DEBUG_ASSERT(appender->on);
     SHOAL_DEBUG_ASSERT(place->old_file == 0 || from >= SHOAL_APPENDER__GROUPED);
-    if (from >= SHOAL_APPENDER__GROUPED) return from != SHOAL_APPENDER__UNGROUPED;
+    if (from >= SHOAL_APPENDER__GROUPED) return from == SHOAL_APPENDER__GROUPED;
     bool late = now.mono_us >= shoal_load_relaxed(&appender->group_until_us);
     if (place->at < from && !late) return false;
-    uint32_t ticket = ticket_behind(appender->ticket);
-    uint32_t told = shoal_load_acquire(&appender->told); /* pair: appender.told */
-    if (ticket - told >= SHOAL_APPENDER_GROUPS) return false;
-    appender->groups[ticket % SHOAL_APPENDER_GROUPS] =
-        (shoal_appender_group){.note = *place, .began_us = now.mono_us};
+    appender->grouped = *place;
+    appender->grouped_us = now.mono_us;
     /* pair: appender.group */
-    if (!shoal_cas_acq_rel(&appender->group, &from, SHOAL_APPENDER__GROUPED | ticket)) return false;
-    appender->ticket = ticket;
-    ask_for_sync(appender);
+    if (!shoal_cas_acq_rel(&appender->group, &from, SHOAL_APPENDER__GROUPED)) return false;
+    appender->host->file_sync(appender->host->context, place->file, appender->sync_tag);
     return true;
-}
-
-/* What follows from the end of the sync that was asked for last (claim A6): replies go, and it is
- * armed for the next. */
-static void pass_sync(shoal_appender *appender)
-{
-    uint64_t word = shoal_load_relaxed(&appender->group);
-    SHOAL_DEBUG_ASSERT(appender->on);
-    if (!is_grouped(word)) return;
-    /* pair: appender.ended */
-    if (shoal_load_acquire(&appender->ended) != (uint32_t)word) return;
-    uint64_t at = appender->groups[(uint32_t)word % SHOAL_APPENDER_GROUPS].note.at;
-    SHOAL_ASSERT(at <= appender->place.at);
-    /* pair: appender.group */
-    if (shoal_cas_acq_rel(&appender->group, &word, at + 1)) shoal_hold_release(appender->env, at);
-}
-
-/* Asks for the next sync if there is something to sync. */
-static void follow_sync(shoal_appender *appender, shoal_time now)
-{
-    uint64_t from = shoal_add_acq_rel(&appender->group, (uint64_t)0); /* pair: appender.group */
-    SHOAL_DEBUG_ASSERT(appender->on);
-    if (from >= SHOAL_APPENDER__GROUPED || appender->place.at < from) return;
-    if (!sync_group(appender, now))
-        appender->host->nudge(appender->host->context, SHOAL_ACTOR_CONTROL);
 }
 
 /* Appends everything that is committed now. */
@@ -282,25 +219,8 @@ static void take_turn(shoal_appender *appender, shoal_time now)
     if (shoal_load_acquire(&appender->asked) == ASKED) obey(appender, now);
     if (!appender->on) return;
     check_place(appender);
-    bool goes_on = shoal_appender_goes_on(appender);
-    if (goes_on) pass_sync(appender);
     append(appender, now);
-    if (goes_on) follow_sync(appender, now);
     check_place(appender);
-}
-
-/* Takes the turn, or leaves word for who has it. */
-static void come(shoal_appender *appender, shoal_time now)
-{
-    /* pair: appender.turn */
-    uint32_t seen = shoal_add_acq_rel(&appender->comers, 1u);
-    SHOAL_DEBUG_ASSERT(appender->log != NULL);
-    if (seen != 0) return;
-    seen = 1;
-    do {
-        take_turn(appender, now);
-        /* pair: appender.turn */
-    } while (!shoal_cas_acq_rel(&appender->comers, &seen, 0u));
 }
 
 void shoal_appender_turn(shoal_appender *appender, shoal_time now)
@@ -311,82 +231,43 @@ void shoal_appender_turn(shoal_appender *appender, shoal_time now)
     if (!asked && (!shoal_load_relaxed(&appender->running) ||
                    shoal_log_committed(appender->log) <= shoal_appender_written(appender)))
         return;
-    come(appender, now);
-}
-
-/* On a thread of the host. True when a sync that follows has been asked for, and the control actor
- * will be told of that. */
-static bool sync_ended(void *context, uint64_t tag, shoal_err error, shoal_time now)
-{
-    shoal_appender *appender = context;
-    uint32_t ticket = (uint32_t)tag;
-    SHOAL_ASSERT(ticket != 0);
-    if (error != SHOAL_ERR_OK) return false;
-    shoal_store_release(&appender->ended, ticket); /* pair: appender.ended */
-    come(appender, now);
-    uint64_t word = shoal_load_relaxed(&appender->group);
-    uint32_t untold = (uint32_t)word - shoal_load_relaxed(&appender->told);
-    return is_grouped(word) && (uint32_t)word != ticket && untold < UNTOLD_MAX;
+    /* pair: appender.turn */
+    uint32_t seen = shoal_add_acq_rel(&appender->comers, 1u);
+    if (seen != 0) return;
+    seen = 1;
+    do {
+        take_turn(appender, now);
+        /* pair: appender.turn */
+    } while (!shoal_cas_acq_rel(&appender->comers, &seen, 0u));
 }
 
 /* ---- the control actor ---- */
 
-void shoal_appender_arm(shoal_appender *appender, uint64_t at, int64_t until_us, shoal_time now)
+void shoal_appender_arm(shoal_appender *appender, uint64_t at, int64_t until_us)
 {
     SHOAL_ASSERT(at < SHOAL_APPENDER__GROUPED);
     SHOAL_ASSERT(shoal_appender_idle(appender));
     shoal_store_relaxed(&appender->group_until_us, until_us);
     uint64_t was = shoal_exchange_acq_rel(&appender->group, at); /* pair: appender.group */
     SHOAL_ASSERT(was == SHOAL_APPENDER__UNGROUPED);
-    if (shoal_appender_goes_on(appender)) come(appender, now);
 }
 
-uint32_t shoal_appender_disarm(shoal_appender *appender)
+bool shoal_appender_disarm(shoal_appender *appender, shoal_appender_note *note, int64_t *began_us)
 {
     /* pair: appender.group */
     uint64_t was = shoal_exchange_acq_rel(&appender->group, SHOAL_APPENDER__UNGROUPED);
     SHOAL_ASSERT(was != SHOAL_APPENDER__UNGROUPED);
-    SHOAL_ASSERT(!is_grouped(was) || (uint32_t)was != 0);
-    return is_grouped(was) ? (uint32_t)was : 0;
+    if (was != SHOAL_APPENDER__GROUPED) return true;
+    *note = appender->grouped;
+    *began_us = appender->grouped_us;
+    SHOAL_ASSERT(note->at <= shoal_appender_written(appender));
+    return false;
 }
 
-uint32_t shoal_appender_grouped(const shoal_appender *appender)
+bool shoal_appender_has_grouped(const shoal_appender *appender)
 {
     SHOAL_DEBUG_ASSERT(appender->log != NULL);
-    uint64_t word = shoal_load_acquire(&appender->group); /* pair: appender.group */
-    return is_grouped(word) ? (uint32_t)word : 0;
-}
-
-const shoal_appender_group *shoal_appender_group_of(const shoal_appender *appender, uint32_t ticket)
-{
-    SHOAL_ASSERT(ticket != 0);
-    SHOAL_DEBUG_ASSERT(ticket - shoal_load_relaxed(&appender->told) <= SHOAL_APPENDER_GROUPS);
-    return &appender->groups[ticket % SHOAL_APPENDER_GROUPS];
-}
-
-void shoal_appender_tell(shoal_appender *appender, uint32_t ticket)
-{
-    SHOAL_ASSERT(ticket != 0);
-    SHOAL_ASSERT(ticket - shoal_load_relaxed(&appender->told) <= SHOAL_APPENDER_GROUPS);
-    shoal_store_release(&appender->told, ticket); /* pair: appender.told */
-}
-
-bool shoal_appender_has_untold(const shoal_appender *appender)
-{
-    return shoal_appender_ticket(appender) != shoal_load_relaxed(&appender->told);
-}
-
-uint32_t shoal_appender_ticket(const shoal_appender *appender)
-{
-    SHOAL_ASSERT(!shoal_load_relaxed(&appender->running));
-    SHOAL_ASSERT(!appender->on);
-    return appender->ticket;
-}
-
-bool shoal_appender_goes_on(const shoal_appender *appender)
-{
-    SHOAL_DEBUG_ASSERT(appender->log != NULL);
-    return appender->host->file_sync_watched != NULL && shoal_load_relaxed(&appender->always);
+    return shoal_load_relaxed(&appender->group) == SHOAL_APPENDER__GROUPED;
 }
 
 bool shoal_appender_idle(const shoal_appender *appender)

@@ -12,13 +12,7 @@
  * written asks the host for it, once, and the control actor hears of its end. So with appendfsync
  * always nothing that a client waits for passes through the control actor on its way to the disk.
  *
- * Where the host tells of a sync's end at once, nothing does on the way back either: with
- * appendfsync always whoever has the turn then lets replies go, and asks for the next sync if there
- * is something to sync. So syncs follow each other without a gap, and while one runs its worker
- * sends the replies of the one before. The control actor hears of each by its ticket, later.
- *
- * Threads: shoal_appender_turn by any thread of the node, the ends of syncs by one of the host; all
- * else by the control actor.
+ * Threads: shoal_appender_turn by any thread of the node; all else by the control actor.
  */
 #ifndef SHOAL_PERSIST_AOF_APPEND_H
 #define SHOAL_PERSIST_AOF_APPEND_H
@@ -54,16 +48,6 @@ typedef struct shoal_appender_note {
     uint64_t old_size;
 } shoal_appender_note;
 
-/* Syncs that the appender has asked for and the control actor has not been told of, at most. A
- * power of two. Chosen: more than fit into the time that a busy control actor lets pass. */
-#define SHOAL_APPENDER_GROUPS 64u
-
-/* A sync that it has asked for. */
-typedef struct shoal_appender_group {
-    shoal_appender_note note; /* what it covers */
-    int64_t began_us;
-} shoal_appender_group;
-
 /* A request, and when it is done, its answer. */
 typedef struct shoal_appender_request {
     shoal_appender_wish wish;
@@ -87,20 +71,16 @@ typedef struct shoal_appender {
     _Atomic bool timestamps;  /* the same */
     _Atomic bool lenient;     /* the same: replies go although nothing is written */
     /* Once so much is written a sync is to be asked for; or SHOAL_APPENDER__UNGROUPED, or
-     * SHOAL_APPENDER__GROUPED and a ticket: that has been done. writers: control, who has the turn;
-     * acq_rel. pair: appender.group */
+     * SHOAL_APPENDER__GROUPED: that has been done. writers: control, who has the turn; acq_rel.
+     * pair: appender.group */
     _Atomic uint64_t group;
-    _Atomic uint32_t ended; /* ticket of the last sync that has ended well, where the host tells at
-                               once. writer: its thread, release. pair: appender.ended */
-    _Atomic uint32_t told;  /* ticket of the last one that the control actor has been told of.
-                               writer: control, release. pair: appender.told */
     _Atomic int64_t group_until_us; /* behind this time anything is worth it. writer: control,
                                        relaxed: a hint; who has the turn */
-    /* By ticket; each of whoever has the turn until `group` is GROUPED with it, then constant until
-     * the control actor has been told. */
-    shoal_appender_group groups[SHOAL_APPENDER_GROUPS];
+    /* Of whoever has the turn until `group` is GROUPED, then of the control actor until it is
+     * not. */
+    shoal_appender_note grouped; /* where it was asked for */
+    int64_t grouped_us;          /* and when */
     /* Of whoever has the turn. */
-    uint32_t ticket; /* the last one */
     shoal_appender_request request;
     shoal_appender_note place;
     bool on;
@@ -110,14 +90,13 @@ typedef struct shoal_appender {
     const shoal_host *host;
     shoal_env *env;
     shoal_log *log;
-    uint64_t sync_tag; /* of the syncs that it asks for; the lower half is their ticket */
-    shoal_sync_watch watch;
+    uint64_t sync_tag;        /* of the syncs that it asks for */
     shoal_log_reader *reader; /* moved on by who has the turn */
 } shoal_appender;
 
-/* Values of `group`: nothing, and the bit beside a ticket. Places in the log are smaller. */
+/* Values of `group`. */
 #define SHOAL_APPENDER__UNGROUPED UINT64_MAX
-#define SHOAL_APPENDER__GROUPED ((uint64_t)1 << 63)
+#define SHOAL_APPENDER__GROUPED (UINT64_MAX - 1)
 
 /* Makes one that does nothing; `reader` is opened and closed by the control actor, while it is
  * stopped. `sync_tag` is the caller's to set. */
@@ -137,26 +116,14 @@ void shoal_appender_ask(shoal_appender *appender, const shoal_appender_request *
 /* The answer, once; NULL while it is not there. The control actor is nudged when it comes. */
 const shoal_appender_request *shoal_appender_answer(shoal_appender *appender);
 /* Whoever has the turn shall ask for a sync when `at` is written, or anything behind `until_us`:
- * not before what is appended follows this; who has armed looks at what is written afterwards, but
- * for one that goes on by itself, which looks itself. Only while it does not. */
-void shoal_appender_arm(shoal_appender *appender, uint64_t at, int64_t until_us, shoal_time now);
-/* It shall not any more. 0, or the ticket of a sync that it has asked for and that the control
- * actor has to see to: nothing else follows from its end. */
-uint32_t shoal_appender_disarm(shoal_appender *appender);
-/* The ticket of one that it has asked for and has not gone on from; or 0. */
-uint32_t shoal_appender_grouped(const shoal_appender *appender);
-/* What was asked for with a ticket that the control actor has not been told of. */
-const shoal_appender_group *shoal_appender_group_of(const shoal_appender *appender,
-                                                    uint32_t ticket);
-/* The control actor has been told of the end of a sync. */
-void shoal_appender_tell(shoal_appender *appender, uint32_t ticket);
-/* Whether the end of one of its syncs is still to come. While it is stopped. */
-bool shoal_appender_has_untold(const shoal_appender *appender);
-/* The last ticket. While it is stopped. */
-uint32_t shoal_appender_ticket(const shoal_appender *appender);
-/* Whether it lets replies go, and asks for the next sync, by itself when one has ended: with
- * appendfsync always, where the host tells of that at once. */
-bool shoal_appender_goes_on(const shoal_appender *appender);
+ * not before what is appended follows this; who has armed looks at what is written afterwards. Only
+ * while it does not, and no sync that it has asked for is under way. */
+void shoal_appender_arm(shoal_appender *appender, uint64_t at, int64_t until_us);
+/* It shall not any more. False when it has done so, and is not armed any more either: what was
+ * written by then is in `*note`, the time in `*began_us`. */
+bool shoal_appender_disarm(shoal_appender *appender, shoal_appender_note *note, int64_t *began_us);
+/* Whether it has. */
+bool shoal_appender_has_grouped(const shoal_appender *appender);
 /* Nothing is asked for. */
 bool shoal_appender_idle(const shoal_appender *appender);
 

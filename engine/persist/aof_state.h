@@ -120,8 +120,6 @@ typedef struct shoal_aof__sync {
     bool noting;              /* the appender was asked how far it is */
     bool marking;             /* a mark is under way */
     bool armed;               /* the appender asks for the next sync itself, or has done so */
-    uint32_t ticket;          /* of one that it has asked for and that is waited for; or 0 */
-    uint32_t first_after;     /* tickets behind this one are of this life of the file */
     shoal_appender_note safe; /* up to here nothing can be lost but by its disk */
     uint64_t synced;          /* of the log: up to here syncs have gone */
     uint64_t delayed_count;

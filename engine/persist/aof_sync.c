@@ -123,39 +123,17 @@ void shoal_aof__disarm(shoal_aof *aof)
     SHOAL_ASSERT(sync->waiting == 0);
     SHOAL_ASSERT(!sync->marking);
     sync->armed = false;
-    sync->ticket = shoal_appender_disarm(&aof->appender);
-    if (sync->ticket == 0) return;
-    const shoal_appender_group *group = shoal_appender_group_of(&aof->appender, sync->ticket);
-    sync->target = group->note;
-    sync->began_us = group->began_us < aof->now.mono_us ? group->began_us : aof->now.mono_us;
+    if (shoal_appender_disarm(&aof->appender, &sync->target, &sync->began_us)) return;
     sync->waiting = 1;
     sync->delayed = false;
     sync->error = SHOAL_ERR_OK;
 }
 
-/* The one that it has asked for and has not gone on from, or 0. */
-static uint32_t group_under_way(const shoal_aof *aof)
-{
-    SHOAL_DEBUG_ASSERT(!aof->sync.armed || aof->wants);
-    return aof->sync.armed ? shoal_appender_grouped(&aof->appender) : 0;
-}
-
-/* Whether it goes on by itself. */
-static bool goes_on(const shoal_aof *aof)
-{
-    SHOAL_DEBUG_ASSERT(aof->wants);
-    return aof->sync.armed && shoal_appender_goes_on(&aof->appender);
-}
-
-/* One that it has asked for is under way like any other, but for those from which it goes on by
- * itself while they do not take too long. */
+/* One that it has asked for is under way like any other. */
 static void notice_group(shoal_aof *aof)
 {
-    uint32_t ticket = group_under_way(aof);
-    if (ticket == 0) return;
-    const shoal_appender_group *group = shoal_appender_group_of(&aof->appender, ticket);
-    bool slow = aof->now.mono_us - group->began_us >= SYNC_SLOW_US;
-    if (slow || !goes_on(aof)) shoal_aof__disarm(aof);
+    SHOAL_DEBUG_ASSERT(!aof->sync.armed || aof->wants);
+    if (aof->sync.armed && shoal_appender_has_grouped(&aof->appender)) shoal_aof__disarm(aof);
     SHOAL_DEBUG_ASSERT(aof->sync.waiting <= 2);
 }
 
@@ -180,8 +158,6 @@ static bool may_arm(const shoal_aof *aof)
     SHOAL_ASSERT(aof->wants);
     if (sync->armed || busy || trouble || sync->left_file != 0) return false;
     if (aof->forced || aof->finishing || aof->signing || aof->rewrite.mends) return false;
-    /* One that lets replies go by itself knows nothing of those that are withheld. */
-    if (shoal_aof__withholds(aof) && shoal_appender_goes_on(&aof->appender)) return false;
     return policy(aof) != SHOAL_AOF_NO && shoal_appender_idle(&aof->appender) &&
            !shoal_aof__has_left(aof);
 }
@@ -192,7 +168,7 @@ static void arm(shoal_aof *aof)
     SHOAL_ASSERT(may_arm(aof));
     sync->armed = true;
     int64_t until = policy(aof) == SHOAL_AOF_ALWAYS ? sync->gather_until_us : SHOAL_NEVER;
-    shoal_appender_arm(&aof->appender, group_from(aof), until, aof->now);
+    shoal_appender_arm(&aof->appender, group_from(aof), until);
 }
 
 void shoal_aof__apply_policy(shoal_aof *aof)
@@ -241,7 +217,6 @@ bool shoal_aof__go_on(shoal_aof *aof, uint64_t from, uint64_t size)
         (shoal_appender_note){.at = from, .file = aof->incr, .size = size};
     aof->sync.began_us = aof->now.mono_us;
     aof->sync.synced = from;
-    aof->sync.first_after = shoal_appender_ticket(&aof->appender);
     shoal_store_relaxed(&aof->appender.always, policy(aof) == SHOAL_AOF_ALWAYS);
     shoal_store_relaxed(&aof->appender.lenient, false);
     shoal_store_relaxed(&aof->appender.timestamps, aof->settings.timestamps);
@@ -284,66 +259,21 @@ void shoal_aof__stop(shoal_aof *aof)
 
 /* ---- syncs ---- */
 
-/* The safe place moves on. With appendfsync always replies may have gone already. */
-static void move_safe(shoal_aof *aof, const shoal_appender_note *note)
-{
-    SHOAL_ASSERT(note->at >= aof->sync.safe.at);
-    SHOAL_ASSERT(note->at <= shoal_log_at(&aof->reader));
-    aof->sync.safe = *note;
-    shoal_log_skip(&aof->keeper, note->at - shoal_log_at(&aof->keeper));
-    (void)shoal_log_trim(aof->log, aof->settings.backlog);
-    bool gone = aof->host->file_sync_watched != NULL && shoal_hold_released(aof->env) >= note->at;
-    if (policy(aof) == SHOAL_AOF_ALWAYS && !gone) shoal_aof__release(aof, note->at);
-}
-
 /* Everything up to the note has arrived. */
 static void become_safe(shoal_aof *aof, const shoal_appender_note *note)
 {
     SHOAL_ASSERT(aof->wants);
     SHOAL_ASSERT(!aof->sync.broken);
+    SHOAL_ASSERT(note->at >= aof->sync.safe.at);
+    SHOAL_ASSERT(note->at <= shoal_log_at(&aof->reader));
     int64_t patience_us = (aof->now.mono_us - aof->sync.began_us) / 2;
     aof->sync.gather_bytes = shoal_appender_written(&aof->appender) - aof->sync.safe.at;
     aof->sync.gather_until_us =
         aof->now.mono_us + (patience_us < GATHER_US ? patience_us : GATHER_US);
-    if (shoal_appender_goes_on(&aof->appender)) {
-        /* While a group is synced the one before is answered and comes back: nobody is waited for.
-         */
-        aof->sync.gather_bytes = 0;
-        aof->sync.gather_until_us = aof->now.mono_us;
-    }
-    move_safe(aof, note);
-}
-
-/* The end of a sync from which the appender has gone on. What it covers is safe even if something
- * behind it has failed meanwhile, and must not be cut: it may have been acknowledged. */
-static void passed(shoal_aof *aof, const shoal_appender_note *note)
-{
-    shoal_aof__sync *sync = &aof->sync;
-    SHOAL_ASSERT(aof->wants);
-    SHOAL_ASSERT(!sync->repairing);
-    if (note->at <= sync->safe.at) return;
-    if (sync->target.at < note->at) sync->target = *note;
-    move_safe(aof, note);
-    if (sync->synced < note->at) sync->synced = note->at;
-}
-
-/* The end of a sync that the appender has asked for. True: nothing else follows from it. */
-static bool notice_ticket(shoal_aof *aof, uint32_t ticket, shoal_err error)
-{
-    shoal_aof__sync *sync = &aof->sync;
-    SHOAL_ASSERT(ticket != 0);
-    if (group_under_way(aof) == ticket) shoal_aof__disarm(aof);
-    shoal_appender_note note = shoal_appender_group_of(&aof->appender, ticket)->note;
-    shoal_appender_tell(&aof->appender, ticket);
-    if (sync->ticket == ticket && sync->waiting > 0) {
-        sync->ticket = 0;
-        return false;
-    }
-    /* One of a former life of the file says nothing of this one. */
-    bool former = (int32_t)(ticket - sync->first_after) <= 0;
-    SHOAL_ASSERT(error == SHOAL_ERR_OK || former || !aof->wants);
-    if (aof->wants && !former) passed(aof, &note);
-    return true;
+    aof->sync.safe = *note;
+    shoal_log_skip(&aof->keeper, note->at - shoal_log_at(&aof->keeper));
+    (void)shoal_log_trim(aof->log, aof->settings.backlog);
+    if (policy(aof) == SHOAL_AOF_ALWAYS) shoal_aof__release(aof, note->at);
 }
 
 /* The appender has said how far it is. */
@@ -434,9 +364,6 @@ static bool is_due(const shoal_aof *aof)
     if (aof->forced && shoal_appender_written(&aof->appender) > sync->synced) return true;
     if (shoal_appender_written(&aof->appender) <= sync->safe.at) return false;
     if (aof->finishing || aof->rewrite.mends) return true;
-    if (goes_on(aof) && (group_under_way(aof) != 0 ||
-                         shoal_hold_released(aof->env) >= shoal_appender_written(&aof->appender)))
-        return false;
     if (policy(aof) == SHOAL_AOF_ALWAYS)
         return shoal_appender_written(&aof->appender) >= group_from(aof) ||
                aof->now.mono_us >= sync->gather_until_us;
@@ -590,8 +517,6 @@ static void trouble_step(shoal_aof *aof)
         }
         if (!sync->stopped) return;
     }
-    /* What a sync that is under way makes safe must not be cut. */
-    if (shoal_appender_has_untold(&aof->appender)) return;
     if (aof->now.mono_us >= sync->retry_us) repair(aof);
 }
 
@@ -613,8 +538,6 @@ void shoal_aof__sync_done(shoal_aof *aof, const shoal_event *event)
 
     notice_group(aof);
     if (purpose == SHOAL_AOF__FOR_SYNC) {
-        uint32_t ticket = (uint32_t)event->tag;
-        if (ticket != 0 && notice_ticket(aof, ticket, event->error)) return;
         if (sync->waiting == 0) return;
         if (sync->error == SHOAL_ERR_OK) sync->error = event->error;
         if (--sync->waiting > 0 || !aof->wants || sync->broken) return;
@@ -675,16 +598,12 @@ int64_t shoal_aof__sync_deadline(const shoal_aof *aof)
 
     if (!aof->wants) return SHOAL_NEVER;
     /* What is under way ends with an event, and the appender's answer with a nudge. */
-    bool waits = !sync->stopped || sync->repairing || sync->waiting > 0 || sync->repairs > 0 ||
-                 shoal_appender_has_untold(&aof->appender);
+    bool waits = !sync->stopped || sync->repairing || sync->waiting > 0 || sync->repairs > 0;
     if (sync->broken) return waits ? SHOAL_NEVER : sync->retry_us;
     if (sync->waiting > 0) return sync->delayed ? SHOAL_NEVER : sync->began_us + SYNC_SLOW_US;
     /* A mark that was made while syncs were to wait may still be under way when they are not. */
     if (sync->marking) return SHOAL_NEVER;
-    /* What the appender sees to by itself is looked at when it takes too long. */
-    bool seen_to = goes_on(aof) && !is_due(aof);
-    if (policy(aof) == SHOAL_AOF_ALWAYS && !seen_to &&
-        shoal_appender_written(&aof->appender) > sync->safe.at)
+    if (policy(aof) == SHOAL_AOF_ALWAYS && shoal_appender_written(&aof->appender) > sync->safe.at)
         return sync->gather_until_us;
     /* Whoever appends does not tell, so it is looked at once a second. */
     int64_t due = sync->began_us + SYNC_INTERVAL_US;

@@ -3,7 +3,6 @@
  * Appends behind one that failed (node/files.h, shoal/host.h): the file keeps a beginning of what
  * was appended to it. A limit on the size of files plays the full disk.
  */
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +10,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/atomic.h"
 #include "node/files.h"
 #include "support/test.h"
 
@@ -144,73 +142,12 @@ static void appends_go_on_when_the_torn_file_has_been_removed(void **state)
     close_scene(&of);
 }
 
-/* What the watch of a sync was told. */
-typedef struct told {
-    _Atomic int count; /* pair: told.count - its addition, behind the rest */
-    shoal_err error;
-    uint64_t tag;
-} told;
-
-static bool hear(void *context, uint64_t tag, shoal_err error, shoal_time now)
-{
-    told *heard = context;
-    heard->error = now.mono_us > 0 ? error : SHOAL_ERR_INVALID;
-    heard->tag = tag;
-    (void)shoal_add_acq_rel(&heard->count, 1);
-    return false;
-}
-
-/* Syncs, and waits until the watch has been told. */
-static shoal_err sync_watched(const scene *of, told *heard, uint64_t tag)
-{
-    const shoal_sync_watch watch = {.ended = hear, .context = heard};
-    const shoal_file_job job = {.op = SHOAL_FILE_SYNC, .file = LOG, .tag = tag, .watch = &watch};
-    int before = shoal_load_acquire(&heard->count); /* pair: told.count */
-    shoal_files__submit(of->files, &job, (shoal_slice){0});
-    while (shoal_load_acquire(&heard->count) == before) (void)sched_yield(); /* pair: told.count */
-    assert_int_equal(heard->tag, tag);
-    return heard->error;
-}
-
-static void who_watches_a_sync_is_told_of_an_append_that_failed_before(void **state)
-{
-    scene of;
-    told heard = {0};
-    (void)state;
-    open_scene(&of);
-    append(&of, "zero");
-    assert_int_equal(sync_watched(&of, &heard, 3), SHOAL_ERR_OK);
-    operate(&of, SHOAL_FILE_TRUNCATE, 0);
-    tear(&of);
-    assert_int_not_equal(sync_watched(&of, &heard, 4), SHOAL_ERR_OK);
-    operate(&of, SHOAL_FILE_TRUNCATE, 6);
-    assert_int_equal(sync_watched(&of, &heard, 5), SHOAL_ERR_OK);
-    close_scene(&of);
-}
-
-static void nobody_is_told_of_a_sync_when_watching_is_over(void **state)
-{
-    scene of;
-    told heard = {0};
-    const shoal_sync_watch watch = {.ended = hear, .context = &heard};
-    const shoal_file_job job = {.op = SHOAL_FILE_SYNC, .file = LOG, .tag = 3, .watch = &watch};
-    (void)state;
-    open_scene(&of);
-    append(&of, "zero");
-    shoal_files__unwatch(of.files);
-    shoal_files__submit(of.files, &job, (shoal_slice){0});
-    close_scene(&of);
-    assert_int_equal(shoal_load_acquire(&heard.count), 0); /* pair: told.count */
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_follows_a_torn_append),
         cmocka_unit_test(appends_go_on_when_the_torn_end_has_been_cut),
         cmocka_unit_test(appends_go_on_when_the_torn_file_has_been_removed),
-        cmocka_unit_test(who_watches_a_sync_is_told_of_an_append_that_failed_before),
-        cmocka_unit_test(nobody_is_told_of_a_sync_when_watching_is_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

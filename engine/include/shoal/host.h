@@ -79,19 +79,9 @@ typedef enum shoal_file_op {
     SHOAL_FILE_TRUNCATE = 6
 } shoal_file_op;
 
-/* Who is told of a sync at once. */
-typedef struct shoal_sync_watch {
-    /* A sync has ended: on the thread that did it, never inside an operation, and before FILE_DONE
-     * of it can come. `error` is that of the sync, or of an append before it. True, where there is
-     * none: the control actor need not run for it, FILE_DONE may come with the next one that is
-     * not so. It may ask for operations that any thread may ask for. */
-    bool (*ended)(void *context, uint64_t tag, shoal_err error, shoal_time now);
-    void *context;
-} shoal_sync_watch;
-
 /* The operations. `context` is passed back as the first argument. All but nudge, trace, and
- * file_append and the syncs of a named file are called only from inside shoal_node_step, on its
- * thread; those from any thread that runs the node or one of its workers. `tag` comes back in
+ * file_append and file_sync of a named file are called only from inside shoal_node_step, on its
+ * thread; those four from any thread that runs the node or one of its workers. `tag` comes back in
  * the FILE_DONE event. An operation of a number that was never bound fails with
  * SHOAL_ERR_INVALID. */
 typedef struct shoal_host {
@@ -129,10 +119,6 @@ typedef struct shoal_host {
     /* Makes every append submitted before durable. Of a named file by any thread, as file_append:
      * who asks has submitted, or has seen submitted, what is to become durable. */
     void (*file_sync)(void *context, shoal_file file, uint64_t tag);
-    /* Optional: as file_sync, of a named file, and `watch`, which outlives it, is told of the end
-     * as soon as it is there. */
-    void (*file_sync_watched)(void *context, shoal_file file, uint64_t tag,
-                              const shoal_sync_watch *watch);
     /* Reads the whole file; FILE_DONE carries the bytes, or SHOAL_ERR_NOT_FOUND. */
     void (*file_read)(void *context, shoal_file file, uint64_t tag);
     /* Reads up to `size` bytes from `offset` on, at least 1; FILE_DONE (of op READ) carries what

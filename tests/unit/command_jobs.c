@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc16.h"
 #include "base/text.h"
+#include "store/snapshot.h"
 #include "support/command_box.h"
 #include "support/test.h"
 
@@ -216,6 +218,51 @@ static void a_swap_waits_for_a_held_slot(void **state)
     client_got(&c, "+OK~$-1~");
 }
 
+static void take_nothing(void *context, shoal_thread *thread, shoal_snapshot_part *part)
+{
+    (void)context;
+    (void)thread;
+    part->done = true;
+}
+
+static void swap_beside_a_held_slot(void *context)
+{
+    command_client *other = context;
+    client_send(&c, shoal_text("SWAPDB 0 1\r\n"));
+    command_box_settle(&box);
+    client_got(&c, "");
+    /* A slot before the held one, so a swap that waits for all gates has taken its gate. */
+    client_asks(other, "SET bar 1~", "+OK~");
+}
+
+static void a_swap_that_waits_for_a_snapshot_holds_no_gates(void **state)
+{
+    (void)state;
+    assert_true(shoal_crc16_slot(shoal_text("bar")) < shoal_crc16_slot(shoal_text("k")));
+    command_client other;
+    client_open(&other, &box, 1);
+    client_asks(&c, "SET k 1~", "+OK~");
+    shoal_thread *thread = shoal_store_thread(box.env.store, box.env.worker_count);
+    const shoal_cut_options options = {.sink = {take_nothing, NULL}};
+    shoal_cut *cut = NULL;
+    shoal_thread_enter(thread, box.now);
+    assert_int_equal(shoal_cut_begin(thread, &options, &cut), SHOAL_ERR_OK);
+    shoal_thread_leave(thread);
+    command_box_hold(&box, "k", swap_beside_a_held_slot, &other);
+    for (bool over = false; !over;) {
+        command_box_settle(&box);
+        shoal_thread_enter(thread, box.now);
+        over = shoal_cut_step(cut, thread, 1000);
+        if (over) assert_true(shoal_cut_end(cut, thread));
+        shoal_thread_leave(thread);
+    }
+    command_box_sleep(&box, 100);
+    command_box_settle(&box);
+    client_got(&c, "+OK~");
+    client_asks(&c, "DBSIZE~SELECT 1~DBSIZE~", ":0~+OK~:2~");
+    client_close(&other);
+}
+
 /* ---- freed memory ---- */
 
 static uint64_t lazy_freed(void)
@@ -308,6 +355,7 @@ int main(void)
         FACT(what_expires_after_a_swap_is_reaped),
         FACT(a_swap_touches_the_keys_that_it_moves),
         FACT(a_swap_waits_for_a_held_slot),
+        FACT(a_swap_that_waits_for_a_snapshot_holds_no_gates),
         FACT(del_of_something_large_answers_when_it_is_free),
         FACT(unlink_and_a_lazy_del_answer_at_once),
         FACT(small_values_are_not_waited_for_or_counted),

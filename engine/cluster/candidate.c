@@ -256,6 +256,7 @@ static void win(shoal_cluster *c)
     SHOAL_ASSERT(k->generation <= c->save.durable);
     shoal_bus__log(c, BUS_NOTICE, "Failover election won: I'm the new master.");
     trace_step(c, BUS_ELECTION_WON);
+    c->elected = true;
     if (c->myself->config_epoch < k->epoch && !SHOAL_MUTANT(WIN_OLD_EPOCH)) {
         c->myself->config_epoch = k->epoch;
         shoal_bus__log(c, BUS_NOTICE, "configEpoch set to %llu after successful failover",

@@ -290,6 +290,7 @@ struct shoal_cluster {
     uint64_t last_vote_epoch;
     uint64_t traced_epochs[2]; /* current and own config epoch of the last EPOCH record */
     bool up;
+    bool elected;           /* since its start a majority has voted for it */
     uint32_t state_reason;  /* BUS_STATE_* */
     uint32_t state_why;     /* last WHY_NOT about the state; 0 none */
     int64_t first_state_us; /* first look at the state */

@@ -3,7 +3,7 @@
  * Is the cluster up, as far as this node can tell? Down when a slot is not covered (if coverage is
  * asked for) or when most masters with slots cannot be reached, suspected ones included. Going up
  * is slower than going down: a master waits after its start, so that news can reach it before it
- * accepts writes, and it waits after it was in a minority.
+ * accepts writes (unless it was elected since), and it waits after it was in a minority.
  */
 #include "cluster/internal.h"
 
@@ -77,6 +77,15 @@ static void change_state(shoal_cluster *c, uint32_t reason)
                     (shoal_slice){0});
 }
 
+/* May news of what happened while it was down still be on their way to this master? Under the
+ * profile shoal not when it was elected since: the voters knew of no newer owner of its slots. */
+static bool too_early(const shoal_cluster *c)
+{
+    SHOAL_ASSERT(c->first_state_us > 0);
+    if (c->elected && c->failover.timing.eager) return false;
+    return shoal_bus__since(c, c->first_state_us) < BUS_WRITABLE_DELAY_MS * 1000;
+}
+
 void shoal_bus__state_update(shoal_cluster *c)
 {
     SHOAL_ASSERT(c->myself);
@@ -84,7 +93,7 @@ void shoal_bus__state_update(shoal_cluster *c)
     bool master = shoal_bus__is(c->myself, SHOAL_NODE_MASTER);
     c->due &= ~(uint32_t)BUS_DUE_STATE;
     if (c->first_state_us == 0) c->first_state_us = shoal_bus__stamp(c);
-    if (master && !c->up && shoal_bus__since(c, c->first_state_us) < BUS_WRITABLE_DELAY_MS * 1000) {
+    if (master && !c->up && too_early(c)) {
         stay_down(c, BUS_WHY_UP_TOO_EARLY);
         return;
     }

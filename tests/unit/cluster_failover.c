@@ -408,6 +408,24 @@ static void a_frozen_process_keeps_them_for_the_node_timeout(void **state)
     world_close(&w);
 }
 
+static void who_was_elected_does_not_wait_for_news_of_its_start_under_shoal(void **state)
+{
+    (void)state;
+    world w;
+    open_world(&w, 71, SHOAL_PROFILE_SHOAL, 1);
+    world_crash(&w, 3);
+    world_run(&w, 100);
+    world_start(&w, 3);
+    int64_t start_us = w.now_us;
+    world_run(&w, 300);
+    world_crash(&w, 0);
+    assert_true(world_wait_master(&w, 3, 10000));
+    world_run(&w, 20);
+    assert_true(w.now_us - start_us < 1900 * 1000);
+    assert_true(shoal_cluster_up(w.nodes[3].cluster));
+    world_close(&w);
+}
+
 /* ---- by hand ---- */
 
 static void a_failover_by_hand_swaps_roles_without_loss(void **state)
@@ -638,6 +656,7 @@ int main(void)
         cmocka_unit_test(refused_connections_are_as_good_as_silence),
         cmocka_unit_test(a_process_that_starts_again_soon_keeps_its_slots),
         cmocka_unit_test(a_frozen_process_keeps_them_for_the_node_timeout),
+        cmocka_unit_test(who_was_elected_does_not_wait_for_news_of_its_start_under_shoal),
         cmocka_unit_test(a_failover_by_hand_swaps_roles_without_loss),
         cmocka_unit_test(a_failover_by_hand_ends_after_five_seconds),
         cmocka_unit_test(no_offset_is_told_while_writes_go_on),

@@ -330,6 +330,15 @@ void shoal_faults__take_in(shoal_faults *all, uint32_t node)
                        "CLUSTER REPLICATE id(n%u)", master + 1);
 }
 
+/* Would it keep a node that is gone for good from being replaced? Those who elect its successor
+ * must know it; and by Redis's rules each other too: who has not heard of the failure when another
+ * node answers at the address suspects the old one for ever. */
+static bool hides_failure(const shoal_drawing *drawing, uint32_t node)
+{
+    if (drawing->gone == 0) return false;
+    return drawing->profile != SHOAL_PROFILE_OF_SHOAL || drawing->gone == node + 1;
+}
+
 /* For a minute a node that was forgotten stays away; then it is introduced again. Sometimes it dies
  * while one of those who elect its successor does not know it. */
 void shoal_faults__forget(shoal_faults *all)
@@ -338,7 +347,7 @@ void shoal_faults__forget(shoal_faults *all)
     shoal_span when = shoal_faults__span(all);
     uint32_t a = shoal_faults__any_node(all), b = shoal_faults__any_node(all);
     bool dies = shoal_draw__percent(&all->stream, 40);
-    if (drawing->options.given || a == b) return;
+    if (drawing->options.given || a == b || hides_failure(drawing, b)) return;
     shoal_faults__operate(all, a, when.from_us, "CLUSTER FORGET id(n%u)", b + 1);
     shoal_faults__mend(all, a, 0, "CLUSTER MEET ip(n%u) 6379", b + 1);
     shoal_faults__mend_from(all, when.from_us + 62 * SHOAL_SECOND);

@@ -141,7 +141,9 @@ void shoal_history__counted(shoal_world *world, uint64_t serial, uint64_t value)
     bool fell =
         counter->top_serial != 0 && counter->top_us < write->began_us && value <= counter->top;
     if (fell) {
-        cause = shoal_copies__cause(world, counter->top_serial);
+        /* What it found is old because what was told is gone, or because it has lost the slot. */
+        bool deposed = shoal_copies__deposed(world, write->node, shoal_operation__slot(write->key));
+        cause = deposed ? SHOAL_CAUSE_PARTITION : shoal_copies__cause(world, counter->top_serial);
         shoal_anomaly__count(world, SHOAL_ANOMALY_STALE, cause);
         world->judge.totals.reads_stale[cause]++;
     }

@@ -306,7 +306,9 @@ static void hear_new_name(shoal_world *world, uint32_t node, shoal_slice name)
 {
     shoal_view *view = &world->judge.views[node];
     uint32_t self = add_name(&world->judge, name, node);
+    /* It keeps no slots under the name that it had: nobody has that any more. */
     set_known(view, opinion_of(view, view->self), false);
+    forget_slots(world, view, opinion_of(view, view->self));
     view->self = self;
     set_known(view, opinion_of(view, self), true);
     view->epoch_current = view->epoch_config = 0;

@@ -244,9 +244,16 @@ static void strand(shoal_world *world, shoal_port receiver)
     receiver.connection->pipes[receiver.side].stranded = true;
 }
 
+/* What the firewall has forgotten was open: a SYN that is sent again is news to it, and passes. */
+static void strand_open(shoal_world *world, shoal_port receiver)
+{
+    if (receiver.connection->ends[0].state == SHOAL_END_CONNECTING) return;
+    strand(world, receiver);
+}
+
 void shoal_net__strand(shoal_world *world, uint32_t from, uint32_t to)
 {
-    each_pipe(world, from, to, strand);
+    each_pipe(world, from, to, strand_open);
 }
 
 void shoal_net__move(shoal_world *world, uint32_t host)

@@ -61,6 +61,16 @@ uint16_t shoal_bus__not_watched(const shoal_cluster *c)
     return c->failover.timing.eager ? never : never | SHOAL_NODE_NOADDR;
 }
 
+bool shoal_bus__always_told(const shoal_cluster *c, const bus_node *node)
+{
+    SHOAL_ASSERT(shoal_bus__knows(c, node));
+    if (shoal_bus__is(node, shoal_bus__not_watched(c))) return false;
+    if (shoal_bus__is(node, SHOAL_NODE_PFAIL)) return true;
+    bool lost = shoal_bus__is(node, SHOAL_NODE_NOADDR) && shoal_bus__is(node, SHOAL_NODE_FAIL);
+    SHOAL_ASSERT(!lost || c->failover.timing.eager);
+    return lost && node->slot_count > 0;
+}
+
 /* Nothing is due for any node of the group, as far as that is known. */
 static bool is_group_quiet(const shoal_cluster *c, uint32_t group)
 {
@@ -72,8 +82,7 @@ static bool is_group_quiet(const shoal_cluster *c, uint32_t group)
 static void reconnect_node(shoal_cluster *c, bus_node *node, int64_t handshake_us)
 {
     SHOAL_ASSERT(shoal_bus__knows(c, node));
-    bool watched = !shoal_bus__is(node, shoal_bus__not_watched(c));
-    if (watched && shoal_bus__is(node, SHOAL_NODE_PFAIL)) c->suspects++;
+    if (shoal_bus__always_told(c, node)) c->suspects++;
     if (shoal_bus__is(node, SHOAL_NODE_MYSELF | SHOAL_NODE_NOADDR)) return;
     if (shoal_bus__is(node, SHOAL_NODE_HANDSHAKE) &&
         shoal_bus__since(c, node->created_us) > handshake_us) {

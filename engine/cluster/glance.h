@@ -36,6 +36,11 @@ static inline bool shoal_bus__worth_telling(const bus_node *node)
     return node->link || node->slot_count > 0;
 }
 
+/* Does every section of gossip tell of the node, whatever is drawn? A suspect; and under the
+ * profile shoal a node that has failed, has slots and has lost its address: what is drawn never
+ * tells of that, and who did not know those who agreed would suspect it alone. In cron.c. */
+bool shoal_bus__always_told(const shoal_cluster *c, const bus_node *node);
+
 /* Nothing is to be said of the node but that it is there: it is worth telling of, no ping to it
  * waits, and neither this node nor anybody who reports to it doubts that it works. */
 static inline bool shoal_bus__is_plain(const bus_node *node)

@@ -181,15 +181,14 @@ static uint32_t draw_nodes(shoal_cluster *c, const bus_node *receiver, uint32_t 
     return count;
 }
 
-/* Adds every node that is suspected. */
+/* Adds every node that is suspected, or failed where nobody can find it. */
 static uint32_t add_suspects(shoal_cluster *c, uint32_t count, const section *to)
 {
     SHOAL_ASSERT(count <= c->node_count);
     SHOAL_ASSERT(c->suspects > 0);
     for (uint32_t i = 0; i < c->node_count; i++) {
         bus_node *node = c->live[i];
-        if (!shoal_bus__is(node, SHOAL_NODE_PFAIL)) continue;
-        if (shoal_bus__is(node, shoal_bus__not_watched(c))) continue;
+        if (!shoal_bus__always_told(c, node)) continue;
         count = tell_of(c, node, to, count);
     }
     return count;

@@ -283,7 +283,7 @@ struct shoal_cluster {
     uint32_t changed_least, changed_most;
     uint32_t voters;       /* masters with slots */
     uint32_t voters_whole; /* how many there were when each slot had an owner last; 0: never */
-    uint32_t suspects;     /* nodes that were PFAIL at the last cron */
+    uint32_t suspects;     /* nodes that are always told of, since the last cron */
     bool no_orphans; /* when roles and failures were last looked at; they are the same since */
 
     uint64_t current_epoch;

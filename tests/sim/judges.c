@@ -5,6 +5,8 @@
  */
 #include "sim_run.h"
 
+#include <stdio.h>
+
 #include "base/text.h"
 #include "sim/internal.h"
 
@@ -91,6 +93,41 @@ static void nodes_that_nothing_disturbs_must_agree(void **state)
     assert_int_equal(violated(world, SHOAL_CHECK_AGREEMENT), 2);
 }
 
+/* ---- names ---- */
+
+static void note(shoal_world *world, shoal_trace_kind kind, uint64_t count, const char *words)
+{
+    shoal_trace_entry entry = {.node = 0,
+                               .record = {.kind = kind, .a = count, .text = shoal_text(words)}};
+    shoal_judge__hear(world, &entry);
+}
+
+#define FRESH_NAME "0123456789012345678901234567890123456789"
+
+static void a_node_that_takes_another_name_keeps_no_slots_under_the_old_one(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    shoal_view *view = &world->judge.views[0];
+    char words[2 * SHOAL_NODE_NAME_LEN + 32];
+    const char *name = world->judge.subjects[view->self].name;
+    assert_int_equal(view->slots_seen, SHOAL_SLOTS);
+    uint64_t map = view->map;
+    snprintf(words, sizeof(words), "%.40s " FRESH_NAME, name);
+    note(world, SHOAL_TRACE_NODE_RENAMED, 0, words);
+    assert_true(view->slots_seen < SHOAL_SLOTS);
+    assert_true(view->map != map);
+    /* Who takes them in is not said to have too many; who takes one more is. */
+    uint32_t missing = SHOAL_SLOTS - view->slots_seen;
+    snprintf(words, sizeof(words), FRESH_NAME " 0-%u", missing - 1);
+    note(world, SHOAL_TRACE_SLOTS, missing, words);
+    shoal_judge__settle(world);
+    assert_int_equal(violated(world, SHOAL_CHECK_SLOTS_TOTAL), 0);
+    snprintf(words, sizeof(words), FRESH_NAME " 0-%u", missing);
+    note(world, SHOAL_TRACE_SLOTS, missing + 1, words);
+    shoal_judge__settle(world);
+    assert_int_equal(violated(world, SHOAL_CHECK_SLOTS_TOTAL), 1);
+}
+
 /* ---- votes ---- */
 
 static void a_file_from_before_a_reset_holds_no_vote_of_the_node_that_it_is_now(void **state)
@@ -157,6 +194,62 @@ static void who_was_elected_has_a_slot_from_one_who_took_the_epoch_unasked(void 
     win(world, 2, 60);
     shoal_copies__claimed(world, 2, &all, 60);
     assert_false(shoal_copies__deposed(world, 1, 7));
+}
+
+/* ---- counters ---- */
+
+#define COUNTERS                                                                           \
+    "schedule v1\ncluster nodes 3 node_timeout 2s meet star\n80s client c1 rate 1/s keys " \
+    "uniform(4) mix get:50,incr:50\n"
+
+static int open_counters(void **state)
+{
+    return sim_bench_open(state, COUNTERS, 8000000);
+}
+
+/* Adds to a counter at a node, and is told what it is then. */
+static void add_at(shoal_world *world, uint32_t node, uint64_t told)
+{
+    shoal_intent intent = {.key = 3 | SHOAL_KEY_COUNTER,
+                           .action = SHOAL_ACTION_INCR,
+                           .now_us = world->now_us};
+    uint64_t serial = shoal_history__begin(&world->history, &intent);
+    shoal_history__sent(world, serial, node, 0);
+    world->now_us += 1000;
+    shoal_history__end(world, serial, SHOAL_WRITE_ACKNOWLEDGED, node, world->now_us);
+    shoal_history__counted(world, serial, told);
+    world->now_us += 1000;
+}
+
+static uint64_t stale_by(const shoal_world *world, shoal_cause cause)
+{
+    return world->judge.totals.reads_stale[cause];
+}
+
+static void a_counter_that_falls_is_excused_only_where_a_node_has_lost_its_slot(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    shoal_slotmap all;
+    memset(&all, 0xff, sizeof(all));
+    shoal_copies__claimed(world, 0, &all, 60);
+    add_at(world, 0, 1);
+    add_at(world, 0, 2);
+    assert_int_equal(stale_by(world, SHOAL_CAUSE_ALIVE), 0);
+    /* The owner itself falls behind what it has told. */
+    add_at(world, 0, 2);
+    assert_int_equal(stale_by(world, SHOAL_CAUSE_ALIVE), 1);
+    /* Another is the owner now, and tells of all that there was; the former one does not know. */
+    shoal_copies__claimed(world, 1, &all, 61);
+    add_at(world, 1, 4);
+    add_at(world, 1, 5);
+    add_at(world, 0, 4);
+    assert_int_equal(stale_by(world, SHOAL_CAUSE_PARTITION), 1);
+    assert_int_equal(stale_by(world, SHOAL_CAUSE_ALIVE), 1);
+    /* Again the owner itself. */
+    add_at(world, 1, 7);
+    add_at(world, 1, 7);
+    assert_int_equal(stale_by(world, SHOAL_CAUSE_PARTITION), 1);
+    assert_int_equal(stale_by(world, SHOAL_CAUSE_ALIVE), 2);
 }
 
 /* ---- streams ---- */
@@ -513,9 +606,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(an_epoch_of_two_masters_must_not_stay),
         CASE(nodes_that_nothing_disturbs_must_agree),
+        CASE(a_node_that_takes_another_name_keeps_no_slots_under_the_old_one),
         CASE(a_file_from_before_a_reset_holds_no_vote_of_the_node_that_it_is_now),
         CASE(two_may_win_an_epoch_only_if_one_who_took_over_has_voted_in_it),
         CASE(who_was_elected_has_a_slot_from_one_who_took_the_epoch_unasked),
+        cmocka_unit_test_setup_teardown(
+            a_counter_that_falls_is_excused_only_where_a_node_has_lost_its_slot, open_counters,
+            sim_bench_close),
         CASE(nodes_of_one_history_have_the_same_bytes_at_the_same_places),
         CASE(another_history_of_the_same_length_is_noticed),
         cmocka_unit_test(a_node_file_is_whole_or_it_is_objected_to),

@@ -261,13 +261,52 @@ static void who_never_hears_that_he_was_accepted_gives_up_after_127_seconds(void
     for (int i = 0; i < 1000 && bench.peers[1].ups == 0; i++) let(10);
     assert_int_equal(bench.peers[1].ups, 1);
     assert_int_equal(bench.peers[0].ups, 0);
-    act("strand n2 -> n1");
+    act("cut n2 -> n1");
     let(120000000);
     assert_int_equal(bench.peers[0].downs, 0);
     let(10000000);
     assert_int_equal(bench.peers[0].downs, 1);
     assert_int_equal(bench.peers[0].error, SHOAL_ERR_TIMED_OUT);
     assert_int_equal(bench.peers[0].ups, 0);
+}
+
+static void who_was_connecting_when_connections_were_forgotten_gets_through(void **state)
+{
+    (void)state;
+    act("cut n1 | n2");
+    int64_t began = shoal_world_now(bench.world);
+    connect_peers();
+    let(500000);
+    act("strand n1 | n2");
+    act("heal *");
+    let(5000000);
+    assert_int_equal(bench.peers[0].ups, 1);
+    assert_in_range(bench.peers[0].up_us - began, 1000000, 1050000);
+    uint64_t before = bench.peers[1].received;
+    uint64_t sent = send_pieces(3);
+    let(1000000);
+    assert_true(sent > before);
+    assert_int_equal(bench.peers[1].received, sent);
+    /* What is open is forgotten, and nothing comes any more. */
+    act("strand n1 | n2");
+    send_pieces(3);
+    let(200000000);
+    assert_int_equal(bench.peers[1].received, sent);
+}
+
+static void who_connects_to_an_address_that_moves_meanwhile_gives_up(void **state)
+{
+    (void)state;
+    act("cut n1 | n2");
+    connect_peers();
+    let(500000);
+    act("readdress n2");
+    act("heal *");
+    let(120000000);
+    assert_int_equal(bench.peers[0].downs, 0);
+    let(10000000);
+    assert_int_equal(bench.peers[0].ups, 0);
+    assert_int_equal(bench.peers[0].downs, 1);
 }
 
 static void a_reset_is_learned_at_both_ends(void **state)
@@ -330,6 +369,8 @@ int main(void)
         CASE(connecting_to_a_dark_host_times_out_after_127_seconds),
         CASE(a_lost_syn_is_sent_again),
         CASE(who_never_hears_that_he_was_accepted_gives_up_after_127_seconds),
+        CASE(who_was_connecting_when_connections_were_forgotten_gets_through),
+        CASE(who_connects_to_an_address_that_moves_meanwhile_gives_up),
         CASE(a_reset_is_learned_at_both_ends),
         CASE(a_paused_process_finds_everything_when_it_goes_on),
         CASE(a_line_of_limited_rate_takes_its_time),

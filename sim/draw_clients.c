@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "sim/random.h"
 
 #define MS INT64_C(1000)
 #define SECOND INT64_C(1000000)
@@ -93,8 +94,25 @@ static void expect_none(shoal_drawing *drawing, int64_t at_us, shoal_anomaly cla
     line->expect.cause = SHOAL_CAUSE_ALIVE;
 }
 
-/* A client that is served without errors. */
-static void serve(shoal_drawing *drawing, int64_t at_us, int64_t until_us)
+/* The longest that a message may be under way when no fault is in force. */
+static int64_t longest_us(const shoal_drawing *drawing)
+{
+    int64_t most_us = 0;
+    for (uint32_t i = 0; i < drawing->draft.count; i++) {
+        const shoal_line *line = &drawing->draft.lines[i];
+        const shoal_quality *quality = &line->quality;
+        if (line->kind != SHOAL_LINE_NET || line->at_us > 0) continue;
+        if (quality->latency_us < 0 || quality->jitter_us < 0 || quality->shape < 0) continue;
+        int64_t jitter_us =
+            shoal_random__jitter((shoal_shape)quality->shape, quality->jitter_us, UINT64_MAX);
+        if (quality->latency_us + jitter_us > most_us) most_us = quality->latency_us + jitter_us;
+    }
+    SHOAL_ASSERT(most_us >= 0);
+    return most_us;
+}
+
+/* A client that is served without errors, each time within `timeout_us`. */
+static void serve(shoal_drawing *drawing, int64_t at_us, int64_t until_us, int64_t timeout_us)
 {
     shoal_line *client = shoal_draft__add(&drawing->draft, SHOAL_LINE_CLIENT, at_us);
     client->left = shoal_draft__client(drawing->clients);
@@ -103,7 +121,7 @@ static void serve(shoal_drawing *drawing, int64_t at_us, int64_t until_us)
                                 .set_weight = 50,
                                 .get_weight = 50,
                                 .value_size = 16,
-                                .timeout_us = SECOND};
+                                .timeout_us = timeout_us};
     shoal_line *errors = shoal_draw__expect(drawing, until_us, SHOAL_CONTRACT_ERRORS);
     errors->expect.has_since = true;
     errors->expect.since_us = at_us;
@@ -145,8 +163,11 @@ int64_t shoal_draw__promises(shoal_drawing *drawing, int64_t at_us)
     SHOAL_ASSERT(drawing->clients > 0);
     shoal_draft__add(&drawing->draft, SHOAL_LINE_STOP, drawing->until_us)->left =
         shoal_draft__all();
-    serve(drawing, at_us, at_us + 3 * SECOND);
-    at_us += 5 * SECOND;
+    /* Two handshakes, two requests and a redirection are eight messages under way. */
+    int64_t timeout_us = (8 * longest_us(drawing) + SECOND - 1) / SECOND * SECOND;
+    if (timeout_us < SECOND) timeout_us = SECOND;
+    serve(drawing, at_us, at_us + 2 * SECOND + timeout_us, timeout_us);
+    at_us += 4 * SECOND + timeout_us;
     expect_cause(drawing, at_us, SHOAL_CONTRACT_STALE_READS, SHOAL_CAUSE_ALIVE);
     expect_cause(drawing, at_us, SHOAL_CONTRACT_RESURRECTED, SHOAL_CAUSE_ALIVE);
     expect_cause(drawing, at_us, SHOAL_CONTRACT_SESSION_BREAKS, SHOAL_CAUSE_ALIVE);

@@ -142,7 +142,9 @@ static void apply_to_nodes(shoal_world *world, const shoal_line *line)
 {
     uint32_t *nodes = shoal_sim__allocate(world->net.hosts * sizeof(*nodes));
     uint32_t count = shoal_fault__select(world, &line->left, false, nodes);
+    if (line->kind == SHOAL_LINE_CLOCK) shoal_judge__clocks(world);
     for (uint32_t i = 0; i < count; i++) apply_to_node(world, line, nodes[i]);
+    if (line->kind == SHOAL_LINE_CLOCK) shoal_judge__clocks(world);
     shoal_sim__free(nodes);
 }
 

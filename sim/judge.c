@@ -63,6 +63,8 @@ void shoal_judge__free(shoal_world *world)
     shoal_sim__free(judge->moved_us);
     shoal_sim__free(judge->met_us);
     shoal_sim__free(judge->found);
+    for (uint32_t i = 0; i < judge->wall_count; i++) shoal_sim__free(judge->walls[i].ahead_us);
+    shoal_sim__free(judge->walls);
     shoal_sim__free(judge->collisions);
     shoal_sim__free(judge->queues);
 }
@@ -317,6 +319,13 @@ static void hear_new_name(shoal_world *world, uint32_t node, shoal_slice name)
     world->judge.version++;
 }
 
+/* May a record of this kind make somebody a voter to a node, or no longer one? */
+static bool is_about_voters(uint32_t kind)
+{
+    return kind == SHOAL_TRACE_NODE_KNOWN || kind == SHOAL_TRACE_NODE_RENAMED ||
+           kind == SHOAL_TRACE_NODE_FORGOTTEN || kind == SHOAL_TRACE_SLOTS;
+}
+
 /* Records about one other node. */
 static void hear_about(shoal_world *world, uint32_t node, const shoal_trace_record *record)
 {
@@ -333,6 +342,7 @@ static void hear_about(shoal_world *world, uint32_t node, const shoal_trace_reco
     uint32_t subject = find_name(judge, text);
     if (subject == UINT32_MAX) return;
     shoal_opinion *opinion = opinion_of(view, subject);
+    if (is_about_voters(record->kind)) shoal_judge__rethinks(world, node);
     switch (record->kind) {
     case SHOAL_TRACE_NODE_KNOWN:
         set_known(view, opinion, true);
@@ -369,6 +379,7 @@ static void hear_role(shoal_world *world, uint32_t node, const shoal_trace_recor
 {
     shoal_view *view = &world->judge.views[node];
     if (find_name(&world->judge, record->text) != view->self) return;
+    if (view->replica) view->copied_us = world->now_us;
     view->replica = record->a != 0;
     view->master = UINT32_MAX;
     if (view->replica && record->text.size > SHOAL_NODE_NAME_LEN) {

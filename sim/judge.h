@@ -39,7 +39,9 @@ typedef struct shoal_view {
     shoal_slotmap own; /* slots that it claims */
     uint32_t own_count;
     int64_t own_changed_us;
-    bool changed; /* since the last shoal_judge__settle */
+    int64_t copied_us;   /* when it last was a replica; it may not be one any more */
+    int64_t believed_us; /* when it last could reach a majority, before its map was changed */
+    bool changed;        /* since the last shoal_judge__settle */
 } shoal_view;
 
 /* What is held against the claims of others, of all nodes side by side. */
@@ -96,6 +98,12 @@ typedef struct shoal_queue {
     uint64_t above; /* bytes above the limit */
 } shoal_queue;
 
+/* How far the wall clocks of all nodes were from the world's time when one of them was changed. */
+typedef struct shoal_walls {
+    int64_t at_us;
+    int64_t *ahead_us; /* per node */
+} shoal_walls;
+
 /* The god's view: every node's opinion of every other, and the checks made on it. */
 typedef struct shoal_judge {
     shoal_view *views; /* per node */
@@ -116,9 +124,11 @@ typedef struct shoal_judge {
     int64_t disturbed_us;        /* when something last kept the cluster from agreeing */
     bool ways_open;              /* running nodes all reach each other */
     int64_t *moved_us;           /* per node: when it got its address; NULL: nobody got another */
-    int64_t *met_us; /* [node * nodes + other]: when they were last in contact, since then */
-    uint32_t *found; /* per node: those with equal numbers can find each other */
-    bool unmapped;   /* somebody at a shell has taken slots off a node: maps may differ for good */
+    int64_t *met_us;    /* [node * nodes + other]: when they were last in contact, since then */
+    uint32_t *found;    /* per node: those with equal numbers can find each other */
+    shoal_walls *walls; /* around every change of a clock, in the order of time */
+    uint32_t wall_count, wall_capacity;
+    bool unmapped; /* somebody at a shell has taken slots off a node: maps may differ for good */
     uint64_t connects;  /* connections that nodes have tried to open to each other's buses */
     uint64_t failovers; /* elections that were won */
     uint64_t version;   /* rises when an opinion changes */
@@ -198,6 +208,18 @@ void shoal_judge__served(shoal_world *world, const shoal_service *service);
 void shoal_judge__acknowledged(shoal_world *world, uint64_t serial, int64_t served_us);
 /* A read came back. */
 void shoal_judge__read(shoal_world *world, uint32_t key, bool phantom);
+
+/* What a node thinks of others is about to change: what it served before is judged by what it
+ * thought then. */
+void shoal_judge__rethinks(shoal_world *world, uint32_t node);
+
+/* ---- wall clocks; sim/judge_clocks.c ---- */
+
+/* A clock was changed, or is about to be. */
+void shoal_judge__clocks(shoal_world *world);
+/* How far the wall clock of a node was behind that of another who could tell it something since
+ * `from_us`, at most; 0: never. */
+int64_t shoal_judge__behind(const shoal_world *world, uint32_t node, int64_t from_us);
 
 /* ---- memory and data; sim/judge_memory.c, sim/judge_data.c ---- */
 

@@ -26,6 +26,17 @@ static int64_t suspicion_bound_us(const shoal_world *world)
     return world->schedule->node_timeout_us * 3 / 2 + 300000;
 }
 
+/* Can a node no longer believe at `now_us` in another that it has not been in contact with since
+ * `since_us`? Those whose wall clocks are ahead of its own tell it of pongs that seem to have come
+ * so much later; the bus has no other time to tell them in. */
+static bool is_lost(const shoal_world *world, uint32_t node, int64_t since_us, int64_t now_us)
+{
+    if (since_us < 0 || now_us - since_us <= suspicion_bound_us(world)) return false;
+    int64_t behind_us = shoal_judge__behind(world, node, since_us);
+    SHOAL_ASSERT(behind_us >= 0);
+    return now_us - since_us > suspicion_bound_us(world) + behind_us;
+}
+
 /* May a node still believe at `now_us` that it reaches a majority of the voters in its own map? It
  * may of each voter that it was in contact with not longer ago than the bound. Counts in `*lost`
  * those that it cannot believe in. */
@@ -41,9 +52,19 @@ static bool may_believe(const shoal_world *world, uint32_t node, int64_t now_us,
         bool votes = judge->all_vote ? view->of[i].known : view->of[i].slots > 0;
         if (!votes) continue;
         voters++;
-        *lost += since >= 0 && now_us - since > suspicion_bound_us(world);
+        *lost += is_lost(world, node, since, now_us);
     }
     return voters == 0 || voters - *lost >= voters / 2 + 1;
+}
+
+void shoal_judge__rethinks(shoal_world *world, uint32_t node)
+{
+    shoal_view *view = &world->judge.views[node];
+    uint32_t lost = 0;
+    SHOAL_ASSERT(node < world->node_count);
+    if (view->believed_us == world->now_us) return;
+    if (!world->judge.any_apart || may_believe(world, node, world->now_us, &lost))
+        view->believed_us = world->now_us;
 }
 
 /* ---- what nodes keep to ---- */
@@ -104,7 +125,8 @@ void shoal_judge__served(shoal_world *world, const shoal_service *service)
     const shoal_vnode *vnode = &world->nodes[service->node];
     if (vnode->starts == 0 || !vnode->running || service->served_us < vnode->ready_at_us) return;
     shoal_judge__made(world, SHOAL_CHECK_OWNER_SERVES);
-    bool copy = view->replica && service->readonly && !service->write;
+    bool replica = view->replica || view->copied_us >= service->served_us;
+    bool copy = replica && service->readonly && !service->write;
     /* A reply that had to wait for the disk says only that it was done before; of a read, where it
      * came behind a write of the same connection that waited. */
     bool waited = (service->write || service->behind) && vnode->node != NULL &&
@@ -117,7 +139,7 @@ void shoal_judge__served(shoal_world *world, const shoal_service *service)
     }
     if (!service->write) return;
     uint32_t lost = 0;
-    bool right = may_believe(world, service->node, done_us, &lost);
+    bool right = may_believe(world, service->node, done_us, &lost) || view->believed_us >= done_us;
     if (lost > 0) shoal_judge__made(world, SHOAL_CHECK_MINORITY);
     if (!right) {
         shoal_judge__fault_of(world, SHOAL_CHECK_MINORITY, service->node,

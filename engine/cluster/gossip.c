@@ -47,6 +47,15 @@ static uint32_t told_s(const shoal_cluster *c, int64_t moment_us)
     return (uint32_t)(shoal_bus__wall_ms(c, moment_us) / 1000);
 }
 
+/* The last pong of a node, in seconds of our wall clock; 0 where there was none since our start.
+ * One of a former run counts as of our start for ourselves, but it is no news: to whom we told
+ * that, a node that is gone would look alive for longer, the later one of us had started. */
+static uint32_t pong_s(const shoal_cluster *c, const bus_glance *glance)
+{
+    SHOAL_ASSERT(c->loaded_us <= shoal_bus__stamp(c));
+    return glance->pong_received_us > c->loaded_us ? told_s(c, glance->pong_received_us) : 0;
+}
+
 /* False without memory for its numbers. */
 static bool pack_rumor(shoal_cluster *c, bus_node *node, bus_rumor *rumor)
 {
@@ -56,7 +65,7 @@ static bool pack_rumor(shoal_cluster *c, bus_node *node, bus_rumor *rumor)
     rumor->who = node->who;
     rumor->where = node->where;
     rumor->ping_sent_s = told_s(c, node->ping_sent_us);
-    rumor->pong_received_s = told_s(c, shoal_bus__glance(c, node)->pong_received_us);
+    rumor->pong_received_s = pong_s(c, shoal_bus__glance(c, node));
     rumor->flags = node->flags;
     return true;
 }
@@ -69,7 +78,7 @@ static void write_entry(const shoal_cluster *c, const bus_node *node, shoal_goss
     memcpy(entry->name, node->name, SHOAL_NODE_NAME_LEN);
     memcpy(entry->ip, node->ip, sizeof(entry->ip));
     entry->ping_sent_s = told_s(c, node->ping_sent_us);
-    entry->pong_received_s = told_s(c, shoal_bus__glance(c, node)->pong_received_us);
+    entry->pong_received_s = pong_s(c, shoal_bus__glance(c, node));
     entry->port = node->port;
     entry->bus_port = node->bus_port;
     entry->tls_port = node->tls_port;
@@ -132,10 +141,12 @@ static int judge_draw(const shoal_cluster *c, const bus_node *receiver, uint32_t
 
 /* The same for one that is plain, which is told of in the parcel. Seconds of our wall clock are
  * `since_us` plus the moment. */
-static uint32_t tell_plain(const bus_glance *glance, int64_t since_us, bus_rumor *rumor)
+static uint32_t tell_plain(const bus_glance *glance, int64_t since_us, int64_t loaded_us,
+                           bus_rumor *rumor)
 {
     SHOAL_DEBUG_ASSERT(glance->plain && glance->who > 0);
-    int64_t wall_us = glance->pong_received_us ? since_us + glance->pong_received_us : 0;
+    bool had_one = glance->pong_received_us > loaded_us;
+    int64_t wall_us = had_one ? since_us + glance->pong_received_us : 0;
     *rumor = (bus_rumor){.who = glance->who,
                          .where = glance->where,
                          .pong_received_s = wall_us > 0 ? (uint32_t)(wall_us / 1000000) : 0,
@@ -164,7 +175,7 @@ static uint32_t draw_nodes(shoal_cluster *c, const bus_node *receiver, uint32_t 
         const bus_glance *glance = &c->glances[at];
         if (to->parcel && glance->plain && glance->where > 0) {
             if (at == skipped || !note_told(c, at)) continue;
-            count += tell_plain(glance, since_us, &to->parcel->rumors[count]);
+            count += tell_plain(glance, since_us, c->loaded_us, &to->parcel->rumors[count]);
             fresh--;
             continue;
         }

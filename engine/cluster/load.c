@@ -372,6 +372,7 @@ static void unload(shoal_cluster *c)
     shoal_bus__nodes_free(c);
     c->current_epoch = 0;
     c->last_vote_epoch = 0;
+    c->loaded_us = 0;
     c->due = 0;
 }
 
@@ -382,6 +383,7 @@ shoal_err shoal_cluster_load(shoal_cluster *c, shoal_slice text, shoal_buffer *c
     SHOAL_ASSERT(!c->myself);
     if (text.size == 0) return SHOAL_ERR_NOT_FOUND;
     loader l = {.c = c, .complaint = complaint};
+    c->loaded_us = shoal_bus__stamp(c);
     read_lines(&l, text);
     check_whole(&l);
     if (l.error) {

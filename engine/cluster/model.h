@@ -250,7 +250,8 @@ struct shoal_cluster {
     const shoal_host *host;
     shoal_cluster_settings settings;
     shoal_time now;
-    int64_t cron_us; /* next cron */
+    int64_t loaded_us; /* when the file of a former run was read; 0: there was none */
+    int64_t cron_us;   /* next cron */
     uint64_t cron_count;
 
     bus_node *myself;        /* NULL before load or init_new */

@@ -504,6 +504,87 @@ static void a_minority_may_answer_late_only_for_what_waited_for_its_disk(void **
     assert_int_equal(violated(world, SHOAL_CHECK_MINORITY), 2);
 }
 
+static void what_was_served_before_a_map_changed_is_judged_by_the_map_before(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    const int64_t second = 1000000;
+    /* n2 is gone for long, n3 for less; n1 forgets who was left. */
+    world->judge.apart_since_us[1] = world->now_us - 7 * second;
+    world->judge.any_apart = true;
+    serve(world, true, false, world->now_us);
+    assert_int_equal(violated(world, SHOAL_CHECK_MINORITY), 0);
+    shoal_judge__rethinks(world, 0);
+    world->judge.apart_since_us[2] = world->now_us - 7 * second;
+    serve(world, true, false, world->now_us);
+    assert_int_equal(violated(world, SHOAL_CHECK_MINORITY), 0);
+    /* Nobody believes in a majority because of what was before. */
+    shoal_judge__rethinks(world, 0);
+    world->now_us++;
+    shoal_judge__rethinks(world, 0);
+    serve(world, true, false, world->now_us);
+    assert_int_equal(violated(world, SHOAL_CHECK_MINORITY), 1);
+}
+
+static void a_wall_clock_that_is_behind_prolongs_belief_by_as_much_and_no_more(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    const int64_t second = 1000000, now_us = world->now_us;
+    /* By itself n1 believes in somebody for 3.3 seconds. It had n2 with it for longer than n3. */
+    world->judge.apart_since_us[1] = now_us - 38 * second / 10;
+    world->judge.apart_since_us[2] = now_us - 4 * second;
+    serve(world, true, false, now_us);
+    assert_int_equal(violated(world, SHOAL_CHECK_MINORITY), 1);
+    shoal_judge__clocks(world);
+    shoal_clock__step(&world->nodes[0].clock, now_us, -second);
+    shoal_judge__clocks(world);
+    serve(world, true, false, now_us);
+    assert_int_equal(violated(world, SHOAL_CHECK_MINORITY), 1);
+    world->now_us += second / 2;
+    serve(world, true, false, world->now_us);
+    assert_int_equal(violated(world, SHOAL_CHECK_MINORITY), 2);
+    /* A clock that is ahead prolongs nothing, nor does one that only n2 and n3 could hear of. */
+    assert_int_equal(shoal_judge__behind(world, 0, now_us - 4 * second), second);
+    assert_int_equal(shoal_judge__behind(world, 1, now_us - 4 * second), 0);
+    assert_int_equal(shoal_judge__behind(world, 0, now_us - 3 * second), 0);
+}
+
+static void a_clock_that_goes_right_again_was_behind_until_then(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    const int64_t second = 1000000, from_us = world->now_us;
+    assert_int_equal(shoal_judge__behind(world, 0, from_us), 0);
+    for (int64_t by_us = -second; by_us <= second; by_us += 2 * second) {
+        world->now_us += second;
+        shoal_judge__clocks(world);
+        shoal_clock__step(&world->nodes[0].clock, world->now_us, by_us);
+        shoal_judge__clocks(world);
+    }
+    assert_int_equal(shoal_judge__behind(world, 0, from_us), second);
+    world->now_us += second;
+    assert_int_equal(shoal_judge__behind(world, 0, world->now_us), 0);
+}
+
+static void what_was_read_at_a_replica_is_no_fault_of_the_master_that_it_is_since(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    shoal_view *view = &world->judge.views[0];
+    shoal_service service = {.slot = 16383, .readonly = true, .served_us = world->now_us - 50};
+    view->replica = true;
+    shoal_judge__served(world, &service);
+    assert_int_equal(violated(world, SHOAL_CHECK_OWNER_SERVES), 0);
+    view->replica = false;
+    view->copied_us = world->now_us - 20;
+    shoal_judge__served(world, &service);
+    assert_int_equal(violated(world, SHOAL_CHECK_OWNER_SERVES), 0);
+    service.readonly = false;
+    shoal_judge__served(world, &service);
+    assert_int_equal(violated(world, SHOAL_CHECK_OWNER_SERVES), 1);
+    service.readonly = true;
+    service.served_us = world->now_us - 10;
+    shoal_judge__served(world, &service);
+    assert_int_equal(violated(world, SHOAL_CHECK_OWNER_SERVES), 2);
+}
+
 /* ---- memory, data ---- */
 
 static void a_master_that_holds_more_than_its_limit_is_objected_to(void **state)
@@ -624,6 +705,10 @@ int main(void)
         CASE(a_write_may_stand_in_the_first_base_of_replaced_data),
         CASE(a_slot_that_was_given_up_may_be_answered_for_only_by_replies_that_waited),
         CASE(a_minority_may_answer_late_only_for_what_waited_for_its_disk),
+        CASE(what_was_served_before_a_map_changed_is_judged_by_the_map_before),
+        CASE(a_wall_clock_that_is_behind_prolongs_belief_by_as_much_and_no_more),
+        CASE(a_clock_that_goes_right_again_was_behind_until_then),
+        CASE(what_was_read_at_a_replica_is_no_fault_of_the_master_that_it_is_since),
         CASE(a_master_that_holds_more_than_its_limit_is_objected_to),
         CASE(a_link_that_stays_above_its_limit_is_objected_to),
         cmocka_unit_test(a_value_is_its_number_and_what_fills_it),

@@ -282,6 +282,40 @@ static void drawn_crashes_leave_a_copy_of_each_slot(void **state)
     assert_true(reckless > 0);
 }
 
+/* How long the client that looks at the end waits for a reply, and how long it asks. */
+static void draw_last(const char *net, int64_t *timeout_us, int64_t *lasts_us)
+{
+    char text[256];
+    shoal_schedule given, drawn;
+    shoal_schedule_error error;
+    snprintf(text, sizeof(text), "schedule v1\ncluster nodes 3 node_timeout 2s meet star\n%s", net);
+    sim_parse(text, &given);
+    shoal_draw_options options = {.seed = 3, .given = &given};
+    assert_int_equal(shoal_draw__schedule(&options, &drawn, &error), SHOAL_ERR_OK);
+    for (uint32_t i = 0; i < drawn.count; i++) {
+        const shoal_line *line = &drawn.lines[i];
+        if (line->kind == SHOAL_LINE_CLIENT) *timeout_us = line->load.timeout_us;
+        if (line->kind == SHOAL_LINE_EXPECT && line->expect.contract == SHOAL_CONTRACT_ERRORS)
+            *lasts_us = line->at_us - line->expect.since_us;
+    }
+    shoal_schedule_free(&drawn);
+    shoal_schedule_free(&given);
+}
+
+static void who_looks_at_the_end_waits_for_as_long_as_its_network_may_take(void **state)
+{
+    (void)state;
+    int64_t timeout_us = 0, lasts_us = 0;
+    draw_last("0s net * latency 1ms jitter 1ms dist uniform split 0%\n", &timeout_us, &lasts_us);
+    assert_int_equal(timeout_us, 1000000);
+    assert_int_equal(lasts_us, 3000000);
+    /* The longest of a lognormal distribution is eighteen times its median. */
+    draw_last("0s net * latency 30ms jitter 30ms dist lognormal split 0%\n", &timeout_us,
+              &lasts_us);
+    assert_int_equal(timeout_us, 5000000);
+    assert_int_equal(lasts_us, 7000000);
+}
+
 static void what_is_given_stays_and_the_rest_is_drawn(void **state)
 {
     (void)state;
@@ -321,6 +355,7 @@ int main(void)
         cmocka_unit_test(a_promise_is_named_without_its_nodes_and_times),
         cmocka_unit_test(a_drawn_schedule_is_what_its_text_is_read_as),
         cmocka_unit_test(drawn_crashes_leave_a_copy_of_each_slot),
+        cmocka_unit_test(who_looks_at_the_end_waits_for_as_long_as_its_network_may_take),
         cmocka_unit_test(what_is_given_stays_and_the_rest_is_drawn),
     };
     return cmocka_run_group_tests_name("sim_shrink", tests, NULL, NULL);

@@ -176,6 +176,23 @@ static void a_minority_that_goes_on_writing_is_found(void **state)
     assert_true(wrong.violated);
 }
 
+static void a_minority_that_starts_again_stops_writing_in_time_too(void **state)
+{
+    (void)state;
+    /* Each node that starts takes those whom it knows for heard of; nobody else may for that. n5 is
+     * gone for long, so that the judge has something to look at. */
+    shoal_world_result result = sim_run(
+        "schedule v1\nseed 1\ncluster nodes 10 masters 5 replicas 1 node_timeout 5s meet star\n"
+        "config * cluster-require-full-coverage no\n3s client c1 rate 200/s keys uniform(50)\n"
+        "5s crash n5 n10\n15s cut n1..n2 n6..n8 | n3..n4 n9\n"
+        "15s crash n1\n15s restart n1\n15500ms crash n6\n15500ms restart n6\n16s crash n2\n"
+        "16s restart n2\n16500ms crash n7\n16500ms restart n7\n17s crash n8\n17s restart n8\n"
+        "30s end\n",
+        -1);
+    assert_true(result.checks[SHOAL_CHECK_MINORITY].made > 0);
+    assert_int_equal(result.checks[SHOAL_CHECK_MINORITY].violated, 0);
+}
+
 static void a_wrong_directive_violates_the_run(void **state)
 {
     (void)state;
@@ -297,6 +314,7 @@ int main(void)
         cmocka_unit_test(what_holds_is_not_complained_of),
         cmocka_unit_test(a_check_that_was_never_made_is_an_error),
         cmocka_unit_test(a_minority_that_goes_on_writing_is_found),
+        cmocka_unit_test(a_minority_that_starts_again_stops_writing_in_time_too),
         cmocka_unit_test(a_wrong_directive_violates_the_run),
         cmocka_unit_test(the_node_file_survives_a_crash_at_any_moment),
         cmocka_unit_test(many_seeds_hold_what_one_does),

@@ -97,6 +97,45 @@ static void a_strangers_ping_is_answered_but_adds_nobody(void **state)
     world_close(&w);
 }
 
+/* When node 0 says that another has answered last, in seconds; it tells of one at a time. */
+static uint32_t pong_told_of(world *w, uint32_t pipe, int other)
+{
+    const char *name = shoal_cluster_name(w->nodes[other].cluster);
+    for (int tries = 0; tries < 200; tries++) {
+        shoal_frame ping = frame_of(stranger, SHOAL_FRAME_PING), answer;
+        shoal_gossip entry = {0};
+        send_frame(w, pipe, &ping);
+        assert_true(hear(w, pipe, &answer));
+        if (answer.count > 0) shoal_frame_gossip(&answer, 0, &entry);
+        if (memcmp(entry.name, name, SHOAL_NODE_NAME_LEN) == 0) return entry.pong_received_s;
+    }
+    fail_msg("node 0 tells nothing of node %d", other);
+    return 0;
+}
+
+static void what_a_node_takes_for_a_pong_at_its_start_it_does_not_tell(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w, 303, TIMEOUT_MS);
+    world_start_many(&w, 3);
+    world_form(&w, 3, 10000);
+    world_run(&w, 2000);
+    uint32_t pipe = world_dial(&w, 0);
+    assert_true(pong_told_of(&w, pipe, 2) > 0);
+    w.nodes[2].frozen = true;
+    world_crash(&w, 0);
+    world_start(&w, 0);
+    world_run(&w, 1500);
+    pipe = world_dial(&w, 0);
+    assert_true(pong_told_of(&w, pipe, 1) > 0);
+    assert_int_equal(pong_told_of(&w, pipe, 2), 0);
+    w.nodes[2].frozen = false;
+    world_run(&w, 2000);
+    assert_true(pong_told_of(&w, pipe, 2) > 0);
+    world_close(&w);
+}
+
 static void a_strangers_meet_begins_a_handshake_under_another_name(void **state)
 {
     (void)state;
@@ -365,6 +404,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_strangers_ping_is_answered_but_adds_nobody),
+        cmocka_unit_test(what_a_node_takes_for_a_pong_at_its_start_it_does_not_tell),
         cmocka_unit_test(a_strangers_meet_begins_a_handshake_under_another_name),
         cmocka_unit_test(strangers_may_not_say_anything_else),
         cmocka_unit_test(what_nodes_say_of_unknown_nodes_is_refused),

@@ -316,6 +316,54 @@ static void who_looks_at_the_end_waits_for_as_long_as_its_network_may_take(void 
     assert_int_equal(lasts_us, 7000000);
 }
 
+/* The node that comes back as another one, from 0; UINT32_MAX: all stay who they are. */
+static uint32_t replaced_in(const shoal_schedule *drawn)
+{
+    for (uint32_t i = 0; i < drawn->count; i++) {
+        const shoal_line *line = &drawn->lines[i];
+        if (line->kind == SHOAL_LINE_RESTART && line->wiped) return line->left.atoms[0].first - 1;
+    }
+    return UINT32_MAX;
+}
+
+/* How many lines of the operator say this. */
+static uint32_t told_in(const shoal_schedule *drawn, const char *words)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < drawn->count; i++) {
+        const shoal_line *line = &drawn->lines[i];
+        count += line->kind == SHOAL_LINE_OPERATE && strstr(line->text, words) != NULL;
+    }
+    return count;
+}
+
+static void nobody_is_told_to_forget_a_host_that_is_replaced(void **state)
+{
+    (void)state;
+    uint32_t others = 0, elsewhere = 0;
+    for (uint64_t seed = 0; seed < 1500; seed++) {
+        shoal_draw_options options = {.seed = seed};
+        shoal_schedule drawn;
+        shoal_schedule_error error;
+        assert_int_equal(shoal_draw__schedule(&options, &drawn, &error), SHOAL_ERR_OK);
+        uint32_t replaced = replaced_in(&drawn), forgets = told_in(&drawn, "CLUSTER FORGET ");
+        char words[48];
+        snprintf(words, sizeof(words), "CLUSTER FORGET id(n%u)", replaced + 1);
+        if (replaced != UINT32_MAX) {
+            bool eager = drawn.profiles[0] == SHOAL_PROFILE_OF_SHOAL;
+            assert_int_equal(told_in(&drawn, words), 0);
+            if (!eager) assert_int_equal(forgets, 0);
+            others += forgets;
+        } else {
+            elsewhere += forgets;
+        }
+        shoal_schedule_free(&drawn);
+    }
+    /* Others are forgotten in such runs all the same. */
+    assert_true(others > 0);
+    assert_true(elsewhere > 0);
+}
+
 static void what_is_given_stays_and_the_rest_is_drawn(void **state)
 {
     (void)state;
@@ -356,6 +404,7 @@ int main(void)
         cmocka_unit_test(a_drawn_schedule_is_what_its_text_is_read_as),
         cmocka_unit_test(drawn_crashes_leave_a_copy_of_each_slot),
         cmocka_unit_test(who_looks_at_the_end_waits_for_as_long_as_its_network_may_take),
+        cmocka_unit_test(nobody_is_told_to_forget_a_host_that_is_replaced),
         cmocka_unit_test(what_is_given_stays_and_the_rest_is_drawn),
     };
     return cmocka_run_group_tests_name("sim_shrink", tests, NULL, NULL);

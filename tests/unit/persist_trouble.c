@@ -162,12 +162,36 @@ static void a_failure_while_the_appender_is_asked_to_go_over_is_mended(void **st
     core_world_close(&world);
 }
 
+static void a_mark_under_way_is_waited_for_when_syncs_are_asked_for_meanwhile(void **state)
+{
+    core_world world;
+    (void)state;
+    open_started(&world, "appendfsync no\n");
+    shoal_aof *aof = world.node->appending.aof;
+    set(&world, "SET a 1");
+    while (deliver(&world, true)) continue;
+    core_world_sleep(&world, 1500000);
+    assert_true(aof->sync.marking);
+    assert_string_equal(core_world_ask(&world, 0, "CONFIG SET appendfsync always"), "+OK\r\n");
+    assert_true(shoal_appender_written(&aof->appender) > aof->sync.safe.at);
+    assert_true(aof->sync.marking);
+    /* The end of the mark is an event: a moment that is past would have the node step for ever. */
+    assert_true(shoal_aof_deadline(aof) > world.now.mono_us);
+    core_world_sleep(&world, 1500000);
+    assert_true(aof->sync.marking);
+    let_all_end(&world);
+    assert_false(aof->sync.marking);
+    assert_int_equal(shoal_appender_written(&aof->appender), aof->sync.safe.at);
+    core_world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_repair_that_was_given_up_ends_before_the_next_one_begins),
         cmocka_unit_test(appending_begins_again_when_the_repair_of_before_is_over),
         cmocka_unit_test(a_failure_while_the_appender_is_asked_to_go_over_is_mended),
+        cmocka_unit_test(a_mark_under_way_is_waited_for_when_syncs_are_asked_for_meanwhile),
     };
     return cmocka_run_group_tests_name("persist_trouble", tests, NULL, NULL);
 }

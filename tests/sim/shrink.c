@@ -282,6 +282,41 @@ static void drawn_crashes_leave_a_copy_of_each_slot(void **state)
     assert_true(reckless > 0);
 }
 
+/* The node, from 1 on, that does not come back with what it had; 0: there is none. */
+static uint32_t lost_in(const shoal_schedule *drawn)
+{
+    for (uint32_t i = 0; i < drawn->count; i++) {
+        const shoal_line *line = &drawn->lines[i];
+        if (line->kind == SHOAL_LINE_RESTART && line->wiped) return line->left.atoms[0].first;
+    }
+    return 0;
+}
+
+static void no_slot_is_dropped_where_a_node_is_lost(void **state)
+{
+    (void)state;
+    uint32_t both = 0;
+    for (uint64_t seed = 0; seed < 4000; seed++) {
+        shoal_draw_options options = {.seed = seed};
+        shoal_schedule drawn;
+        shoal_schedule_error error;
+        assert_int_equal(shoal_draw__schedule(&options, &drawn, &error), SHOAL_ERR_OK);
+        uint32_t lost = lost_in(&drawn);
+        for (uint32_t i = 0; lost != 0 && i < drawn.count; i++) {
+            const shoal_line *line = &drawn.lines[i];
+            if (line->kind != SHOAL_LINE_OPERATE) continue;
+            if (strncmp(line->text, "CLUSTER DELSLOTS ", 17) != 0) continue;
+            uint32_t owner = line->left.atoms[0].first - 1;
+            bool grouped = lost <= drawn.masters * (1 + drawn.replicas);
+            if (grouped && owner == (lost - 1) % drawn.masters)
+                fail_msg("seed %llu: n%u is lost", (unsigned long long)seed, lost);
+            both++;
+        }
+        shoal_schedule_free(&drawn);
+    }
+    assert_true(both > 0);
+}
+
 /* How long the client that looks at the end waits for a reply, and how long it asks. */
 static void draw_last(const char *net, int64_t *timeout_us, int64_t *lasts_us)
 {
@@ -403,6 +438,7 @@ int main(void)
         cmocka_unit_test(a_promise_is_named_without_its_nodes_and_times),
         cmocka_unit_test(a_drawn_schedule_is_what_its_text_is_read_as),
         cmocka_unit_test(drawn_crashes_leave_a_copy_of_each_slot),
+        cmocka_unit_test(no_slot_is_dropped_where_a_node_is_lost),
         cmocka_unit_test(who_looks_at_the_end_waits_for_as_long_as_its_network_may_take),
         cmocka_unit_test(nobody_is_told_to_forget_a_host_that_is_replaced),
         cmocka_unit_test(what_is_given_stays_and_the_rest_is_drawn),

@@ -25,32 +25,12 @@ void shoal_faults__failover(shoal_faults *all)
                           force ? "CLUSTER FAILOVER FORCE" : "CLUSTER FAILOVER");
 }
 
-/* Is somebody told to do this at a shell? */
-static bool is_told(const shoal_faults *all, const char *command)
-{
-    const shoal_draft *draft = &all->drawing->draft;
-    for (uint32_t i = 0; i < draft->count; i++) {
-        const shoal_line *line = &draft->lines[i];
-        if (line->kind == SHOAL_LINE_OPERATE && strstr(line->text, command) != NULL) return true;
-    }
-    return false;
-}
-
-/* Who takes over is not asked for votes, and may have a rival who was sent to the same master: two
- * that take over together have one epoch for the same slots. */
-static void excuse_rivals(shoal_faults *all)
-{
-    if (is_told(all, "CLUSTER REPLICATE") && is_told(all, "TAKEOVER"))
-        shoal_faults__excuse(all, SHOAL_CHECK_ONE_CLAIM);
-}
-
 /* Takes no vote, so it is kept to replicas without a rival. */
 void shoal_faults__takeover(shoal_faults *all)
 {
     int64_t at_us = shoal_faults__span(all).from_us;
     if (all->drawing->replicas != 1 || all->drawing->migrates) return;
     shoal_faults__operate(all, shoal_faults__any_replica(all), at_us, "CLUSTER FAILOVER TAKEOVER");
-    excuse_rivals(all);
 }
 
 /* A replica is sent to another master. */
@@ -65,7 +45,6 @@ void shoal_faults__replicate(shoal_faults *all)
     shoal_draft__say(&drawing->draft, SHOAL_LINE_OPERATE, at_us, "CLUSTER REPLICATE id(n%u)",
                      master + 1)
         ->left = shoal_draft__node(replica);
-    excuse_rivals(all);
 }
 
 void shoal_faults__chore(shoal_faults *all)
@@ -166,7 +145,6 @@ void shoal_faults__takeovers(shoal_faults *all)
         shoal_faults__operate(all, drawing->masters + (first + i) % drawing->masters, at_us,
                               "CLUSTER FAILOVER TAKEOVER");
     }
-    excuse_rivals(all);
 }
 
 /* ---- slots ---- */
@@ -239,8 +217,6 @@ static void settle_slot(shoal_faults *all, uint32_t slot, uint32_t column)
 {
     shoal_drawing *drawing = all->drawing;
     int64_t at_us = drawing->slots_moved++ * (drawing->timeout_us + SHOAL_SECOND);
-    /* An epoch that nobody was asked for may be that of an election at the same time. */
-    shoal_faults__excuse(all, SHOAL_CHECK_ONE_CLAIM);
     char text[64];
     snprintf(text, sizeof(text), "CLUSTER SETSLOT %u NODE id(self)", slot);
     leader_says(all, at_us, column, text);

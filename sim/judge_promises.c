@@ -83,6 +83,21 @@ bool shoal_promise__is_unasked(const shoal_world *world, uint32_t node, uint64_t
     return epoch != 0 && promise->unasked == epoch && promise->won != epoch;
 }
 
+/* Has the node an epoch by the votes of others? */
+static bool has_won(const shoal_world *world, uint32_t node, uint64_t epoch)
+{
+    return epoch != 0 && world->judge.promises[node].won == epoch;
+}
+
+bool shoal_promise__may_share(const shoal_world *world, uint32_t a, uint32_t b, uint64_t epoch)
+{
+    SHOAL_ASSERT(a != b);
+    bool a_unasked = shoal_promise__is_unasked(world, a, epoch);
+    bool b_unasked = shoal_promise__is_unasked(world, b, epoch);
+    return (a_unasked && (b_unasked || has_won(world, b, epoch))) ||
+           (b_unasked && has_won(world, a, epoch));
+}
+
 void shoal_promise__saved(shoal_world *world, uint32_t node, const shoal_trace_record *record)
 {
     shoal_promise *promise = &world->judge.promises[node];

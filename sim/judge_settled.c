@@ -29,6 +29,7 @@ static void check_claims(shoal_world *world, uint32_t node)
         const shoal_view *other = &world->judge.views[i];
         SHOAL_ASSERT(other->epoch_config == claim->epoch && other->own_count == claim->slots);
         if (!overlap(&view->own, &other->own)) continue;
+        if (shoal_promise__may_share(world, node, i, claim->epoch)) continue;
         shoal_judge__fault_of(world, SHOAL_CHECK_ONE_CLAIM, node,
                               "claims a slot that another claims with the same configEpoch");
     }

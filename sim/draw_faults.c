@@ -163,21 +163,6 @@ void shoal_faults__operate(shoal_faults *all, uint32_t node, int64_t at_us, cons
         shoal_draft__node(node);
 }
 
-void shoal_faults__excuse(shoal_faults *all, shoal_check check)
-{
-    shoal_draft *draft = &all->drawing->draft;
-    for (uint32_t i = 0; i < draft->count; i++) {
-        const shoal_line *line = &draft->lines[i];
-        bool same = line->kind == SHOAL_LINE_EXPECT && line->expect.check == (uint32_t)check &&
-                    line->expect.contract == SHOAL_CONTRACT_BROKEN;
-        if (same) return;
-    }
-    shoal_line *line = shoal_draft__add(draft, SHOAL_LINE_EXPECT, all->drawing->until_us);
-    line->expect.contract = SHOAL_CONTRACT_BROKEN;
-    line->expect.compare = SHOAL_COMPARE_AT_LEAST;
-    line->expect.check = (uint32_t)check;
-}
-
 void shoal_faults__mend_from(shoal_faults *all, int64_t from_us)
 {
     if (from_us > all->drawing->mend_us) all->drawing->mend_us = from_us;

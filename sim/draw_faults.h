@@ -66,8 +66,6 @@ shoal_line *shoal_faults__on(shoal_faults *all, shoal_line_kind kind, int64_t at
 /* Lets the operator send a command to a node. */
 void shoal_faults__operate(shoal_faults *all, uint32_t node, int64_t at_us, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/* What this breaks is no promise: states that the check may be violated. */
-void shoal_faults__excuse(shoal_faults *all, shoal_check check);
 
 /* ---- what an operator mends at the end ---- */
 

@@ -212,13 +212,11 @@ void shoal_faults__clock_apart(shoal_faults *all)
     if (change == SHOAL_CLOCK_DRIFT) line->amount = drifts_ppm[shoal_prng_below(&all->stream, 3)];
     bool ahead = change == SHOAL_CLOCK_STEP && clock == SHOAL_CLOCK_MONOTONIC;
     if (back && !ahead) line->amount = -line->amount;
-    bool late = clock == SHOAL_CLOCK_MONOTONIC && change == SHOAL_CLOCK_FREEZE;
     if (change != SHOAL_CLOCK_STEP) {
         line = shoal_faults__on(all, SHOAL_LINE_CLOCK, when.until_us, node);
         line->clock = clock;
         line->choice = change == SHOAL_CLOCK_DRIFT ? SHOAL_CLOCK_DRIFT : SHOAL_CLOCK_RUN;
     }
-    if (late) shoal_faults__excuse(all, SHOAL_CHECK_MINORITY);
 }
 
 /* ---- disks that lose, lie or cannot be read ---- */

@@ -63,8 +63,8 @@ void shoal_judge__free(shoal_world *world)
     shoal_sim__free(judge->moved_us);
     shoal_sim__free(judge->met_us);
     shoal_sim__free(judge->found);
-    for (uint32_t i = 0; i < judge->wall_count; i++) shoal_sim__free(judge->walls[i].ahead_us);
-    shoal_sim__free(judge->walls);
+    for (uint32_t i = 0; i < judge->glimpse_count; i++) shoal_sim__free(judge->glimpses[i].clocks);
+    shoal_sim__free(judge->glimpses);
     shoal_sim__free(judge->collisions);
     shoal_sim__free(judge->queues);
 }

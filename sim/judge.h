@@ -98,11 +98,11 @@ typedef struct shoal_queue {
     uint64_t above; /* bytes above the limit */
 } shoal_queue;
 
-/* How far the wall clocks of all nodes were from the world's time when one of them was changed. */
-typedef struct shoal_walls {
+/* What the clocks of all nodes were when one of them was changed. */
+typedef struct shoal_glimpse {
     int64_t at_us;
-    int64_t *ahead_us; /* per node */
-} shoal_walls;
+    shoal_time *clocks; /* per node */
+} shoal_glimpse;
 
 /* The god's view: every node's opinion of every other, and the checks made on it. */
 typedef struct shoal_judge {
@@ -124,10 +124,10 @@ typedef struct shoal_judge {
     int64_t disturbed_us;        /* when something last kept the cluster from agreeing */
     bool ways_open;              /* running nodes all reach each other */
     int64_t *moved_us;           /* per node: when it got its address; NULL: nobody got another */
-    int64_t *met_us;    /* [node * nodes + other]: when they were last in contact, since then */
-    uint32_t *found;    /* per node: those with equal numbers can find each other */
-    shoal_walls *walls; /* around every change of a clock, in the order of time */
-    uint32_t wall_count, wall_capacity;
+    int64_t *met_us; /* [node * nodes + other]: when they were last in contact, since then */
+    uint32_t *found; /* per node: those with equal numbers can find each other */
+    shoal_glimpse *glimpses; /* of clocks, around every change, in the order of time */
+    uint32_t glimpse_count, glimpse_capacity;
     bool unmapped; /* somebody at a shell has taken slots off a node: maps may differ for good */
     uint64_t connects;  /* connections that nodes have tried to open to each other's buses */
     uint64_t failovers; /* elections that were won */
@@ -216,13 +216,16 @@ void shoal_judge__read(shoal_world *world, uint32_t key, bool phantom);
  * thought then. */
 void shoal_judge__rethinks(shoal_world *world, uint32_t node);
 
-/* ---- wall clocks; sim/judge_clocks.c ---- */
+/* ---- clocks; sim/judge_clocks.c ---- */
 
 /* A clock was changed, or is about to be. */
 void shoal_judge__clocks(shoal_world *world);
-/* How far the wall clock of a node was behind that of another who could tell it something since
- * `from_us`, at most; 0: never. */
-int64_t shoal_judge__behind(const shoal_world *world, uint32_t node, int64_t from_us);
+/* How much less than the world's time the monotonic clock of a node has gone since `from_us`. */
+int64_t shoal_judge__stood(const shoal_world *world, uint32_t node, int64_t from_us);
+/* By how much, at most, a node may take somebody for heard of later than `from_us`, whom nobody has
+ * heard since: others tell in seconds of their wall clocks when that was, and count from then by
+ * their monotonic clocks. */
+int64_t shoal_judge__misled(const shoal_world *world, uint32_t node, int64_t from_us);
 
 /* ---- memory and data; sim/judge_memory.c, sim/judge_data.c ---- */
 

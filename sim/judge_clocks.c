@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The wall clocks of nodes, held against each other. Between two changes they go straight, so what
- * they were around the changes says how far apart they can have been at any time.
+ * The clocks of nodes, held against each other and against the world's time. Between two changes
+ * they go straight, so what they were around the changes says what they were at any time.
  */
 #include "sim/judge.h"
 
@@ -9,49 +9,73 @@
 #include "sim/internal.h"
 #include "sim/memory.h"
 
-/* How far a wall clock is from the world's time now. */
-static int64_t ahead_now(const shoal_world *world, uint32_t node)
+static shoal_time read_now(const shoal_world *world, uint32_t node)
 {
     SHOAL_ASSERT(node < world->node_count);
-    return shoal_clock__read(&world->nodes[node].clock, world->now_us).wall_us - world->now_us;
+    return shoal_clock__read(&world->nodes[node].clock, world->now_us);
 }
 
 void shoal_judge__clocks(shoal_world *world)
 {
     shoal_judge *judge = &world->judge;
-    judge->walls = shoal_sim__grow(judge->walls, &judge->wall_capacity, judge->wall_count + 1,
-                                   sizeof(*judge->walls));
-    shoal_walls *walls = &judge->walls[judge->wall_count++];
-    SHOAL_ASSERT(judge->wall_count < 2 || walls[-1].at_us <= world->now_us);
-    walls->at_us = world->now_us;
-    walls->ahead_us = shoal_sim__allocate(world->node_count * sizeof(*walls->ahead_us));
-    for (uint32_t i = 0; i < world->node_count; i++) walls->ahead_us[i] = ahead_now(world, i);
+    judge->glimpses = shoal_sim__grow(judge->glimpses, &judge->glimpse_capacity,
+                                      judge->glimpse_count + 1, sizeof(*judge->glimpses));
+    shoal_glimpse *glimpse = &judge->glimpses[judge->glimpse_count++];
+    SHOAL_ASSERT(judge->glimpse_count < 2 || glimpse[-1].at_us <= world->now_us);
+    glimpse->at_us = world->now_us;
+    glimpse->clocks = shoal_sim__allocate(world->node_count * sizeof(*glimpse->clocks));
+    for (uint32_t i = 0; i < world->node_count; i++) glimpse->clocks[i] = read_now(world, i);
 }
 
-/* The same of two nodes. */
-static int64_t behind_one(const shoal_world *world, uint32_t node, uint32_t other, int64_t from_us)
+/* The monotonic clock of a node at a time that is over. Before the first change it was right. */
+static int64_t mono_at(const shoal_world *world, uint32_t node, int64_t at_us)
 {
     const shoal_judge *judge = &world->judge;
-    int64_t most_us = ahead_now(world, other) - ahead_now(world, node);
-    for (uint32_t i = judge->wall_count; i-- > 0;) {
-        const shoal_walls *walls = &judge->walls[i];
-        int64_t behind_us = walls->ahead_us[other] - walls->ahead_us[node];
-        if (behind_us > most_us) most_us = behind_us;
-        if (walls->at_us < from_us) break;
-    }
-    return most_us;
+    uint32_t next = 0;
+    while (next < judge->glimpse_count && judge->glimpses[next].at_us <= at_us) next++;
+    bool last = next == judge->glimpse_count;
+    int64_t end_us = last ? world->now_us : judge->glimpses[next].at_us;
+    int64_t mono_us =
+        last ? read_now(world, node).mono_us : judge->glimpses[next].clocks[node].mono_us;
+    if (next == 0 || end_us <= at_us) return mono_us - (end_us - at_us);
+    const shoal_glimpse *before = &judge->glimpses[next - 1];
+    int64_t gone_us = mono_us - before->clocks[node].mono_us;
+    return mono_us - (int64_t)((__int128)gone_us * (end_us - at_us) / (end_us - before->at_us));
 }
 
-int64_t shoal_judge__behind(const shoal_world *world, uint32_t node, int64_t from_us)
+int64_t shoal_judge__stood(const shoal_world *world, uint32_t node, int64_t from_us)
+{
+    SHOAL_ASSERT(from_us >= 0 && from_us <= world->now_us);
+    if (world->judge.glimpse_count == 0) return 0;
+    int64_t gone_us = read_now(world, node).mono_us - mono_at(world, node, from_us);
+    int64_t less_us = world->now_us - from_us - gone_us;
+    return less_us > 0 ? less_us : 0;
+}
+
+/* By how much the wall clock of a node was behind another's since `from_us`, at most. */
+static int64_t behind_us(const shoal_world *world, uint32_t node, uint32_t other, int64_t from_us)
+{
+    const shoal_judge *judge = &world->judge;
+    int64_t most_us = read_now(world, other).wall_us - read_now(world, node).wall_us;
+    for (uint32_t i = judge->glimpse_count; i-- > 0;) {
+        const shoal_time *clocks = judge->glimpses[i].clocks;
+        int64_t then_us = clocks[other].wall_us - clocks[node].wall_us;
+        if (then_us > most_us) most_us = then_us;
+        if (judge->glimpses[i].at_us < from_us) break;
+    }
+    return most_us > 0 ? most_us : 0;
+}
+
+int64_t shoal_judge__misled(const shoal_world *world, uint32_t node, int64_t from_us)
 {
     const shoal_judge *judge = &world->judge;
     int64_t most_us = 0;
     SHOAL_ASSERT(node < world->node_count && from_us >= 0);
-    for (uint32_t i = 0; judge->wall_count > 0 && i < world->node_count; i++) {
+    for (uint32_t i = 0; judge->glimpse_count > 0 && i < world->node_count; i++) {
         int64_t since_us = judge->apart_since_us[(size_t)node * world->node_count + i];
         if (i == node || (since_us >= 0 && since_us <= from_us)) continue;
-        int64_t behind_us = behind_one(world, node, i, from_us);
-        if (behind_us > most_us) most_us = behind_us;
+        int64_t by_us = behind_us(world, node, i, from_us) + shoal_judge__stood(world, i, from_us);
+        if (by_us > most_us) most_us = by_us;
     }
     return most_us;
 }

@@ -27,14 +27,14 @@ static int64_t suspicion_bound_us(const shoal_world *world)
 }
 
 /* Can a node no longer believe at `now_us` in another that it has not been in contact with since
- * `since_us`? Those whose wall clocks are ahead of its own tell it of pongs that seem to have come
- * so much later; the bus has no other time to tell them in. */
+ * `since_us`? It counts by its monotonic clock, and from when others tell it. */
 static bool is_lost(const shoal_world *world, uint32_t node, int64_t since_us, int64_t now_us)
 {
     if (since_us < 0 || now_us - since_us <= suspicion_bound_us(world)) return false;
-    int64_t behind_us = shoal_judge__behind(world, node, since_us);
-    SHOAL_ASSERT(behind_us >= 0);
-    return now_us - since_us > suspicion_bound_us(world) + behind_us;
+    int64_t excused_us = shoal_judge__misled(world, node, since_us);
+    excused_us += shoal_judge__stood(world, node, since_us);
+    SHOAL_ASSERT(excused_us >= 0);
+    return now_us - since_us > suspicion_bound_us(world) + excused_us;
 }
 
 /* May a node still believe at `now_us` that it reaches a majority of the voters in its own map? It

@@ -584,25 +584,54 @@ static void a_wall_clock_that_is_behind_prolongs_belief_by_as_much_and_no_more(v
     serve(world, true, false, world->now_us);
     assert_int_equal(violated(world, SHOAL_CHECK_MINORITY), 2);
     /* A clock that is ahead prolongs nothing, nor does one that only n2 and n3 could hear of. */
-    assert_int_equal(shoal_judge__behind(world, 0, now_us - 4 * second), second);
-    assert_int_equal(shoal_judge__behind(world, 1, now_us - 4 * second), 0);
-    assert_int_equal(shoal_judge__behind(world, 0, now_us - 3 * second), 0);
+    assert_int_equal(shoal_judge__misled(world, 0, now_us - 4 * second), second);
+    assert_int_equal(shoal_judge__misled(world, 1, now_us - 4 * second), 0);
+    assert_int_equal(shoal_judge__misled(world, 0, now_us - 3 * second), 0);
 }
 
 static void a_clock_that_goes_right_again_was_behind_until_then(void **state)
 {
     shoal_world *world = sim_bench_world(state);
     const int64_t second = 1000000, from_us = world->now_us;
-    assert_int_equal(shoal_judge__behind(world, 0, from_us), 0);
+    assert_int_equal(shoal_judge__misled(world, 0, from_us), 0);
     for (int64_t by_us = -second; by_us <= second; by_us += 2 * second) {
         world->now_us += second;
         shoal_judge__clocks(world);
         shoal_clock__step(&world->nodes[0].clock, world->now_us, by_us);
         shoal_judge__clocks(world);
     }
-    assert_int_equal(shoal_judge__behind(world, 0, from_us), second);
+    assert_int_equal(shoal_judge__misled(world, 0, from_us), second);
     world->now_us += second;
-    assert_int_equal(shoal_judge__behind(world, 0, world->now_us), 0);
+    assert_int_equal(shoal_judge__misled(world, 0, world->now_us), 0);
+}
+
+static void a_monotonic_clock_that_stands_prolongs_belief_by_as_long(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    const int64_t second = 1000000, from_us = world->now_us;
+    shoal_line line = {.clock = SHOAL_CLOCK_MONOTONIC, .choice = SHOAL_CLOCK_FREEZE};
+    assert_int_equal(shoal_judge__stood(world, 0, from_us), 0);
+    for (int i = 0; i < 2; i++) {
+        world->now_us += second;
+        shoal_judge__clocks(world);
+        shoal_clock__change(&world->nodes[0].clock, world->now_us, &line);
+        shoal_judge__clocks(world);
+        line.choice = SHOAL_CLOCK_RUN;
+    }
+    world->now_us += 2 * second;
+    assert_int_equal(shoal_judge__stood(world, 0, from_us), second);
+    assert_int_equal(shoal_judge__stood(world, 0, from_us + 3 * second / 2), second / 2);
+    assert_int_equal(shoal_judge__stood(world, 0, from_us + 2 * second), 0);
+    assert_int_equal(shoal_judge__stood(world, 1, from_us), 0);
+    /* By its word others take what they have not heard of for heard of later. */
+    assert_int_equal(shoal_judge__misled(world, 1, from_us), second);
+    assert_int_equal(shoal_judge__misled(world, 0, from_us), 0);
+    for (uint32_t i = 1; i < 3; i++) world->judge.apart_since_us[i] = from_us;
+    serve(world, true, false, world->now_us);
+    assert_int_equal(violated(world, SHOAL_CHECK_MINORITY), 0);
+    world->now_us += second / 2;
+    serve(world, true, false, world->now_us);
+    assert_int_equal(violated(world, SHOAL_CHECK_MINORITY), 1);
 }
 
 static void what_was_read_at_a_replica_is_no_fault_of_the_master_that_it_is_since(void **state)
@@ -750,6 +779,7 @@ int main(void)
         CASE(what_was_served_before_a_map_changed_is_judged_by_the_map_before),
         CASE(a_wall_clock_that_is_behind_prolongs_belief_by_as_much_and_no_more),
         CASE(a_clock_that_goes_right_again_was_behind_until_then),
+        CASE(a_monotonic_clock_that_stands_prolongs_belief_by_as_long),
         CASE(what_was_read_at_a_replica_is_no_fault_of_the_master_that_it_is_since),
         CASE(a_master_that_holds_more_than_its_limit_is_objected_to),
         CASE(a_link_that_stays_above_its_limit_is_objected_to),

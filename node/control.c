@@ -87,6 +87,12 @@ static size_t op_link_queued(void *context, shoal_link link)
     return shoal_links__queued(control->links, link);
 }
 
+static void op_link_pause(void *context, shoal_link link, bool paused)
+{
+    const shoal_control *control = context;
+    shoal_links__pause(control->links, link, paused);
+}
+
 static void op_link_close(void *context, shoal_link link)
 {
     shoal_control *control = context;
@@ -179,6 +185,7 @@ shoal_host shoal_control__host(shoal_control *control)
                         .link_open = op_link_open,
                         .link_send = op_link_send,
                         .link_queued = op_link_queued,
+                        .link_pause = op_link_pause,
                         .link_close = op_link_close,
                         .file_name = op_file_name,
                         .file_append = op_file_append,

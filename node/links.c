@@ -36,9 +36,11 @@ typedef struct bus_link {
     shoal_link id;
     int descriptor;
     link_state state;
-    uint32_t interest; /* what epoll watches for */
+    bool watched;      /* by epoll */
+    uint32_t interest; /* what it watches for beside errors */
     shoal_err reason;  /* ENDED: the error of LINK_DOWN */
     shoal_buffer queue;
+    bool paused;     /* its bytes stay in the socket */
     bool full;       /* LINK_FULL holds, told or about to be */
     bool full_news;  /* LINK_FULL is to be delivered */
     bool room_news;  /* LINK_ROOM is to be delivered */
@@ -180,14 +182,15 @@ static void link_end(bus_link *ending, shoal_err reason)
 /* Tells epoll what the link waits for: bytes, and room while something is queued. */
 static void link_listen(bus_link *subject)
 {
-    uint32_t interest = EPOLLIN;
+    uint32_t interest = subject->paused ? 0 : EPOLLIN;
     if (subject->state == CONNECTING || shoal_buffer_size(&subject->queue) > 0) {
         interest |= EPOLLOUT;
     }
-    if (interest == subject->interest) return;
+    if (subject->watched && interest == subject->interest) return;
     struct epoll_event event = {.events = interest, .data.ptr = &subject->watch};
-    int operation = subject->interest == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    int operation = subject->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     if (epoll_ctl(subject->links->epoll, operation, subject->descriptor, &event) == 0) {
+        subject->watched = true;
         subject->interest = interest;
     } else {
         link_end(subject, SHOAL_ERR_IO);
@@ -277,6 +280,14 @@ size_t shoal_links__queued(const shoal_links *links, shoal_link id)
     return subject != NULL ? shoal_buffer_size(&subject->queue) : 0;
 }
 
+void shoal_links__pause(shoal_links *links, shoal_link id, bool paused)
+{
+    bus_link *subject = link_find(links, id);
+    if (subject == NULL || subject->state != UP) return;
+    subject->paused = paused;
+    link_listen(subject);
+}
+
 void shoal_links__close(shoal_links *links, shoal_link id)
 {
     bus_link *subject = link_find(links, id);
@@ -339,6 +350,14 @@ static void receive(bus_link *subject)
     }
 }
 
+/* The connection of a paused link is over in both directions. */
+static void end_paused(bus_link *subject)
+{
+    int number = shoal_socket__error(subject->descriptor);
+    SHOAL_ASSERT(subject->paused && subject->state == UP);
+    link_end(subject, number != 0 ? shoal_socket__err(number) : SHOAL_ERR_RESET);
+}
+
 static void link_ready(shoal_watch *watch, uint32_t events)
 {
     bus_link *subject = (bus_link *)watch;
@@ -347,8 +366,13 @@ static void link_ready(shoal_watch *watch, uint32_t events)
         if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) finish_connect(subject);
         return;
     }
-    /* Bytes first: a reset behind them is found by the read that meets it. */
-    if (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) receive(subject);
+    if (subject->paused) {
+        /* Epoll says so again and again, and there is nobody who takes the bytes before it. */
+        if (events & (EPOLLERR | EPOLLHUP)) end_paused(subject);
+    } else if (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) {
+        /* Bytes first: a reset behind them is found by the read that meets it. */
+        receive(subject);
+    }
     if (subject->state == UP && (events & EPOLLOUT)) link_flush(subject);
 }
 

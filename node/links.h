@@ -49,6 +49,7 @@ shoal_link shoal_links__open(shoal_links *links, const shoal_address *peer);
 void shoal_links__send(shoal_links *links, shoal_link link, shoal_slice bytes);
 /* Bytes that wait in a link. */
 size_t shoal_links__queued(const shoal_links *links, shoal_link link);
+void shoal_links__pause(shoal_links *links, shoal_link link, bool paused);
 void shoal_links__close(shoal_links *links, shoal_link link);
 
 /* Sends what steps have queued, as far as the sockets take it. */

@@ -571,13 +571,31 @@ void shoal_stream__release(shoal_world *world, shoal_port receiver, bool at_once
     arm(world, receiver);
 }
 
+/* Who has sent to an end that is gone is told so as soon as anything gets back to it. */
+static void reset_sender(shoal_world *world, shoal_port receiver)
+{
+    shoal_connection *connection = receiver.connection;
+    shoal_port sender = {connection, 1 - receiver.side};
+    uint64_t number = connection->pipes[sender.side].blocks;
+    uint32_t from = connection->ends[receiver.side].host, to = connection->ends[sender.side].host;
+    if (shoal_net__blocked(world, from, to)) return;
+    int64_t back_us = latency(world, connection, sender.side, number);
+    arrange(world, world->now_us + back_us, SHOAL_OCCURRENCE_RESET, sender);
+}
+
 /* Bytes for an end that is no more: the host answers with a reset. */
 static void bounce(shoal_world *world, shoal_port receiver)
 {
     shoal_connection *connection = receiver.connection;
     shoal_end *peer = &connection->ends[1 - receiver.side];
     shoal_stream__drop(&world->net, &connection->pipes[receiver.side]);
-    if (!connection->ends[receiver.side].silent || peer->state != SHOAL_END_OPEN) return;
+    if (peer->state != SHOAL_END_OPEN) return;
+    if (!connection->ends[receiver.side].silent) {
+        /* The end of the stream waits behind bytes that the peer does not take; the answer to what
+         * it has sent does not. */
+        if (!peer->reading && peer->kind == SHOAL_END_LINK) reset_sender(world, receiver);
+        return;
+    }
     connection->ends[receiver.side].silent = false;
     send_fin(world, (shoal_port){connection, 1 - receiver.side});
 }

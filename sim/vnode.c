@@ -89,6 +89,15 @@ static size_t link_queued(void *context, shoal_link link)
     return find_link(context, link, &port) ? shoal_net__backlog(port) : 0;
 }
 
+static void link_pause(void *context, shoal_link link, bool paused)
+{
+    shoal_port port;
+    SHOAL_ASSERT(((shoal_vnode *)context)->dying || ((shoal_vnode *)context)->stepping);
+    if (!find_link(context, link, &port)) return;
+    if (port.connection->ends[port.side].state != SHOAL_END_OPEN) return;
+    shoal_net__reading(world_of(context), port, !paused);
+}
+
 static void link_close(void *context, shoal_link link)
 {
     shoal_vnode *vnode = context;
@@ -185,6 +194,7 @@ static shoal_host make_host(shoal_vnode *vnode)
                         .link_hand = vnode->world->exchange ? link_hand : NULL,
                         .exchange = vnode->world->exchange,
                         .link_queued = link_queued,
+                        .link_pause = link_pause,
                         .link_close = link_close,
                         .file_name = file_name,
                         .file_append = file_append,

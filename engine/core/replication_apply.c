@@ -237,15 +237,16 @@ static bool poll(shoal_node *node, struct shoal_stream *stream)
     return false;
 }
 
-void shoal_node__apply_step(shoal_node *node)
+/* Carries out what can be carried out in a step. False when the rest has to wait. The stream may be
+ * another one behind it. */
+static bool carry_on(shoal_node *node, struct shoal_stream *stream)
 {
-    struct shoal_stream *stream = node->replication.stream;
-    if (stream == NULL || !poll(node, stream)) return;
-    if (node->now.mono_us < shoal_load_relaxed(&node->env.sleep_until_us)) return;
+    if (!poll(node, stream)) return false;
+    if (node->now.mono_us < shoal_load_relaxed(&node->env.sleep_until_us)) return false;
     /* What a moment shows is what the log has: nothing is handed over until it is over. */
     if (shoal_moment_wished(node->store)) {
         over(node);
-        return;
+        return false;
     }
     const shoal_address *master = shoal_repl_following(node->replication.repl);
     if (master != NULL) shoal_applier_set_origin(stream->applier, master);
@@ -259,18 +260,32 @@ void shoal_node__apply_step(shoal_node *node)
         run(node, stream);
         if (stream->pending) break;
         settle(node, stream);
-        if (node->replication.stream != stream) return;
+        if (node->replication.stream != stream) return false;
         if (!parse(stream, stream->done)) {
             shoal_node__log(node, SHOAL_LEVEL_WARNING,
                             "The master's stream is damaged: all is copied anew.");
             shoal_repl_spoiled(node->replication.repl);
-            return;
+            return false;
         }
         if (stream->count == 0) break;
     }
     SHOAL_DEBUG_ASSERT(stream->done <= shoal_buffer_size(&stream->input));
     if (stream->count > 0 && !stream->pending && !held) over(node);
     if (shoal_log_end(node->log) != before) shoal_replica_rouse(&node->env, NULL);
+    return stream->count == 0;
+}
+
+void shoal_node__apply_step(shoal_node *node)
+{
+    struct shoal_stream *stream = node->replication.stream;
+    if (stream == NULL) return;
+    bool rests = carry_on(node, stream);
+    if (node->replication.stream != stream) return;
+    /* What is whole has been carried out where more bytes are all that is missing: a command, or a
+     * transaction, may be as large as it likes. */
+    size_t size = shoal_buffer_size(&stream->input) - stream->done;
+    SHOAL_DEBUG_ASSERT(rests || stream->count > 0 || shoal_buffer_size(&stream->late) == 0);
+    shoal_repl_waiting(node->replication.repl, rests ? 0 : size + shoal_buffer_size(&stream->late));
 }
 
 void shoal_node__apply_bytes(void *context, shoal_slice bytes)

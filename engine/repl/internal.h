@@ -27,6 +27,15 @@ enum { REPL_RANDOM_ID = 0x201, REPL_RANDOM_MARK };
 /* Bytes of a snapshot that are read and posted at once, and parts under way for one replica. */
 #define REPL_PART_SIZE ((size_t)128 << 10)
 #define REPL_PARTS_MAX 8u
+/* A replica's link to its master rests from this many bytes on that have come and cannot be used
+ * yet, until fewer than half are left: while a snapshot is loaded, and while a command of the
+ * stream waits. What stays in the socket holds the master up, whose output limit decides, as it
+ * does where the replica is Redis, which reads nothing then. Chosen: above what a quiet master
+ * says in a minute, so that it is missed at once when it goes. */
+#define REPL_HELD_MAX ((size_t)1 << 20)
+/* The same for appends to the file of the snapshot that the disk has not taken: of as many bytes
+ * each as the host reads at once (64 KiB in node/). Chosen: some megabytes. */
+#define REPL_WRITING_MAX 64u
 /* Characters of the mark that ends a snapshot whose size is not known before. */
 #define REPL_MARK_LEN 40u
 /* To who asks a replica for a synchronisation that it cannot give. */
@@ -110,6 +119,8 @@ typedef struct repl_master {
     int64_t since_us, heard_us, ack_us, down_us;
     uint64_t acked;     /* the last offset that was acknowledged since it is online */
     shoal_buffer input; /* what has come and is not used yet */
+    size_t waiting;     /* bytes of the stream that core has and cannot carry out yet */
+    bool held;          /* the link is paused: see REPL_HELD_MAX */
     /* The transfer. */
     bool announced;    /* its first line has come */
     bool marked;       /* it ends with a mark, its size is not known */

@@ -55,6 +55,8 @@ void shoal_repl__check_link(const shoal_repl *repl)
     /* One that is lost in the meantime is missed when what came over it has been loaded. */
     SHOAL_ASSERT(master->link != 0 || state <= REPL_LINK_RETRY || state == REPL_LINK_LOADING);
     SHOAL_ASSERT(state >= REPL_LINK_CONNECTING || shoal_buffer_size(&master->input) == 0);
+    SHOAL_ASSERT(!master->held || (master->link != 0 && state >= REPL_LINK_TRANSFER));
+    SHOAL_ASSERT(master->waiting == 0 || state == REPL_LINK_ONLINE);
     SHOAL_ASSERT(master->heard_us <= repl->now.mono_us && master->down_us <= repl->now.mono_us);
     SHOAL_ASSERT(state == REPL_LINK_NONE || repl->wants_log);
     if (state == REPL_LINK_TRANSFER || state == REPL_LINK_LOADING) check_transfer(master);

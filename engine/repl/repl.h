@@ -155,6 +155,9 @@ void shoal_repl_loaded(shoal_repl *repl, shoal_err error);
 void shoal_repl_applied(shoal_repl *repl, uint64_t offset);
 /* Replica: the stream makes no sense, or there is no memory for it: all is copied anew. */
 void shoal_repl_spoiled(shoal_repl *repl);
+/* Replica: so many bytes of what was given to `apply` wait for something else than more of them.
+ * Where they are many the link rests until they are few. */
+void shoal_repl_waiting(shoal_repl *repl, size_t bytes);
 /* Replica: a command of the stream asks for an acknowledgement (REPLCONF GETACK). */
 void shoal_repl_acknowledge(shoal_repl *repl);
 

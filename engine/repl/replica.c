@@ -88,12 +88,40 @@ void shoal_repl__link_enter(shoal_repl *repl, repl_link_state state)
     if (was_online != (state == REPL_LINK_ONLINE)) repl->face.changed(repl->face.context);
 }
 
+/* Has more come than can be used now? One that is held goes on at half of that. */
+static bool is_crowded(const repl_master *master)
+{
+    bool waits = master->state == REPL_LINK_LOADING ||
+                 (master->state == REPL_LINK_TRANSFER && master->whole);
+    size_t size = waits ? shoal_buffer_size(&master->input) : master->waiting;
+    uint32_t halves = master->held ? 1 : 2;
+    SHOAL_ASSERT(master->link != 0);
+    SHOAL_ASSERT(master->state >= REPL_LINK_CONNECTING);
+    return size >= REPL_HELD_MAX / 2 * halves || master->writing >= REPL_WRITING_MAX / 2 * halves;
+}
+
+/* Lets the link rest, or go on, as what has come of it wants it. Its time-out rests with it. */
+static void hold_link(shoal_repl *repl)
+{
+    repl_master *master = &repl->master;
+    SHOAL_ASSERT(!master->held || master->link != 0);
+    if (master->link == 0 || repl->host->link_pause == NULL) return;
+    bool held = is_crowded(master);
+    if (held == master->held) return;
+    master->held = held;
+    if (!held) master->heard_us = repl->now.mono_us;
+    repl->host->link_pause(repl->host->context, master->link, held);
+    SHOAL_ASSERT(!held || master->state >= REPL_LINK_TRANSFER);
+}
+
 /* Closes the link; what it was in the middle of is void. */
 static void drop_link(shoal_repl *repl)
 {
     repl_master *master = &repl->master;
     if (master->link != 0) repl->host->link_close(repl->host->context, master->link);
     master->link = 0;
+    master->held = false;
+    master->waiting = 0;
     shoal_buffer_free(&master->input);
     master->input = shoal_buffer_make(&repl->allocator);
     if (master->state == REPL_LINK_ONLINE) master->down_us = repl->now.mono_us;
@@ -202,7 +230,7 @@ void shoal_repl__link_cron(shoal_repl *repl)
         if (repl->face.apply_reset(repl->face.context)) connect(repl);
         return;
     case REPL_LINK_ONLINE:
-        if (now - master->heard_us > repl->settings.timeout_us) {
+        if (!master->held && now - master->heard_us > repl->settings.timeout_us) {
             shoal_repl__retry(repl, "MASTER timeout: no data nor PING received...");
         } else if (now - master->ack_us >= 1000000) {
             shoal_repl__send_ack(repl);
@@ -214,7 +242,7 @@ void shoal_repl__link_cron(shoal_repl *repl)
             send_text(repl, (shoal_slice){"\n", 1});
             master->ack_us = now;
         }
-        if (master->state == REPL_LINK_TRANSFER &&
+        if (master->state == REPL_LINK_TRANSFER && !master->held &&
             now - master->heard_us > repl->settings.timeout_us)
             shoal_repl__retry(repl, "Timeout receiving bulk data from MASTER...");
         return;
@@ -320,6 +348,19 @@ void shoal_repl__sync_file_done(shoal_repl *repl, const shoal_event *event)
         return;
     }
     load_if_whole(repl);
+    hold_link(repl);
+}
+
+/* The stream that came before this node was ready for it. */
+static void apply_input(shoal_repl *repl)
+{
+    shoal_buffer waited = repl->master.input;
+    SHOAL_ASSERT(repl->master.state == REPL_LINK_ONLINE);
+    if (shoal_buffer_size(&waited) == 0) return;
+    repl->master.input = shoal_buffer_make(&repl->allocator);
+    repl->face.apply(repl->face.context, shoal_buffer_slice(&waited));
+    shoal_buffer_free(&waited);
+    SHOAL_ASSERT(shoal_buffer_size(&repl->master.input) == 0);
 }
 
 void shoal_repl_loaded(shoal_repl *repl, shoal_err error)
@@ -346,12 +387,8 @@ void shoal_repl_loaded(shoal_repl *repl, shoal_err error)
         return;
     }
     shoal_repl__link_enter(repl, REPL_LINK_ONLINE);
-    if (shoal_buffer_size(&master->input) == 0) return;
-    /* The stream that came meanwhile. */
-    shoal_buffer waited = master->input;
-    master->input = shoal_buffer_make(&repl->allocator);
-    repl->face.apply(repl->face.context, shoal_buffer_slice(&waited));
-    shoal_buffer_free(&waited);
+    apply_input(repl);
+    hold_link(repl);
 }
 
 void shoal_repl_applied(shoal_repl *repl, uint64_t offset)
@@ -361,6 +398,16 @@ void shoal_repl_applied(shoal_repl *repl, uint64_t offset)
         repl->synced = false;
         shoal_repl__retry(repl, "the log has lost effects for want of memory");
     }
+}
+
+void shoal_repl_waiting(shoal_repl *repl, size_t bytes)
+{
+    repl_master *master = &repl->master;
+    SHOAL_ASSERT(master->waiting == 0 || master->state == REPL_LINK_ONLINE);
+    if (master->state != REPL_LINK_ONLINE) return;
+    master->waiting = bytes;
+    hold_link(repl);
+    SHOAL_ASSERT(master->link != 0);
 }
 
 void shoal_repl_spoiled(shoal_repl *repl)
@@ -437,11 +484,8 @@ static void take_bytes(shoal_repl *repl, shoal_slice bytes)
     take_lines(repl);
     if (master->state == REPL_LINK_TRANSFER && master->announced && !master->whole)
         take_snapshot(repl);
-    if (master->state != REPL_LINK_ONLINE || shoal_buffer_size(&master->input) == 0) return;
-    shoal_buffer rest = master->input;
-    master->input = shoal_buffer_make(&repl->allocator);
-    repl->face.apply(repl->face.context, shoal_buffer_slice(&rest));
-    shoal_buffer_free(&rest);
+    if (master->state == REPL_LINK_ONLINE) apply_input(repl);
+    hold_link(repl);
 }
 
 void shoal_repl__link_event(shoal_repl *repl, const shoal_event *event)
@@ -459,6 +503,7 @@ void shoal_repl__link_event(shoal_repl *repl, const shoal_event *event)
     case SHOAL_EVENT_LINK_DATA: take_bytes(repl, event->data); return;
     case SHOAL_EVENT_LINK_DOWN:
         master->link = 0;
+        master->held = false;
         if (master->state == REPL_LINK_LOADING) return;
         shoal_repl__retry(repl, master->state == REPL_LINK_CONNECTING
                                     ? "no connection"

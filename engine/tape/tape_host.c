@@ -68,6 +68,14 @@ static size_t link_queued(void *context, shoal_link link)
     return size;
 }
 
+/* The cluster pauses no link: there is nothing to record. */
+static void link_pause(void *context, shoal_link link, bool paused)
+{
+    const shoal_host *world = world_of(context);
+    SHOAL_DEBUG_ASSERT(link != 0 && !((const tape_door *)context)->watched);
+    world->link_pause(world->context, link, paused);
+}
+
 static void link_close(void *context, shoal_link link)
 {
     const shoal_host *world = world_of(context);
@@ -172,6 +180,7 @@ static shoal_host make(tape_door *door)
                         .link_open = link_open,
                         .link_send = link_send,
                         .link_queued = world->link_queued != NULL ? link_queued : NULL,
+                        .link_pause = world->link_pause != NULL ? link_pause : NULL,
                         .link_close = link_close,
                         .file_name = file_name,
                         .file_append = file_append,

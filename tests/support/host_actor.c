@@ -65,6 +65,15 @@ void shoal_case_send(shoal_case_actor *actor, shoal_link link, shoal_slice bytes
     free(lent);
 }
 
+void shoal_case_pause_link(shoal_case_actor *actor, shoal_link link, bool paused)
+{
+    shoal_case_link *known = find_link(actor, link);
+    if (known) known->paused = paused;
+    actor->in_operation = true;
+    actor->host.link_pause(actor->host.context, link, paused);
+    actor->in_operation = false;
+}
+
 void shoal_case_close_link(shoal_case_actor *actor, shoal_link link)
 {
     shoal_case_link *known = find_link(actor, link);
@@ -184,6 +193,7 @@ static void check_up(shoal_case_actor *actor, const shoal_event *event)
 static void check_data(shoal_case_actor *actor, shoal_case_link *known, shoal_slice data)
 {
     if (data.size == 0) complain(actor, "LINK_DATA without bytes", 0);
+    if (known->paused) complain(actor, "LINK_DATA of a link that is paused", 0);
     char *grown = realloc(known->received, known->received_size + data.size);
     if (grown == NULL || data.size == 0) return;
     memcpy(grown + known->received_size, data.data, data.size);

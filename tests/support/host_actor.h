@@ -33,6 +33,7 @@ typedef struct shoal_case_link {
     shoal_case_life life;
     bool accepted;
     bool full;
+    bool paused;
     int full_count;
     int room_count;
     shoal_err down_error;
@@ -98,6 +99,7 @@ void shoal_case_await(shoal_case_trial *trial, bool (*holds)(shoal_case_trial *t
  * has returned (rule R2). */
 shoal_link shoal_case_open_link(shoal_case_actor *actor, shoal_address peer);
 void shoal_case_send(shoal_case_actor *actor, shoal_link link, shoal_slice bytes);
+void shoal_case_pause_link(shoal_case_actor *actor, shoal_link link, bool paused);
 void shoal_case_close_link(shoal_case_actor *actor, shoal_link link);
 void shoal_case_nudge(shoal_case_actor *actor);
 void shoal_case_append(shoal_case_actor *actor, shoal_file file, const char *text, uint64_t tag);

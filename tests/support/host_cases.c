@@ -284,6 +284,93 @@ static void a_link_says_when_it_is_full_and_when_there_is_room(void **state)
     assert_int_equal(pattern_length(link), link->received_size);
 }
 
+/* Pauses at its first bytes, and goes on at the third tick, a tenth of a second later each; what it
+ * says meanwhile goes out. */
+static void pause_at_data(shoal_case_actor *actor, const shoal_event *event)
+{
+    static const char word[] = "still here";
+    if (event->kind == SHOAL_EVENT_LINK_DATA && actor->ticks == 0) {
+        shoal_case_pause_link(actor, event->link, true);
+        actor->deadline = event->now.mono_us + 100000;
+    }
+    if (event->kind != SHOAL_EVENT_TICK) return;
+    shoal_link link = actor->links[0].link;
+    actor->deadline = actor->ticks < 3 ? event->now.mono_us + 100000 : INT64_MAX;
+    shoal_case_send(actor, link, (shoal_slice){word, sizeof word - 1});
+    if (actor->ticks == 3) shoal_case_pause_link(actor, link, false);
+}
+
+static bool flood_was_taken(shoal_case_trial *trial)
+{
+    return flood_is_over(trial) && one(trial)->links[0].received_size == 30;
+}
+
+static void a_paused_link_keeps_its_bytes_until_it_goes_on(void **state)
+{
+    shoal_case_trial *trial = *state;
+    start_pair(trial, send_a_flood_when_up, pause_at_data);
+    shoal_case_await(trial, flood_was_taken);
+    const shoal_case_link *link = &other(trial)->links[0];
+    assert_int_equal(pattern_length(link), link->received_size);
+    assert_int_equal(other(trial)->ticks, 3);
+}
+
+static void pause_at_data_for_good(shoal_case_actor *actor, const shoal_event *event)
+{
+    if (event->kind == SHOAL_EVENT_LINK_DATA) shoal_case_pause_link(actor, event->link, true);
+}
+
+/* Speaks as long as the link is up: who has gone answers that with a reset. */
+static void pause_and_speak(shoal_case_actor *actor, const shoal_event *event)
+{
+    pause_at_data_for_good(actor, event);
+    if (actor->link_count == 0 || actor->links[0].life != SHOAL_CASE_UP) {
+        actor->deadline = INT64_MAX;
+        return;
+    }
+    actor->deadline = event->now.mono_us + 10000;
+    if (event->kind == SHOAL_EVENT_TICK)
+        shoal_case_send(actor, actor->links[0].link, (shoal_slice){"\n", 1});
+}
+
+static bool other_pauses(shoal_case_trial *trial)
+{
+    return other(trial)->link_count == 1 && other(trial)->links[0].paused;
+}
+
+static bool other_is_down(shoal_case_trial *trial)
+{
+    return other(trial)->downs == 1;
+}
+
+static void a_paused_link_whose_peer_died_goes_down(void **state)
+{
+    shoal_case_trial *trial = *state;
+    start_pair(trial, send_a_flood_when_up, pause_and_speak);
+    shoal_case_await(trial, other_pauses);
+    trial->world.stop(trial->world.context, 0);
+    shoal_case_await(trial, other_is_down);
+}
+
+static void pause_and_close(shoal_case_actor *actor, const shoal_event *event)
+{
+    pause_at_data_for_good(actor, event);
+    if (event->kind == SHOAL_EVENT_LINK_DATA) shoal_case_close_link(actor, event->link);
+}
+
+static bool both_are_down(shoal_case_trial *trial)
+{
+    return one(trial)->downs == 1 && other(trial)->downs == 1;
+}
+
+static void a_paused_link_can_be_closed(void **state)
+{
+    shoal_case_trial *trial = *state;
+    start_pair(trial, send_a_flood_when_up, pause_and_close);
+    shoal_case_await(trial, both_are_down);
+    assert_int_equal(other(trial)->links[0].down_error, SHOAL_ERR_CLOSED);
+}
+
 static void open_to_nowhere(shoal_case_actor *actor, const shoal_event *event)
 {
     if (event->kind != SHOAL_EVENT_START) return;
@@ -360,11 +447,6 @@ static void names_of_links_are_never_used_again(void **state)
     shoal_case_trial *trial = *state;
     start_pair(trial, open_and_close_often, NULL);
     shoal_case_await(trial, a_hundred_links_are_down);
-}
-
-static bool other_is_down(shoal_case_trial *trial)
-{
-    return other(trial)->downs == 1;
 }
 
 static void a_node_that_dies_takes_its_links_down(void **state)
@@ -464,6 +546,9 @@ int shoal_host_cases_run(const char *name, shoal_case_world (*open)(void))
         CASE(lent_bytes_arrive_as_they_were_and_in_order),
         CASE(bytes_of_an_event_can_be_sent_on),
         CASE(a_link_says_when_it_is_full_and_when_there_is_room),
+        CASE(a_paused_link_keeps_its_bytes_until_it_goes_on),
+        CASE(a_paused_link_whose_peer_died_goes_down),
+        CASE(a_paused_link_can_be_closed),
         CASE(a_link_to_nobody_goes_down_as_refused),
         CASE(closing_ends_a_link_at_both_ends_and_for_good),
         CASE(names_of_links_are_never_used_again),

@@ -27,6 +27,7 @@ static struct world {
     shoal_repl_settings settings;
     shoal_link link; /* open, or 0 */
     uint32_t opened;
+    bool paused;          /* the link is */
     shoal_buffer said;    /* on the link */
     shoal_buffer file;    /* the snapshot */
     shoal_buffer applied; /* the stream */
@@ -47,7 +48,16 @@ static shoal_link open_link(void *context, const shoal_address *peer)
     (void)context;
     assert_string_equal(peer->ip, w.other ? "10.0.0.2" : "10.0.0.1");
     assert_int_equal(w.link, 0);
+    w.paused = false;
     return w.link = ++w.opened;
+}
+
+static void pause_link(void *context, shoal_link link, bool paused)
+{
+    (void)context;
+    assert_int_equal(link, w.link);
+    assert_int_not_equal(paused, w.paused);
+    w.paused = paused;
 }
 
 static void send_link(void *context, shoal_link link, shoal_slice bytes)
@@ -160,6 +170,7 @@ static int begin(void **state)
     w.box.host.link_open = open_link;
     w.box.host.link_send = send_link;
     w.box.host.link_close = close_link;
+    w.box.host.link_pause = pause_link;
     w.box.host.file_append = append_file;
     w.box.host.file_sync = sync_file;
     w.box.host.file_remove = remove_file;
@@ -345,6 +356,124 @@ static void the_stream_that_comes_while_it_loads_is_kept(void **state)
     test_slice_is(shoal_buffer_slice(&w.applied), "*1\r\n$4\r\nPING\r\n");
 }
 
+/* Bytes of a stream, a piece of 16 KiB after the other, until the link rests. */
+static size_t hear_until_paused(void)
+{
+    static char piece[16 << 10];
+    size_t heard = 0;
+    memset(piece, 'p', sizeof piece);
+    for (; !w.paused && heard < (16 << 20); heard += sizeof piece) hear_bytes(piece, sizeof piece);
+    return heard;
+}
+
+static void a_link_rests_while_a_snapshot_is_loaded_from_a_megabyte_on(void **state)
+{
+    (void)state;
+    follow();
+    shake_hands(FRESH);
+    hear_text("+FULLRESYNC " ID " 5\r\n$2\r\nxy");
+    finish_jobs();
+    assert_int_equal(w.loaded, 2);
+    assert_int_equal(hear_until_paused(), 1 << 20);
+    /* Its time-out rests too, and the master still hears of this end. */
+    for (int i = 0; i < 120; i++) wait_ms(1000);
+    assert_int_not_equal(w.link, 0);
+    assert_int_equal(shoal_buffer_size(&w.said), 120);
+    shoal_repl_loaded(w.repl, SHOAL_ERR_OK);
+    assert_int_equal(shoal_buffer_size(&w.applied), 1 << 20);
+    assert_false(w.paused);
+    assert_true(facts().link_up);
+    wait_ms(59000);
+    assert_true(facts().link_up);
+}
+
+static void a_link_rests_while_the_last_of_a_snapshot_is_not_in_its_file(void **state)
+{
+    (void)state;
+    follow();
+    shake_hands(FRESH);
+    hear_text("+FULLRESYNC " ID " 5\r\n$2\r\nxy");
+    assert_int_equal(w.loaded, 0);
+    assert_int_equal(hear_until_paused(), 1 << 20);
+    for (int i = 0; i < 120; i++) wait_ms(1000);
+    finish_jobs();
+    assert_int_equal(w.loaded, 2);
+    assert_true(w.paused);
+    shoal_repl_loaded(w.repl, SHOAL_ERR_OK);
+    assert_false(w.paused);
+}
+
+static void a_link_rests_while_a_disk_is_slower_than_it(void **state)
+{
+    (void)state;
+    follow();
+    shake_hands(FRESH);
+    hear_text("+FULLRESYNC " ID " 5\r\n$1000000000\r\n");
+    assert_true(hear_until_paused() <= 64 * (16 << 10));
+    for (int i = 0; i < 120; i++) wait_ms(1000);
+    assert_int_not_equal(w.link, 0);
+    finish_jobs();
+    assert_false(w.paused);
+    assert_int_equal(w.opened, 1);
+    /* A master that is silent then is given up as ever. */
+    for (int i = 0; i < 63; i++) wait_ms(1000);
+    assert_int_equal(w.opened, 2);
+}
+
+static void a_link_that_is_lost_while_it_rests_is_opened_again(void **state)
+{
+    (void)state;
+    follow();
+    shake_hands(FRESH);
+    hear_text("+FULLRESYNC " ID " 5\r\n$2\r\nxy");
+    finish_jobs();
+    (void)hear_until_paused();
+    hear((shoal_event){.kind = SHOAL_EVENT_LINK_DOWN});
+    w.link = 0;
+    wait_ms(2000);
+    assert_int_equal(w.link, 0);
+    shoal_repl_loaded(w.repl, SHOAL_ERR_OK);
+    assert_int_equal(shoal_buffer_size(&w.applied), 0);
+    wait_ms(1100);
+    assert_int_not_equal(w.link, 0);
+    hear((shoal_event){.kind = SHOAL_EVENT_LINK_UP});
+    shake_hands("*3\r\n$5\r\nPSYNC\r\n$40\r\n" ID "\r\n$1\r\n6\r\n");
+}
+
+static void who_becomes_a_master_while_its_link_rests_closes_it(void **state)
+{
+    (void)state;
+    follow();
+    shake_hands(FRESH);
+    hear_text("+FULLRESYNC " ID " 5\r\n$2\r\nxy");
+    finish_jobs();
+    (void)hear_until_paused();
+    shoal_repl_follow(w.repl, NULL);
+    assert_int_equal(w.link, 0);
+    shoal_repl_loaded(w.repl, SHOAL_ERR_OK);
+    assert_int_equal(shoal_buffer_size(&w.applied), 0);
+    assert_false(facts().is_replica);
+}
+
+static void a_link_rests_while_much_of_its_stream_waits(void **state)
+{
+    (void)state;
+    synchronize();
+    shoal_repl_waiting(w.repl, (1 << 20) - 1);
+    assert_false(w.paused);
+    shoal_repl_waiting(w.repl, 1 << 20);
+    assert_true(w.paused);
+    for (int i = 0; i < 120; i++) wait_ms(1000);
+    assert_true(facts().link_up);
+    shoal_repl_waiting(w.repl, 1 << 19);
+    assert_true(w.paused);
+    shoal_repl_waiting(w.repl, (1 << 19) - 1);
+    assert_false(w.paused);
+    assert_int_equal(w.opened, 1);
+    for (int i = 0; i < 63; i++) wait_ms(1000);
+    assert_int_equal(w.opened, 2);
+}
+
 static void a_lost_link_goes_on_where_it_was(void **state)
 {
     (void)state;
@@ -505,6 +634,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_snapshot_may_be_cut_anywhere, begin, end),
         cmocka_unit_test_setup_teardown(a_mark_ends_a_snapshot_whose_size_is_not_known, begin, end),
         cmocka_unit_test_setup_teardown(the_stream_that_comes_while_it_loads_is_kept, begin, end),
+        cmocka_unit_test_setup_teardown(a_link_rests_while_a_snapshot_is_loaded_from_a_megabyte_on,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(
+            a_link_rests_while_the_last_of_a_snapshot_is_not_in_its_file, begin, end),
+        cmocka_unit_test_setup_teardown(a_link_rests_while_a_disk_is_slower_than_it, begin, end),
+        cmocka_unit_test_setup_teardown(a_link_that_is_lost_while_it_rests_is_opened_again, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(who_becomes_a_master_while_its_link_rests_closes_it, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(a_link_rests_while_much_of_its_stream_waits, begin, end),
         cmocka_unit_test_setup_teardown(a_lost_link_goes_on_where_it_was, begin, end),
         cmocka_unit_test_setup_teardown(who_follows_nobody_goes_on_with_a_new_history, begin, end),
         cmocka_unit_test_setup_teardown(a_master_that_cannot_yet_is_asked_again, begin, end),

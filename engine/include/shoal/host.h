@@ -100,6 +100,12 @@ typedef struct shoal_host {
     shoal_exchange *exchange;
     /* Optional: bytes given to link_send that the link still holds; 0 for one that is not there. */
     size_t (*link_queued)(void *context, shoal_link link);
+    /* Optional: while a link is paused its bytes stay where they are, with the transport, which
+     * holds the sender up: no LINK_DATA of it comes until the pause is ended. LINK_DOWN may come,
+     * and then bytes that were not delivered are lost; an end that the peer sent behind such bytes
+     * may be noticed only when these have been taken. What is sent goes out as ever. Of a link that
+     * is not up it does nothing. */
+    void (*link_pause)(void *context, shoal_link link, bool paused);
     /* Ends a link. LINK_DOWN with SHOAL_ERR_CLOSED follows; no other event of it does. */
     void (*link_close)(void *context, shoal_link link);
     /* Binds a number from SHOAL_FILE_NAMED on to a path relative to the node's directory, until

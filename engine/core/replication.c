@@ -115,26 +115,42 @@ static void turn(shoal_node *node, bool is_replica)
     shoal_store_relaxed(&node->env.mirrors, false);
 }
 
-/* What clients may do follows from the role and the link. */
+/* What clients may do follows from the role and the link.
+ *
+ * A command of the stream may still wait at a gate when this node becomes a master.
+ *   1. It is in the log by then (apply_reset), so what is put into the log later must happen later:
+ *      replicas and the append-only file would differ otherwise.
+ *   2. It waits at one of its gates only; a write of a client, or a key that expires, whose gate is
+ *      another one would pass it by. No moment between operations helps: one that has taken no
+ *      gate yet waits for the moment's end like those of clients.
+ *   3. So this node behaves as a replica until nothing of the stream is pending: clients write
+ *      nothing, keys do not go by themselves, nothing is told (`rises`). Its id and its place among
+ *      the others are those of a master.
+ *   4. What is pending ends by itself, and its end nudges (apply.c's `over`): the step that sees it
+ *      comes here again. */
 static void changed(void *context)
 {
     shoal_node *node = context;
     shoal_repl_facts facts;
     shoal_repl_facts_get(node->replication.repl, &facts);
+    bool rises = !facts.is_replica && shoal_node__apply_pending(node);
+    bool mirrors = facts.is_replica || rises;
     bool read_only = number(node, SHOAL_DIRECTIVE_REPLICA_READ_ONLY) != 0;
     bool stale = number(node, SHOAL_DIRECTIVE_REPLICA_SERVE_STALE_DATA) == 0 && !facts.link_up;
-    shoal_env_refuse(&node->env, SHOAL_REFUSES_WRITES_HERE, facts.is_replica && read_only);
+    SHOAL_ASSERT(!rises || shoal_load_relaxed(&node->env.mirrors));
+    node->replication.rises = rises;
+    shoal_env_refuse(&node->env, SHOAL_REFUSES_WRITES_HERE, mirrors && (read_only || rises));
     shoal_env_refuse(&node->env, SHOAL_REFUSES_STALE, facts.is_replica && stale);
     SHOAL_DEBUG_ASSERT(node->store != NULL);
-    turn(node, facts.is_replica);
+    turn(node, mirrors);
     /* Keys of a replica go when its master says so. */
-    shoal_store_keep_expired(node->store, facts.is_replica || is_to_follow(node));
+    shoal_store_keep_expired(node->store, mirrors || is_to_follow(node));
     bool loads =
         node->phase != SHOAL_PHASE_READY || node->replication.receiving != SHOAL_RECEIVING_IDLE;
-    shoal_store_note_own(node->store, facts.is_replica && !read_only && !loads);
-    shoal_pause_role_expiry(&node->env, !facts.is_replica);
+    shoal_store_note_own(node->store, mirrors && !read_only && !loads);
+    shoal_pause_role_expiry(&node->env, !mirrors);
     /* What a synchronisation that came to nothing has left is what this node is a master of. */
-    if (!facts.is_replica && node->phase == SHOAL_PHASE_READY &&
+    if (!mirrors && node->phase == SHOAL_PHASE_READY &&
         node->replication.receiving == SHOAL_RECEIVING_IDLE)
         shoal_node__appending_hold(node, false);
     shoal_node__apply_limits(node);
@@ -345,7 +361,8 @@ static void mend_step(shoal_node *node)
 
 void shoal_node__replication_step(shoal_node *node)
 {
-    SHOAL_ASSERT(node->replication.repl != NULL);
+    const shoal_replication *replication = &node->replication;
+    SHOAL_ASSERT(replication->repl != NULL);
     obey_cluster(node);
     shoal_node__farewell_step(node);
     pause_step(node);
@@ -354,6 +371,7 @@ void shoal_node__replication_step(shoal_node *node)
     shoal_node__send_step(node);
     shoal_node__receive_step(node);
     shoal_node__apply_step(node);
+    if (replication->rises && !shoal_node__apply_pending(node)) changed(node);
     mend_step(node);
     tell_cluster(node);
 }

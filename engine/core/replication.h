@@ -56,6 +56,7 @@ typedef struct shoal_replication {
     bool mends;            /* the log has lost effects */
     shoal_pause_stage pause;
     shoal_turning_stage turning;
+    bool rises; /* a master that behaves as a replica until nothing of the last stream is pending */
     /* Sending. */
     shoal_sending_stage sending;
     shoal_snapshot_writer *writer;

@@ -68,6 +68,8 @@ void shoal_node__publish_route(shoal_node *node)
     shoal_route *route;
 
     if (node->cluster == NULL || node->phase < SHOAL_PHASE_SAVING) return;
+    /* Who is not a master in all things yet sends clients where it sent them before. */
+    if (node->replication.rises) return;
     if (version == node->route_version && shoal_store_route(node->store)->cluster) return;
     route = shoal_route_make_moving(node->store, shoal_cluster_route_size(node->cluster),
                                     shoal_cluster_route_moves(node->cluster), &moves);

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The stream of a master in a whole node: what waits at a gate that another thread holds, what
+ * stands in the log of it when the link goes or this node becomes a master itself.
+ */
+#include "support/test.h"
+
+#include "support/core_world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "core/node.h"
+
+#define ID "0123456789abcdef0123456789abcdef01234567"
+/* Where the stream begins. */
+#define OFFSET 1000u
+
+/* A replica in sync, and three keys in the order of their slots. */
+typedef struct replica {
+    core_world world;
+    char keys[3][8];
+    uint32_t places[3];
+} replica;
+
+static void contains(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL) fail_msg("'%s' is not in: %s", part, text);
+}
+
+/* ---- events ---- */
+
+static void step(core_world *world, shoal_event event)
+{
+    event.now = world->now;
+    world->deadline_us = shoal_node_step(world->node, &event);
+}
+
+static void hear_bytes(core_world *world, const char *bytes, size_t size)
+{
+    step(world, (shoal_event){.kind = SHOAL_EVENT_LINK_DATA, .link = 1, .data = {bytes, size}});
+}
+
+static void hear(core_world *world, const char *text)
+{
+    hear_bytes(world, text, strlen(text));
+}
+
+/* Control goes on, and no worker but the second: the first may be under a gate. */
+static void go_on(core_world *world)
+{
+    shoal_worker *worker = shoal_node_worker(world->node, 1);
+    for (int i = 0; i < 8; i++) {
+        step(world, (shoal_event){.kind = SHOAL_EVENT_NUDGED});
+        shoal_worker_begin(worker, world->now);
+        while (shoal_worker_ready(worker) != NULL)
+            (void)shoal_session_feed(world->sessions[1], (shoal_slice){"", 0}, &world->replies[1]);
+        (void)shoal_worker_end(worker);
+    }
+}
+
+/* What the client of the second worker is answered. */
+static const char *ask(core_world *world, const char *line)
+{
+    core_world_send(world, 1, line);
+    go_on(world);
+    return core_world_reply(world, 1);
+}
+
+/* ---- a replica ---- */
+
+static uint64_t offset(const replica *at)
+{
+    return shoal_log_end(at->world.node->log);
+}
+
+static void choose_keys(replica *at)
+{
+    uint32_t count = 0, last = 0;
+    for (uint32_t i = 0; count < 3; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "key:%u", (unsigned)i);
+        uint32_t slot = shoal_key_slot(shoal_text(name));
+        if (slot <= last) continue;
+        memcpy(at->keys[count], name, sizeof name);
+        last = at->places[count++] = slot;
+    }
+}
+
+static void open_replica(replica *at)
+{
+    static const char snapshot[] = "REDIS0009\xff\0\0\0\0\0\0\0";
+    core_world *world = &at->world;
+    choose_keys(at);
+    core_world_open(world, 2, "save \"\"\n");
+    core_world_start(world);
+    (void)core_world_ask(world, 1, "REPLICAOF 10.0.0.1 7000");
+    core_world_sleep(world, 200000);
+    contains(core_world_log(world), "Connecting to MASTER 10.0.0.1:7000");
+    step(world, (shoal_event){.kind = SHOAL_EVENT_LINK_UP, .link = 1});
+    hear(world, "+PONG\r\n+OK\r\n+OK\r\n");
+    hear(world, "+FULLRESYNC " ID " 1000\r\n$18\r\n");
+    _Static_assert(sizeof snapshot == 18, "with the zero at its end");
+    hear_bytes(world, snapshot, sizeof snapshot);
+    core_world_settle(world);
+    core_world_sleep(world, 200000);
+    contains(core_world_log(world), "MASTER <-> REPLICA sync: Finished with success");
+    hear(world, "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n");
+    core_world_settle(world);
+    assert_int_equal(offset(at), OFFSET + 23);
+    (void)core_world_reply(world, 1);
+}
+
+/* A command of the stream. */
+static size_t tell(replica *at, const char *const *words, uint32_t count)
+{
+    char text[256];
+    int size = snprintf(text, sizeof text, "*%u\r\n", (unsigned)count);
+    for (uint32_t i = 0; i < count; i++)
+        size += snprintf(text + size, sizeof text - (size_t)size, "$%zu\r\n%s\r\n",
+                         strlen(words[i]), words[i]);
+    hear(&at->world, text);
+    return (size_t)size;
+}
+
+/* All three keys, at once. */
+static size_t tell_all(replica *at, const char *value)
+{
+    const char *words[] = {"MSET", at->keys[0], value, at->keys[1], value, at->keys[2], value};
+    return tell(at, words, 7);
+}
+
+/* ---- under a gate ---- */
+
+typedef struct held {
+    shoal_gate_op gate;
+    replica *at;
+    void (*then)(replica *at);
+} held;
+
+static void run_held(shoal_op *op, void *runner)
+{
+    held *holding = (held *)op;
+    (void)runner;
+    holding->then(holding->at);
+}
+
+/* Runs `then` while the first worker holds the gate of the middle key; all settles then. */
+static void while_held(replica *at, void (*then)(replica *at))
+{
+    core_world *world = &at->world;
+    shoal_thread *thread = shoal_store_thread(world->node->store, 0);
+    held holding = {{.op = {.run = run_held}, .places = &at->places[1], .count = 1}, at, then};
+    shoal_thread_enter(thread, world->now);
+    assert_true(shoal_gate_try(thread, &holding.gate));
+    shoal_thread_leave(thread);
+    core_world_settle(world);
+}
+
+static const char *get(replica *at, uint32_t key)
+{
+    static const char format[] = "GET %s";
+    char line[32];
+    snprintf(line, sizeof line, format, at->keys[key]);
+    return core_world_ask(&at->world, 1, line);
+}
+
+static const char *set(replica *at, uint32_t key, const char *value)
+{
+    char line[64];
+    snprintf(line, sizeof line, "SET %s %s", at->keys[key], value);
+    return ask(&at->world, line);
+}
+
+/* ---- promotion ---- */
+
+static void promote_and_write(replica *at)
+{
+    core_world *world = &at->world;
+    uint64_t before = offset(at);
+    size_t size = tell_all(at, "1");
+    assert_true(shoal_node__apply_pending(world->node));
+    assert_int_equal(offset(at), before);
+    assert_string_equal(ask(world, "REPLICAOF NO ONE"), "+OK\r\n");
+    /* It is part of what this node has. */
+    assert_int_equal(offset(at), before + size);
+    assert_true(shoal_node__apply_pending(world->node));
+    assert_string_equal(set(at, 2, "2"),
+                        "-READONLY You can't write against a read only replica.\r\n");
+    assert_int_equal(offset(at), before + size);
+    contains(ask(world, "ROLE"), "master");
+}
+
+static void no_write_overtakes_what_waits_of_the_stream_of_a_former_master(void **state)
+{
+    replica at;
+    (void)state;
+    open_replica(&at);
+    while_held(&at, promote_and_write);
+    assert_false(shoal_node__apply_pending(at.world.node));
+    uint64_t before = offset(&at);
+    assert_string_equal(get(&at, 2), "$1\r\n1\r\n");
+    assert_string_equal(set(&at, 2, "2"), "+OK\r\n");
+    assert_string_equal(get(&at, 2), "$1\r\n2\r\n");
+    assert_string_equal(get(&at, 0), "$1\r\n1\r\n");
+    /* And is told from now on. */
+    assert_true(offset(&at) > before);
+    core_world_close(&at.world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_write_overtakes_what_waits_of_the_stream_of_a_former_master),
+    };
+    return cmocka_run_group_tests_name("core_stream", tests, NULL, NULL);
+}

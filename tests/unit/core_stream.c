@@ -22,6 +22,7 @@ typedef struct replica {
     core_world world;
     char keys[3][8];
     uint32_t places[3];
+    size_t told; /* bytes of a batch that are carried out */
 } replica;
 
 static void contains(const char *text, const char *part)
@@ -45,6 +46,11 @@ static void hear_bytes(core_world *world, const char *bytes, size_t size)
 static void hear(core_world *world, const char *text)
 {
     hear_bytes(world, text, strlen(text));
+}
+
+static void lose_link(core_world *world)
+{
+    step(world, (shoal_event){.kind = SHOAL_EVENT_LINK_DOWN, .link = 1, .error = SHOAL_ERR_RESET});
 }
 
 /* Control goes on, and no worker but the second: the first may be under a gate. */
@@ -112,23 +118,23 @@ static void open_replica(replica *at)
     (void)core_world_reply(world, 1);
 }
 
-/* A command of the stream. */
-static size_t tell(replica *at, const char *const *words, uint32_t count)
+/* Puts a command into `text`, which has room, behind `size` bytes; returns how many it has then. */
+static int put(char *text, int size, const char *const *words, uint32_t count)
 {
-    char text[256];
-    int size = snprintf(text, sizeof text, "*%u\r\n", (unsigned)count);
+    size += sprintf(text + size, "*%u\r\n", (unsigned)count);
     for (uint32_t i = 0; i < count; i++)
-        size += snprintf(text + size, sizeof text - (size_t)size, "$%zu\r\n%s\r\n",
-                         strlen(words[i]), words[i]);
-    hear(&at->world, text);
-    return (size_t)size;
+        size += sprintf(text + size, "$%zu\r\n%s\r\n", strlen(words[i]), words[i]);
+    return size;
 }
 
-/* All three keys, at once. */
+/* All three keys, at once. Returns the bytes of the command. */
 static size_t tell_all(replica *at, const char *value)
 {
     const char *words[] = {"MSET", at->keys[0], value, at->keys[1], value, at->keys[2], value};
-    return tell(at, words, 7);
+    char text[256];
+    int size = put(text, 0, words, 7);
+    hear_bytes(&at->world, text, (size_t)size);
+    return (size_t)size;
 }
 
 /* ---- under a gate ---- */
@@ -209,10 +215,86 @@ static void no_write_overtakes_what_waits_of_the_stream_of_a_former_master(void 
     core_world_close(&at.world);
 }
 
+/* ---- a link that goes in the middle of a batch ---- */
+
+/* A batch of three: one that is carried out, one that waits, one that has not begun. Returns the
+ * bytes of the first two. */
+static size_t tell_batch(replica *at)
+{
+    const char *first[] = {"SET", at->keys[0], "0"}, *last[] = {"SET", at->keys[2], "9"};
+    char text[512];
+    int size = put(text, 0, first, 3);
+    const char *all[] = {"MSET", at->keys[0], "1", at->keys[1], "1", at->keys[2], "1"};
+    size = put(text, size, all, 7);
+    int whole = put(text, size, last, 3);
+    hear_bytes(&at->world, text, (size_t)whole);
+    assert_true(shoal_node__apply_pending(at->world.node));
+    return (size_t)size;
+}
+
+static void lose_the_link_while_a_command_waits(replica *at)
+{
+    uint64_t before = offset(at);
+    size_t size = tell_batch(at);
+    assert_int_equal(offset(at), before);
+    lose_link(&at->world);
+    /* The next link asks for what follows: the old stream is given up before. */
+    core_world *world = &at->world;
+    for (int i = 0; i < 30; i++) {
+        world->now.mono_us += 100000;
+        world->now.wall_us += 100000;
+        step(world, (shoal_event){.kind = SHOAL_EVENT_TICK});
+    }
+    assert_int_equal(offset(at), before + size);
+    assert_true(shoal_node__apply_pending(world->node));
+}
+
+static void what_waits_of_a_stream_whose_link_goes_is_part_of_the_data_and_of_the_log(void **state)
+{
+    replica at;
+    (void)state;
+    open_replica(&at);
+    uint64_t before = offset(&at);
+    while_held(&at, lose_the_link_while_a_command_waits);
+    core_world_sleep(&at.world, 2000000);
+    assert_true(offset(&at) > before);
+    for (uint32_t i = 0; i < 3; i++) assert_string_equal(get(&at, i), "$1\r\n1\r\n");
+    core_world_close(&at.world);
+}
+
+/* Nothing of a stream is carried out for a second; the command that waits is over meanwhile. */
+static void sleep_while_a_command_waits(replica *at)
+{
+    core_world *world = &at->world;
+    uint64_t before = offset(at);
+    at->told = tell_batch(at);
+    assert_int_equal(offset(at), before);
+    shoal_store_relaxed(&world->node->env.sleep_until_us, world->now.mono_us + 1000000);
+}
+
+static void what_was_carried_out_of_a_batch_is_in_the_log_when_its_link_goes(void **state)
+{
+    replica at;
+    (void)state;
+    open_replica(&at);
+    uint64_t before = offset(&at);
+    while_held(&at, sleep_while_a_command_waits);
+    assert_false(shoal_node__apply_pending(at.world.node));
+    assert_int_equal(offset(&at), before);
+    lose_link(&at.world);
+    core_world_sleep(&at.world, 3000000);
+    /* Not the third: nobody has carried it out, and the next link brings it again. */
+    assert_int_equal(offset(&at), before + at.told);
+    for (uint32_t i = 0; i < 3; i++) assert_string_equal(get(&at, i), "$1\r\n1\r\n");
+    core_world_close(&at.world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_write_overtakes_what_waits_of_the_stream_of_a_former_master),
+        cmocka_unit_test(what_waits_of_a_stream_whose_link_goes_is_part_of_the_data_and_of_the_log),
+        cmocka_unit_test(what_was_carried_out_of_a_batch_is_in_the_log_when_its_link_goes),
     };
     return cmocka_run_group_tests_name("core_stream", tests, NULL, NULL);
 }

@@ -420,9 +420,10 @@ bool shoal_links__settle(shoal_links *links)
     }
     while (oldest_first) {
         bus_link *subject = oldest_first;
+        /* So that no list holds what is freed below. It may end this one, which has its turn. */
+        shoal_links__flush(links);
         oldest_first = subject->next_news;
         subject->newsworthy = false;
-        shoal_links__flush(links); /* so that no list holds what is freed below */
         if (deliver_news(subject)) link_free(subject);
     }
     shoal_links__flush(links);

@@ -291,7 +291,13 @@ static bool run_once(core_world *world)
 
 void core_world_settle(core_world *world)
 {
-    for (int rounds = 0; run_once(world); rounds++) assert_true(rounds < 10000);
+    for (int rounds = 0; run_once(world); rounds++) assert_true(rounds < 100000);
+}
+
+void core_world_tick(core_world *world)
+{
+    step(world, (shoal_event){.kind = SHOAL_EVENT_TICK});
+    core_world_settle(world);
 }
 
 void core_world_sleep(core_world *world, int64_t us)
@@ -304,8 +310,7 @@ void core_world_sleep(core_world *world, int64_t us)
             world->now.mono_us += ahead;
             world->now.wall_us += ahead;
         }
-        step(world, (shoal_event){.kind = SHOAL_EVENT_TICK});
-        core_world_settle(world);
+        core_world_tick(world);
     }
     world->now.wall_us += until - world->now.mono_us;
     world->now.mono_us = until;

@@ -13,7 +13,7 @@
 
 /* Most workers, and file operations that wait, of a world. */
 #define CORE_WORKERS_MAX 4
-#define CORE_PENDING_MAX 32
+#define CORE_PENDING_MAX 256
 /* Files of a world: the fixed roles, then named ones. */
 #define CORE_FILES_MAX 24
 
@@ -60,6 +60,8 @@ void core_world_make(core_world *world, uint32_t workers);
 void core_world_start(core_world *world);
 /* Runs the node until nothing is left to do at this moment. */
 void core_world_settle(core_world *world);
+/* Delivers one TICK, and everything that follows from it. */
+void core_world_tick(core_world *world);
 /* Moves both clocks, delivering TICKs when they are due. */
 void core_world_sleep(core_world *world, int64_t us);
 /* Closes sessions, destroys the node, checks that all memory came back. */

@@ -18,6 +18,8 @@ typedef struct shoal_file_role {
     shoal_err torn;   /* an append has failed: none without a tag follows its bytes */
     uint64_t synced;  /* its size at the last sync */
     uint64_t room;    /* the disk has set aside what it needs up to here; 0: not asked */
+    uint64_t pushed;  /* the system has been asked to write the bytes up to here to the disk */
+    uint64_t waiting; /* bytes that jobs have appended since it was last asked */
 } shoal_file_role;
 
 /* Opens `role` for appending where it is not open yet, makes folders and notes what is new. The
@@ -25,8 +27,12 @@ typedef struct shoal_file_role {
 int shoal_file_op__open(shoal_file_role *role);
 /* Writes all of `bytes`; where that fails, some may have been written. */
 shoal_err shoal_file_op__write(int descriptor, shoal_slice bytes);
+/* Says that a job has appended `size` bytes. Where they have become many, asks the system to begin
+ * writing them to the disk, and waits for none of it. */
+void shoal_file_op__push(shoal_file_role *role, int descriptor, size_t size);
 /* Makes the bytes behind `descriptor`, which is of `role`, durable, and its name; and where the
- * file is large, asks the disk for room for what comes next. */
+ * file is large, asks the disk for room for what comes next. Many bytes go to the disk in pieces,
+ * one after the other. */
 shoal_err shoal_file_op__sync(shoal_file_role *role, int descriptor);
 /* Gives the room back that no byte has come to. It may be asked for again. */
 void shoal_file_op__trim(shoal_file_role *role, int descriptor);
@@ -42,6 +48,8 @@ typedef struct shoal_file_reading {
 /* Reads; SHOAL_ERR_IO when a file that is read as a whole grows meanwhile. */
 shoal_err shoal_file_op__read(const shoal_file_role *role, shoal_file_reading *reading);
 
+/* Closes `descriptor`. A file that has no name any more goes with it, a piece at a time. */
+void shoal_file_op__close(int descriptor);
 /* Renames, removes, truncates as shoal/host.h says. The descriptors of roles that lose their file
  * have been closed by the caller. Cutting a file takes its room, too. */
 shoal_err shoal_file_op__rename(const shoal_file_role *from, const shoal_file_role *to);

@@ -21,7 +21,9 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "clock.h"
 #include "file_ops.h"
+#include "turns.h"
 
 /* Threads that work off the queue: one more than can wait for the sync of a large file. */
 #define THREADS 2
@@ -88,7 +90,7 @@ static void close_role(shoal_file_role *role)
 {
     if (role->descriptor < 0) return;
     shoal_file_op__trim(role, role->descriptor);
-    close(role->descriptor);
+    shoal_file_op__close(role->descriptor);
 }
 
 /* The descriptor to append to, opened if need be, or a negative error. */
@@ -120,6 +122,13 @@ static shoal_err do_append(shoal_file_role *role, int descriptor, const shoal_fi
     if (named && job->tag == 0 && role->torn != SHOAL_ERR_OK) return role->torn;
     shoal_err error = shoal_file_op__write(descriptor, bytes);
     if (error != SHOAL_ERR_OK) role->torn = error;
+    return error;
+}
+
+static shoal_err do_append_job(shoal_file_role *role, int descriptor, const shoal_file_job *job)
+{
+    shoal_err error = do_append(role, descriptor, job, (shoal_slice){job->bytes, job->size});
+    if (error == SHOAL_ERR_OK) shoal_file_op__push(role, descriptor, job->size);
     return error;
 }
 
@@ -161,6 +170,17 @@ static shoal_err do_remove(shoal_files *files, shoal_file_role *role)
     return error;
 }
 
+/* A file that its number has left. To close it may take long: where its name is gone, its blocks
+ * are given back then. */
+static void close_former(shoal_file_job *job)
+{
+    shoal_file_role *former = (shoal_file_role *)job->bytes;
+    SHOAL_ASSERT(job->closes);
+    SHOAL_ASSERT(job->size == sizeof *former);
+    close_role(former);
+    free(former->name);
+}
+
 static shoal_err perform(shoal_files *files, shoal_file_job *job)
 {
     shoal_file_role *role = &files->entries[job->file].role;
@@ -174,8 +194,7 @@ static shoal_err perform(shoal_files *files, shoal_file_job *job)
         if (descriptor < 0) return (shoal_err)descriptor;
     }
     switch (job->op) {
-    case SHOAL_FILE_APPEND:
-        return do_append(role, descriptor, job, (shoal_slice){job->bytes, job->size});
+    case SHOAL_FILE_APPEND: return do_append_job(role, descriptor, job);
     case SHOAL_FILE_SYNC: return shoal_file_op__sync(role, descriptor);
     case SHOAL_FILE_READ: return do_read(role, job);
     case SHOAL_FILE_TRUNCATE: return do_truncate(role, job->offset);
@@ -217,9 +236,10 @@ static shoal_file_job *take_job(shoal_files *files)
     return NULL;
 }
 
-/* Counts a job in or out. Under the lock. */
+/* Counts a job in or out, if it is about what the number is bound to. Under the lock. */
 static void count_job(shoal_files *files, const shoal_file_job *job, int change)
 {
+    if (job->closes) return;
     file_entry *entry = &files->entries[job->file];
     uint32_t *count = job->op == SHOAL_FILE_SYNC ? &entry->syncs : &entry->others;
     SHOAL_ASSERT(change > 0 || *count > 0);
@@ -245,6 +265,7 @@ static shoal_file_job *next_job(shoal_files *files)
 /* Is nobody to be told of it? */
 static bool is_silent(const shoal_file_job *job)
 {
+    if (job->closes) return true;
     return job->op == SHOAL_FILE_APPEND && job->file >= SHOAL_FILE_NAMED && job->tag == 0 &&
            job->error == SHOAL_ERR_OK;
 }
@@ -270,10 +291,15 @@ static void finish_job(shoal_files *files, shoal_file_job *job)
 static void *run(void *argument)
 {
     shoal_files *files = argument;
+    int64_t rested = 0;
     pthread_setname_np(pthread_self(), "shoal-file");
     for (shoal_file_job *job; (job = next_job(files)) != NULL;) {
-        job->error = perform(files, job);
+        if (job->closes)
+            close_former(job);
+        else
+            job->error = perform(files, job);
         finish_job(files, job);
+        shoal_turns__pass(&rested, shoal_clock_read(CLOCK_MONOTONIC), true);
     }
     return NULL;
 }
@@ -299,7 +325,10 @@ static bool copy_names(shoal_files *files, const shoal_files_options *options)
 /* Everything but the threads. */
 static void release(shoal_files *files)
 {
-    for (shoal_file_job *job; (job = queue_pop(&files->wanted)) != NULL;) shoal_files__free(job);
+    for (shoal_file_job *job; (job = queue_pop(&files->wanted)) != NULL;) {
+        if (job->closes) close_former(job);
+        shoal_files__free(job);
+    }
     for (shoal_file_job *job; (job = queue_pop(&files->finished)) != NULL;) shoal_files__free(job);
     for (int i = 0; i < SHOAL_FILE_LIMIT; i++) {
         shoal_file_role *role = &files->entries[i].role;
@@ -354,6 +383,45 @@ shoal_err shoal_files__start(const shoal_files_options *options, shoal_files **o
     return SHOAL_ERR_OK;
 }
 
+/* ---- submitting ---- */
+
+static shoal_file_job *copy_job(const shoal_file_job *job, shoal_slice bytes)
+{
+    shoal_file_job *copy = malloc(sizeof *copy);
+    SHOAL_ASSERT(copy != NULL);
+    *copy = *job;
+    copy->bytes = NULL;
+    if (job->op == SHOAL_FILE_APPEND || job->closes) copy->size = bytes.size;
+    if (bytes.size > 0) {
+        copy->bytes = malloc(bytes.size);
+        SHOAL_ASSERT(copy->bytes != NULL);
+        memcpy(copy->bytes, bytes.data, bytes.size);
+    }
+    return copy;
+}
+
+void shoal_files__submit(shoal_files *files, const shoal_file_job *job, shoal_slice bytes)
+{
+    SHOAL_ASSERT(job->file > 0 && job->file < SHOAL_FILE_LIMIT);
+    SHOAL_ASSERT(job->to < SHOAL_FILE_LIMIT);
+    shoal_file_job *copy = copy_job(job, bytes);
+    pthread_mutex_lock(&files->lock);
+    count_job(files, copy, 1);
+    queue_push(&files->wanted, copy);
+    pthread_cond_signal(&files->work);
+    pthread_mutex_unlock(&files->lock);
+}
+
+/* ---- names ---- */
+
+/* Later jobs of the number wait until it is done (F1): none of them can meet the former file. */
+static void submit_close(shoal_files *files, shoal_file file, const shoal_file_role *former)
+{
+    shoal_file_job job = {.op = SHOAL_FILE_SYNC, .file = file, .closes = true};
+    SHOAL_ASSERT(former->descriptor >= 0);
+    shoal_files__submit(files, &job, (shoal_slice){(const char *)former, sizeof *former});
+}
+
 /* `path` in the directory of named files, malloc'ed. */
 static char *full_name(const shoal_files *files, shoal_slice path)
 {
@@ -380,38 +448,13 @@ void shoal_files__name(shoal_files *files, shoal_file file, shoal_slice path)
     shoal_file_role former = entry->role;
     entry->role = (shoal_file_role){.name = name, .descriptor = -1};
     pthread_mutex_unlock(&files->lock);
-    close_role(&former);
-    free(former.name);
+    if (former.descriptor >= 0)
+        submit_close(files, file, &former);
+    else
+        free(former.name);
 }
 
-/* ---- submitting ---- */
-
-static shoal_file_job *copy_job(const shoal_file_job *job, shoal_slice bytes)
-{
-    shoal_file_job *copy = malloc(sizeof *copy);
-    SHOAL_ASSERT(copy != NULL);
-    *copy = *job;
-    copy->bytes = NULL;
-    if (job->op == SHOAL_FILE_APPEND) copy->size = bytes.size;
-    if (bytes.size > 0) {
-        copy->bytes = malloc(bytes.size);
-        SHOAL_ASSERT(copy->bytes != NULL);
-        memcpy(copy->bytes, bytes.data, bytes.size);
-    }
-    return copy;
-}
-
-void shoal_files__submit(shoal_files *files, const shoal_file_job *job, shoal_slice bytes)
-{
-    SHOAL_ASSERT(job->file > 0 && job->file < SHOAL_FILE_LIMIT);
-    SHOAL_ASSERT(job->to < SHOAL_FILE_LIMIT);
-    shoal_file_job *copy = copy_job(job, bytes);
-    pthread_mutex_lock(&files->lock);
-    count_job(files, copy, 1);
-    queue_push(&files->wanted, copy);
-    pthread_cond_signal(&files->work);
-    pthread_mutex_unlock(&files->lock);
-}
+/* ---- writing directly ---- */
 
 /* Begins a direct append: the descriptor, or -1 when it has to become a job. */
 static int begin_direct(shoal_files *files, const shoal_file_job *job)

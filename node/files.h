@@ -29,6 +29,7 @@ typedef struct shoal_file_job {
     size_t size;        /* of `bytes`; submitted with a READ of a part: how much */
     uint64_t file_size; /* READ: of the whole file */
     shoal_err error;    /* the result */
+    bool closes;        /* no operation: `bytes` are the role of a file that the number has left */
 } shoal_file_job;
 
 typedef struct shoal_files shoal_files;

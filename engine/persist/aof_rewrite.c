@@ -393,6 +393,19 @@ static void base_synced(shoal_aof *aof, shoal_err error)
     shoal_aof__rename(aof, SHOAL_AOF__BASE_NEW, SHOAL_AOF__BASE);
 }
 
+/* The increment before is safe and named no more, and nothing is appended to it. What the host has
+ * open of it is closed, so that the disk has its blocks back when it is removed. */
+static void leave_increment(shoal_aof *aof)
+{
+    const shoal_aof__rewrite *rewrite = &aof->rewrite;
+    SHOAL_ASSERT(rewrite->phase == SHOAL_REWRITE__PLACING);
+    SHOAL_ASSERT(!shoal_aof__has_left(aof));
+    bool idle = aof->left_seen && aof->sync.repairs == 0 && !aof->sync.broken;
+    if (!idle || !rewrite->switches || rewrite->enables) return;
+    shoal_file file = aof->incr == SHOAL_AOF__INCR ? SHOAL_AOF__INCR_2 : SHOAL_AOF__INCR;
+    aof->host->file_name(aof->host->context, file, (shoal_slice){0});
+}
+
 static void placed(shoal_aof *aof, shoal_err error)
 {
     shoal_aof__rewrite *rewrite = &aof->rewrite;
@@ -403,6 +416,7 @@ static void placed(shoal_aof *aof, shoal_err error)
         return;
     }
     SHOAL_ASSERT(shoal_manifest_count_of(&aof->manifest, SHOAL_AOF_BASE) == 1);
+    leave_increment(aof);
     aof->left_skipped = !aof->left_seen;
     aof->size_before = rewrite->base_bytes;
     aof->base_size = rewrite->base_bytes + (aof->wants ? aof->sync.target.size : 0);

@@ -296,7 +296,7 @@ static void no_slot_is_dropped_where_a_node_is_lost(void **state)
 {
     (void)state;
     uint32_t both = 0;
-    for (uint64_t seed = 0; seed < 4000; seed++) {
+    for (uint64_t seed = 0; seed < 2000; seed++) {
         shoal_draw_options options = {.seed = seed};
         shoal_schedule drawn;
         shoal_schedule_error error;

@@ -54,7 +54,7 @@ bool shoal_judge__queue(shoal_world *world, shoal_queue *queue, uint32_t node, u
 static void judge_end(shoal_world *world, uint32_t index, uint32_t side)
 {
     shoal_judge *judge = &world->judge;
-    shoal_port port = {world->net.connections[index], side};
+    shoal_port port = {shoal_net__connection(&world->net, index), side};
     shoal_queue *queue = &judge->queues[index * 2 + side];
     uint64_t limit = limit_of(world, port.connection, side);
     if (queue->generation != port.connection->generation || limit == 0)

@@ -90,7 +90,7 @@ void shoal_world_messages(const shoal_world *world,
                           void *context)
 {
     for (uint32_t i = 0; i < world->net.connection_count; i++) {
-        const shoal_connection *connection = world->net.connections[i];
+        const shoal_connection *connection = shoal_net__connection(&world->net, i);
         for (uint32_t side = 0; side < 2; side++) {
             const shoal_block *block = connection->pipes[side].head;
             for (; block; block = block->next) {

@@ -52,14 +52,13 @@ typedef struct shoal_block {
     char bytes[];
 } shoal_block;
 
-/* One direction, kept at the end that receives. */
+/* One direction, kept at the end that receives: what each delivery needs, in one line of the
+ * cache. */
 typedef struct shoal_pipe {
     shoal_block *head, *tail;
-    shoal_prng stream;       /* draws of this direction, numbered by block */
     uint64_t blocks;         /* sent so far */
     size_t queued;           /* bytes not delivered */
     int64_t arrival_last_us; /* nothing may arrive before what was sent earlier */
-    int64_t busy_until_us;   /* the sender's line is taken till then (rate) */
     int64_t held_since_us;   /* -1: not held */
     uint64_t frame_left;     /* bus bytes until the next frame begins (for MESSAGE records) */
     bool armed;              /* a DELIVER is in the heap */
@@ -67,27 +66,35 @@ typedef struct shoal_pipe {
     bool full;               /* the sender was told FULL */
 } shoal_pipe;
 
+/* The rest of a direction, which only sends need. */
+typedef struct shoal_flow {
+    shoal_prng stream;     /* draws of this direction, numbered by block */
+    int64_t busy_until_us; /* the sender's line is taken till then (rate) */
+} shoal_flow;
+
 /* One end of a connection. */
 typedef struct shoal_end {
-    shoal_end_kind kind;
-    shoal_end_state state;
-    uint32_t host;
+    shoal_end_kind kind : 8;
+    uint8_t state : 2;    /* shoal_end_state */
+    uint8_t attempts : 4; /* of who opens it: SYNs that were lost */
+    bool reading : 1;     /* the owner takes bytes now */
+    bool silent : 1;      /* closed without telling the peer (power lost) */
     uint16_t port;
-    bool reading;         /* the owner takes bytes now */
-    bool silent;          /* closed without telling the peer (power lost) */
-    void *owner;          /* SESSION: the session. CLIENT, OPERATOR: theirs */
+    uint32_t host;
     uint32_t tag;         /* CLIENT: theirs. SESSION: upper half of the handle of this end */
     uint32_t port_handle; /* SESSION: lower half of it */
+    void *owner;          /* SESSION: the session. CLIENT, OPERATOR: theirs */
 } shoal_end;
 
-/* A connection. ends[0] opened it; pipes[s] carries bytes to ends[s]. */
+/* A connection. ends[0] opened it; pipes[s] carries bytes to ends[s]. Its parts begin at lines of
+ * the cache: an event is about another connection than the one before, and waits for each line. */
 typedef struct shoal_connection {
     uint32_t index;
     uint32_t generation;
-    uint32_t attempts; /* SYNs that were lost */
     int64_t opened_us;
     shoal_end ends[2];
     shoal_pipe pipes[2];
+    shoal_flow flows[2];
 } shoal_connection;
 
 /* A named end: what the functions below and the owners' functions speak of. */
@@ -123,6 +130,8 @@ typedef struct shoal_drop {
 /* Limits of a net: different qualities of ways, size classes of its pools. */
 #define SHOAL_NET_QUALITIES_MAX 256u
 #define SHOAL_NET_POOLS 12u
+/* Connections that are made at once, side by side: a power of two. */
+#define SHOAL_NET_GROUP 256u
 
 /* The network of a world: the ways between hosts, the connections on them. */
 typedef struct shoal_net {
@@ -135,14 +144,20 @@ typedef struct shoal_net {
     uint32_t drop_count, drop_capacity;
     shoal_quality qualities[SHOAL_NET_QUALITIES_MAX];
     uint32_t quality_count;
-    shoal_connection **connections;
+    shoal_connection **groups; /* of SHOAL_NET_GROUP connections, in the order of their indices */
+    uint32_t group_capacity;
     uint32_t connection_count;
-    uint32_t connection_capacity;
     uint32_t *free_list; /* indices of dead connections, last in first out */
     uint32_t free_count;
     uint32_t free_capacity;
     shoal_block *pools[SHOAL_NET_POOLS]; /* blocks of 128 << i bytes to use again */
 } shoal_net;
+
+/* The connection of an index. */
+static inline shoal_connection *shoal_net__connection(const shoal_net *net, uint32_t index)
+{
+    return &net->groups[index / SHOAL_NET_GROUP][index % SHOAL_NET_GROUP];
+}
 
 /* What an owner learns. NULL entries are not told. */
 typedef struct shoal_end_class {

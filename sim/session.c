@@ -198,7 +198,7 @@ void shoal_session__close_all(shoal_world *world, uint32_t index)
     begin(world, vnode);
     for (uint32_t i = vnode->session_least; vnode->sessions > 0; i++) {
         SHOAL_ASSERT(i < world->net.connection_count);
-        shoal_end *end = &world->net.connections[i]->ends[1];
+        shoal_end *end = &shoal_net__connection(&world->net, i)->ends[1];
         if (end->kind != SHOAL_END_SESSION || end->host != index || end->owner == NULL) continue;
         close_session(world, end);
     }

@@ -49,9 +49,10 @@ bool shoal_net__find(const shoal_net *net, uint64_t handle, shoal_port *out)
 {
     uint32_t name = (uint32_t)handle;
     if (name == 0 || (name - 1) / 2 >= net->connection_count) return false;
-    shoal_connection *connection = net->connections[(name - 1) / 2];
+    shoal_connection *connection = shoal_net__connection(net, (name - 1) / 2);
+    uint32_t side = (name - 1) % 2;
     if (connection->generation != (uint32_t)(handle >> 32)) return false;
-    *out = (shoal_port){connection, (name - 1) % 2};
+    *out = (shoal_port){connection, side};
     return connection->ends[out->side].kind != SHOAL_END_NONE;
 }
 
@@ -60,8 +61,10 @@ static bool subject_port(const shoal_world *world, const shoal_occurrence *occur
                          shoal_port *out)
 {
     SHOAL_ASSERT(occurrence->subject / 2 < world->net.connection_count);
-    *out = (shoal_port){world->net.connections[occurrence->subject / 2], occurrence->subject % 2};
-    return out->connection->generation == (uint32_t)occurrence->detail;
+    uint32_t side = occurrence->subject % 2;
+    shoal_connection *connection = shoal_net__connection(&world->net, occurrence->subject / 2);
+    *out = (shoal_port){connection, side};
+    return connection->generation == (uint32_t)occurrence->detail;
 }
 
 static void arrange(shoal_world *world, int64_t at_us, uint32_t kind, shoal_port port)
@@ -130,12 +133,15 @@ void shoal_stream__drop(shoal_net *net, shoal_pipe *pipe)
 
 static shoal_connection *take_connection(shoal_net *net)
 {
-    if (net->free_count > 0) return net->connections[net->free_list[--net->free_count]];
-    net->connections = shoal_sim__grow(net->connections, &net->connection_capacity,
-                                       net->connection_count + 1, sizeof(*net->connections));
-    shoal_connection *connection = shoal_sim__allocate(sizeof(*connection));
-    connection->index = net->connection_count;
-    net->connections[net->connection_count++] = connection;
+    if (net->free_count > 0) return shoal_net__connection(net, net->free_list[--net->free_count]);
+    uint32_t group = net->connection_count / SHOAL_NET_GROUP;
+    if (net->connection_count % SHOAL_NET_GROUP == 0) {
+        net->groups =
+            shoal_sim__grow(net->groups, &net->group_capacity, group + 1, sizeof(*net->groups));
+        net->groups[group] = shoal_sim__allocate_lines(SHOAL_NET_GROUP * sizeof(shoal_connection));
+    }
+    shoal_connection *connection = shoal_net__connection(net, net->connection_count);
+    connection->index = net->connection_count++;
     return connection;
 }
 
@@ -163,22 +169,22 @@ static void start_pipe(shoal_world *world, shoal_connection *connection, uint32_
                        uint32_t serial)
 {
     uint32_t from = connection->ends[1 - side].host, to = connection->ends[side].host;
-    connection->pipes[side] =
-        (shoal_pipe){.held_since_us = -1, .stream = way_stream(world, from, to, serial)};
+    connection->pipes[side] = (shoal_pipe){.held_since_us = -1};
+    connection->flows[side] = (shoal_flow){.stream = way_stream(world, from, to, serial)};
 }
 
 /* Latency of block `number` of a direction. */
 static int64_t latency(shoal_world *world, const shoal_connection *connection, uint32_t side,
                        uint64_t number)
 {
-    const shoal_pipe *pipe = &connection->pipes[side];
+    const shoal_prng *stream = &connection->flows[side].stream;
     uint32_t from = connection->ends[1 - side].host, to = connection->ends[side].host;
     const shoal_quality *quality =
         &world->net.qualities[shoal_net__way(&world->net, from, to)->quality];
     int64_t us = quality->latency_us;
     if (quality->jitter_us > 0) {
         us += shoal_random__jitter((shoal_shape)quality->shape, quality->jitter_us,
-                                   shoal_prng_at(&pipe->stream, number * DRAWS));
+                                   shoal_prng_at(stream, number * DRAWS));
     }
 #if defined(SHOAL_CANARY) && SHOAL_CANARY
     /* The planted fault: an address decides. Only the canary build has it. */
@@ -194,7 +200,6 @@ shoal_port shoal_net__open(shoal_world *world, uint32_t from, uint32_t to, uint1
     bool nowhere = to == UINT32_MAX;
     shoal_way *way = shoal_net__way(&world->net, from, nowhere ? from : to);
     uint32_t serial = way->opens++;
-    connection->attempts = 0;
     connection->opened_us = world->now_us;
     connection->ends[0] = (shoal_end){.state = SHOAL_END_CONNECTING,
                                       .host = from,
@@ -233,8 +238,10 @@ static void fail_open(shoal_world *world, shoal_port opener, shoal_err error, in
 static void syn_lost(shoal_world *world, shoal_port opener)
 {
     shoal_connection *connection = opener.connection;
-    int64_t again = connection->opened_us + ((INT64_C(2) << connection->attempts) - 1) * 1000000;
-    bool last = connection->attempts++ >= SYN_RETRIES;
+    shoal_end *end = &connection->ends[opener.side];
+    int64_t again = connection->opened_us + ((INT64_C(2) << end->attempts) - 1) * 1000000;
+    bool last = end->attempts >= SYN_RETRIES;
+    if (!last) end->attempts++;
     if (again <= world->now_us) again = world->now_us + 1;
     if (last)
         fail_open(world, opener, SHOAL_ERR_TIMED_OUT, again - world->now_us);
@@ -340,9 +347,10 @@ static int64_t arrival(shoal_world *world, shoal_port receiver, size_t size, uin
     int64_t rate = world->net.qualities[way->quality].rate_bytes_per_s;
     int64_t leaves = world->now_us;
     if (rate > 0) {
-        if (pipe->busy_until_us > leaves) leaves = pipe->busy_until_us;
+        int64_t *busy_until_us = &connection->flows[receiver.side].busy_until_us;
+        if (*busy_until_us > leaves) leaves = *busy_until_us;
         leaves += (int64_t)size * 1000000 / rate;
-        pipe->busy_until_us = leaves;
+        *busy_until_us = leaves;
     }
     int64_t at = leaves + latency(world, connection, receiver.side, number);
     if (at < pipe->arrival_last_us) at = pipe->arrival_last_us;
@@ -604,14 +612,13 @@ static void bounce(shoal_world *world, shoal_port receiver)
 static uint32_t portion(shoal_world *world, shoal_port receiver, const shoal_block *block)
 {
     shoal_connection *connection = receiver.connection;
-    shoal_pipe *pipe = &connection->pipes[receiver.side];
     uint32_t left = block->size - block->taken;
     uint32_t from = connection->ends[1 - receiver.side].host;
     uint32_t to = connection->ends[receiver.side].host;
     const shoal_way *way = shoal_net__way(&world->net, from, to);
     uint32_t ppm = (uint32_t)world->net.qualities[way->quality].split_ppm;
     if (left < 2 || ppm == 0 || block->taken > 0) return left;
-    shoal_prng draw = pipe->stream;
+    shoal_prng draw = connection->flows[receiver.side].stream;
     draw.counter = block->number * DRAWS + 1;
     if (!shoal_prng_chance_ppm(&draw, ppm)) return left;
     return 1 + (uint32_t)shoal_prng_below(&draw, left - 1);

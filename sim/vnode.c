@@ -436,6 +436,7 @@ void shoal_vnode__make(shoal_world *world, uint32_t index)
     vnode->host = make_host(vnode);
     vnode->tick_armed_us = vnode->round_armed_us = INT64_MAX;
     vnode->out = shoal_buffer_make(&world->allocator);
+    vnode->pool.heap = &world->memory;
     snprintf(vnode->label, sizeof(vnode->label), "n%u", index + 1);
     shoal_world__host_ip(world, index, vnode->ip);
     /* Machines are up for up to an hour when the run begins. */
@@ -451,6 +452,7 @@ void shoal_vnode__free(shoal_world *world, uint32_t index)
     shoal_disk__free(&vnode->disk);
     shoal_burden__free(&vnode->burden);
     shoal_buffer_free(&vnode->out);
+    shoal_sim__pool_free(&vnode->pool);
     shoal_sim__free(vnode->deferred);
 }
 
@@ -468,7 +470,7 @@ static bool create_node(shoal_world *world, shoal_vnode *vnode)
 {
     shoal_node_options options = shoal_node_options_default();
     shoal_prng seeds = shoal_prng_make(world->seed, vnode->index, SHOAL_PURPOSE_NODE_SEED);
-    options.allocator = world->allocator;
+    options.allocator = shoal_sim__pool_allocator(&vnode->pool);
     options.host = vnode->host;
     options.seed[0] = shoal_prng_at(&seeds, vnode->starts * 2u);
     options.seed[1] = shoal_prng_at(&seeds, vnode->starts * 2u + 1);

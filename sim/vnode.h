@@ -15,6 +15,7 @@
 #include "sim/clock.h"
 #include "sim/disk.h"
 #include "sim/heap.h"
+#include "sim/memory.h"
 #include "sim/net.h"
 
 /* A node reference in an occurrence: index and incarnation, so that what was arranged for a dead
@@ -62,7 +63,8 @@ typedef struct shoal_vnode {
     shoal_disk disk;
     shoal_occurrence *deferred; /* what happened to it while paused */
     uint32_t deferred_count, deferred_capacity;
-    shoal_buffer out; /* replies of one round */
+    shoal_buffer out;    /* replies of one round */
+    shoal_sim_pool pool; /* what its process has of small memory */
 } shoal_vnode;
 
 /* Makes and ends virtual node `index` of the world; its process does not run yet. */

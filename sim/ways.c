@@ -27,9 +27,8 @@ void shoal_net__make(shoal_net *net, uint32_t hosts)
 void shoal_net__free(shoal_net *net)
 {
     for (uint32_t i = 0; i < net->connection_count; i++) {
-        shoal_stream__drop(net, &net->connections[i]->pipes[0]);
-        shoal_stream__drop(net, &net->connections[i]->pipes[1]);
-        shoal_sim__free(net->connections[i]);
+        shoal_stream__drop(net, &shoal_net__connection(net, i)->pipes[0]);
+        shoal_stream__drop(net, &shoal_net__connection(net, i)->pipes[1]);
     }
     for (uint32_t i = 0; i < SHOAL_NET_POOLS; i++) {
         while (net->pools[i]) {
@@ -38,7 +37,10 @@ void shoal_net__free(shoal_net *net)
             shoal_sim__free(block);
         }
     }
-    shoal_sim__free(net->connections);
+    for (uint32_t i = 0; i < net->connection_count; i += SHOAL_NET_GROUP) {
+        shoal_sim__free(net->groups[i / SHOAL_NET_GROUP]);
+    }
+    shoal_sim__free(net->groups);
     shoal_sim__free(net->free_list);
     shoal_sim__free(net->ways);
     shoal_sim__free(net->dark);
@@ -98,7 +100,7 @@ static void each_pipe(shoal_world *world, uint32_t from, uint32_t to,
                       void (*act)(shoal_world *, shoal_port receiver))
 {
     for (uint32_t i = 0; i < world->net.connection_count; i++) {
-        shoal_connection *connection = world->net.connections[i];
+        shoal_connection *connection = shoal_net__connection(&world->net, i);
         for (uint32_t side = 0; side < 2; side++) {
             const shoal_end *receiver = &connection->ends[side];
             const shoal_end *sender = &connection->ends[1 - side];
@@ -153,7 +155,7 @@ void shoal_net__unstall(shoal_world *world, uint32_t from, uint32_t to)
 void shoal_net__reset(shoal_world *world, uint32_t a, uint32_t b)
 {
     for (uint32_t i = 0; i < world->net.connection_count; i++) {
-        shoal_connection *connection = world->net.connections[i];
+        shoal_connection *connection = shoal_net__connection(&world->net, i);
         uint32_t h0 = connection->ends[0].host, h1 = connection->ends[1].host;
         if ((h0 != a || h1 != b) && (h0 != b || h1 != a)) continue;
         if (connection->pipes[0].head || connection->pipes[1].head) {
@@ -171,7 +173,7 @@ void shoal_net__reset(shoal_world *world, uint32_t a, uint32_t b)
 void shoal_net__reset_one(shoal_world *world, uint32_t a, uint32_t b)
 {
     for (uint32_t i = 0; i < world->net.connection_count; i++) {
-        shoal_connection *connection = world->net.connections[i];
+        shoal_connection *connection = shoal_net__connection(&world->net, i);
         for (uint32_t side = 0; side < 2; side++) {
             shoal_end *end = &connection->ends[side];
             if (end->host != b || connection->ends[1 - side].host != a) continue;
@@ -187,7 +189,7 @@ void shoal_net__reset_one(shoal_world *world, uint32_t a, uint32_t b)
 void shoal_net__process_died(shoal_world *world, uint32_t host)
 {
     for (uint32_t i = 0; i < world->net.connection_count; i++) {
-        shoal_connection *connection = world->net.connections[i];
+        shoal_connection *connection = shoal_net__connection(&world->net, i);
         for (uint32_t side = 0; side < 2; side++) {
             if (connection->ends[side].host != host) continue;
             if (connection->ends[side].state == SHOAL_END_CLOSED) continue;
@@ -201,7 +203,7 @@ void shoal_net__power_lost(shoal_world *world, uint32_t host)
     world->net.hindered = true;
     world->net.dark[host] = true;
     for (uint32_t i = 0; i < world->net.connection_count; i++) {
-        shoal_connection *connection = world->net.connections[i];
+        shoal_connection *connection = shoal_net__connection(&world->net, i);
         for (uint32_t side = 0; side < 2; side++) {
             if (connection->ends[side].host != host) continue;
             if (connection->ends[side].state == SHOAL_END_CLOSED) continue;

@@ -51,7 +51,8 @@ static uint32_t process_of(const shoal_world *world, const shoal_occurrence *occ
     if (occurrence->kind <= SHOAL_OCCURRENCE_SYN || occurrence->kind > SHOAL_OCCURRENCE_RESET) {
         return UINT32_MAX;
     }
-    const shoal_connection *connection = world->net.connections[occurrence->subject / 2];
+    const shoal_connection *connection =
+        shoal_net__connection(&world->net, occurrence->subject / 2);
     const shoal_end *end = &connection->ends[occurrence->subject % 2];
     if (connection->generation != (uint32_t)occurrence->detail) return UINT32_MAX;
     return end->kind != SHOAL_END_NONE && end->host < world->node_count ? end->host : UINT32_MAX;

@@ -252,6 +252,15 @@ static void judge_start(shoal_world *world, const shoal_vnode *vnode, bool ended
     shoal_judge__fault(world, SHOAL_CHECK_STARTS_AGAIN, (shoal_slice){text, (size_t)size});
 }
 
+/* Its stream of effects is looked at behind every step that may have changed it. */
+static void follow(shoal_world *world, shoal_vnode *vnode)
+{
+    uint64_t settled = vnode->node ? shoal_node_settled(vnode->node) : 0;
+    if (!vnode->ready || vnode->followed == settled) return;
+    vnode->followed = settled;
+    shoal_logbook__follow(world, vnode->index);
+}
+
 void shoal_vnode__step(shoal_world *world, uint32_t index, shoal_event *event)
 {
     shoal_vnode *vnode = &world->nodes[index];
@@ -268,7 +277,7 @@ void shoal_vnode__step(shoal_world *world, uint32_t index, shoal_event *event)
         return;
     }
     arm_tick(world, vnode, deadline);
-    shoal_logbook__follow(world, index);
+    follow(world, vnode);
     if (vnode->ready) return;
     vnode->ready = vnode->stepper || shoal_node_ready(vnode->node);
     vnode->ready_at_us = world->now_us;
@@ -521,6 +530,7 @@ void shoal_vnode__start(shoal_world *world, uint32_t index)
         return;
     }
     vnode->starts++;
+    vnode->followed = UINT64_MAX;
     if (vnode->node) vnode->worker = shoal_node_worker(vnode->node, 0);
     shoal_world__arrange(world, world->now_us, SHOAL_OCCURRENCE_NODE_START,
                          shoal_vnode__reference(world, index), 0);

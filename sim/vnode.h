@@ -51,6 +51,8 @@ typedef struct shoal_vnode {
     int64_t ready_at_us;
     int64_t died_us; /* when its last process died, -1: none did */
 
+    uint64_t followed; /* its steps that had settled when its stream was looked at last */
+
     int64_t tick_mono_us;  /* the deadline of its last step on its own clock */
     int64_t tick_at_us;    /* the same in world time */
     int64_t tick_armed_us; /* when the present TICK occurrence is due, INT64_MAX: none */

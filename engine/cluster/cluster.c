@@ -223,6 +223,25 @@ uint64_t shoal_cluster_version(const shoal_cluster *c)
     return c->version;
 }
 
+uint64_t shoal_cluster_news(const shoal_cluster *c)
+{
+    SHOAL_ASSERT(c);
+    return c->version + c->failover.role_version;
+}
+
+bool shoal_cluster_is_calm(const shoal_cluster *c)
+{
+    const bus_failover *f = &c->failover;
+    SHOAL_ASSERT(c->due == 0);
+    SHOAL_ASSERT(f->manual.pause_us == 0 || f->manual.end_us > 0);
+    bool saved = c->save.phase == BUS_SAVE_IDLE && c->save.generation == c->save.durable;
+    bool works = c->myself && c->up && c->suspects == 0 && !f->spread_due && !c->map_due;
+    bool fails_over = f->wake_us != INT64_MAX || f->candidacy.start_us > 0 ||
+                      f->manual.end_us > 0 || f->manual.handover == SHOAL_HANDOVER_RUNNING ||
+                      f->claim.generation > 0 || f->foreign != BUS_FOREIGN_NO;
+    return saved && works && !fails_over && c->held_count == 0;
+}
+
 const char *shoal_cluster_name(const shoal_cluster *c)
 {
     SHOAL_ASSERT(c);

@@ -118,6 +118,13 @@ bool shoal_cluster_take_lost(shoal_cluster *cluster, shoal_slotmap *slots);
 /* Raised whenever owners, endpoints or the state changed; core then publishes a new route. */
 uint64_t shoal_cluster_version(const shoal_cluster *cluster);
 
+/* Rises with the version, and with that of the role. */
+uint64_t shoal_cluster_news(const shoal_cluster *cluster);
+
+/* Nothing is under way in which core takes part: no failover, no suspicion, no save. Without news
+ * core has nothing to do for the cluster then, until its deadline. */
+bool shoal_cluster_is_calm(const shoal_cluster *cluster);
+
 /* Nodes and slots on their way that a route of the present map needs room for. */
 uint16_t shoal_cluster_route_size(const shoal_cluster *cluster);
 uint16_t shoal_cluster_route_moves(const shoal_cluster *cluster);

@@ -244,6 +244,7 @@ static void settle(shoal_node *node)
 {
     SHOAL_ASSERT(node->thread != NULL);
     SHOAL_ASSERT(node->phase > SHOAL_PHASE_BUILT);
+    shoal_repl_begin_step(node->replication.repl, node->now);
     shoal_node__run_errands(node);
     shoal_node__spread(node);
     if (node->cluster != NULL && node->phase >= SHOAL_PHASE_SAVING &&
@@ -261,17 +262,14 @@ static void settle(shoal_node *node)
     shoal_node__look(node);
 }
 
-static int64_t deadline(const shoal_node *node)
+/* The earliest deadline of all but the cluster. */
+static int64_t deadline_of_others(const shoal_node *node)
 {
     SHOAL_ASSERT(node->phase != SHOAL_PHASE_FAILED);
     int64_t earliest = node->rates.due_us;
     int64_t saving = shoal_node__saving_deadline(node);
 
     if (saving < earliest) earliest = saving;
-    if (node->cluster != NULL && node->phase >= SHOAL_PHASE_SAVING) {
-        int64_t cluster = shoal_cluster_deadline(node->cluster);
-        if (cluster < earliest) earliest = cluster;
-    }
     int64_t appending = shoal_node__appending_deadline(node);
     if (appending < earliest) earliest = appending;
     int64_t reloading = shoal_node__reload_deadline(node);
@@ -281,6 +279,18 @@ static int64_t deadline(const shoal_node *node)
         if (replication < earliest) earliest = replication;
     }
     return earliest;
+}
+
+/* The end of a step that has looked at everything: its deadline. */
+static int64_t conclude(shoal_node *node)
+{
+    SHOAL_ASSERT(node->thread != NULL);
+    int64_t earliest = node->phase == SHOAL_PHASE_FAILED ? SHOAL_NEVER : deadline_of_others(node);
+    shoal_node__calm_note(node, earliest);
+    if (node->phase == SHOAL_PHASE_FAILED) return SHOAL_NEVER;
+    if (node->cluster == NULL || node->phase < SHOAL_PHASE_SAVING) return earliest;
+    int64_t cluster = shoal_cluster_deadline(node->cluster);
+    return cluster < earliest ? cluster : earliest;
 }
 
 int64_t shoal_node_step(shoal_node *node, const shoal_event *event)
@@ -293,9 +303,14 @@ int64_t shoal_node_step(shoal_node *node, const shoal_event *event)
         shoal_node__fail(node, "No memory for the store and the workers", (shoal_slice){0});
         return SHOAL_NEVER;
     }
+    bool calm = shoal_node__calm_takes(node, event);
+    if (calm) {
+        shoal_cluster_event(node->cluster, event);
+        if (shoal_node__calm_stays(node)) return shoal_node__calm_deadline(node);
+    }
     shoal_tape_step(node->tape, event);
     shoal_thread_enter(node->thread, event->now);
-    dispatch(node, event);
+    if (!calm) dispatch(node, event);
     if (node->phase != SHOAL_PHASE_FAILED) settle(node);
     /* Expiry is the workers': the next step may be a second away. */
     shoal_store_reclaim(node->thread, RECLAIM_BUDGET_US);
@@ -303,7 +318,7 @@ int64_t shoal_node_step(shoal_node *node, const shoal_event *event)
     if (shoal_thread_busy(node->thread)) node->host.nudge(node->host.context, SHOAL_ACTOR_CONTROL);
     shoal_thread_leave(node->thread);
     shoal_tape_step_end(node->tape, node->cluster);
-    return node->phase == SHOAL_PHASE_FAILED ? SHOAL_NEVER : deadline(node);
+    return conclude(node);
 }
 
 /* ---- what a host asks ---- */

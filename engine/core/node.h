@@ -82,6 +82,17 @@ typedef struct shoal_told {
     bool short_of_memory; /* there were new ones then */
 } shoal_told;
 
+/* What a step that has looked at everything found, see calm.c. */
+typedef struct shoal_calm {
+    int64_t until_us; /* monotonic; a frame earlier than that is the cluster's only. 0: not known */
+    int64_t others_us; /* the earliest stored deadline of all but the cluster's */
+    uint64_t news;     /* what the cluster had told core */
+    uint64_t commands; /* that workers had run */
+    uint64_t written;  /* the end of the log */
+    uint64_t changes;  /* of the store */
+    uint64_t settled;  /* steps that looked at everything */
+} shoal_calm;
+
 /* One node. */
 struct shoal_node {
     shoal_allocator allocator;
@@ -116,6 +127,7 @@ struct shoal_node {
     shoal_reloading reloading;
     shoal_replication replication;
     shoal_farewell farewell;
+    shoal_calm calm;
     shoal_op *keeping, *keeping_last; /* errands whose changes are being saved, see keeping.c */
     shoal_rates rates;
     shoal_told told;
@@ -152,6 +164,20 @@ void shoal_node__why(shoal_node *node, shoal_cluster_reason reason, shoal_slice 
 void shoal_node__full(void *context, shoal_repl_why why, shoal_slice detail);
 /* Looks at what workers refuse; at each step. */
 void shoal_node__why_step(shoal_node *node);
+/* When it looks at errors for want of memory again. */
+int64_t shoal_node__why_deadline(const shoal_node *node);
+
+/* ---- calm.c: steps for a frame only ---- */
+
+/* At the end of a step that has looked at everything: notes whether something is under way.
+ * `others_us` is the earliest stored deadline of all but the cluster's. */
+void shoal_node__calm_note(shoal_node *node, int64_t others_us);
+/* The event is the cluster's only, as far as is known before it. */
+bool shoal_node__calm_takes(const shoal_node *node, const shoal_event *event);
+/* And the cluster has nothing to tell core after it. */
+bool shoal_node__calm_stays(const shoal_node *node);
+/* The deadline of such a step. */
+int64_t shoal_node__calm_deadline(const shoal_node *node);
 
 /* ---- settings.c: the configuration takes effect ---- */
 

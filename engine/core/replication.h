@@ -131,6 +131,8 @@ void shoal_node__receive_drop(shoal_node *node);
 void shoal_node__apply_step(shoal_node *node);
 /* A command of the stream has been handed over and is not in the log yet. */
 bool shoal_node__apply_pending(const shoal_node *node);
+/* Nothing of the stream waits to be carried out. */
+bool shoal_node__apply_idle(const shoal_node *node);
 /* The database that the stream is about at this point. */
 uint32_t shoal_node__apply_db(const shoal_node *node);
 /* Frees the stream; nothing of it is pending. */

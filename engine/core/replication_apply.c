@@ -237,6 +237,15 @@ static bool poll(shoal_node *node, struct shoal_stream *stream)
     return false;
 }
 
+bool shoal_node__apply_idle(const shoal_node *node)
+{
+    const struct shoal_stream *stream = node->replication.stream;
+    if (stream == NULL) return true;
+    SHOAL_DEBUG_ASSERT(stream->used <= stream->count);
+    return !stream->pending && stream->count == 0 && !stream->asked &&
+           shoal_buffer_size(&stream->input) == 0 && shoal_buffer_size(&stream->late) == 0;
+}
+
 /* Carries out what can be carried out in a step. False when the rest has to wait. The stream may be
  * another one behind it. */
 static bool carry_on(shoal_node *node, struct shoal_stream *stream)

@@ -109,6 +109,12 @@ static void look_at_memory(shoal_node *node)
     told->short_of_memory = more;
 }
 
+int64_t shoal_node__why_deadline(const shoal_node *node)
+{
+    SHOAL_ASSERT(node->told.looked_us <= node->now.mono_us);
+    return node->told.looked_us + MEMORY_US;
+}
+
 void shoal_node__why_step(shoal_node *node)
 {
     shoal_told *told = &node->told;

@@ -364,6 +364,13 @@ static void trim_much(shoal_repl *repl)
     SHOAL_ASSERT(shoal_log_first(repl->log) <= shoal_log_end(repl->log));
 }
 
+void shoal_repl_begin_step(shoal_repl *repl, shoal_time now)
+{
+    SHOAL_ASSERT(repl->log != NULL);
+    SHOAL_ASSERT(now.mono_us >= repl->now.mono_us);
+    repl->now = now;
+}
+
 void shoal_repl_tick(shoal_repl *repl, shoal_time now)
 {
     SHOAL_ASSERT(repl->settings.timeout_us > 0);
@@ -385,6 +392,16 @@ void shoal_repl_tick(shoal_repl *repl, shoal_time now)
     forget_backlog(repl);
     shoal_repl__check(repl);
     SHOAL_ASSERT(repl->cron_us > now.mono_us || shoal_repl__is_replica(repl));
+}
+
+int64_t shoal_repl_calm_until(const shoal_repl *repl)
+{
+    SHOAL_ASSERT(repl->cron_us >= 0);
+    bool waits = repl->waits != NULL || repl->sync.stage != REPL_SYNC_NONE ||
+                 repl->failover.stage != REPL_FAILOVER_NONE;
+    if (waits || shoal_load_relaxed(&repl->env->master_kill)) return 0;
+    SHOAL_ASSERT(repl->cron_us <= repl->now.mono_us + REPL_CRON_US);
+    return repl->cron_us;
 }
 
 int64_t shoal_repl_deadline(const shoal_repl *repl)

@@ -134,8 +134,13 @@ const shoal_address *shoal_repl_following(const shoal_repl *repl);
 
 /* LINK_ and FILE_DONE events: true when it was this room's. */
 bool shoal_repl_event(shoal_repl *repl, const shoal_event *event);
+/* What commands ask for from here on is asked at `now`. */
+void shoal_repl_begin_step(shoal_repl *repl, shoal_time now);
 /* What is due at `now`, and what workers have said since the last step. */
 void shoal_repl_tick(shoal_repl *repl, shoal_time now);
+/* Until when a tick does nothing if no worker runs a command, nothing is written and no event of
+ * the master's link comes: monotonic microseconds; 0 while something is under way. */
+int64_t shoal_repl_calm_until(const shoal_repl *repl);
 /* The earliest stored deadline, monotonic microseconds. */
 int64_t shoal_repl_deadline(const shoal_repl *repl);
 

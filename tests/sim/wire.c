@@ -5,6 +5,9 @@
  */
 #include "sim_run.h"
 
+#include "sim/internal.h"
+#include "sim/vnode.h"
+
 /* What a run is told apart by. */
 typedef struct mark {
     uint64_t trace, events, records, sum;
@@ -78,6 +81,35 @@ static void nodes_with_host_names_and_other_addresses_are_alike(void **state)
          "6s readdress n3\n15s crash n1\n16s restart n1 disk empty\n30s end\n");
 }
 
+/* Steps of all nodes that have looked at more than a frame. */
+static uint64_t settled(const shoal_world *world)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        sum += shoal_node_settled(world->nodes[i].node);
+    }
+    return sum;
+}
+
+/* Steps that do look at more do it for bytes, too, so that the tests above are those of it. */
+static void a_quiet_cluster_looks_at_little_but_its_frames(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    uint64_t steps = settled(world), events = world->events;
+    shoal_world_advance(world, 40000000);
+    assert_true(world->events - events > 4000);
+    assert_true(settled(world) - steps > 1000);
+    assert_true(settled(world) - steps < (world->events - events) / 2);
+}
+
+static int begin_quiet(void **state)
+{
+    return sim_bench_open(state,
+                          "schedule v1\nseed 10\ncluster nodes 24 masters 12 replicas 1 "
+                          "node_timeout 2s meet star\n50s end\n",
+                          30000000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -86,6 +118,8 @@ int main(void)
         cmocka_unit_test(frames_that_arrive_in_parts_are_read_alike),
         cmocka_unit_test(frames_that_are_dropped_are_alike),
         cmocka_unit_test(nodes_with_host_names_and_other_addresses_are_alike),
+        cmocka_unit_test_setup_teardown(a_quiet_cluster_looks_at_little_but_its_frames, begin_quiet,
+                                        sim_bench_close),
     };
     return cmocka_run_group_tests_name("sim_wire", tests, NULL, NULL);
 }

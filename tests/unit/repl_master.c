@@ -568,6 +568,20 @@ static void wait_counts_those_who_have_acknowledged(void **state)
     client_got(&w.client, ":1~");
 }
 
+static void a_wait_is_as_long_as_it_says_whenever_the_last_step_was(void **state)
+{
+    (void)state;
+    attach();
+    append("0123456789");
+    command_box_sleep(&w.box, 40);
+    shoal_repl_begin_step(w.repl, w.box.now);
+    says(&w.client, "WAIT 2 50\r\n");
+    wait_ms(49);
+    client_got(&w.client, "");
+    wait_ms(2);
+    client_got(&w.client, ":1~");
+}
+
 static void wait_ends_with_the_acknowledgement(void **state)
 {
     (void)state;
@@ -718,6 +732,8 @@ int main(void)
                                         end),
         cmocka_unit_test_setup_teardown(one_that_waits_for_a_snapshot_may_close, begin, end),
         cmocka_unit_test_setup_teardown(wait_counts_those_who_have_acknowledged, begin, end),
+        cmocka_unit_test_setup_teardown(a_wait_is_as_long_as_it_says_whenever_the_last_step_was,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(wait_ends_with_the_acknowledgement, begin, end),
         cmocka_unit_test_setup_teardown(who_waits_is_answered_when_the_role_is_lost, begin, end),
         cmocka_unit_test_setup_teardown(

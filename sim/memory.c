@@ -122,7 +122,8 @@ shoal_allocator shoal_sim__allocator(shoal_sim_heap *heap)
 
 /* ---- pools ---- */
 
-/* Whether a pool has pieces of this kind. The sanitizer finds more in memory that is not divided. */
+/* Whether a pool has pieces of this kind. The sanitizer finds more in memory that is not
+ * divided. */
 static bool is_small(size_t size, size_t alignment)
 {
     return !SHOAL_POISONS && size > 0 && size <= SHOAL_SIM_POOL_MAX && alignment <= LINE;

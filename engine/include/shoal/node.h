@@ -130,8 +130,8 @@ typedef enum shoal_node_wish {
  * the thread of the steps, between two of them. */
 SHOAL_API bool shoal_node_leave(shoal_node *node);
 
-/* How many of its steps have looked at everything. The others gave a frame of the bus to the cluster
- * and changed nothing else: neither data nor replication. Control actor's thread. */
+/* How many of its steps have looked at everything. The others gave a frame of the bus to the
+ * cluster and changed nothing else: neither data nor replication. Control actor's thread. */
 SHOAL_API uint64_t shoal_node_settled(const shoal_node *node);
 
 /* The present wish. Control actor's thread. */

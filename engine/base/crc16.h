@@ -16,5 +16,7 @@ uint16_t shoal_crc16(shoal_slice bytes);
 /* The slot of a key: the checksum, modulo SHOAL_SLOTS, of what stands between the first '{' and
  * the first '}' behind it, if that is not empty, and of the whole name otherwise. */
 uint32_t shoal_crc16_slot(shoal_slice name);
+/* The same by multiplication without carries. Only where shoal_fold_can. */
+uint32_t shoal_crc16_slot_folded(shoal_slice name);
 
 #endif

@@ -178,6 +178,7 @@ struct shoal_store {
     uint32_t database_count;
     bool owned; /* what FOREIGN is the opposite of */
     bool edits; /* long strings are edited in place; see edit.c */
+    bool folds; /* the processor multiplies without carries; see base/fold.h */
     shoal_db *databases[SHOAL_DATABASES_MAX];
     void *database_blocks[SHOAL_DATABASES_MAX]; /* as allocated, before alignment */
     /* writer: control actor, acq_rel. readers: any, acquire. pair: route.publish */

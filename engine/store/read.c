@@ -7,6 +7,7 @@
  */
 #include "base/crc16.h"
 #include "base/hash.h"
+#include "base/line.h"
 #include "store/internal.h"
 
 /* Bytes of a value that are asked for ahead; the processor sees by itself where it goes on. */
@@ -27,11 +28,17 @@ uint32_t shoal_key_slot(shoal_slice name)
     return shoal_crc16_slot(name);
 }
 
+/* The same, in the way that this processor is best at. */
+static inline uint32_t slot_of(const shoal_store *store, shoal_slice name)
+{
+    return LIKELY(store->folds) ? shoal_crc16_slot_folded(name) : shoal_crc16_slot(name);
+}
+
 void shoal_key_init(shoal_key *key, const shoal_store *store, uint32_t db, shoal_slice name)
 {
     SHOAL_DEBUG_ASSERT(db < store->database_count);
     SHOAL_DEBUG_ASSERT(name.data != NULL || name.size == 0);
-    uint32_t place = SHOAL_PLACE(db, shoal_crc16_slot(name));
+    uint32_t place = SHOAL_PLACE(db, slot_of(store, name));
     /* A batch looks at the slots' words next, and they do not all stay in the nearest caches. */
     __builtin_prefetch(shoal_store__word(store, place));
     key->name.data = name.data;
@@ -69,6 +76,10 @@ void shoal_store_prefetch_buckets(const shoal_store *store, const shoal_key *key
     for (uint32_t i = 0; i < count; i++) FETCH(home_of(store, &keys[i], &tag));
 }
 
+/* The entries among the words of a bucket's line. */
+#define ENTRIES_MASK ((1u << BUCKET_ENTRIES) - 1)
+_Static_assert(ENTRY_TAG_SHIFT - 1 == SHOAL_LINE_SHIFT, "a tag stands where a look compares");
+
 /* What stands in one bucket under a tag. */
 typedef struct glimpse {
     const shoal_item *item; /* with the tag, most likely the key's own, or NULL */
@@ -76,25 +87,23 @@ typedef struct glimpse {
     uint32_t index;         /* of its entry */
 } glimpse;
 
-/* No branch depends on where the tag is. */
+/* All entries are looked at in one go, and the one with the tag is read after that: an entry of
+ * another key that took its place meanwhile is not taken for it. */
 static inline glimpse glimpse_bucket(shoal_bucket *bucket, uint64_t tag)
 {
     SHOAL_DEBUG_ASSERT(tag >> TAG_BITS == 0);
     SHOAL_DEBUG_ASSERT((uintptr_t)bucket % sizeof *bucket == 0);
-    uint64_t entry = 0, found = 0;
-    uint32_t index = 0;
-#pragma GCC unroll 7
-    for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
+    uint32_t matches = shoal_line_match(bucket->entries, (uint32_t)tag << 1) & ENTRIES_MASK;
+    if (LIKELY(matches != 0)) {
+        uint32_t index = (uint32_t)__builtin_ctz(matches);
         /* pair: bucket.entry */
-        entry = shoal_load_acquire(&bucket->entries[i]);
-        bool matches = entry >> (ENTRY_TAG_SHIFT - 1) == tag << 1;
-        found = matches ? entry : found;
-        index = matches ? i : index;
+        uint64_t entry = shoal_load_acquire(&bucket->entries[index]);
+        if (LIKELY(shoal_entry__matches(entry, tag)))
+            return (glimpse){shoal_entry__pointer(entry), bucket, index};
     }
-    glimpse seen = {.item = shoal_entry__pointer(found), .bucket = bucket, .index = index};
-    if (UNLIKELY(seen.item == NULL))
-        seen.bucket = shoal_entry__is_chain(entry) ? shoal_entry__pointer(entry) : NULL;
-    return seen;
+    /* pair: bucket.entry */
+    uint64_t last = shoal_load_acquire(&bucket->entries[BUCKET_ENTRIES - 1]);
+    return (glimpse){NULL, shoal_entry__is_chain(last) ? shoal_entry__pointer(last) : NULL, 0};
 }
 
 /* Asks for the beginning of an item: of a small one that is all, however it lies in its lines. */

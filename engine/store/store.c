@@ -5,6 +5,7 @@
  */
 #include "store/store.h"
 
+#include "base/fold.h"
 #include "store/internal.h"
 
 /* Retired pieces that one leave frees, besides twice as many as its batch has retired, so that
@@ -98,6 +99,7 @@ shoal_err shoal_store_create(const shoal_store_options *options, shoal_store **o
     store->database_count = options->databases;
     store->owned = options->owned;
     store->edits = options->edits;
+    store->folds = shoal_fold_can();
     shoal_store_relaxed(&store->active_expire, true);
     shoal_store_relaxed(&store->sweep_due_ms, INT64_MAX);
     shoal_route__init(store);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/crc16.h"
+#include "base/fold.h"
 
 static shoal_slice text(const char *string)
 {
@@ -48,32 +49,75 @@ static void any_length_and_alignment_agrees_with_the_textbook(void **state)
     }
 }
 
+/* The slot of a name in both ways, where the processor has both. */
+static unsigned slot_of(shoal_slice name)
+{
+    unsigned slot = shoal_crc16_slot(name);
+    if (shoal_fold_can()) assert_int_equal(shoal_crc16_slot_folded(name), slot);
+    return slot;
+}
+
 static void tags_decide_the_slot(void **state)
 {
     (void)state;
-    assert_int_equal(shoal_crc16_slot(text("foo")), 12182);
-    assert_int_equal(shoal_crc16_slot(text("session:{user:12345}:data")), 1800);
-    assert_int_equal(shoal_crc16_slot(text("user:12345")), 1800);
-    assert_int_equal(shoal_crc16_slot(text("foo{bar}{zap}")), 5061);
-    assert_int_equal(shoal_crc16_slot(text("bar")), 5061);
+    assert_int_equal(slot_of(text("foo")), 12182);
+    assert_int_equal(slot_of(text("session:{user:12345}:data")), 1800);
+    assert_int_equal(slot_of(text("user:12345")), 1800);
+    assert_int_equal(slot_of(text("foo{bar}{zap}")), 5061);
+    assert_int_equal(slot_of(text("bar")), 5061);
 }
 
 static void an_empty_tag_is_no_tag(void **state)
 {
     (void)state;
-    assert_int_equal(shoal_crc16_slot(text("foo{}{bar}")), 8363);
-    assert_int_equal(shoal_crc16_slot(text("{}x")), 10595);
-    assert_int_equal(shoal_crc16_slot(text("")), 0);
+    assert_int_equal(slot_of(text("foo{}{bar}")), 8363);
+    assert_int_equal(slot_of(text("{}x")), 10595);
+    assert_int_equal(slot_of(text("")), 0);
 }
 
 static void a_tag_ends_at_the_first_closing_brace(void **state)
 {
     (void)state;
-    assert_int_equal(shoal_crc16_slot(text("foo{{bar}}")), 4015);
-    assert_int_equal(shoal_crc16_slot(text("foo{{bar}}zap")), 4015);
-    assert_int_equal(shoal_crc16_slot(text("{bar")), shoal_crc16(text("{bar")) & 16383);
-    assert_int_equal(shoal_crc16_slot(text("bar}")), shoal_crc16(text("bar}")) & 16383);
-    assert_int_equal(shoal_crc16_slot(text("}{bar}")), 5061);
+    assert_int_equal(slot_of(text("foo{{bar}}")), 4015);
+    assert_int_equal(slot_of(text("foo{{bar}}zap")), 4015);
+    assert_int_equal(slot_of(text("{bar")), shoal_crc16(text("{bar")) & 16383);
+    assert_int_equal(slot_of(text("bar}")), shoal_crc16(text("bar}")) & 16383);
+    assert_int_equal(slot_of(text("}{bar}")), 5061);
+}
+
+static void a_slot_is_the_textbooks_remainder_at_any_length_and_alignment(void **state)
+{
+    (void)state;
+    unsigned char bytes[160];
+    uint32_t draw = 1;
+    for (size_t round = 0; round < 8; round++) {
+        for (size_t i = 0; i < sizeof bytes; i++) {
+            draw = draw * 1664525u + 1013904223u;
+            bytes[i] = (unsigned char)(draw >> 24);
+            if (bytes[i] == '{') bytes[i] = 0;
+        }
+        for (size_t start = 0; start < 17; start++) {
+            for (size_t size = 0; start + size <= sizeof bytes; size++) {
+                shoal_slice name = {(const char *)bytes + start, size};
+                assert_int_equal(slot_of(name), slow_crc16(bytes + start, size) & 16383);
+            }
+        }
+    }
+}
+
+/* Every bit of a name has its own share: with the sum of two, all names are right. */
+static void each_bit_of_a_name_counts_as_in_the_textbook(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size <= 64; size++) {
+        unsigned char bytes[64] = {0};
+        for (size_t bit = 0; bit < size * 8; bit++) {
+            bytes[bit / 8] = (unsigned char)(1u << bit % 8);
+            shoal_slice name = {(const char *)bytes, size};
+            assert_int_equal(slot_of(name), slow_crc16(bytes, size) & 16383);
+            bytes[bit / 8] = 0;
+        }
+    }
 }
 
 /* Beside bytes that differ from a brace by a bit. */
@@ -86,10 +130,10 @@ static void a_tag_is_found_wherever_it_begins(void **state)
         for (size_t i = 0; i < size; i++) name[i] = (char)others[i % sizeof others];
         shoal_slice whole = {name, size};
         unsigned slot = slow_crc16((const unsigned char *)name, size) & 16383;
-        assert_int_equal(shoal_crc16_slot(whole), slot);
+        assert_int_equal(slot_of(whole), slot);
         for (size_t open = 0; open + 3 <= size; open++) {
             memcpy(name + open, "{k}", 3);
-            assert_int_equal(shoal_crc16_slot(whole), shoal_crc16(text("k")) & 16383);
+            assert_int_equal(slot_of(whole), shoal_crc16(text("k")) & 16383);
             for (size_t i = open; i < open + 3; i++) name[i] = (char)others[i % sizeof others];
         }
     }
@@ -100,6 +144,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_check_value_is_the_published_one),
         cmocka_unit_test(any_length_and_alignment_agrees_with_the_textbook),
+        cmocka_unit_test(a_slot_is_the_textbooks_remainder_at_any_length_and_alignment),
+        cmocka_unit_test(each_bit_of_a_name_counts_as_in_the_textbook),
         cmocka_unit_test(tags_decide_the_slot),
         cmocka_unit_test(an_empty_tag_is_no_tag),
         cmocka_unit_test(a_tag_ends_at_the_first_closing_brace),

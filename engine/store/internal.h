@@ -108,7 +108,7 @@ struct shoal_thread {
     bool crumbling_large;           /* it is counted */
     shoal_allocator heap;           /* the slab, as objects see it */
     shoal_account account;          /* of objects that are made and changed */
-    uint32_t retired;               /* pieces since the last leave */
+    uint32_t retired;               /* since the last leave: what freeing it takes */
     shoal_sweep sweep;
     shoal_defrag_hand hand;
     shoal_cut *cut;       /* that the operation which runs must heed, or NULL; see cut.c */

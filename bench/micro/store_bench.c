@@ -12,9 +12,11 @@
  * The limits are measured in the same run on memory of the same size: a line of as many as the
  * tables have, and the item to which that leads, as large as the store's and as theirs across two
  * or three lines, alone and in batches; and taking and giving a piece of an item's size. Both ends
- * of an item are looked at there, and both ends of the value in a GET. Names and their order are
- * made before the clock starts. One line a figure: threads, name, nanoseconds, million operations
- * a second of all threads together. bench/engine runs it in rounds and compares.
+ * of an item are looked at there, and both ends of the value in a GET; where they are written, the
+ * line is as well: a SET changes the table and leaves the item before for another, and what is
+ * written goes back to memory. Names and their order are made before the clock starts. One line a
+ * figure: threads, name, nanoseconds, million operations a second of all threads together.
+ * bench/engine runs it in rounds and compares.
  */
 #include <math.h>
 #include <pthread.h>
@@ -88,13 +90,31 @@ static shoal_allocator bench_allocator(void)
 
 /* ---- what is measured ---- */
 
-typedef enum { CHASE, CHASE_BATCH, ALLOCATE, GET, GET_BATCH, SET, SET_BATCH, MIX, KINDS } kind;
+typedef enum {
+    CHASE,
+    CHASE_BATCH,
+    CHASE_WRITE,
+    CHASE_WRITE_BATCH,
+    ALLOCATE,
+    GET,
+    GET_BATCH,
+    SET,
+    SET_BATCH,
+    MIX,
+    KINDS
+} kind;
 
 static const char *const kind_names[KINDS] = {
-    "limit: line, item",    "limit: line, item, batches",
-    "limit: take and give", "GET",
-    "GET, batches",         "SET",
-    "SET, batches",         "GET:SET 9:1, batches",
+    "limit: line, item",
+    "limit: line, item, batches",
+    "limit: line and item written",
+    "limit: line and item written, batches",
+    "limit: take and give",
+    "GET",
+    "GET, batches",
+    "SET",
+    "SET, batches",
+    "GET:SET 9:1, batches",
 };
 
 /* What all threads share. */
@@ -184,23 +204,24 @@ static void make_lines(bench *all)
 }
 
 /* The line of the tables that a draw leads to first, and the item to which that leads. */
-static const uint64_t *first_line(const bench *all, uint32_t draw)
+static uint64_t *first_line(const bench *all, uint32_t draw)
 {
     uint64_t hash = all->draws[draw] * 0x9E3779B97F4A7C15u;
     return all->lines + (uint64_t)((__uint128_t)hash * all->table_lines >> 64) * 8;
 }
 
-static const char *item_of(const bench *all, uint32_t draw)
+static char *item_of(const bench *all, uint32_t draw)
 {
     uint64_t hash = (*first_line(all, draw) + all->draws[draw]) * 0xD1342543DE82EF95u;
     uint64_t item = (uint64_t)((__uint128_t)hash * all->keys >> 64);
-    return (const char *)(all->lines + all->table_lines * 8) + item * ITEM_BYTES;
+    return (char *)(all->lines + all->table_lines * 8) + item * ITEM_BYTES;
 }
 
 static void chase(lane *self)
 {
     const bench *all = self->bench;
-    bool ahead = self->what == CHASE_BATCH;
+    bool ahead = self->what == CHASE_BATCH || self->what == CHASE_WRITE_BATCH;
+    bool writes = self->what == CHASE_WRITE || self->what == CHASE_WRITE_BATCH;
     for (uint32_t i = 0; ahead && i < BATCH; i++)
         __builtin_prefetch(first_line(all, self->next + i), 0, 2);
     for (uint32_t i = 0; ahead && i < BATCH; i++) {
@@ -211,8 +232,11 @@ static void chase(lane *self)
     for (uint32_t i = 0; i < BATCH; i++) {
         /* Alone, each look-up begins when the one before has ended, as a caller's would. */
         uint32_t draw = ahead ? self->next + i : self->next + i + (uint32_t)(self->seen >> 63);
-        const char *item = item_of(all, draw);
+        char *item = item_of(all, draw);
         self->seen = (self->seen + (uint8_t)item[0] + (uint8_t)item[ITEM_BYTES - 1]) & INT64_MAX;
+        if (!writes) continue;
+        first_line(all, draw)[1] = self->seen;
+        item[0] = item[ITEM_BYTES - 1] = (char)i;
     }
 }
 
@@ -341,7 +365,7 @@ static void *run_lane(void *argument)
     for (uint32_t done = 0; done < OPERATIONS; done += BATCH) {
         if (self->what == ALLOCATE) {
             allocate(self->bench);
-        } else if (self->what == CHASE || self->what == CHASE_BATCH) {
+        } else if (self->what < ALLOCATE) {
             chase(self);
         } else {
             use_store(self);

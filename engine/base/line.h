@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * base/line.h - a look at the words of one line at once: which of them have certain upper bits. A
- * word that somebody writes meanwhile is seen as it was or as it is, or a part of it as it was: what
- * the look says is a hint, and who follows it reads the word itself and checks it. Any thread.
+ * word that somebody writes meanwhile is seen as it was or as it is, or a part of it as it was:
+ * what the look says is a hint, and who follows it reads the word itself and checks it. Any thread.
  */
 #ifndef SHOAL_BASE_LINE_H
 #define SHOAL_BASE_LINE_H
@@ -41,7 +41,7 @@ static inline uint32_t shoal_line_match(const _Atomic uint64_t *words, uint32_t 
 
 #else
 
-#include <emmintrin.h>
+#include <immintrin.h>
 
 /* The upper halves of the four words at `words`. */
 static inline __m128i shoal_line__upper_halves(const _Atomic uint64_t *words)

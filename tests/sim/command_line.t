@@ -51,10 +51,14 @@ says 'on n2: n2 tells no number no_field$'
 says 'on n3 within 2s: no answer in time$'
 says 'on n2 within 1s: n2 says 3$'
 
-sed '/broken I1/d' sim/scenarios/09-two-owners.schedule >"$folder"/unstated
+sed '/broken I5/d' sim/scenarios/11-slot-maps-differ.schedule >"$folder"/unstated
 exits 1 'a check that is violated breaks a run' "$sim" run "$folder"/unstated
-says '^VIOLATED      I1, '
-exits 0 'but not where the schedule states it' "$sim" run sim/scenarios/09-two-owners.schedule
+says '^VIOLATED      I5, '
+exits 0 'but not where the schedule states it' "$sim" run sim/scenarios/11-slot-maps-differ.schedule
+says '^stated        I5, .*violated [1-9][0-9]* times; first at '
+sed '/broken I1/d' sim/scenarios/09-two-owners.schedule >"$folder"/by-word
+exits 0 'what an operator has said breaks none' "$sim" run "$folder"/by-word
+exits 0 'and is told to a schedule that asks' "$sim" run sim/scenarios/09-two-owners.schedule
 says '^stated        I1, .*violated 1 times; first at '
 
 exits 1 'a run that does not hold ends with 1' "$sim" run "$folder"/broken

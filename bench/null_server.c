@@ -4,11 +4,14 @@
  * kernel and the load generator set. It parses nothing; every REQUEST_SIZE bytes that arrive on a
  * connection are answered with the same REPLY.
  *
- *     null-server PORT REQUEST_SIZE REPLY_KIND VALUE_SIZE
+ *     null-server PORT REQUEST_SIZE REPLY_KIND VALUE_SIZE [FILE]
  *
  * REPLY_KIND is `value` (a RESP bulk string of VALUE_SIZE bytes) or `ok`. One thread, one epoll.
+ * With a FILE, what has arrived when it looks at its connections is appended to that file as it is,
+ * in one write, and synced before the replies to it leave: what a group commit costs at least.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -35,6 +38,12 @@ typedef struct null_server {
     char *replies;                   /* BATCH of them */
     size_t counted[DESCRIPTORS_MAX]; /* bytes of a request that is not complete */
     char input[INPUT_SIZE];
+    int file; /* or -1 */
+    char *group;
+    size_t group_size;
+    int owed_count;           /* connections that wait for the sync, */
+    int owed[EVENTS_MAX];     /* these, */
+    size_t owing[EVENTS_MAX]; /* for so many replies */
 } null_server;
 
 static void die(const char *what)
@@ -113,9 +122,19 @@ static void send_all(int descriptor, const char *bytes, size_t size)
     }
 }
 
+static void reply(const null_server *server, int descriptor, size_t requests)
+{
+    while (requests > 0) {
+        size_t batch = requests < BATCH ? requests : BATCH;
+        send_all(descriptor, server->replies, batch * server->reply_size);
+        requests -= batch;
+    }
+}
+
 static void serve(null_server *server, int descriptor)
 {
-    ssize_t got = recv(descriptor, server->input, INPUT_SIZE, 0);
+    char *input = server->file < 0 ? server->input : server->group + server->group_size;
+    ssize_t got = recv(descriptor, input, INPUT_SIZE, 0);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
         close(descriptor);
         return;
@@ -124,23 +143,47 @@ static void serve(null_server *server, int descriptor)
     size_t bytes = server->counted[descriptor] + (size_t)got;
     size_t requests = bytes / server->request_size;
     server->counted[descriptor] = bytes % server->request_size;
-    while (requests > 0) {
-        size_t batch = requests < BATCH ? requests : BATCH;
-        send_all(descriptor, server->replies, batch * server->reply_size);
-        requests -= batch;
+    if (server->file < 0) {
+        reply(server, descriptor, requests);
+        return;
     }
+    server->group_size += (size_t)got;
+    server->owed[server->owed_count] = descriptor;
+    server->owing[server->owed_count++] = requests;
+}
+
+/* Makes durable what has come in this round, then answers it. */
+static void commit(null_server *server)
+{
+    if (server->owed_count == 0) return;
+    ssize_t size = (ssize_t)server->group_size;
+    if (write(server->file, server->group, server->group_size) != size) die("write");
+    if (fdatasync(server->file) != 0) die("fdatasync");
+    for (int i = 0; i < server->owed_count; i++) reply(server, server->owed[i], server->owing[i]);
+    server->owed_count = 0;
+    server->group_size = 0;
+}
+
+static void open_file(null_server *server, const char *name)
+{
+    server->file = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644);
+    if (server->file < 0) die(name);
+    server->group = malloc((size_t)EVENTS_MAX * INPUT_SIZE);
+    if (server->group == NULL) die("malloc");
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 5) {
-        fputs("usage: null-server PORT REQUEST_SIZE value|ok VALUE_SIZE\n", stderr);
+    if (argc != 5 && argc != 6) {
+        fputs("usage: null-server PORT REQUEST_SIZE value|ok VALUE_SIZE [FILE]\n", stderr);
         return 2;
     }
     null_server *server = calloc(1, sizeof *server);
     if (server == NULL) die("calloc");
     server->request_size = strtoul(argv[2], NULL, 10);
     make_replies(server, argv[3], strtoul(argv[4], NULL, 10));
+    server->file = -1;
+    if (argc == 6) open_file(server, argv[5]);
     listen_on(server, (uint16_t)strtoul(argv[1], NULL, 10));
     for (;;) {
         struct epoll_event events[EVENTS_MAX];
@@ -152,5 +195,6 @@ int main(int argc, char **argv)
                 serve(server, events[i].data.fd);
             }
         }
+        commit(server);
     }
 }

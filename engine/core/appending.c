@@ -79,6 +79,14 @@ static void history(void *context, shoal_slice id, uint64_t offset, uint32_t db)
 
 /* ---- a log that has lost something ---- */
 
+/* What a master's stream has done and not told would be in the base and behind it. */
+static bool may_begin(void *context)
+{
+    const shoal_node *node = context;
+    SHOAL_ASSERT(node->replication.repl != NULL);
+    return !shoal_node__apply_pending(node);
+}
+
 static bool may_mend(void *context)
 {
     shoal_node *node = context;
@@ -117,6 +125,7 @@ shoal_err shoal_node__appending_build(shoal_node *node)
                                  .apply = apply,
                                  .apply_begin = apply_begin,
                                  .history = history,
+                                 .may_begin = may_begin,
                                  .may_mend = may_mend,
                                  .mend = mend,
                                  .context = node};

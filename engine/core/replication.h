@@ -108,8 +108,8 @@ bool shoal_node__replication_command(shoal_node *node, shoal_errand *errand);
 
 /* Nobody of replication wants the next moment: others may wish for it. */
 bool shoal_node__moment_is_free(const shoal_node *node);
-/* Wishes for a moment of the store: true when it is there. Never while a command of a master's
- * stream has been handed over: what it did may not be in the log yet. */
+/* Wishes for a moment of the store: true when it is there. Never while apply_pending: what a
+ * command of a master's stream did may not be in the log yet. */
 bool shoal_node__moment_wish(shoal_node *node);
 /* Ends it, or gives it up. */
 void shoal_node__moment_end(shoal_node *node);
@@ -129,7 +129,7 @@ int64_t shoal_node__receive_deadline(const shoal_node *node);
 /* Frees what loads a snapshot; its crew is idle, or no worker runs any more. */
 void shoal_node__receive_drop(shoal_node *node);
 void shoal_node__apply_step(shoal_node *node);
-/* A command of the stream has been handed over and is not in the log yet. */
+/* A command of the stream has been handed over, or carried out, and is not in the log yet. */
 bool shoal_node__apply_pending(const shoal_node *node);
 /* Nothing of the stream waits to be carried out. */
 bool shoal_node__apply_idle(const shoal_node *node);

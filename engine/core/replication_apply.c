@@ -68,8 +68,10 @@ static struct shoal_stream *make_stream(shoal_node *node)
 
 bool shoal_node__apply_pending(const shoal_node *node)
 {
+    const struct shoal_stream *stream = node->replication.stream;
     SHOAL_DEBUG_ASSERT(node->thread != NULL);
-    return node->replication.stream != NULL && node->replication.stream->pending;
+    /* A batch that is carried out and not settled yet, too: DEBUG SLEEP, or another's moment. */
+    return stream != NULL && (stream->pending || stream->used > 0);
 }
 
 uint32_t shoal_node__apply_db(const shoal_node *node)

@@ -70,6 +70,9 @@ typedef struct shoal_aof_options {
     /* The files end with the signature of a clean end (shoal_aof_sign): what has been loaded is the
      * history `id` at `offset`. Before anything is appended; `id` is borrowed. May be NULL. */
     void (*history)(void *context, shoal_slice id, uint64_t offset, uint32_t db);
+    /* Whether the log has all that was done, but for operations that are under way: before that no
+     * moment is wished for, in which a base would begin. NULL: always. */
+    bool (*may_begin)(void *context);
     /* The log has lost an effect. False: others still need it as it is. */
     bool (*may_mend)(void *context);
     /* In a moment of the store, when all that the log has is safe: begins it again where it

@@ -336,8 +336,9 @@ static void moment_step(shoal_aof *aof)
         return;
     }
     if (!may_mend(aof)) return;
-    /* Another's moment comes first. */
-    bool free = !shoal_moment_wished(aof->env->store);
+    /* Another's moment comes first, and what others have still to tell. */
+    bool free = !shoal_moment_wished(aof->env->store) &&
+                (aof->options.may_begin == NULL || aof->options.may_begin(aof->options.context));
     if (!rewrite->wished && free) rewrite->wished = shoal_moment_wish(thread);
     if (rewrite->wished && shoal_moment_has_come(thread)) use_moment(aof);
 }

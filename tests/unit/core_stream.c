@@ -94,12 +94,12 @@ static void choose_keys(replica *at)
     }
 }
 
-static void open_replica(replica *at)
+static void open_replica(replica *at, const char *conf)
 {
     static const char snapshot[] = "REDIS0009\xff\0\0\0\0\0\0\0";
     core_world *world = &at->world;
     choose_keys(at);
-    core_world_open(world, 2, "save \"\"\n");
+    core_world_open(world, 2, conf);
     core_world_start(world);
     (void)core_world_ask(world, 1, "REPLICAOF 10.0.0.1 7000");
     core_world_sleep(world, 200000);
@@ -202,7 +202,7 @@ static void no_write_overtakes_what_waits_of_the_stream_of_a_former_master(void 
 {
     replica at;
     (void)state;
-    open_replica(&at);
+    open_replica(&at, "save \"\"\n");
     while_held(&at, promote_and_write);
     assert_false(shoal_node__apply_pending(at.world.node));
     uint64_t before = offset(&at);
@@ -253,7 +253,7 @@ static void what_waits_of_a_stream_whose_link_goes_is_part_of_the_data_and_of_th
 {
     replica at;
     (void)state;
-    open_replica(&at);
+    open_replica(&at, "save \"\"\n");
     uint64_t before = offset(&at);
     while_held(&at, lose_the_link_while_a_command_waits);
     core_world_sleep(&at.world, 2000000);
@@ -276,10 +276,10 @@ static void what_was_carried_out_of_a_batch_is_in_the_log_when_its_link_goes(voi
 {
     replica at;
     (void)state;
-    open_replica(&at);
+    open_replica(&at, "save \"\"\n");
     uint64_t before = offset(&at);
     while_held(&at, sleep_while_a_command_waits);
-    assert_false(shoal_node__apply_pending(at.world.node));
+    assert_string_equal(get(&at, 1), "$1\r\n1\r\n");
     assert_int_equal(offset(&at), before);
     lose_link(&at.world);
     core_world_sleep(&at.world, 3000000);
@@ -289,11 +289,60 @@ static void what_was_carried_out_of_a_batch_is_in_the_log_when_its_link_goes(voi
     core_world_close(&at.world);
 }
 
+/* ---- a base of the append-only file ---- */
+
+/* A transaction that must not happen twice. */
+static void tell_pushes(replica *at)
+{
+    const char *multi[] = {"MULTI"}, *exec[] = {"EXEC"};
+    char text[512];
+    int size = put(text, 0, multi, 1);
+    for (uint32_t i = 0; i < 3; i++) {
+        const char *push[] = {"RPUSH", at->keys[i], "x"};
+        size = put(text, size, push, 3);
+    }
+    size = put(text, size, exec, 1);
+    hear_bytes(&at->world, text, (size_t)size);
+    assert_true(shoal_node__apply_pending(at->world.node));
+}
+
+/* It is carried out when the gate is let go, and control does not see to that for a second. */
+static void push_and_sleep(replica *at)
+{
+    core_world *world = &at->world;
+    tell_pushes(at);
+    shoal_store_relaxed(&world->node->env.sleep_until_us, world->now.mono_us + 1000000);
+}
+
+static void what_was_carried_out_of_a_stream_is_in_the_base_of_a_rewrite_or_behind_it(void **state)
+{
+    replica at;
+    (void)state;
+    open_replica(&at, "save \"\"\nappendonly yes\nenable-debug-command yes\n");
+    core_world *world = &at.world;
+    core_world_sleep(world, 2000000);
+    while_held(&at, push_and_sleep);
+    contains(core_world_ask(world, 1, "BGREWRITEAOF"), "rewriting started");
+    core_world_sleep(world, 2000000);
+    contains(core_world_log(world), "rewrite finished successfully");
+    core_world_send(world, 1, "DEBUG LOADAOF");
+    core_world_sleep(world, 1000000);
+    contains(core_world_log(world), "Append Only File loaded by DEBUG LOADAOF");
+    contains(core_world_reply(world, 1), "+OK\r\n");
+    for (uint32_t i = 0; i < 3; i++) {
+        char line[32];
+        snprintf(line, sizeof line, "LLEN %s", at.keys[i]);
+        assert_string_equal(core_world_ask(world, 1, line), ":1\r\n");
+    }
+    core_world_close(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_write_overtakes_what_waits_of_the_stream_of_a_former_master),
         cmocka_unit_test(what_waits_of_a_stream_whose_link_goes_is_part_of_the_data_and_of_the_log),
+        cmocka_unit_test(what_was_carried_out_of_a_stream_is_in_the_base_of_a_rewrite_or_behind_it),
         cmocka_unit_test(what_was_carried_out_of_a_batch_is_in_the_log_when_its_link_goes),
     };
     return cmocka_run_group_tests_name("core_stream", tests, NULL, NULL);

@@ -180,8 +180,8 @@ void shoal_promise__saved(shoal_world *world, uint32_t node, const shoal_trace_r
 void shoal_promise__says(shoal_world *world, uint32_t node, shoal_slice words);
 /* Is this an epoch that the node took at an operator's word and did not win? */
 bool shoal_promise__is_unasked(const shoal_world *world, uint32_t node, uint64_t epoch);
-/* May two nodes have one epoch? Where one took it at an operator's word and the other did so too, or
- * was elected in it: nobody could tell them of each other. */
+/* May two nodes have one epoch? Where one took it at an operator's word and the other did so too,
+ * or was elected in it: nobody could tell them of each other. */
 bool shoal_promise__may_share(const shoal_world *world, uint32_t a, uint32_t b, uint64_t epoch);
 /* Its process ends: what was not durable was not promised. */
 void shoal_promise__break(shoal_world *world, uint32_t node);

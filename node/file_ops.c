@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -318,14 +319,25 @@ shoal_err shoal_file_op__rename(const shoal_file_role *from, const shoal_file_ro
     return sync_directory(directory_of(to->name, copy));
 }
 
+/* Whether nobody else has the file open: a lease for writing is given to none but the only one. It
+ * is given back at once; who opens the file meanwhile (through /proc) raises a signal, which is to
+ * be one that does nothing. */
+static bool is_alone(int descriptor)
+{
+    SHOAL_ASSERT(descriptor >= 0);
+    if (fcntl(descriptor, F_SETSIG, SIGURG) != 0) return false;
+    if (fcntl(descriptor, F_SETLEASE, F_WRLCK) != 0) return false;
+    return fcntl(descriptor, F_SETLEASE, F_UNLCK) == 0;
+}
+
 /* The bytes of a file that is about to go, or 0: it has another name, or somebody else has it open
- * and may be copying it. A lease for writing is given to the only one who has. */
+ * and may be copying it. */
 static uint64_t bytes_to_go(int descriptor)
 {
     struct stat status;
     if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) return 0;
     if (status.st_nlink > 0 || (uint64_t)status.st_size <= PIECE) return 0;
-    return fcntl(descriptor, F_SETLEASE, F_WRLCK) == 0 ? (uint64_t)status.st_size : 0;
+    return is_alone(descriptor) ? (uint64_t)status.st_size : 0;
 }
 
 /* To give back a piece of a large file takes some hundred microseconds, all of it some hundred

@@ -12,6 +12,9 @@
 
 #include "base/assert.h"
 
+/* So many nodes are asked for ahead of a round. Chosen: more are rarely due at once. */
+#define EXPECTED 16u
+
 static int64_t handshake_timeout_us(const shoal_cluster *c)
 {
     SHOAL_ASSERT(c->settings.node_timeout_ms >= 0);
@@ -220,10 +223,35 @@ static void watch_all(shoal_cluster *c)
     }
 }
 
+/* Asks for the lines of those for whom something may be due, and of their links: a round waits for
+ * the misses of the cache together and not for one after the other. */
+static void expect_due(const shoal_cluster *c)
+{
+    const bus_node *due[EXPECTED];
+    uint32_t count = 0;
+    SHOAL_ASSERT(c->node_count >= 1);
+    for (uint32_t start = 0; start < c->node_count; start += BUS_QUIET_GROUP) {
+        uint32_t end = start + BUS_QUIET_GROUP;
+        if (end > c->node_count) end = c->node_count;
+        if (is_group_quiet(c, start / BUS_QUIET_GROUP)) continue;
+        for (uint32_t i = start; i < end && count < EXPECTED; i++) {
+            if (is_quiet(c, i)) continue;
+            due[count++] = c->live[i];
+            __builtin_prefetch(c->live[i], 1);
+            __builtin_prefetch((const char *)c->live[i] + BUS_NODE_ALIGNMENT);
+        }
+    }
+    SHOAL_ASSERT(count <= EXPECTED);
+    for (uint32_t i = 0; i < count; i++) {
+        if (due[i]->link) __builtin_prefetch(due[i]->link);
+    }
+}
+
 void shoal_bus__cron(shoal_cluster *c)
 {
     SHOAL_ASSERT(c->now.mono_us >= c->cron_us);
     SHOAL_ASSERT(c->myself);
+    expect_due(c);
     shoal_bus__links_limit(c);
     reconnect(c);
     if (c->cron_count++ % BUS_CRON_SAMPLE_EVERY == 0) ping_sampled(c);

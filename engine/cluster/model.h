@@ -163,22 +163,24 @@ typedef struct bus_node {
     bus_link *inbound;     /* opened by the node and used by it; NULL when there is none */
     int64_t ping_sent_us;  /* of the ping that waits for its pong; 0: none waits */
     int64_t data_received_us;
-    bus_reports reports;
+    /* The second line: who it is, and what rounds and frames look at. */
     char name[SHOAL_NODE_NAME_LEN + 1];
-    char ip[46]; /* zero padded; "" unknown */
-    uint16_t port, bus_port, tls_port;
-    uint16_t working;   /* scratch of migrate.c: its working replicas */
     bool slots_changed; /* a SLOTS record is due */
-    int64_t created_us;
+    uint16_t port, bus_port, tls_port;
+    uint64_t seen_epoch; /* the greatest current epoch of its frames */
+    int64_t refused_us;  /* since when connections to it are refused; 0: they are not */
+    /* The third: the rest of what frames say. */
+    char ip[46];      /* zero padded; "" unknown */
+    uint16_t working; /* scratch of migrate.c: its working replicas */
     uint64_t config_epoch;
-    uint64_t seen_epoch;  /* the greatest current epoch of its frames */
-    uint64_t offset;      /* of replication, as its last frame said */
+    uint64_t offset; /* of replication, as its last frame said */
+    bus_reports reports;
+    int64_t created_us;
     int64_t fail_us;      /* when it became FAIL */
     uint64_t fail_epoch;  /* its configEpoch then */
     int64_t voted_us;     /* when a replica of it had our vote */
     int64_t orphaned_us;  /* since when it has no working replica; 0: it has, or never had */
     int64_t opened_us;    /* when a connection to it was last tried */
-    int64_t refused_us;   /* since when connections to it are refused; 0: they are not */
     uint64_t acked_epoch; /* of the last vote that it gave this node */
     char *hostname;       /* terminated, BUS_HOSTNAME_SIZE bytes; NULL: none */
 } bus_node;

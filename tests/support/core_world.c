@@ -56,7 +56,7 @@ static int find_name(core_world *world, shoal_slice path)
         if (memcmp(world->names[i], path.data, path.size) == 0) return i;
     }
     assert_true(path.size < sizeof world->names[i]);
-    memcpy(world->names[i], path.data, path.size);
+    if (path.size > 0) memcpy(world->names[i], path.data, path.size);
     return i;
 }
 

@@ -101,6 +101,16 @@ static void mend(void *context)
     shoal_repl_begin_anew(node->replication.repl);
 }
 
+/* What clients write names its database; a master's stream has done so long before, perhaps. */
+static uint32_t database(void *context)
+{
+    const shoal_node *node = context;
+    shoal_repl_facts facts;
+    SHOAL_ASSERT(node->replication.repl != NULL);
+    shoal_repl_facts_get(node->replication.repl, &facts);
+    return facts.is_replica ? shoal_node__apply_db(node) : SHOAL_LOG_DB_ANY;
+}
+
 /* ---- life ---- */
 
 static void commit(void *context, shoal_time now)
@@ -128,6 +138,7 @@ shoal_err shoal_node__appending_build(shoal_node *node)
                                  .may_begin = may_begin,
                                  .may_mend = may_mend,
                                  .mend = mend,
+                                 .database = database,
                                  .context = node};
     shoal_aof_settings first = settings(node);
     shoal_err error = shoal_aof_create(&options, &first, &node->appending.aof);

@@ -133,7 +133,7 @@ void shoal_node__apply_step(shoal_node *node);
 bool shoal_node__apply_pending(const shoal_node *node);
 /* Nothing of the stream waits to be carried out. */
 bool shoal_node__apply_idle(const shoal_node *node);
-/* The database that the stream is about at this point. */
+/* The database that what comes next in the log is about, unless it names one. */
 uint32_t shoal_node__apply_db(const shoal_node *node);
 /* Frees the stream; nothing of it is pending. */
 void shoal_node__apply_close(shoal_node *node);

@@ -27,6 +27,7 @@ struct shoal_stream {
     shoal_buffer late;  /* what came while commands of `input` were parsed */
     bool void_rest;     /* what follows the command that is pending is void; it is in the log */
     size_t done;        /* of input: carried out, but in a transaction that is not over */
+    uint32_t db;        /* that what comes next in the log is about */
     bool pending;       /* a command is under way elsewhere */
     bool asked;         /* the master wants an acknowledgement */
     bool swaps;         /* databases are exchanged in what is parsed, or in its transaction */
@@ -62,7 +63,8 @@ static struct shoal_stream *make_stream(shoal_node *node)
         stream->requests[i].limits = shoal_request_limits_default();
     }
     SHOAL_ASSERT(stream->count == 0);
-    shoal_applier_select(stream->applier, node->replication.stream_db);
+    stream->db = node->replication.stream_db;
+    shoal_applier_select(stream->applier, stream->db);
     return stream;
 }
 
@@ -78,7 +80,7 @@ uint32_t shoal_node__apply_db(const shoal_node *node)
 {
     const struct shoal_stream *stream = node->replication.stream;
     SHOAL_DEBUG_ASSERT(node->thread != NULL);
-    return stream != NULL ? shoal_applier_db(stream->applier) : node->replication.stream_db;
+    return stream != NULL ? stream->db : node->replication.stream_db;
 }
 
 void shoal_node__apply_close(shoal_node *node)
@@ -133,6 +135,7 @@ static void enter(shoal_node *node, struct shoal_stream *stream, size_t end)
     if (end == 0 || shoal_applier_in_transaction(stream->applier)) return;
     shoal_slice bytes = {shoal_buffer_slice(&stream->input).data, end};
     (void)shoal_log_append_raw(node->log, node->worker_count, bytes);
+    stream->db = shoal_applier_db(stream->applier);
 }
 
 bool shoal_node__apply_reset(void *context)
@@ -153,7 +156,7 @@ bool shoal_node__apply_reset(void *context)
     /* What has been carried out of a batch is part of what this node has. */
     if (!stream->void_rest && stream->used > 0) enter(node, stream, stream->ends[stream->used - 1]);
     /* A stream that goes on where it was does not say again which database it is about. */
-    node->replication.stream_db = shoal_applier_db(stream->applier);
+    node->replication.stream_db = stream->db;
     shoal_node__apply_close(node);
     node->replication.stream = make_stream(node);
     return turned;

@@ -78,6 +78,9 @@ typedef struct shoal_aof_options {
     /* In a moment of the store, when all that the log has is safe: begins it again where it
      * ends. */
     void (*mend)(void *context);
+    /* In a moment: the database that what comes next in the log is about, as long as it names none
+     * itself; SHOAL_LOG_DB_ANY when it does at once. NULL: it does. */
+    uint32_t (*database)(void *context);
     void *context;
 } shoal_aof_options;
 

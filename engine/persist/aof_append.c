@@ -18,6 +18,7 @@
 #include "persist/aof_append.h"
 
 #include "base/assert.h"
+#include "base/text.h"
 #include "command/hold.h"
 #include "persist/aof_reader.h"
 
@@ -99,13 +100,27 @@ static void put_behind(shoal_appender *appender, uint64_t size)
     if (!appender->stamp.failed) put(appender, shoal_buffer_slice(&appender->stamp));
 }
 
+/* Begins a file in the middle of a stream whose database was named before it. */
+static void put_select(shoal_appender *appender, uint32_t db)
+{
+    char text[64] = "*2\r\n$6\r\nSELECT\r\n$", digits[SHOAL_TEXT_INTEGER_SIZE];
+    size_t size = strlen(text), count = shoal_text_from_u64(digits, db);
+    SHOAL_ASSERT(appender->on);
+    SHOAL_ASSERT(count < 10);
+    text[size] = (char)('0' + count);
+    memcpy(text + size + 1, "\r\n", 2);
+    memcpy(text + size + 3, digits, count);
+    memcpy(text + size + 3 + count, "\r\n", 2);
+    put(appender, (shoal_slice){text, size + count + 5});
+}
+
 static void start(shoal_appender *appender)
 {
     SHOAL_ASSERT(!appender->on);
     SHOAL_ASSERT(!shoal_load_relaxed(&appender->running));
     const shoal_appender_request *request = &appender->request;
     SHOAL_ASSERT(request->wish == SHOAL_APPENDER_START);
-    SHOAL_ASSERT(!request->follows || request->size == 0);
+    SHOAL_ASSERT(!(request->follows || request->selects) || request->size == 0);
     appender->place = (shoal_appender_note){.at = shoal_log_at(appender->reader),
                                             .file = request->file,
                                             .size = request->size};
@@ -114,6 +129,7 @@ static void start(shoal_appender *appender)
     shoal_store_release(&appender->written, appender->place.at); /* pair: appender.written */
     shoal_store_relaxed(&appender->running, true);
     if (request->follows) put_behind(appender, request->behind);
+    if (request->selects) put_select(appender, request->db);
 }
 
 /* Says when the next piece was written, if the last one that says so is older. */
@@ -186,6 +202,7 @@ static void change_file(shoal_appender *appender, shoal_time now)
     appender->place.size = 0;
     appender->stamped_s = 0;
     put_behind(appender, appender->place.old_size);
+    if (appender->request.selects) put_select(appender, appender->request.db);
 }
 
 static void obey(shoal_appender *appender, shoal_time now)

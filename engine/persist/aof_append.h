@@ -55,6 +55,8 @@ typedef struct shoal_appender_request {
     uint64_t size;
     bool follows;    /* START: what is appended stands behind another file, */
     uint64_t behind; /* which has so many bytes: `file`, which is empty, begins by saying so */
+    bool selects;    /* START, SWITCH: `file`, which is empty, begins with a SELECT, */
+    uint32_t db;     /* of this database */
     shoal_appender_note note;
 } shoal_appender_request;
 

@@ -201,6 +201,19 @@ void shoal_aof__apply_policy(shoal_aof *aof)
 
 /* ---- beginning and end ---- */
 
+/* A file begins where the log ends: it says the database if what follows does not. */
+static shoal_appender_request begin_file(const shoal_aof *aof, shoal_appender_wish wish,
+                                         shoal_file file)
+{
+    uint32_t db = SHOAL_LOG_DB_ANY;
+    SHOAL_ASSERT(shoal_aof_owns(file));
+    if (aof->options.database != NULL) db = aof->options.database(aof->options.context);
+    _Static_assert(SHOAL_LOG_DB_ANY == UINT32_MAX, "it is none of the databases");
+    /* A file that says nothing is about database 0. */
+    bool selects = db != 0 && db < aof->options.databases;
+    return (shoal_appender_request){.wish = wish, .file = file, .selects = selects, .db = db};
+}
+
 bool shoal_aof__go_on(shoal_aof *aof, uint64_t from, uint64_t size)
 {
     SHOAL_ASSERT(!aof->wants);
@@ -221,8 +234,11 @@ bool shoal_aof__go_on(shoal_aof *aof, uint64_t from, uint64_t size)
     shoal_store_relaxed(&aof->appender.lenient, false);
     shoal_store_relaxed(&aof->appender.timestamps, aof->settings.timestamps);
     shoal_aof__release(aof, from);
-    ask(aof,
-        (shoal_appender_request){.wish = SHOAL_APPENDER_START, .file = aof->incr, .size = size});
+    shoal_appender_request request = begin_file(aof, SHOAL_APPENDER_START, aof->incr);
+    /* A file that has something goes on where it was. */
+    request.selects = request.selects && size == 0;
+    request.size = size;
+    ask(aof, request);
     return true;
 }
 
@@ -339,7 +355,7 @@ bool shoal_aof__switch(shoal_aof *aof, shoal_file file)
         if (!shoal_appender_idle(&aof->appender)) return false;
         shoal_aof__disarm(aof);
         sync->switched = true;
-        ask(aof, (shoal_appender_request){.wish = SHOAL_APPENDER_SWITCH, .file = file});
+        ask(aof, begin_file(aof, SHOAL_APPENDER_SWITCH, file));
     }
     const shoal_appender_request *answer = shoal_appender_answer(&aof->appender);
     if (answer == NULL) return false;

@@ -154,4 +154,28 @@ sub agree {
     stop_server($_, 'TERM') for $one, $two;
 }
 
+# An append-only file that a replica begins anew begins in the middle of its master's stream: of a
+# database that the stream has named before.
+{
+    my ($one, $two) = (start(), start());
+    follow($two, $one);
+    agree('a replica is in step', $one, $two);
+    cli($one, '-n', 3, 'set', 'key', 'before');
+    agree('also in another database', $one, $two);
+    ok(wait_for($limit, sub { field($two, 'aof_rewrite_in_progress') eq '0' }), 'it has a file');
+    my $rewrites = field($two, 'aof_rewrites');
+    cli($two, 'bgrewriteaof');
+    ok(wait_for($limit, sub {
+        field($two, 'aof_rewrites') > $rewrites && field($two, 'aof_rewrite_in_progress') eq '0'
+    }), 'and writes it anew');
+    cli($one, '-n', 3, 'set', 'key', 'behind');
+    agree('the master goes on in that database', $one, $two);
+    is(stop_server($two, 'TERM'), 0, 'the replica ends');
+    my $again = start_server(directory => $two->{directory}, port => $two->{port},
+        arguments => ['--appendonly', 'yes', '--save', '']);
+    is(cli($again, '-n', 3, 'get', 'key'), 'behind', 'and finds in its files what came behind');
+    is(cli($again, 'exists', 'key'), '0', 'where it belongs');
+    stop_server($_, 'TERM') for $one, $again;
+}
+
 done_testing();

@@ -29,13 +29,16 @@
 #if defined(SHOAL_LINE_PLAIN)
 
 /* A bit for each word of the line at `words`, a multiple of 64, whose bits from SHOAL_LINE_SHIFT on
- * are `upper`. */
-static inline uint32_t shoal_line_match(const _Atomic uint64_t *words, uint32_t upper)
+ * are `upper`, of those that `asked` has a bit for: the others may be no words at all. */
+static inline uint32_t shoal_line_match(const _Atomic uint64_t *words, uint32_t upper,
+                                        uint32_t asked)
 {
     uint32_t matches = 0;
     SHOAL_DEBUG_ASSERT((uintptr_t)words % (SHOAL_LINE_WORDS * sizeof *words) == 0);
-    for (uint32_t i = 0; i < SHOAL_LINE_WORDS; i++)
+    for (uint32_t i = 0; i < SHOAL_LINE_WORDS; i++) {
+        if ((asked >> i & 1) == 0) continue;
         matches |= (uint32_t)(shoal_load_relaxed(&words[i]) >> SHOAL_LINE_SHIFT == upper) << i;
+    }
     return matches;
 }
 
@@ -56,8 +59,9 @@ static inline __m128i shoal_line__upper_halves(const _Atomic uint64_t *words)
 }
 
 /* A bit for each word of the line at `words`, a multiple of 64, whose bits from SHOAL_LINE_SHIFT on
- * are `upper`. */
-static inline uint32_t shoal_line_match(const _Atomic uint64_t *words, uint32_t upper)
+ * are `upper`, of those that `asked` has a bit for: the others may be no words at all. */
+static inline uint32_t shoal_line_match(const _Atomic uint64_t *words, uint32_t upper,
+                                        uint32_t asked)
 {
     SHOAL_DEBUG_ASSERT((uintptr_t)words % (SHOAL_LINE_WORDS * sizeof *words) == 0);
     __m128i wanted = _mm_set1_epi32((int32_t)upper);
@@ -65,7 +69,7 @@ static inline uint32_t shoal_line_match(const _Atomic uint64_t *words, uint32_t 
     __m128i second = _mm_srli_epi32(shoal_line__upper_halves(words + 4), SHOAL_LINE_SHIFT - 32);
     __m128i matches =
         _mm_packs_epi32(_mm_cmpeq_epi32(first, wanted), _mm_cmpeq_epi32(second, wanted));
-    return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(matches, matches)) & 0xff;
+    return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(matches, matches)) & asked & 0xff;
 }
 
 #endif

@@ -93,7 +93,7 @@ static inline glimpse glimpse_bucket(shoal_bucket *bucket, uint64_t tag)
 {
     SHOAL_DEBUG_ASSERT(tag >> TAG_BITS == 0);
     SHOAL_DEBUG_ASSERT((uintptr_t)bucket % sizeof *bucket == 0);
-    uint32_t matches = shoal_line_match(bucket->entries, (uint32_t)tag << 1) & ENTRIES_MASK;
+    uint32_t matches = shoal_line_match(bucket->entries, (uint32_t)tag << 1, ENTRIES_MASK);
     if (LIKELY(matches != 0)) {
         uint32_t index = (uint32_t)__builtin_ctz(matches);
         /* pair: bucket.entry */

@@ -41,7 +41,8 @@ static void a_look_finds_each_word_with_the_upper_bits_and_no_other(void **state
                 word = (word & (((uint64_t)1 << SHOAL_LINE_SHIFT) - 1)) | bits << SHOAL_LINE_SHIFT;
             shoal_store_relaxed(&all.words[i], word);
         }
-        assert_int_equal(shoal_line_match(all.words, upper), slow_match(&all, upper));
+        assert_int_equal(shoal_line_match(all.words, upper, 0xff), slow_match(&all, upper));
+        assert_int_equal(shoal_line_match(all.words, upper, 0x7f), slow_match(&all, upper) & 0x7f);
     }
 }
 
@@ -50,10 +51,10 @@ static void an_empty_line_has_eight_words_with_upper_bits_of_zero(void **state)
     (void)state;
     line all;
     for (uint32_t i = 0; i < SHOAL_LINE_WORDS; i++) shoal_store_relaxed(&all.words[i], 0);
-    assert_int_equal(shoal_line_match(all.words, 0), 0xff);
-    assert_int_equal(shoal_line_match(all.words, 1), 0);
+    assert_int_equal(shoal_line_match(all.words, 0, 0xff), 0xff);
+    assert_int_equal(shoal_line_match(all.words, 1, 0xff), 0);
     for (uint32_t i = 0; i < SHOAL_LINE_WORDS; i++) shoal_store_relaxed(&all.words[i], UINT64_MAX);
-    assert_int_equal(shoal_line_match(all.words, (1u << UPPER_BITS) - 1), 0xff);
+    assert_int_equal(shoal_line_match(all.words, (1u << UPPER_BITS) - 1, 0xff), 0xff);
 }
 
 int main(void)

@@ -135,6 +135,8 @@ bool shoal_node__apply_pending(const shoal_node *node);
 bool shoal_node__apply_idle(const shoal_node *node);
 /* The database that what comes next in the log is about, unless it names one. */
 uint32_t shoal_node__apply_db(const shoal_node *node);
+/* A stream begins, behind a copy, in database `db`; nothing of it has come yet. */
+void shoal_node__apply_select(shoal_node *node, uint32_t db);
 /* Frees the stream; nothing of it is pending. */
 void shoal_node__apply_close(shoal_node *node);
 /* FILE_DONE of SHOAL_REPL_FILE_SEND, of anything but a read; of SHOAL_REPL_FILE_SYNC. */

@@ -83,6 +83,17 @@ uint32_t shoal_node__apply_db(const shoal_node *node)
     return stream != NULL ? stream->db : node->replication.stream_db;
 }
 
+void shoal_node__apply_select(shoal_node *node, uint32_t db)
+{
+    struct shoal_stream *stream = node->replication.stream;
+    SHOAL_DEBUG_ASSERT(node->thread != NULL);
+    node->replication.stream_db = db;
+    if (stream == NULL) return;
+    SHOAL_ASSERT(!stream->pending && stream->count == 0);
+    stream->db = db;
+    shoal_applier_select(stream->applier, db);
+}
+
 void shoal_node__apply_close(shoal_node *node)
 {
     struct shoal_stream *stream = node->replication.stream;

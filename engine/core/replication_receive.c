@@ -95,6 +95,18 @@ static void read_on(shoal_node *node)
     }
 }
 
+/* A fact of the copy's head: a master that is a replica passes a stream on that may have named its
+ * database before. */
+static void take_fact(void *context, shoal_slice name, shoal_slice value)
+{
+    shoal_node *node = context;
+    int64_t db;
+    SHOAL_ASSERT(node->replication.load != NULL);
+    if (shoal_text_is(name, "repl-stream-db") && shoal_text_to_i64(value, &db) && db >= 0 &&
+        db < shoal_config__number(&node->config, SHOAL_DIRECTIVE_DATABASES))
+        shoal_node__apply_select(node, (uint32_t)db);
+}
+
 static void begin_loading(shoal_node *node)
 {
     shoal_replication *replication = &node->replication;
@@ -115,6 +127,9 @@ static void begin_loading(shoal_node *node)
     shoal_rdb_load_options options = shoal_node__load_options(node);
     options.keeps_expired = true;
     options.crew = replication->crew;
+    options.fact = take_fact;
+    options.context = node;
+    shoal_node__apply_select(node, 0);
     shoal_rdb_load_open(replication->load, &options);
     read_on(node);
 }

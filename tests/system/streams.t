@@ -178,4 +178,20 @@ sub agree {
     stop_server($_, 'TERM') for $one, $again;
 }
 
+# Who has its copy from a replica is told of which database the stream is that follows.
+{
+    my ($one, $two, $three) = (start(), start(), start());
+    follow($two, $one);
+    agree('a replica is in step', $one, $two);
+    cli($one, '-n', 3, 'set', 'key', 'before');
+    agree('also in another database', $one, $two);
+    follow($three, $two);
+    agree('and one of that replica', $two, $three);
+    cli($one, '-n', 3, 'set', 'key', 'behind');
+    agree('the master goes on in that database', $one, $two);
+    agree('and both of them', $two, $three);
+    is(cli($three, '-n', 3, 'get', 'key'), 'behind', 'with what came behind');
+    stop_server($_, 'TERM') for $one, $two, $three;
+}
+
 done_testing();

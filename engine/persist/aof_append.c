@@ -114,24 +114,6 @@ static void put_select(shoal_appender *appender, uint32_t db)
     put(appender, (shoal_slice){text, size + count + 5});
 }
 
-static void start(shoal_appender *appender)
-{
-    SHOAL_ASSERT(!appender->on);
-    SHOAL_ASSERT(!shoal_load_relaxed(&appender->running));
-    const shoal_appender_request *request = &appender->request;
-    SHOAL_ASSERT(request->wish == SHOAL_APPENDER_START);
-    SHOAL_ASSERT(!(request->follows || request->selects) || request->size == 0);
-    appender->place = (shoal_appender_note){.at = shoal_log_at(appender->reader),
-                                            .file = request->file,
-                                            .size = request->size};
-    appender->on = true;
-    appender->stamped_s = 0;
-    shoal_store_release(&appender->written, appender->place.at); /* pair: appender.written */
-    shoal_store_relaxed(&appender->running, true);
-    if (request->follows) put_behind(appender, request->behind);
-    if (request->selects) put_select(appender, request->db);
-}
-
 /* Says when the next piece was written, if the last one that says so is older. */
 static void put_stamp(shoal_appender *appender, shoal_time now)
 {
@@ -164,12 +146,12 @@ static bool sync_group(shoal_appender *appender, shoal_time now)
     return true;
 }
 
-/* Appends everything that is committed now. */
-static void append(shoal_appender *appender, shoal_time now)
+/* Appends what stands before `end`. False: that was nothing. */
+static bool append_until(shoal_appender *appender, uint64_t end, shoal_time now)
 {
     SHOAL_DEBUG_ASSERT(appender->on);
     shoal_appender_note *place = &appender->place;
-    uint64_t end = shoal_log_committed(appender->log), began = place->at;
+    uint64_t began = place->at;
     while (place->at < end) {
         if (place->at == began) put_stamp(appender, now);
         shoal_slice bytes = shoal_log_peek(appender->log, appender->reader, end);
@@ -179,29 +161,67 @@ static void append(shoal_appender *appender, shoal_time now)
         shoal_log_skip(appender->reader, bytes.size);
         place->at += bytes.size;
     }
-    if (place->at == began) return;
+    if (place->at == began) return false;
     shoal_store_release(&appender->written, place->at); /* pair: appender.written */
+    return true;
+}
+
+/* Appends everything that is committed now. */
+static void append(shoal_appender *appender, shoal_time now)
+{
+    SHOAL_DEBUG_ASSERT(appender->on);
+    if (!append_until(appender, shoal_log_committed(appender->log), now)) return;
     release(appender);
     if (!sync_group(appender, now) && shoal_load_relaxed(&appender->always))
         appender->host->nudge(appender->host->context, SHOAL_ACTOR_CONTROL);
+}
+
+/* What follows goes to the file of the request, which is empty. */
+static void go_over(shoal_appender *appender)
+{
+    shoal_appender_note *place = &appender->place;
+    SHOAL_ASSERT(appender->request.file != place->file);
+    /* What was left before that has been told of. */
+    SHOAL_ASSERT(place->old_file == 0);
+    place->old_file = place->file;
+    place->old_size = place->size;
+    place->file = appender->request.file;
+    place->size = 0;
+    appender->stamped_s = 0;
+    put_behind(appender, place->old_size);
+}
+
+static void start(shoal_appender *appender, shoal_time now)
+{
+    SHOAL_ASSERT(!appender->on);
+    SHOAL_ASSERT(!shoal_load_relaxed(&appender->running));
+    const shoal_appender_request *request = &appender->request;
+    bool two = request->first != 0;
+    SHOAL_ASSERT(request->wish == SHOAL_APPENDER_START);
+    SHOAL_ASSERT(!(two || request->selects) || request->size == 0);
+    appender->place = (shoal_appender_note){.at = shoal_log_at(appender->reader),
+                                            .file = two ? request->first : request->file,
+                                            .size = two ? request->first_size : request->size};
+    appender->on = true;
+    appender->stamped_s = 0;
+    shoal_store_release(&appender->written, appender->place.at); /* pair: appender.written */
+    shoal_store_relaxed(&appender->running, true);
+    if (two) {
+        SHOAL_ASSERT(appender->place.at <= request->until);
+        (void)append_until(appender, request->until, now);
+        go_over(appender);
+    }
+    if (request->selects) put_select(appender, request->db);
 }
 
 /* The file changes here. */
 static void change_file(shoal_appender *appender, shoal_time now)
 {
     SHOAL_ASSERT(appender->request.wish == SHOAL_APPENDER_SWITCH);
-    SHOAL_ASSERT(appender->request.file != appender->place.file);
     if (!appender->on) return;
-    /* What was left before that has been told of. */
-    SHOAL_ASSERT(appender->place.old_file == 0);
     append(appender, now);
     SHOAL_ASSERT(appender->place.at == shoal_log_end(appender->log));
-    appender->place.old_file = appender->place.file;
-    appender->place.old_size = appender->place.size;
-    appender->place.file = appender->request.file;
-    appender->place.size = 0;
-    appender->stamped_s = 0;
-    put_behind(appender, appender->place.old_size);
+    go_over(appender);
     if (appender->request.selects) put_select(appender, appender->request.db);
 }
 
@@ -210,7 +230,7 @@ static void obey(shoal_appender *appender, shoal_time now)
     SHOAL_ASSERT(shoal_load_relaxed(&appender->asked) == ASKED);
     shoal_appender_request *request = &appender->request;
     switch (request->wish) {
-    case SHOAL_APPENDER_START: start(appender); break;
+    case SHOAL_APPENDER_START: start(appender, now); break;
     case SHOAL_APPENDER_STOP:
         appender->on = false;
         shoal_store_relaxed(&appender->running, false);

@@ -53,10 +53,11 @@ typedef struct shoal_appender_request {
     shoal_appender_wish wish;
     shoal_file file;
     uint64_t size;
-    bool follows;    /* START: what is appended stands behind another file, */
-    uint64_t behind; /* which has so many bytes: `file`, which is empty, begins by saying so */
-    bool selects;    /* START, SWITCH: `file`, which is empty, begins with a SELECT, */
-    uint32_t db;     /* of this database */
+    shoal_file first;    /* START: not 0: this file takes what comes before the offset `until` of */
+    uint64_t first_size; /* the log, behind so many bytes; then it goes over to `file`, which is */
+    uint64_t until;      /* empty, as SWITCH does */
+    bool selects;        /* START, SWITCH: `file`, which is empty, begins with a SELECT, */
+    uint32_t db;         /* of this database */
     shoal_appender_note note;
 } shoal_appender_request;
 

@@ -122,6 +122,9 @@ typedef struct shoal_aof__sync {
     bool armed;               /* the appender asks for the next sync itself, or has done so */
     shoal_appender_note safe; /* up to here nothing can be lost but by its disk */
     uint64_t synced;          /* of the log: up to here syncs have gone */
+    uint64_t incr_at;         /* of the log: where the present file begins, */
+    bool incr_selects;        /* with a SELECT, */
+    uint32_t incr_db;         /* of this database */
     uint64_t delayed_count;
     uint64_t gather_bytes;   /* always: so much is waited for before the next sync, */
     int64_t gather_until_us; /* but only until then */

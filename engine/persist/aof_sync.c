@@ -43,6 +43,7 @@ static void check(const shoal_aof *aof)
     SHOAL_ASSERT(sync->target.at <= written || !shoal_appender_idle(&aof->appender));
     SHOAL_ASSERT(written <= shoal_log_end(aof->log) || !shoal_appender_idle(&aof->appender));
     SHOAL_ASSERT(shoal_aof_owns(sync->safe.file));
+    SHOAL_ASSERT(!shoal_aof__has_left(aof) || sync->safe.at <= sync->incr_at);
     /* One thing at a time, each while its flag says so. */
     SHOAL_ASSERT(!sync->marking || sync->waiting == 0);
     SHOAL_ASSERT(!sync->armed || (sync->waiting == 0 && !sync->marking && !sync->broken));
@@ -201,17 +202,22 @@ void shoal_aof__apply_policy(shoal_aof *aof)
 
 /* ---- beginning and end ---- */
 
-/* A file begins where the log ends: it says the database if what follows does not. */
-static shoal_appender_request begin_file(const shoal_aof *aof, shoal_appender_wish wish,
-                                         shoal_file file)
+/* A file that has `size` bytes begins, or goes on, where the log ends: an empty one says the
+ * database if what follows does not, and so it does whenever it is begun again. */
+static shoal_appender_request begin_file(shoal_aof *aof, shoal_appender_wish wish, shoal_file file,
+                                         uint64_t size)
 {
+    shoal_aof__sync *sync = &aof->sync;
     uint32_t db = SHOAL_LOG_DB_ANY;
     SHOAL_ASSERT(shoal_aof_owns(file));
     if (aof->options.database != NULL) db = aof->options.database(aof->options.context);
     _Static_assert(SHOAL_LOG_DB_ANY == UINT32_MAX, "it is none of the databases");
     /* A file that says nothing is about database 0. */
-    bool selects = db != 0 && db < aof->options.databases;
-    return (shoal_appender_request){.wish = wish, .file = file, .selects = selects, .db = db};
+    sync->incr_selects = size == 0 && db != 0 && db < aof->options.databases;
+    sync->incr_db = db;
+    sync->incr_at = shoal_log_end(aof->log);
+    return (shoal_appender_request){
+        .wish = wish, .file = file, .size = size, .selects = sync->incr_selects, .db = db};
 }
 
 bool shoal_aof__go_on(shoal_aof *aof, uint64_t from, uint64_t size)
@@ -234,11 +240,8 @@ bool shoal_aof__go_on(shoal_aof *aof, uint64_t from, uint64_t size)
     shoal_store_relaxed(&aof->appender.lenient, false);
     shoal_store_relaxed(&aof->appender.timestamps, aof->settings.timestamps);
     shoal_aof__release(aof, from);
-    shoal_appender_request request = begin_file(aof, SHOAL_APPENDER_START, aof->incr);
-    /* A file that has something goes on where it was. */
-    request.selects = request.selects && size == 0;
-    request.size = size;
-    ask(aof, request);
+    ask(aof, begin_file(aof, SHOAL_APPENDER_START, aof->incr, size));
+    SHOAL_ASSERT(aof->sync.incr_at >= from);
     return true;
 }
 
@@ -355,7 +358,7 @@ bool shoal_aof__switch(shoal_aof *aof, shoal_file file)
         if (!shoal_appender_idle(&aof->appender)) return false;
         shoal_aof__disarm(aof);
         sync->switched = true;
-        ask(aof, begin_file(aof, SHOAL_APPENDER_SWITCH, file));
+        ask(aof, begin_file(aof, SHOAL_APPENDER_SWITCH, file, 0));
     }
     const shoal_appender_request *answer = shoal_appender_answer(&aof->appender);
     if (answer == NULL) return false;
@@ -418,8 +421,8 @@ static void cut(shoal_aof *aof, shoal_file file, uint64_t size)
 }
 
 /* Cuts the file where all is well, and appends what follows once more. When that is the file before
- * the present one, the present one is emptied first, and takes what follows: it may be named by the
- * manifest. A base that was to take the place of the other one would have some of that twice. */
+ * the present one, the present one is emptied first. Then each takes what was its own: what stands
+ * in the file before may lean on a database that was named there, and a base has all of it. */
 static void repair(shoal_aof *aof)
 {
     shoal_aof__sync *sync = &aof->sync;
@@ -432,9 +435,18 @@ static void repair(shoal_aof *aof)
         cut(aof, sync->safe.file, sync->safe.size);
         return;
     }
-    if (aof->rewrite.phase == SHOAL_REWRITE__BASE && aof->rewrite.error == SHOAL_ERR_OK)
-        aof->rewrite.error = sync->why;
     cut(aof, aof->incr, 0);
+}
+
+/* The appender leaves the file before the present one once more, and tells of it. */
+static void unsee_left(shoal_aof *aof)
+{
+    SHOAL_ASSERT(shoal_aof__has_left(aof));
+    SHOAL_ASSERT(!aof->left_skipped);
+    if (!aof->left_seen) return;
+    SHOAL_ASSERT(aof->size_before >= aof->sync.left_size);
+    aof->size_before -= aof->sync.left_size;
+    aof->left_seen = false;
 }
 
 static void repair_cut(shoal_aof *aof, shoal_err error)
@@ -458,29 +470,22 @@ static void repair_cut(shoal_aof *aof, shoal_err error)
     sync->stopped = false;
     sync->left_file = 0;
     bool left = shoal_aof__has_left(aof);
+    if (left) unsee_left(aof);
     shoal_appender_request request = {.wish = SHOAL_APPENDER_START,
                                       .file = aof->incr,
                                       .size = left ? 0 : sync->safe.size,
-                                      .follows = left,
-                                      .behind = sync->safe.size};
+                                      .first = left ? sync->safe.file : 0,
+                                      .first_size = sync->safe.size,
+                                      .until = sync->incr_at,
+                                      .selects = sync->incr_selects,
+                                      .db = sync->incr_db};
+    request.selects = request.selects && request.size == 0;
     sync->target = sync->safe;
     ask(aof, request);
     /* The syncs say whether the bytes have arrived; errors of appends come before them. */
     sync->repairs = 1u + left;
     if (left) aof->host->file_sync(aof->host->context, sync->safe.file, TAG(SHOAL_AOF__FOR_REPAIR));
     aof->host->file_sync(aof->host->context, aof->incr, TAG(SHOAL_AOF__FOR_REPAIR));
-}
-
-/* Bytes of the line that says behind how many bytes a file stands. */
-static uint64_t behind_size(const shoal_aof *aof, uint64_t size)
-{
-    shoal_buffer line = shoal_buffer_make(&aof->allocator);
-    shoal_aof_write_behind(&line, size);
-    SHOAL_ASSERT(line.start == 0);
-    uint64_t bytes = shoal_buffer_size(&line);
-    SHOAL_ASSERT(bytes > 0 || line.failed);
-    shoal_buffer_free(&line);
-    return bytes;
 }
 
 static void repaired(shoal_aof *aof, shoal_err error)
@@ -493,13 +498,6 @@ static void repaired(shoal_aof *aof, shoal_err error)
         return;
     }
     if (sync->repairs > 0) return;
-    if (shoal_aof__has_left(aof)) {
-        aof->size_before += sync->safe.size;
-        aof->left_seen = true;
-        sync->safe.size = behind_size(aof, sync->safe.size);
-        sync->safe.file = aof->incr;
-        sync->target = sync->safe;
-    }
     sync->broken = sync->repairing = false;
     if (sync->synced < sync->safe.at) sync->synced = sync->safe.at;
     sync->began_us = 0;

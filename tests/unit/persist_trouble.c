@@ -174,7 +174,8 @@ static void what_is_repaired_over_two_files_keeps_its_database(void **state)
 {
     core_world world;
     (void)state;
-    open_started(&world, "enable-debug-command yes\n");
+    /* The base takes its time: until it is there both files count. */
+    open_started(&world, "enable-debug-command yes\nrdb-key-save-delay 100000000\n");
     shoal_aof *aof = world.node->appending.aof;
     world.hold_files = false;
     assert_string_equal(core_world_ask(&world, 0, "SELECT 5"), "+OK\r\n");
@@ -192,6 +193,8 @@ static void what_is_repaired_over_two_files_keeps_its_database(void **state)
     set(&world, "SET c 3");
     core_world_sleep(&world, 3000000);
     assert_int_equal(aof->sync.safe.at, shoal_log_end(world.node->log));
+    assert_int_equal(times(&world, "appendonlydir/appendonly.aof.1.incr.aof", "SET"), 2);
+    assert_int_equal(times(&world, "appendonlydir/appendonly.aof.2.incr.aof", "SET"), 1);
     assert_string_equal(core_world_ask(&world, 0, "DEBUG LOADAOF"), "");
     core_world_sleep(&world, 2000000);
     assert_non_null(strstr(core_world_ask(&world, 0, "MGET before a c"),

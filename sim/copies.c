@@ -22,7 +22,6 @@ void shoal_copies__make(shoal_world *world)
     copies->replaced_us = shoal_sim__allocate(world->node_count * sizeof(*copies->replaced_us));
     copies->offsets = shoal_sim__allocate(world->node_count * sizeof(*copies->offsets));
     copies->histories = shoal_sim__allocate(world->node_count * sizeof(*copies->histories));
-    for (uint32_t i = 0; i < SHOAL_SLOTS; i++) copies->slots[i].passed_us = -1;
     for (uint32_t i = 0; i < world->node_count; i++) copies->replaced_us[i] = -1;
 }
 
@@ -33,6 +32,7 @@ void shoal_copies__free(shoal_world *world)
         shoal_sim__free(copies->sights[i]);
     }
     shoal_sim__free(copies->slots);
+    shoal_sim__free(copies->passes);
     shoal_sim__free(copies->sights);
     shoal_sim__free(copies->replaced_us);
     shoal_sim__free(copies->offsets);
@@ -51,6 +51,18 @@ static bool is_elected_against(const shoal_world *world, uint32_t node,
            shoal_promise__is_unasked(world, tenancy->owner - 1, tenancy->epoch);
 }
 
+/* The slot passes from its owner to another one now. */
+static void pass(shoal_world *world, shoal_tenancy *tenancy)
+{
+    shoal_copies *copies = &world->copies;
+    SHOAL_ASSERT(tenancy->owner != 0);
+    copies->passes = shoal_sim__grow(copies->passes, &copies->pass_capacity, copies->pass_count + 1,
+                                     sizeof(*copies->passes));
+    copies->passes[copies->pass_count++] =
+        (shoal_pass){world->now_us, tenancy->owner, tenancy->pass};
+    tenancy->pass = copies->pass_count;
+}
+
 void shoal_copies__claimed(shoal_world *world, uint32_t node, const shoal_slotmap *claims,
                            uint64_t epoch)
 {
@@ -63,28 +75,53 @@ void shoal_copies__claimed(shoal_world *world, uint32_t node, const shoal_slotma
          * took the epoch at an operator's word from one whom a majority has elected in it. */
         if (passes && epoch == tenancy->epoch && !is_elected_against(world, node, tenancy))
             continue;
-        if (passes) tenancy->passed_us = world->now_us;
+        if (passes) pass(world, tenancy);
         tenancy->owner = node + 1;
         tenancy->epoch = epoch;
     }
 }
 
-shoal_cause shoal_copies__cause(const shoal_world *world, uint64_t serial)
+/* Who had a slot at a moment: node + 1, 0: nobody yet. `*passed_us` is when it had last passed
+ * from one to another then, -1: never. */
+static uint32_t owner_at(const shoal_world *world, uint32_t slot, int64_t at_us, int64_t *passed_us)
+{
+    const shoal_copies *copies = &world->copies;
+    SHOAL_ASSERT(slot < SHOAL_SLOTS);
+    uint32_t owner = copies->slots[slot].owner, came = copies->slots[slot].pass;
+    while (came != 0 && copies->passes[came - 1].at_us > at_us) {
+        owner = copies->passes[came - 1].former;
+        came = copies->passes[came - 1].before;
+    }
+    *passed_us = came == 0 ? -1 : copies->passes[came - 1].at_us;
+    return owner;
+}
+
+/* Had the process that took a write died by then? Of several deaths since, only the last is known
+ * by its time. */
+static bool had_died(const shoal_world *world, const shoal_write *write, int64_t at_us)
+{
+    const shoal_vnode *vnode = &world->nodes[write->node];
+    if (vnode->incarnation == write->incarnation) return false;
+    return vnode->incarnation != write->incarnation + 1 || vnode->died_us <= at_us;
+}
+
+shoal_cause shoal_copies__cause(const shoal_world *world, uint64_t serial, int64_t at_us)
 {
     const shoal_write *write = &world->history.writes[serial - 1];
-    const shoal_tenancy *tenancy = &world->copies.slots[shoal_operation__slot(write->key)];
-    bool passed = tenancy->passed_us >= write->began_us ||
-                  (tenancy->owner != 0 && tenancy->owner != (uint32_t)write->node + 1);
-    bool died = world->nodes[write->node].incarnation != write->incarnation;
-    if (died) return passed ? SHOAL_CAUSE_FAILOVER : SHOAL_CAUSE_CRASH;
+    int64_t passed_us = -1;
+    uint32_t owner = owner_at(world, shoal_operation__slot(write->key), at_us, &passed_us);
+    bool passed =
+        passed_us >= write->began_us || (owner != 0 && owner != (uint32_t)write->node + 1);
+    if (had_died(world, write, at_us)) return passed ? SHOAL_CAUSE_FAILOVER : SHOAL_CAUSE_CRASH;
     return passed ? SHOAL_CAUSE_PARTITION : SHOAL_CAUSE_ALIVE;
 }
 
-bool shoal_copies__deposed(const shoal_world *world, uint32_t node, uint32_t slot)
+bool shoal_copies__deposed(const shoal_world *world, uint32_t node, uint32_t slot, int64_t at_us)
 {
-    SHOAL_ASSERT(slot < SHOAL_SLOTS);
-    const shoal_tenancy *tenancy = &world->copies.slots[slot];
-    return tenancy->owner != 0 && tenancy->owner != node + 1;
+    int64_t passed_us = -1;
+    uint32_t owner = owner_at(world, slot, at_us, &passed_us);
+    SHOAL_ASSERT(passed_us <= at_us);
+    return owner != 0 && owner != node + 1;
 }
 
 /* ---- what a node showed ---- */

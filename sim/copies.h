@@ -28,13 +28,22 @@ typedef struct shoal_sight {
 /* Who had which slot when: the claim with the highest epoch counts. */
 typedef struct shoal_tenancy {
     uint64_t epoch;
-    int64_t passed_us; /* when it last passed from one node to another, -1: never */
-    uint32_t owner;    /* node + 1, 0: nobody yet */
+    uint32_t owner; /* node + 1, 0: nobody yet */
+    uint32_t pass;  /* how it came to the owner from another: which, plus 1; 0: it never passed */
 } shoal_tenancy;
+
+/* A slot passed from one node to another. */
+typedef struct shoal_pass {
+    int64_t at_us;
+    uint32_t former; /* who had it until then: node + 1 */
+    uint32_t before; /* how it came to that one, as in shoal_tenancy */
+} shoal_pass;
 
 /* What the judges of copies remember. */
 typedef struct shoal_copies {
-    shoal_tenancy *slots;  /* SHOAL_SLOTS of them */
+    shoal_tenancy *slots; /* SHOAL_SLOTS of them */
+    shoal_pass *passes;   /* all of the run */
+    uint32_t pass_count, pass_capacity;
     shoal_sight **sights;  /* per node, then per key; NULL: nothing was read there */
     int64_t *replaced_us;  /* per node: when all its data were last replaced by a master's, -1 */
     char (*histories)[41]; /* per node: whose its data were when it was last looked at */
@@ -51,11 +60,12 @@ void shoal_copies__claimed(shoal_world *world, uint32_t node, const shoal_slotma
 /* Looks whether the data of a node are another master's now, or from an earlier place. */
 void shoal_copies__loaded(shoal_world *world, uint32_t node);
 
-/* Why the write `serial`, which was acknowledged, is not there. */
-shoal_cause shoal_copies__cause(const shoal_world *world, uint64_t serial);
+/* Why the write `serial`, which was acknowledged, was not there for an answer that a node gave at
+ * `at_us`: what came later is no reason. */
+shoal_cause shoal_copies__cause(const shoal_world *world, uint64_t serial, int64_t at_us);
 
-/* Has somebody else the slot now, whatever this node believes? */
-bool shoal_copies__deposed(const shoal_world *world, uint32_t node, uint32_t slot);
+/* Had somebody else the slot at `at_us`, whatever this node believed? */
+bool shoal_copies__deposed(const shoal_world *world, uint32_t node, uint32_t slot, int64_t at_us);
 
 /* Checks that the node does not show something older than it showed to a reader before. */
 void shoal_copies__found(shoal_world *world, const shoal_reading *finding);

@@ -129,12 +129,12 @@ static bool is_too_much(const shoal_counter *counter, uint64_t value)
     return value > counter->begun - counter->refused;
 }
 
-void shoal_history__counted(shoal_world *world, uint64_t serial, uint64_t value)
+void shoal_history__counted(shoal_world *world, uint64_t serial, uint64_t value, int64_t served_us)
 {
     const shoal_write *write = &world->history.writes[serial - 1];
     shoal_counter *counter = counter_of(&world->history, write->key);
-    shoal_cause cause = shoal_copies__cause(world, serial);
-    shoal_reading answer = {write->node, write->key, value, write->began_us, 0};
+    shoal_cause cause = shoal_copies__cause(world, serial, served_us);
+    shoal_reading answer = {write->node, write->key, value, write->began_us, served_us};
     shoal_reading__keep(world, &answer);
     if (is_too_much(counter, value)) shoal_anomaly__count(world, SHOAL_ANOMALY_DOUBLE_APPLY, cause);
     /* Who began behind an answer finds what it told, and adds to it. */
@@ -142,8 +142,10 @@ void shoal_history__counted(shoal_world *world, uint64_t serial, uint64_t value)
         counter->top_serial != 0 && counter->top_us < write->began_us && value <= counter->top;
     if (fell) {
         /* What it found is old because what was told is gone, or because it has lost the slot. */
-        bool deposed = shoal_copies__deposed(world, write->node, shoal_operation__slot(write->key));
-        cause = deposed ? SHOAL_CAUSE_PARTITION : shoal_copies__cause(world, counter->top_serial);
+        uint32_t slot = shoal_operation__slot(write->key);
+        bool deposed = shoal_copies__deposed(world, write->node, slot, served_us);
+        cause = deposed ? SHOAL_CAUSE_PARTITION
+                        : shoal_copies__cause(world, counter->top_serial, served_us);
         shoal_anomaly__count(world, SHOAL_ANOMALY_STALE, cause);
         world->judge.totals.reads_stale[cause]++;
     }
@@ -204,7 +206,7 @@ shoal_read_verdict shoal_history__read(const shoal_world *world, const shoal_rea
         const shoal_write *write = &history->writes[at - 1];
         if (write->began_us <= end) break;
         if (write->ended_us >= reading->began_us) continue;
-        *cause = shoal_copies__cause(world, at);
+        *cause = shoal_copies__cause(world, at, reading->served_us);
         return SHOAL_READ_STALE;
     }
     return SHOAL_READ_FRESH;
@@ -214,9 +216,9 @@ shoal_read_verdict shoal_history__read(const shoal_world *world, const shoal_rea
 
 /* Counts so many writes by why they are gone, and widens the time in which such writes were
  * acknowledged. */
-static void count_lost(shoal_world *world, uint64_t serial, uint64_t count)
+static void count_lost(shoal_world *world, uint64_t serial, uint64_t count, shoal_cause cause)
 {
-    shoal_losses *losses = &world->judge.totals.lost[shoal_copies__cause(world, serial)];
+    shoal_losses *losses = &world->judge.totals.lost[cause];
     int64_t ended_us = world->history.writes[serial - 1].ended_us;
     SHOAL_ASSERT(ended_us >= 0 && ended_us < INT64_MAX);
     if (losses->count == 0 || ended_us < losses->from_us) losses->from_us = ended_us;
@@ -224,17 +226,18 @@ static void count_lost(shoal_world *world, uint64_t serial, uint64_t count)
     losses->count += count;
 }
 
-/* Puts `lost` additions to a counter down to the newest that can have been lost for such a reason:
- * by a crash, or by another. Returns how many are left. */
-static uint64_t put_down(shoal_world *world, uint32_t key, uint64_t lost, bool by_crash)
+/* Puts `lost` additions to a counter that was read down to the newest that can have been lost for
+ * such a reason: by a crash, or by another. Returns how many are left. */
+static uint64_t put_down(shoal_world *world, const shoal_reading *reading, uint64_t lost,
+                         bool by_crash)
 {
     const shoal_history *history = &world->history;
-    uint64_t at = shoal_history__newest(history, key);
+    uint64_t at = shoal_history__newest(history, reading->key);
     for (; at != 0 && lost > 0; at = history->writes[at - 1].before) {
         if (history->writes[at - 1].state != SHOAL_WRITE_ACKNOWLEDGED) continue;
-        shoal_cause cause = shoal_copies__cause(world, at);
+        shoal_cause cause = shoal_copies__cause(world, at, reading->served_us);
         if (cause == SHOAL_CAUSE_ALIVE || (cause == SHOAL_CAUSE_CRASH) != by_crash) continue;
-        count_lost(world, at, 1);
+        count_lost(world, at, 1, cause);
         lost--;
     }
     return lost;
@@ -249,15 +252,13 @@ static void audit_counter(shoal_world *world, const shoal_reading *reading)
     const shoal_counter *counter = counter_of(history, reading->key);
     uint64_t value = reading->serial;
     if (counter->top_serial == 0) return;
-    if (is_too_much(counter, value)) {
-        shoal_anomaly__count(world, SHOAL_ANOMALY_DOUBLE_APPLY,
-                             shoal_copies__cause(world, counter->top_serial));
-    }
+    shoal_cause cause = shoal_copies__cause(world, counter->top_serial, reading->served_us);
+    if (is_too_much(counter, value)) shoal_anomaly__count(world, SHOAL_ANOMALY_DOUBLE_APPLY, cause);
     if (value >= counter->acknowledged) return;
     uint64_t lost = counter->acknowledged - value;
-    lost = put_down(world, reading->key, lost, false);
-    lost = put_down(world, reading->key, lost, true);
-    if (lost > 0) count_lost(world, counter->top_serial, lost);
+    lost = put_down(world, reading, lost, false);
+    lost = put_down(world, reading, lost, true);
+    if (lost > 0) count_lost(world, counter->top_serial, lost, cause);
 }
 
 void shoal_history__audit(shoal_world *world, const shoal_reading *reading)
@@ -274,6 +275,6 @@ void shoal_history__audit(shoal_world *world, const shoal_reading *reading)
         if (write->began_us <= end) break;
         if (write->ended_us >= reading->began_us || write->lost) continue;
         write->lost = true;
-        count_lost(world, at, 1);
+        count_lost(world, at, 1, shoal_copies__cause(world, at, reading->served_us));
     }
 }

@@ -117,8 +117,8 @@ void shoal_history__sent(shoal_world *world, uint64_t serial, uint32_t node, int
  * one stays open. */
 void shoal_history__end(shoal_world *world, uint64_t serial, shoal_write_state state, uint32_t node,
                         int64_t served_us);
-/* The answer to an INCR that began at `began_us`: what the counter is now. */
-void shoal_history__counted(shoal_world *world, uint64_t serial, uint64_t value);
+/* The answer to an INCR, which its node gave at `served_us`: what the counter was then. */
+void shoal_history__counted(shoal_world *world, uint64_t serial, uint64_t value, int64_t served_us);
 
 /* A read that came back. */
 typedef struct shoal_reading {

@@ -220,12 +220,15 @@ void shoal_judge__rethinks(shoal_world *world, uint32_t node);
 
 /* A clock was changed, or is about to be. */
 void shoal_judge__clocks(shoal_world *world);
-/* How much less than the world's time the monotonic clock of a node has gone since `from_us`. */
-int64_t shoal_judge__stood(const shoal_world *world, uint32_t node, int64_t from_us);
-/* By how much, at most, a node may take somebody for heard of later than `from_us`, whom nobody has
- * heard since: others tell in seconds of their wall clocks when that was, and count from then by
- * their monotonic clocks. */
-int64_t shoal_judge__misled(const shoal_world *world, uint32_t node, int64_t from_us);
+/* How much less than the world's time the monotonic clock of a node has gone between two moments,
+ * the second not later than now: 0 when it has not gone less. */
+int64_t shoal_judge__stood(const shoal_world *world, uint32_t node, int64_t from_us,
+                           int64_t until_us);
+/* By how much, at most, a node may at `until_us` take somebody for heard of later than `from_us`,
+ * whom nobody has heard since: others tell in seconds of their wall clocks when that was, and count
+ * from then by their monotonic clocks. What clocks do after `until_us` misleads nobody before. */
+int64_t shoal_judge__misled(const shoal_world *world, uint32_t node, int64_t from_us,
+                            int64_t until_us);
 
 /* ---- memory and data; sim/judge_memory.c, sim/judge_data.c ---- */
 

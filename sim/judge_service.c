@@ -31,8 +31,8 @@ static int64_t suspicion_bound_us(const shoal_world *world)
 static bool is_lost(const shoal_world *world, uint32_t node, int64_t since_us, int64_t now_us)
 {
     if (since_us < 0 || now_us - since_us <= suspicion_bound_us(world)) return false;
-    int64_t excused_us = shoal_judge__misled(world, node, since_us);
-    excused_us += shoal_judge__stood(world, node, since_us);
+    int64_t excused_us = shoal_judge__misled(world, node, since_us, now_us);
+    excused_us += shoal_judge__stood(world, node, since_us, now_us);
     SHOAL_ASSERT(excused_us >= 0);
     return now_us - since_us > suspicion_bound_us(world) + excused_us;
 }

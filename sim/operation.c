@@ -379,6 +379,7 @@ void shoal_operation__answered(shoal_world *world, shoal_client *client, uint32_
         if (is_nothing(&answer)) outcome = SHOAL_OUTCOME_MISS;
     }
     if (operation->action == SHOAL_ACTION_INCR)
-        shoal_history__counted(world, operation->serial, (uint64_t)answer.integer);
+        shoal_history__counted(world, operation->serial, (uint64_t)answer.integer,
+                               client->links[operation->node].served_us);
     shoal_operation__finish(world, client, index, outcome);
 }

@@ -20,7 +20,8 @@ static shoal_cause excuse(const shoal_world *world, const shoal_reading *reading
 {
     uint32_t slot = shoal_operation__slot(reading->key);
     if (world->judge.views[reading->node].replica) return SHOAL_CAUSE_REPLICA;
-    if (shoal_copies__deposed(world, reading->node, slot)) return SHOAL_CAUSE_PARTITION;
+    if (shoal_copies__deposed(world, reading->node, slot, reading->served_us))
+        return SHOAL_CAUSE_PARTITION;
     return cause;
 }
 
@@ -47,7 +48,8 @@ static void judge_return(shoal_world *world, const shoal_reading *reading, const
         over = history->writes[seen->serial - 1].began_us > found->ended_us;
     if (!gone && !over) return;
     uint64_t why = over ? seen->serial : reading->serial;
-    shoal_cause cause = excuse(world, reading, shoal_copies__cause(world, why));
+    shoal_cause cause = shoal_copies__cause(world, why, reading->served_us);
+    cause = excuse(world, reading, cause);
     shoal_anomaly__count(world, SHOAL_ANOMALY_RESURRECTED, cause);
     if (over) judge_order(world, reading->serial, seen->serial, cause);
 }

@@ -80,9 +80,11 @@ void shoal_sessions__wrote(shoal_world *world, uint32_t client, uint64_t serial)
 }
 
 /* Why a read that missed nothing by itself is behind one before it: what that found is gone. */
-static shoal_cause cause_of(const shoal_world *world, uint32_t serial, shoal_cause cause)
+static shoal_cause cause_of(const shoal_world *world, const shoal_reading *reading, uint32_t serial,
+                            shoal_cause cause)
 {
-    return cause == SHOAL_CAUSE_ALIVE ? shoal_copies__cause(world, serial) : cause;
+    if (cause != SHOAL_CAUSE_ALIVE) return cause;
+    return shoal_copies__cause(world, serial, reading->served_us);
 }
 
 void shoal_sessions__read(shoal_world *world, uint32_t client, const shoal_reading *reading,
@@ -96,10 +98,11 @@ void shoal_sessions__read(shoal_world *world, uint32_t client, const shoal_readi
         bool over = world->history.writes[wrote - 1].ended_us < reading->began_us;
         if (over && end < began(world, wrote))
             shoal_anomaly__count(world, SHOAL_ANOMALY_READ_YOUR_WRITES,
-                                 cause_of(world, wrote, cause));
+                                 cause_of(world, reading, wrote, cause));
     }
     if (found != 0 && memory->found_us < reading->began_us && end < began(world, found))
-        shoal_anomaly__count(world, SHOAL_ANOMALY_MONOTONIC_READS, cause_of(world, found, cause));
+        shoal_anomaly__count(world, SHOAL_ANOMALY_MONOTONIC_READS,
+                             cause_of(world, reading, found, cause));
     if (reading->serial == 0) return;
     if (found != 0 && began(world, found) >= began(world, (uint32_t)reading->serial)) return;
     memory->found = (uint32_t)reading->serial;

@@ -382,7 +382,7 @@ static void count(shoal_world *world, uint64_t value, int64_t began)
     shoal_intent intent = {.key = SHOAL_KEY_COUNTER, .action = SHOAL_ACTION_INCR, .now_us = began};
     uint64_t serial = shoal_history__begin(&world->history, &intent);
     world->now_us = began + 5;
-    shoal_history__counted(world, serial, value);
+    shoal_history__counted(world, serial, value, began + 4);
     shoal_history__end(world, serial, SHOAL_WRITE_ACKNOWLEDGED, 0, began + 4);
 }
 

@@ -186,14 +186,14 @@ static void who_was_elected_has_a_slot_from_one_who_took_the_epoch_unasked(void 
     assert_false(shoal_promise__is_unasked(world, 0, 59));
     shoal_copies__claimed(world, 0, &all, 60);
     shoal_copies__claimed(world, 1, &all, 60);
-    assert_true(shoal_copies__deposed(world, 1, 7));
+    assert_true(shoal_copies__deposed(world, 1, 7, world->now_us));
     win(world, 1, 60);
     shoal_copies__claimed(world, 1, &all, 60);
-    assert_true(shoal_copies__deposed(world, 0, 7));
+    assert_true(shoal_copies__deposed(world, 0, 7, world->now_us));
     /* Of two who were elected, whoever was there keeps it. */
     win(world, 2, 60);
     shoal_copies__claimed(world, 2, &all, 60);
-    assert_false(shoal_copies__deposed(world, 1, 7));
+    assert_false(shoal_copies__deposed(world, 1, 7, world->now_us));
 }
 
 /* ---- counters ---- */
@@ -217,7 +217,7 @@ static void add_at(shoal_world *world, uint32_t node, uint64_t told)
     shoal_history__sent(world, serial, node, 0);
     world->now_us += 1000;
     shoal_history__end(world, serial, SHOAL_WRITE_ACKNOWLEDGED, node, world->now_us);
-    shoal_history__counted(world, serial, told);
+    shoal_history__counted(world, serial, told, world->now_us);
     world->now_us += 1000;
 }
 
@@ -584,25 +584,25 @@ static void a_wall_clock_that_is_behind_prolongs_belief_by_as_much_and_no_more(v
     serve(world, true, false, world->now_us);
     assert_int_equal(violated(world, SHOAL_CHECK_MINORITY), 2);
     /* A clock that is ahead prolongs nothing, nor does one that only n2 and n3 could hear of. */
-    assert_int_equal(shoal_judge__misled(world, 0, now_us - 4 * second), second);
-    assert_int_equal(shoal_judge__misled(world, 1, now_us - 4 * second), 0);
-    assert_int_equal(shoal_judge__misled(world, 0, now_us - 3 * second), 0);
+    assert_int_equal(shoal_judge__misled(world, 0, now_us - 4 * second, world->now_us), second);
+    assert_int_equal(shoal_judge__misled(world, 1, now_us - 4 * second, world->now_us), 0);
+    assert_int_equal(shoal_judge__misled(world, 0, now_us - 3 * second, world->now_us), 0);
 }
 
 static void a_clock_that_goes_right_again_was_behind_until_then(void **state)
 {
     shoal_world *world = sim_bench_world(state);
     const int64_t second = 1000000, from_us = world->now_us;
-    assert_int_equal(shoal_judge__misled(world, 0, from_us), 0);
+    assert_int_equal(shoal_judge__misled(world, 0, from_us, world->now_us), 0);
     for (int64_t by_us = -second; by_us <= second; by_us += 2 * second) {
         world->now_us += second;
         shoal_judge__clocks(world);
         shoal_clock__step(&world->nodes[0].clock, world->now_us, by_us);
         shoal_judge__clocks(world);
     }
-    assert_int_equal(shoal_judge__misled(world, 0, from_us), second);
+    assert_int_equal(shoal_judge__misled(world, 0, from_us, world->now_us), second);
     world->now_us += second;
-    assert_int_equal(shoal_judge__misled(world, 0, world->now_us), 0);
+    assert_int_equal(shoal_judge__misled(world, 0, world->now_us, world->now_us), 0);
 }
 
 static void a_monotonic_clock_that_stands_prolongs_belief_by_as_long(void **state)
@@ -610,7 +610,7 @@ static void a_monotonic_clock_that_stands_prolongs_belief_by_as_long(void **stat
     shoal_world *world = sim_bench_world(state);
     const int64_t second = 1000000, from_us = world->now_us;
     shoal_line line = {.clock = SHOAL_CLOCK_MONOTONIC, .choice = SHOAL_CLOCK_FREEZE};
-    assert_int_equal(shoal_judge__stood(world, 0, from_us), 0);
+    assert_int_equal(shoal_judge__stood(world, 0, from_us, world->now_us), 0);
     for (int i = 0; i < 2; i++) {
         world->now_us += second;
         shoal_judge__clocks(world);
@@ -619,13 +619,14 @@ static void a_monotonic_clock_that_stands_prolongs_belief_by_as_long(void **stat
         line.choice = SHOAL_CLOCK_RUN;
     }
     world->now_us += 2 * second;
-    assert_int_equal(shoal_judge__stood(world, 0, from_us), second);
-    assert_int_equal(shoal_judge__stood(world, 0, from_us + 3 * second / 2), second / 2);
-    assert_int_equal(shoal_judge__stood(world, 0, from_us + 2 * second), 0);
-    assert_int_equal(shoal_judge__stood(world, 1, from_us), 0);
+    assert_int_equal(shoal_judge__stood(world, 0, from_us, world->now_us), second);
+    assert_int_equal(shoal_judge__stood(world, 0, from_us + 3 * second / 2, world->now_us),
+                     second / 2);
+    assert_int_equal(shoal_judge__stood(world, 0, from_us + 2 * second, world->now_us), 0);
+    assert_int_equal(shoal_judge__stood(world, 1, from_us, world->now_us), 0);
     /* By its word others take what they have not heard of for heard of later. */
-    assert_int_equal(shoal_judge__misled(world, 1, from_us), second);
-    assert_int_equal(shoal_judge__misled(world, 0, from_us), 0);
+    assert_int_equal(shoal_judge__misled(world, 1, from_us, world->now_us), second);
+    assert_int_equal(shoal_judge__misled(world, 0, from_us, world->now_us), 0);
     for (uint32_t i = 1; i < 3; i++) world->judge.apart_since_us[i] = from_us;
     serve(world, true, false, world->now_us);
     assert_int_equal(violated(world, SHOAL_CHECK_MINORITY), 0);

@@ -231,6 +231,45 @@ static void a_read_that_missed_before_its_node_lost_the_slot_is_not_excused(void
     assert_int_equal(stale_by(world, SHOAL_CAUSE_PARTITION), 1);
 }
 
+static uint64_t lost_by(const shoal_world *world, shoal_cause cause)
+{
+    return world->judge.totals.lost[cause].count;
+}
+
+static void what_an_audit_missed_before_a_slot_passed_is_not_excused(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    claim(world, 0, 60);
+    add_at(world, 0, 1);
+    shoal_reading reading = miss(world), counter = reading;
+    counter.key = KEY;
+    counter.serial = 0;
+    claim(world, 1, 61);
+    shoal_history__audit(world, &reading);
+    shoal_history__audit(world, &counter);
+    assert_int_equal(lost_by(world, SHOAL_CAUSE_ALIVE), 2);
+    assert_int_equal(lost_by(world, SHOAL_CAUSE_PARTITION), 0);
+    counter.served_us = world->now_us;
+    shoal_history__audit(world, &counter);
+    assert_int_equal(lost_by(world, SHOAL_CAUSE_PARTITION), 1);
+}
+
+static void a_session_that_misses_its_write_before_a_slot_passed_is_not_excused(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    const shoal_anomaly_count *own = world->judge.totals.anomalies[SHOAL_ANOMALY_READ_YOUR_WRITES];
+    claim(world, 0, 60);
+    shoal_reading reading = miss(world);
+    shoal_sessions__wrote(world, 0, world->history.write_count);
+    claim(world, 1, 61);
+    shoal_sessions__read(world, 0, &reading, SHOAL_CAUSE_ALIVE);
+    assert_int_equal(own[SHOAL_CAUSE_ALIVE].count, 1);
+    reading.served_us = world->now_us;
+    shoal_sessions__read(world, 0, &reading, SHOAL_CAUSE_ALIVE);
+    assert_int_equal(own[SHOAL_CAUSE_ALIVE].count, 1);
+    assert_int_equal(own[SHOAL_CAUSE_PARTITION].count, 1);
+}
+
 static void a_read_that_missed_before_a_process_died_is_not_excused(void **state)
 {
     shoal_world *world = sim_bench_world(state);
@@ -256,6 +295,8 @@ int main(void)
         CASE(a_slot_is_that_of_who_had_it_then),
         CASE(a_counter_that_fell_before_its_node_lost_the_slot_is_not_excused),
         CASE(a_read_that_missed_before_its_node_lost_the_slot_is_not_excused),
+        CASE(what_an_audit_missed_before_a_slot_passed_is_not_excused),
+        CASE(a_session_that_misses_its_write_before_a_slot_passed_is_not_excused),
         CASE(a_read_that_missed_before_a_process_died_is_not_excused),
     };
     return cmocka_run_group_tests_name("sim_judge_excuses", tests, NULL, NULL);

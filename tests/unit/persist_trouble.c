@@ -204,6 +204,46 @@ static void what_is_repaired_over_two_files_keeps_its_database(void **state)
     core_world_close(&world);
 }
 
+/* Bytes of the file of this name. */
+static size_t size_of(const core_world *world, const char *name)
+{
+    for (int i = SHOAL_FILE_COUNT; i < CORE_FILES_MAX; i++)
+        if (strcmp(world->names[i], name) == 0) return shoal_buffer_size(&world->files[i].content);
+    return 0;
+}
+
+static void two_files_whose_syncs_fail_are_repaired_and_counted_once(void **state)
+{
+    core_world world;
+    (void)state;
+    open_started(&world, "enable-debug-command yes\nrdb-key-save-delay 100000000\n");
+    shoal_aof *aof = world.node->appending.aof;
+    assert_string_equal(core_world_ask(&world, 0, "SELECT 5"), "+OK\r\n");
+    set(&world, "SET a 1");
+    (void)core_world_ask(&world, 0, "BGREWRITEAOF");
+    while (aof->rewrite.phase < SHOAL_REWRITE__MOMENT) assert_true(deliver(&world, false));
+    world.fail_op = SHOAL_FILE_SYNC;
+    core_world_sleep(&world, 1000);
+    assert_int_equal(aof->rewrite.phase, SHOAL_REWRITE__BASE);
+    while (shoal_aof_trouble(aof) == SHOAL_ERR_OK) assert_true(deliver(&world, false));
+    assert_true(shoal_aof__has_left(aof));
+    assert_true(aof->left_seen);
+    world.fail_op = 0;
+    let_all_end(&world);
+    assert_int_equal(shoal_aof_trouble(aof), SHOAL_ERR_OK);
+    assert_false(shoal_aof__has_left(aof));
+    set(&world, "SET c 3");
+    core_world_sleep(&world, 3000000);
+    assert_int_equal(shoal_aof_stats_get(aof, world.now).size,
+                     size_of(&world, "appendonlydir/appendonly.aof.1.base.rdb") +
+                         size_of(&world, "appendonlydir/appendonly.aof.1.incr.aof") +
+                         size_of(&world, "appendonlydir/appendonly.aof.2.incr.aof"));
+    assert_string_equal(core_world_ask(&world, 0, "DEBUG LOADAOF"), "");
+    core_world_sleep(&world, 2000000);
+    assert_non_null(strstr(core_world_ask(&world, 0, "MGET a c"), "*2\r\n$1\r\n1\r\n$1\r\n3\r\n"));
+    core_world_close(&world);
+}
+
 /* Some bytes of a master's stream come, and are appended at once. */
 static void take(core_world *world, const char *text)
 {
@@ -278,6 +318,7 @@ int main(void)
         cmocka_unit_test(appending_begins_again_when_the_repair_of_before_is_over),
         cmocka_unit_test(a_failure_while_the_appender_is_asked_to_go_over_is_mended),
         cmocka_unit_test(what_is_repaired_over_two_files_keeps_its_database),
+        cmocka_unit_test(two_files_whose_syncs_fail_are_repaired_and_counted_once),
         cmocka_unit_test(a_file_that_is_cut_to_nothing_begins_with_its_database_again),
         cmocka_unit_test(a_mark_under_way_is_waited_for_when_syncs_are_asked_for_meanwhile),
     };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * node/files.h: one queue in, one queue out, a mutex around both. Two threads work off the queue:
+ * node/files.h: one queue in, one queue out, a mutex around both. A few threads work off the queue:
  * each takes the first job none of whose files an older job is about, so that a long sync of one
  * file holds up no other file. A named file may besides be written by whoever appends to it without
  * a tag, when nothing but syncs of it is queued: then bytes are neither copied nor handed over.
@@ -25,8 +25,10 @@
 #include "file_ops.h"
 #include "turns.h"
 
-/* Threads that work off the queue: one more than can wait for the sync of a large file. */
-#define THREADS 2
+/* Threads that work off the queue. The disk can keep three long: with the sync of the append-only
+ * file, that of a snapshot, and a large file that is removed and given back. One more is there
+ * for the node file, whose epochs and votes an election waits for. */
+#define THREADS 4
 
 _Static_assert(SHOAL_FILE_LIMIT <= 64, "a set of files is a word");
 

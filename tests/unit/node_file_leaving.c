@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "node/file_ops.h"
 #include "node/files.h"
 #include "support/test.h"
@@ -19,6 +20,7 @@
 #define LOG ((shoal_file)SHOAL_FILE_NAMED)
 #define BLOCK ((size_t)300000)
 #define BLOCKS 17u
+#define HELD 3u
 
 typedef struct scene {
     char folder[64], path[80], other[80];
@@ -210,6 +212,52 @@ static void files_that_were_left_are_closed_when_all_ends(void **state)
     close_scene(&of);
 }
 
+/* Opens the reading end of each pipe: who waits to write there goes on. */
+static void let_go(const scene *of, int readers[HELD])
+{
+    for (uint32_t i = 0; i < HELD; i++) {
+        char path[96];
+        snprintf(path, sizeof path, "%s/pipe%u", of->folder, i);
+        readers[i] = open(path, O_RDONLY | O_NONBLOCK);
+        assert_true(readers[i] >= 0);
+        assert_int_equal(unlink(path), 0);
+    }
+}
+
+/* Whoever opens a pipe to write waits until it is read, as one does for a disk that is slow. */
+static void three_files_that_are_held_up_hold_up_no_other(void **state)
+{
+    scene of;
+    shoal_files *files;
+    int readers[HELD];
+    (void)state;
+    open_scene(&of);
+    const shoal_files_options options = {.directory = of.folder, .done = nothing};
+    assert_int_equal(shoal_files__start(&options, &files), SHOAL_ERR_OK);
+    for (uint32_t i = 0; i < HELD; i++) {
+        char path[96];
+        snprintf(path, sizeof path, "%s/pipe%u", of.folder, i);
+        assert_int_equal(mkfifo(path, 0600), 0);
+        snprintf(path, sizeof path, "pipe%u", i);
+        shoal_files__name(files, LOG + 1 + i, shoal_text(path));
+        const shoal_file_job job = {.op = SHOAL_FILE_APPEND, .file = LOG + 1 + i, .tag = 1};
+        shoal_files__submit(files, &job, shoal_slice_of("held"));
+    }
+    shoal_files__name(files, LOG, shoal_slice_of("log"));
+    const shoal_file_job append = {.op = SHOAL_FILE_APPEND, .file = LOG, .tag = 2};
+    shoal_files__submit(files, &append, shoal_slice_of("bytes"));
+    shoal_files__settle(files, LOG);
+    shoal_file_job *done = shoal_files__take(files);
+    assert_non_null(done);
+    assert_int_equal(done->tag, 2);
+    assert_null(done->next);
+    shoal_files__free(done);
+    let_go(&of, readers);
+    shoal_files__stop(files, true);
+    for (uint32_t i = 0; i < HELD; i++) close(readers[i]);
+    close_scene(&of);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +267,7 @@ int main(void)
         cmocka_unit_test(a_removed_file_stays_whole_under_another_name),
         cmocka_unit_test(a_number_that_is_bound_to_nothing_lets_its_file_go),
         cmocka_unit_test(files_that_were_left_are_closed_when_all_ends),
+        cmocka_unit_test(three_files_that_are_held_up_hold_up_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -172,6 +172,19 @@ static bool is_silent(const shoal_cluster *c, const bus_node *node)
            shoal_bus__since(c, node->data_received_us) > timeout_us;
 }
 
+/* Pings the replica that a manual failover waits for, however long another ping has waited. A voter
+ * counts for the majority until it is suspected: its silence lasts since the first of them. */
+static void ping_again(shoal_cluster *c, bus_node *node)
+{
+    SHOAL_ASSERT(node->link);
+    SHOAL_ASSERT(node->index == c->failover.manual.replica);
+    int64_t first_us = node->ping_sent_us;
+    shoal_bus__send_ping(c, node->link, SHOAL_FRAME_PING);
+    if (!first_us || !shoal_bus__votes(c, node)) return;
+    node->ping_sent_us = first_us;
+    shoal_bus__unsettle(c, node);
+}
+
 static void watch(shoal_cluster *c, bus_node *node)
 {
     SHOAL_ASSERT(shoal_bus__knows(c, node));
@@ -191,7 +204,9 @@ static void watch(shoal_cluster *c, bus_node *node)
     }
     bool waited_for = node->index == c->failover.manual.replica;
     if (waited_for && shoal_bus__manual_paused(c) && node->link) {
-        shoal_bus__send_ping(c, node->link, SHOAL_FRAME_PING);
+        if (!in_trouble && shoal_bus__votes(c, node) && is_silent(c, node))
+            shoal_bus__set_suspect(c, node);
+        ping_again(c, node);
         return;
     }
     if (!in_trouble && is_silent(c, node)) shoal_bus__set_suspect(c, node);

@@ -469,6 +469,27 @@ static void a_failover_by_hand_ends_after_five_seconds(void **state)
     world_close(&w);
 }
 
+static void the_replica_that_a_master_waits_for_is_missed_like_any_voter(void **state)
+{
+    (void)state;
+    for (int profile = 0; profile < 2; profile++) {
+        world w;
+        world_open(&w, 83, TIMEOUT_MS);
+        w.settings.voters_all = true;
+        w.settings.profile = profile;
+        world_form_replicas(&w, 1, 2);
+        world_set_offset(&w, 0, 700);
+        assert_string_equal(world_ask(&w, 1, "FAILOVER"), "+OK\r\n");
+        world_run(&w, 200);
+        assert_true(shoal_cluster_pause(w.nodes[0].cluster) > w.now_us);
+        w.nodes[1].frozen = w.nodes[2].frozen = true;
+        world_run(&w, 2 * TIMEOUT_MS);
+        assert_true(shoal_cluster_pause(w.nodes[0].cluster) > w.now_us);
+        assert_false(shoal_cluster_up(w.nodes[0].cluster));
+        world_close(&w);
+    }
+}
+
 static void no_offset_is_told_while_writes_go_on(void **state)
 {
     (void)state;
@@ -659,6 +680,7 @@ int main(void)
         cmocka_unit_test(who_was_elected_does_not_wait_for_news_of_its_start_under_shoal),
         cmocka_unit_test(a_failover_by_hand_swaps_roles_without_loss),
         cmocka_unit_test(a_failover_by_hand_ends_after_five_seconds),
+        cmocka_unit_test(the_replica_that_a_master_waits_for_is_missed_like_any_voter),
         cmocka_unit_test(no_offset_is_told_while_writes_go_on),
         cmocka_unit_test(a_takeover_needs_nobody),
         cmocka_unit_test(a_master_hands_over_before_it_ends),

@@ -62,6 +62,7 @@ typedef struct shoal_promise {
     uint64_t durable;                /* the greatest lastVoteEpoch that its disk holds */
     uint64_t won;                    /* the greatest epoch in which it won */
     uint64_t unasked; /* the last epoch that it took at an operator's word, with nobody's vote */
+    uint64_t parted;  /* the last epoch that it went on to from one that it might share */
     bool usurped;     /* it is a master by a TAKEOVER: others may count its master among voters */
 } shoal_promise;
 
@@ -181,7 +182,8 @@ void shoal_promise__says(shoal_world *world, uint32_t node, shoal_slice words);
 /* Is this an epoch that the node took at an operator's word and did not win? */
 bool shoal_promise__is_unasked(const shoal_world *world, uint32_t node, uint64_t epoch);
 /* May two nodes have one epoch? Where one took it at an operator's word and the other did so too,
- * or was elected in it: nobody could tell them of each other. */
+ * or was elected in it: nobody could tell them of each other. Who goes on to the next epoch from
+ * one that it might share asks nobody either. */
 bool shoal_promise__may_share(const shoal_world *world, uint32_t a, uint32_t b, uint64_t epoch);
 /* Its process ends: what was not durable was not promised. */
 void shoal_promise__break(shoal_world *world, uint32_t node);

@@ -60,6 +60,28 @@ void shoal_promise__election(shoal_world *world, uint32_t node, const shoal_trac
     judge->promises[node].won = record->b;
 }
 
+/* A node has met another with its epoch, and goes on to the next that it knows of. It asks nobody,
+ * as when an operator tells it to; that counts where the first epoch might be shared. */
+static void part(shoal_world *world, uint32_t node, shoal_slice words)
+{
+    static const char met[] = "configEpoch collision with node ";
+    static const char next[] = ": configEpoch set to ";
+    const size_t name_at = sizeof(met) - 1, skip = name_at + SHOAL_NODE_NAME_LEN + sizeof(next) - 1;
+    const shoal_judge *judge = &world->judge;
+    uint64_t epoch = 0;
+    if (words.size <= skip || memcmp(words.data, met, name_at) != 0) return;
+    bool whole = shoal_text_to_u64((shoal_slice){words.data + skip, words.size - skip}, &epoch);
+    SHOAL_ASSERT(whole);
+    /* What it says of its epoch comes behind these words. */
+    uint64_t from = judge->views[node].epoch_config;
+    for (uint32_t i = 0; i < judge->subject_count; i++) {
+        const shoal_subject *other = &judge->subjects[i];
+        if (memcmp(other->name, words.data + name_at, SHOAL_NODE_NAME_LEN) != 0) continue;
+        if (other->node != node && shoal_promise__may_share(world, node, other->node, from))
+            world->judge.promises[node].parted = epoch;
+    }
+}
+
 void shoal_promise__says(shoal_world *world, uint32_t node, shoal_slice words)
 {
     static const char epoch[] = "New configEpoch set to ";
@@ -74,6 +96,7 @@ void shoal_promise__says(shoal_world *world, uint32_t node, shoal_slice words)
     }
     if (words.size == sizeof(takeover) - 1 && memcmp(words.data, takeover, words.size) == 0)
         promise->usurped = true;
+    part(world, node, words);
 }
 
 bool shoal_promise__is_unasked(const shoal_world *world, uint32_t node, uint64_t epoch)
@@ -89,13 +112,22 @@ static bool has_won(const shoal_world *world, uint32_t node, uint64_t epoch)
     return epoch != 0 && world->judge.promises[node].won == epoch;
 }
 
+/* Has the node an epoch that it asked nobody for, at an operator's word or because it left one that
+ * somebody had at an operator's word? */
+static bool is_alone(const shoal_world *world, uint32_t node, uint64_t epoch)
+{
+    const shoal_promise *promise = &world->judge.promises[node];
+    if (shoal_promise__is_unasked(world, node, epoch)) return true;
+    return epoch != 0 && promise->parted == epoch && promise->won != epoch;
+}
+
 bool shoal_promise__may_share(const shoal_world *world, uint32_t a, uint32_t b, uint64_t epoch)
 {
     SHOAL_ASSERT(a != b);
-    bool a_unasked = shoal_promise__is_unasked(world, a, epoch);
-    bool b_unasked = shoal_promise__is_unasked(world, b, epoch);
-    return (a_unasked && (b_unasked || has_won(world, b, epoch))) ||
-           (b_unasked && has_won(world, a, epoch));
+    bool a_alone = is_alone(world, a, epoch);
+    bool b_alone = is_alone(world, b, epoch);
+    return (a_alone && (b_alone || has_won(world, b, epoch))) ||
+           (b_alone && has_won(world, a, epoch));
 }
 
 void shoal_promise__saved(shoal_world *world, uint32_t node, const shoal_trace_record *record)

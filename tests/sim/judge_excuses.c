@@ -5,6 +5,9 @@
  */
 #include "sim_run.h"
 
+#include <stdio.h>
+
+#include "base/text.h"
 #include "sim/internal.h"
 
 #define SECOND INT64_C(1000000)
@@ -284,6 +287,94 @@ static void a_read_that_missed_before_a_process_died_is_not_excused(void **state
     world->nodes[0].incarnation--;
 }
 
+/* ---- one epoch of two ---- */
+
+static uint64_t violated(const shoal_world *world, shoal_check check)
+{
+    return world->judge.violated[check];
+}
+
+/* A node says that it wins an epoch. */
+static void win(shoal_world *world, uint32_t node, uint64_t epoch)
+{
+    shoal_trace_record won = {.kind = SHOAL_TRACE_ELECTION, .a = 2, .b = epoch, .c = 2};
+    shoal_promise__election(world, node, &won);
+}
+
+/* Two nodes claim a slot in one epoch from now on; what the judge says of it. */
+static uint64_t share(shoal_world *world, uint32_t a, uint32_t b, uint64_t epoch)
+{
+    shoal_judge *judge = &world->judge;
+    uint64_t before = violated(world, SHOAL_CHECK_ONE_CLAIM);
+    const uint32_t both[] = {a, b};
+    for (size_t i = 0; i < 2; i++) {
+        shoal_view *view = &judge->views[both[i]];
+        shoal_slotmap_put(&view->own, 7, true);
+        view->epoch_config = judge->claims[both[i]].epoch = epoch;
+        view->own_count = judge->claims[both[i]].slots = 1;
+    }
+    judge->views[a].changed = true;
+    judge->changed_from = 0;
+    judge->changed_end = world->node_count;
+    judge->version++;
+    shoal_judge__settle(world);
+    return violated(world, SHOAL_CHECK_ONE_CLAIM) - before;
+}
+
+static void one_epoch_of_two_is_no_fault_only_if_one_took_it_at_an_operators_word(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    win(world, 0, 60);
+    assert_int_equal(share(world, 0, 1, 60), 1);
+    shoal_promise__says(world, 1, shoal_text("New configEpoch set to 60"));
+    assert_int_equal(share(world, 0, 1, 60), 0);
+    assert_int_equal(share(world, 1, 0, 60), 0);
+    /* That is of this epoch, and of these two: a third has it neither way. */
+    assert_int_equal(share(world, 1, 2, 60), 1);
+    assert_int_equal(share(world, 0, 1, 61), 1);
+    shoal_promise__says(world, 2, shoal_text("New configEpoch set to 60"));
+    world->judge.claims[0].slots = 0;
+    assert_int_equal(share(world, 1, 2, 60), 0);
+    /* Who is elected in an epoch that it has taken before has it by votes. */
+    win(world, 1, 60);
+    assert_int_equal(share(world, 1, 2, 60), 0);
+    win(world, 2, 60);
+    assert_int_equal(share(world, 1, 2, 60), 1);
+}
+
+/* A node finds another with its epoch, and goes on to the next. */
+static void collide(shoal_world *world, uint32_t node, uint32_t other, uint64_t next)
+{
+    const shoal_judge *judge = &world->judge;
+    char words[128];
+    int size =
+        snprintf(words, sizeof(words),
+                 "configEpoch collision with node %.*s: configEpoch set to %llu",
+                 SHOAL_NODE_NAME_LEN, judge->subjects[shoal_judge__subject_of(world, other)].name,
+                 (unsigned long long)next);
+    shoal_promise__says(world, node, (shoal_slice){words, (size_t)size});
+}
+
+static void two_that_leave_an_epoch_of_an_operators_word_at_once_may_meet_again(void **state)
+{
+    shoal_world *world = sim_bench_world(state);
+    for (uint32_t i = 0; i < 3; i++) world->judge.views[i].epoch_config = 60;
+    /* Who leaves an epoch that nobody was told to take has no excuse. */
+    collide(world, 0, 2, 61);
+    collide(world, 1, 2, 61);
+    assert_int_equal(share(world, 0, 1, 61), 1);
+    for (uint32_t i = 0; i < 3; i++) {
+        world->judge.views[i].epoch_config = 62;
+        shoal_promise__says(world, i, shoal_text("New configEpoch set to 62"));
+    }
+    collide(world, 0, 2, 63);
+    assert_int_equal(share(world, 0, 1, 63), 1);
+    world->judge.views[1].epoch_config = 62;
+    collide(world, 1, 2, 63);
+    assert_int_equal(share(world, 0, 1, 63), 0);
+    assert_int_equal(share(world, 0, 1, 64), 1);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_bench, sim_bench_close)
@@ -298,6 +389,8 @@ int main(void)
         CASE(what_an_audit_missed_before_a_slot_passed_is_not_excused),
         CASE(a_session_that_misses_its_write_before_a_slot_passed_is_not_excused),
         CASE(a_read_that_missed_before_a_process_died_is_not_excused),
+        CASE(one_epoch_of_two_is_no_fault_only_if_one_took_it_at_an_operators_word),
+        CASE(two_that_leave_an_epoch_of_an_operators_word_at_once_may_meet_again),
     };
     return cmocka_run_group_tests_name("sim_judge_excuses", tests, NULL, NULL);
 }

@@ -263,47 +263,6 @@ static void tell(shoal_world *world, uint32_t node, const char history[41], uint
     shoal_logbook__bytes(world, node, history, offset, bytes);
 }
 
-/* Two nodes claim a slot in one epoch from now on; what the judge says of it. */
-static uint64_t share(shoal_world *world, uint32_t a, uint32_t b, uint64_t epoch)
-{
-    shoal_judge *judge = &world->judge;
-    uint64_t before = violated(world, SHOAL_CHECK_ONE_CLAIM);
-    const uint32_t both[] = {a, b};
-    for (size_t i = 0; i < 2; i++) {
-        shoal_view *view = &judge->views[both[i]];
-        shoal_slotmap_put(&view->own, 7, true);
-        view->epoch_config = judge->claims[both[i]].epoch = epoch;
-        view->own_count = judge->claims[both[i]].slots = 1;
-    }
-    judge->views[a].changed = true;
-    judge->changed_from = 0;
-    judge->changed_end = world->node_count;
-    judge->version++;
-    shoal_judge__settle(world);
-    return violated(world, SHOAL_CHECK_ONE_CLAIM) - before;
-}
-
-static void one_epoch_of_two_is_no_fault_only_if_one_took_it_at_an_operators_word(void **state)
-{
-    shoal_world *world = sim_bench_world(state);
-    win(world, 0, 60);
-    assert_int_equal(share(world, 0, 1, 60), 1);
-    shoal_promise__says(world, 1, shoal_text("New configEpoch set to 60"));
-    assert_int_equal(share(world, 0, 1, 60), 0);
-    assert_int_equal(share(world, 1, 0, 60), 0);
-    /* That is of this epoch, and of these two: a third has it neither way. */
-    assert_int_equal(share(world, 1, 2, 60), 1);
-    assert_int_equal(share(world, 0, 1, 61), 1);
-    shoal_promise__says(world, 2, shoal_text("New configEpoch set to 60"));
-    world->judge.claims[0].slots = 0;
-    assert_int_equal(share(world, 1, 2, 60), 0);
-    /* Who is elected in an epoch that it has taken before has it by votes. */
-    win(world, 1, 60);
-    assert_int_equal(share(world, 1, 2, 60), 0);
-    win(world, 2, 60);
-    assert_int_equal(share(world, 1, 2, 60), 1);
-}
-
 static void nodes_of_one_history_have_the_same_bytes_at_the_same_places(void **state)
 {
     shoal_world *world = sim_bench_world(state);
@@ -765,7 +724,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             a_counter_that_falls_is_excused_only_where_a_node_has_lost_its_slot, open_counters,
             sim_bench_close),
-        CASE(one_epoch_of_two_is_no_fault_only_if_one_took_it_at_an_operators_word),
         CASE(nodes_of_one_history_have_the_same_bytes_at_the_same_places),
         CASE(another_history_of_the_same_length_is_noticed),
         cmocka_unit_test(a_node_file_is_whole_or_it_is_objected_to),

@@ -154,6 +154,16 @@ static void nothing(void *context)
     (void)context;
 }
 
+/* A scene, and files in its folder. */
+static shoal_files *open_files(scene *made)
+{
+    shoal_files *files;
+    open_scene(made);
+    const shoal_files_options options = {.directory = made->folder, .done = nothing};
+    assert_int_equal(shoal_files__start(&options, &files), SHOAL_ERR_OK);
+    return files;
+}
+
 /* How many descriptors of this process are of files in the folder. */
 static uint32_t descriptors_in(const char *folder)
 {
@@ -173,12 +183,9 @@ static uint32_t descriptors_in(const char *folder)
 static void a_number_that_is_bound_to_nothing_lets_its_file_go(void **state)
 {
     scene of;
-    shoal_files *files;
-    (void)state;
-    open_scene(&of);
-    const shoal_files_options options = {.directory = of.folder, .done = nothing};
     const shoal_file_job job = {.op = SHOAL_FILE_APPEND, .file = LOG};
-    assert_int_equal(shoal_files__start(&options, &files), SHOAL_ERR_OK);
+    (void)state;
+    shoal_files *files = open_files(&of);
     for (int round = 0; round < 3; round++) {
         shoal_files__name(files, LOG, shoal_slice_of("log"));
         shoal_files__append(files, &job, shoal_slice_of("bytes"));
@@ -197,12 +204,9 @@ static void a_number_that_is_bound_to_nothing_lets_its_file_go(void **state)
 static void files_that_were_left_are_closed_when_all_ends(void **state)
 {
     scene of;
-    shoal_files *files;
-    (void)state;
-    open_scene(&of);
-    const shoal_files_options options = {.directory = of.folder, .done = nothing};
     const shoal_file_job job = {.op = SHOAL_FILE_APPEND, .file = LOG};
-    assert_int_equal(shoal_files__start(&options, &files), SHOAL_ERR_OK);
+    (void)state;
+    shoal_files *files = open_files(&of);
     shoal_files__name(files, LOG, shoal_slice_of("log"));
     shoal_files__append(files, &job, shoal_slice_of("bytes"));
     shoal_files__settle(files, LOG);
@@ -228,12 +232,9 @@ static void let_go(const scene *of, int readers[HELD])
 static void three_files_that_are_held_up_hold_up_no_other(void **state)
 {
     scene of;
-    shoal_files *files;
     int readers[HELD];
     (void)state;
-    open_scene(&of);
-    const shoal_files_options options = {.directory = of.folder, .done = nothing};
-    assert_int_equal(shoal_files__start(&options, &files), SHOAL_ERR_OK);
+    shoal_files *files = open_files(&of);
     for (uint32_t i = 0; i < HELD; i++) {
         char path[96];
         snprintf(path, sizeof path, "%s/pipe%u", of.folder, i);

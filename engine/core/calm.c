@@ -50,6 +50,8 @@ void shoal_node__calm_note(shoal_node *node, int64_t others_us)
     shoal_calm *calm = &node->calm;
     calm->until_us = 0;
     calm->settled++;
+    /* Frames come as values through an exchange only. */
+    if (node->host.exchange == NULL) return;
     if (node->phase != SHOAL_PHASE_READY || node->cluster == NULL || node->tape != NULL) return;
     if (!is_idle(node)) return;
     note(node, calm);

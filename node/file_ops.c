@@ -143,9 +143,9 @@ static void trim_left(int descriptor)
 
 /* What is written goes to the disk in pieces. When many bytes are on their way at once, the system
  * ends the writing of all of them in one go, a page after the other, in a thread of its own that it
- * does not interrupt: on ext4 some milliseconds, for which a lane that was to wake up on that
- * processor waits. Measured with 200 MB: up to 5.4 ms in one go, with pieces of 1 to 4 MiB up to
- * 0.5 ms (docs/PERFORMANCE.md). */
+ * does not interrupt, and a lane that was to wake up on that processor waits for as long. Chosen:
+ * small enough for that to be short, and large enough for a call of the system to be nothing beside
+ * it. */
 #define PIECE ((uint64_t)1 << 20)
 
 /* The end of the file, or what has been pushed where nobody knows it. */

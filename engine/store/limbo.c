@@ -147,9 +147,9 @@ static inline void queue(shoal_thread *thread, uint64_t what, uint64_t bytes)
 }
 
 /* What freeing a piece takes of a budget at once, beside one: the word as it is queued. A bucket of
- * a leaf costs as much as a piece, with what is chained to it, and gone cold: 15 us were measured
- * for a leaf of 256, and a leave that took sixty of them for sixty pieces took a millisecond. A
- * branch that was merged counts as a large leaf. */
+ * a leaf costs as much as a piece, with what is chained to it, and gone cold: if a leaf were one
+ * piece, a leave that took many of them would be far longer than its budget says. A branch that was
+ * merged counts as a large leaf. */
 static inline uint32_t cost_beside(uint64_t what)
 {
     SHOAL_DEBUG_ASSERT((what & CORPSE_MASK) >= CORPSE_ITEM);

@@ -237,19 +237,35 @@ static void heal(shoal_drawing *drawing, int64_t at_us)
     }
 }
 
-/* What an operator mends, when the cluster has had time to mend the rest; when that is done. */
-static int64_t mend(shoal_drawing *drawing, int64_t at_us)
+/* What an operator does from `at_us` on; when that is done. */
+static int64_t operate(shoal_drawing *drawing, const shoal_draft *what, int64_t at_us)
 {
     int64_t done_us = at_us;
-    if (drawing->mends.count == 0) return at_us;
-    at_us += 6 * drawing->timeout_us + 12 * SECOND;
-    if (at_us < drawing->mend_us) at_us = drawing->mend_us;
-    for (uint32_t i = 0; i < drawing->mends.count; i++) {
-        shoal_line *line = shoal_draft__copy(&drawing->draft, &drawing->mends.lines[i]);
+    for (uint32_t i = 0; i < what->count; i++) {
+        shoal_line *line = shoal_draft__copy(&drawing->draft, &what->lines[i]);
         line->at_us += at_us;
         if (line->at_us > done_us) done_us = line->at_us;
     }
     return done_us + SECOND;
+}
+
+/* What an operator mends, when the cluster has had time to mend the rest; when that is done. An
+ * epoch that is to be newer than any must be taken by who knows the others, so slots come behind
+ * introductions. Where those wait, slots do not, or the cluster would be left with two maps. */
+static int64_t mend(shoal_drawing *drawing, int64_t at_us)
+{
+    bool meets = drawing->mends.count > 0, settles = drawing->slots.count > 0;
+    if (!meets && !settles) return at_us;
+    at_us += 6 * drawing->timeout_us + 12 * SECOND;
+    if (meets && at_us < drawing->mend_us) {
+        int64_t settled_us = operate(drawing, &drawing->slots, at_us);
+        at_us = settled_us > drawing->mend_us ? settled_us : drawing->mend_us;
+    }
+    if (!meets) return operate(drawing, &drawing->slots, at_us);
+    int64_t met_us = operate(drawing, &drawing->mends, at_us);
+    if (!settles) return met_us;
+    int64_t known_us = at_us + 2 * drawing->timeout_us + 5 * SECOND;
+    return operate(drawing, &drawing->slots, known_us > met_us ? known_us : met_us);
 }
 
 /* Processes that were told to end may take their time, and end behind the line that was to start
@@ -394,6 +410,7 @@ shoal_err shoal_draw__schedule(const shoal_draw_options *options, shoal_schedule
     shoal_err result = shoal_draft__finish(&drawing.draft, out, error);
     shoal_draft__free(&drawing.draft);
     shoal_draft__free(&drawing.mends);
+    shoal_draft__free(&drawing.slots);
     shoal_sim__free(drawing.logs);
     shoal_sim__free(drawing.syncs);
     return result;

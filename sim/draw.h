@@ -73,8 +73,9 @@ typedef struct shoal_drawing {
     bool *syncs;        /* per node: nothing is answered before it is durable */
     int64_t from_us;    /* faults begin here */
     int64_t until_us;   /* all have ended by then */
-    shoal_draft mends;  /* what an operator does then; times from the beginning of that */
+    shoal_draft mends;  /* who an operator introduces then; times from the beginning of that */
     int64_t mend_us;    /* which is not before this */
+    shoal_draft slots;  /* how an operator ends what moves of slots have left; times as above */
     uint32_t slots_moved;
     bool dangling; /* connections may be left that pass nothing and that nobody ends */
     bool deceived; /* a disk says of syncs that they are done */

@@ -206,7 +206,7 @@ static uint32_t tag_of(uint32_t slot)
 static void leader_says(shoal_faults *all, int64_t at_us, uint32_t column, const char *text)
 {
     shoal_drawing *drawing = all->drawing;
-    shoal_line *line = shoal_draft__say(&drawing->mends, SHOAL_LINE_OPERATE, at_us, "%s", text);
+    shoal_line *line = shoal_draft__say(&drawing->slots, SHOAL_LINE_OPERATE, at_us, "%s", text);
     line->left.count = 1;
     line->left.atoms[0] = (shoal_atom){SHOAL_ATOM_OWNER, first_slot(drawing, column), 0};
 }
@@ -221,7 +221,7 @@ static void settle_slot(shoal_faults *all, uint32_t slot, uint32_t column)
     snprintf(text, sizeof(text), "CLUSTER SETSLOT %u NODE id(self)", slot);
     leader_says(all, at_us, column, text);
     leader_says(all, at_us, column, "CLUSTER BUMPEPOCH");
-    shoal_line *line = shoal_draft__say(&drawing->mends, SHOAL_LINE_OPERATE, at_us,
+    shoal_line *line = shoal_draft__say(&drawing->slots, SHOAL_LINE_OPERATE, at_us,
                                         "CLUSTER SETSLOT %u STABLE", slot);
     line->left.count = 1;
     line->left.atoms[0] = (shoal_atom){SHOAL_ATOM_MASTERS, 0, 0};

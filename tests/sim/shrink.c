@@ -372,6 +372,66 @@ static uint32_t told_in(const shoal_schedule *drawn, const char *words)
     return count;
 }
 
+/* When the last line of an operator says this; -1: none does. */
+static int64_t last_told(const shoal_schedule *drawn, const char *words)
+{
+    int64_t at_us = -1;
+    for (uint32_t i = 0; i < drawn->count; i++) {
+        const shoal_line *line = &drawn->lines[i];
+        if (line->kind == SHOAL_LINE_OPERATE && strstr(line->text, words)) at_us = line->at_us;
+    }
+    return at_us;
+}
+
+/* When everything is healed. */
+static int64_t healed_at(const shoal_schedule *drawn)
+{
+    int64_t at_us = 0;
+    for (uint32_t i = 0; i < drawn->count; i++) {
+        const shoal_line *line = &drawn->lines[i];
+        if (line->kind == SHOAL_LINE_HEAL && line->relation == SHOAL_RELATION_NONE)
+            at_us = line->at_us;
+    }
+    return at_us;
+}
+
+/* Seeds 61844, 62716, 67469 and 67784 once left two maps: an operator took an epoch for slots in
+ * the moment in which nodes were introduced, or let slots wait with those who were forgotten. */
+static void moves_are_ended_in_time_and_behind_introductions(void **state)
+{
+    (void)state;
+    uint32_t both = 0, waited = 0;
+    for (uint64_t seed = 0; seed < 600; seed++) {
+        shoal_draw_options options = {.seed = seed};
+        shoal_schedule drawn;
+        shoal_schedule_error error;
+        assert_int_equal(shoal_draw__schedule(&options, &drawn, &error), SHOAL_ERR_OK);
+        int64_t healed_us = healed_at(&drawn);
+        int64_t met_us = last_told(&drawn, "CLUSTER MEET"), first_us = -1, behind_us = -1;
+        for (uint32_t i = 0; i < drawn.count; i++) {
+            const shoal_line *line = &drawn.lines[i];
+            if (line->kind != SHOAL_LINE_OPERATE || !strstr(line->text, "id(self)")) continue;
+            if (line->at_us <= healed_us) continue;
+            if (first_us < 0) first_us = line->at_us;
+            if (behind_us < 0 && line->at_us >= met_us) behind_us = line->at_us;
+        }
+        if (met_us > healed_us && first_us >= 0) {
+            both++;
+            if (behind_us < met_us + 5000000)
+                fail_msg("seed %llu: slots at %lld us, introductions at %lld us",
+                         (unsigned long long)seed, (long long)behind_us, (long long)met_us);
+            waited += first_us < met_us;
+        }
+        if (first_us >= 0) {
+            /* Twelve timeouts and 25 s are what a cluster has until it must be whole. */
+            assert_true(first_us - healed_us <= 12 * drawn.node_timeout_us + 25000000);
+        }
+        shoal_schedule_free(&drawn);
+    }
+    assert_true(both > 0);
+    assert_true(waited > 0);
+}
+
 static void nobody_is_told_to_forget_a_host_that_is_replaced(void **state)
 {
     (void)state;
@@ -440,6 +500,7 @@ int main(void)
         cmocka_unit_test(drawn_crashes_leave_a_copy_of_each_slot),
         cmocka_unit_test(no_slot_is_dropped_where_a_node_is_lost),
         cmocka_unit_test(who_looks_at_the_end_waits_for_as_long_as_its_network_may_take),
+        cmocka_unit_test(moves_are_ended_in_time_and_behind_introductions),
         cmocka_unit_test(nobody_is_told_to_forget_a_host_that_is_replaced),
         cmocka_unit_test(what_is_given_stays_and_the_rest_is_drawn),
     };

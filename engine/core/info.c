@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "core/memory.h"
 
 /* Between two looks at the counters. */
 #define LOOK_INTERVAL_US 1000000
@@ -126,7 +127,7 @@ void shoal_node__look(shoal_node *node)
     rates->looked_us = node->now.mono_us;
     rates->due_us = node->now.mono_us + LOOK_INTERVAL_US;
     shoal_store_stats_get(node->store, &stats);
-    uint64_t used = stats.bytes + stats.bytes_queues + stats.bytes_charged;
+    uint64_t used = shoal_memory__used(node, &stats);
     if (used > rates->memory_peak) rates->memory_peak = used;
     /* What the allocator wastes by itself, slabs apart: their blocks are whole pages. */
     const shoal_vitals *vitals = &node->vitals;

@@ -107,15 +107,15 @@ static void parts(const shoal_node *node, const shoal_memory_figures *figures, s
 {
     const shoal_store_stats *stats = &figures->store;
     SHOAL_ASSERT(node->vitals.allocator_name == NULL || node->vitals.allocator_name[0] != '\0');
-    shoal_info__number(out, "mem_not_counted_for_evict", stats->bytes_limbo + stats->bytes_queues);
+    shoal_info__number(out, "mem_not_counted_for_evict", shoal_memory__not_counted(figures));
     shoal_repl_facts facts;
     shoal_repl_facts_get(node->replication.repl, &facts);
-    shoal_info__number(out, "mem_replication_backlog", facts.backlog_bytes);
+    shoal_info__number(out, "mem_replication_backlog", figures->backlog);
     shoal_info__number(out, "mem_total_replication_buffers", facts.buffered_bytes);
-    shoal_info__number(out, "mem_clients_slaves", facts.buffered_bytes - facts.backlog_bytes);
+    shoal_info__number(out, "mem_clients_slaves", figures->replicas);
     shoal_info__number(out, "mem_clients_normal", figures->clients);
     shoal_info__number(out, "mem_cluster_links", 0);
-    shoal_info__number(out, "mem_aof_buffer", 0);
+    shoal_info__number(out, "mem_aof_buffer", figures->aof);
     if (node->vitals.allocator_name != NULL)
         shoal_info__text(out, "mem_allocator", node->vitals.allocator_name);
     shoal_info__number(out, "active_defrag_running", stats->defrag_running);

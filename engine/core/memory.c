@@ -19,6 +19,28 @@
 /* What a session may take on average, before it is worth a word. */
 #define SESSION_BYTES ((uint64_t)200 << 10)
 
+uint64_t shoal_memory__used(const shoal_node *node, const shoal_store_stats *stats)
+{
+    SHOAL_ASSERT(stats->bytes >= stats->bytes_limbo);
+    uint64_t used = stats->bytes + stats->bytes_queues + stats->bytes_charged;
+    return used + shoal_log_memory(node->log);
+}
+
+/* What the log of effects is there for. */
+static void look_at_log(const shoal_node *node, shoal_memory_figures *out)
+{
+    shoal_repl_facts facts;
+    SHOAL_ASSERT(node->log != NULL && node->replication.repl != NULL);
+
+    shoal_repl_facts_get(node->replication.repl, &facts);
+    out->log = shoal_log_memory(node->log);
+    out->backlog = facts.backlog_bytes;
+    out->replicas = facts.waiting_bytes;
+    if (node->appending.aof == NULL) return;
+    shoal_aof_stats appended = shoal_aof_stats_get(node->appending.aof, node->now);
+    if (appended.state != SHOAL_AOF_OFF) out->aof = appended.buffered;
+}
+
 shoal_memory_figures shoal_memory__look(const shoal_node *node)
 {
     SHOAL_ASSERT(node->store != NULL);
@@ -26,10 +48,11 @@ shoal_memory_figures shoal_memory__look(const shoal_node *node)
     shoal_memory_figures out = {.startup = node->memory_startup, .rss = vitals->rss_bytes};
 
     shoal_store_stats_get(node->store, &out.store);
-    out.used = out.store.bytes + out.store.bytes_queues + out.store.bytes_charged;
+    look_at_log(node, &out);
+    out.used = shoal_memory__used(node, &out.store);
     out.peak = node->rates.memory_peak > out.used ? node->rates.memory_peak : out.used;
     out.overhead = out.startup + out.store.bytes_tables + out.store.bytes_limbo;
-    out.overhead += out.store.bytes_queues + out.store.bytes_charged;
+    out.overhead += out.store.bytes_queues + out.store.bytes_charged + out.log;
     if (out.overhead > out.used) out.overhead = out.used;
     out.dataset = out.used - out.overhead;
     out.clients = shoal_session_bytes(&node->env);
@@ -147,11 +170,11 @@ void shoal_node__memory_stats(shoal_node *node, shoal_reply *reply)
     number(reply, "peak.allocated", figures.peak);
     number(reply, "total.allocated", figures.used);
     number(reply, "startup.allocated", figures.startup);
-    number(reply, "replication.backlog", 0);
-    number(reply, "clients.slaves", 0);
+    number(reply, "replication.backlog", figures.backlog);
+    number(reply, "clients.slaves", figures.replicas);
     number(reply, "clients.normal", figures.clients);
     number(reply, "cluster.links", 0);
-    number(reply, "aof.buffer", 0);
+    number(reply, "aof.buffer", figures.aof);
     number(reply, "lua.caches", 0);
     number(reply, "functions.caches", 0);
     for (uint32_t db = 0; db < settings->databases; db++) {

@@ -85,12 +85,18 @@ void shoal_repl_restore(shoal_repl *repl, shoal_slice id, uint64_t offset, bool 
     if (!as_replica) shoal_repl__new_history(repl, true);
 }
 
+/* Bytes of the stream that are there for whoever comes. */
+static uint64_t backlog_size(const shoal_repl *repl)
+{
+    uint64_t size = repl->settings.backlog_size;
+    return size < REPL_BACKLOG_MIN ? REPL_BACKLOG_MIN : size;
+}
+
 uint64_t shoal_repl__backlog_first(const shoal_repl *repl)
 {
     uint64_t end = shoal_log_end(repl->log), first = shoal_log_first(repl->log);
-    uint64_t size = repl->settings.backlog_size;
+    uint64_t size = backlog_size(repl);
     SHOAL_ASSERT(first <= end);
-    if (size < REPL_BACKLOG_MIN) size = REPL_BACKLOG_MIN;
     SHOAL_ASSERT(end <= SHOAL_LOG_OFFSET_END);
     uint64_t low = end > size ? end - size : 0;
     /* What the slowest replica has not taken is there for all. */
@@ -449,6 +455,7 @@ void shoal_repl_facts_get(const shoal_repl *repl, shoal_repl_facts *facts)
     SHOAL_ASSERT(repl->id[SHOAL_REPL_ID_LEN] == '\0' && repl->id2[SHOAL_REPL_ID_LEN] == '\0');
     /* In this order: writers go on meanwhile. */
     uint64_t first = shoal_repl__backlog_first(repl), end = shoal_log_end(repl->log);
+    uint64_t kept = buffered(repl), size = backlog_size(repl);
     *facts = (shoal_repl_facts){
         .is_replica = shoal_repl__is_replica(repl),
         .link_up = repl->master.state == REPL_LINK_ONLINE,
@@ -463,7 +470,8 @@ void shoal_repl_facts_get(const shoal_repl *repl, shoal_repl_facts *facts)
         .second_offset = repl->second_offset,
         .has_second = repl->second_offset != 0,
         .backlog_bytes = repl->wants_log ? end - first : 0,
-        .buffered_bytes = buffered(repl),
+        .buffered_bytes = kept,
+        .waiting_bytes = kept > size ? kept - size : 0,
         .full_syncs = repl->full_syncs,
         .partial_syncs = repl->partial_syncs,
         .partial_refused = repl->partial_refused,

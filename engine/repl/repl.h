@@ -218,6 +218,7 @@ typedef struct shoal_repl_facts {
     bool has_second;
     uint64_t backlog_bytes;  /* of the stream, for replicas to come */
     uint64_t buffered_bytes; /* the same with what present replicas have not taken */
+    uint64_t waiting_bytes;  /* of these what a backlog of its size would not have */
     uint64_t full_syncs, partial_syncs, partial_refused; /* given to replicas */
     bool kept; /* effects are kept: the data are those of the history `id` at `offset` */
 } shoal_repl_facts;

@@ -120,6 +120,24 @@ static void info_and_stats_say_the_same(void **state)
     assert_int_equal(info("memory", "active_defrag_running"), 0);
 }
 
+static void the_log_of_effects_is_used_and_not_what_maxmemory_is_about(void **state)
+{
+    (void)state;
+    uint64_t used = info("memory", "used_memory"),
+             left = info("memory", "mem_not_counted_for_evict");
+    uint64_t log = shoal_log_memory(world.node->log);
+    shoal_log_want(world.node->log, 1);
+    for (uint32_t i = 0; i < 3000; i++) (void)ask("SET k a-value-of-some-twenty-bytes");
+    uint64_t grown = shoal_log_memory(world.node->log) - log;
+    assert_true(grown > 100000);
+    assert_in_range(info("memory", "used_memory"), used + grown, used + grown + 10000);
+    assert_in_range(info("memory", "mem_not_counted_for_evict"), left + grown, left + grown + 5000);
+    assert_int_equal(info("memory", "mem_replication_backlog"), stat_of("replication.backlog"));
+    assert_int_equal(info("memory", "mem_clients_slaves"), stat_of("clients.slaves"));
+    assert_int_equal(info("memory", "mem_aof_buffer"), stat_of("aof.buffer"));
+    shoal_log_want(world.node->log, -1);
+}
+
 static void databases_with_keys_are_listed_with_their_tables(void **state)
 {
     (void)state;
@@ -245,6 +263,7 @@ int main(void)
 #define FACT(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
     const struct CMUnitTest tests[] = {
         FACT(info_and_stats_say_the_same),
+        FACT(the_log_of_effects_is_used_and_not_what_maxmemory_is_about),
         FACT(databases_with_keys_are_listed_with_their_tables),
         FACT(what_the_allocator_has_free_in_slabs_is_fragmentation),
         FACT(memory_comes_down_with_the_keys_and_the_peak_stays),

@@ -460,6 +460,7 @@ static void what_the_slowest_has_not_taken_is_backlog_for_all(void **state)
     shoal_repl_snapshot_begun(w.repl, 1000);
     append(text);
     assert_int_equal(facts().backlog_bytes, BYTES);
+    assert_int_equal(facts().waiting_bytes, BYTES - (16 << 10));
     snprintf(asks, sizeof asks, "PSYNC %s 1001\r\n", facts().id);
     says(&w.replica, asks);
     assert_int_equal(facts().partial_syncs, 1);
@@ -468,6 +469,7 @@ static void what_the_slowest_has_not_taken_is_backlog_for_all(void **state)
     wait_ms(100);
     command_box_round(&w.box, 0);
     assert_int_equal(facts().backlog_bytes, 16 << 10);
+    assert_int_equal(facts().waiting_bytes, 0);
 }
 
 static void a_snapshot_that_fails_sends_away_those_it_was_for(void **state)

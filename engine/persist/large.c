@@ -2,7 +2,7 @@
  *
  * persist/large.h: tables are walked by their own cursor, which growth and shrinking do not
  * disturb; sorted sets from the last element that was met down, wherever that place is by now;
- * lists by spans.
+ * lists by spans; strings from their beginning on.
  */
 #include "persist/large.h"
 
@@ -34,6 +34,7 @@ static void end_writing(shoal_large *large)
     if (large->told != NULL) shoal_object_free(&large->told->object, &large->account);
     large->told = NULL;
     shoal_spans_end(&large->spans, &large->account);
+    shoal_long_end(&large->text, &large->account);
 }
 
 /* ---- sets and hashes ---- */
@@ -307,12 +308,30 @@ static void before_range(shoal_watch *watch, uint64_t index, uint64_t removed, u
         large->grown(large->context, large, left - large->elements.left);
 }
 
+/* Claim L5. */
+static void before_bytes(shoal_watch *watch, size_t offset, size_t size)
+{
+    shoal_large *large = (shoal_large *)(void *)((char *)watch - offsetof(shoal_large, watch));
+    SHOAL_ASSERT(watch->before_bytes == before_bytes);
+    SHOAL_ASSERT(large->value.type == SHOAL_TYPE_STRING);
+    if (large->over) return;
+    uint64_t kept = large->text.kept;
+    if (!shoal_long_keep(&large->text, &large->account, offset, size)) write_all(large);
+    if (large->text.kept > kept || large->over)
+        large->grown(large->context, large, large->over ? 0 : large->text.kept - kept);
+}
+
 /* ---- life ---- */
 
 bool shoal_large_is(const shoal_rdb_key *key, int64_t now_ms, shoal_rdb_kind *kind)
 {
     const shoal_object *object = key->value.compound.object;
     SHOAL_ASSERT(key->value.type != SHOAL_TYPE_NONE);
+    if (key->value.type == SHOAL_TYPE_STRING) {
+        size_t least = object != NULL ? SHOAL_LARGE_MIN : SHOAL_LARGE_STRING_MIN;
+        *kind = SHOAL_RDB_STRING;
+        return key->value.string.size >= least;
+    }
     if (object == NULL || object->bytes < SHOAL_LARGE_MIN) return false;
     /* The nodes of a list, whose number stands in front of them, cannot be told in advance. */
     *kind = key->value.type == SHOAL_TYPE_LIST ? SHOAL_RDB_LIST
@@ -324,14 +343,21 @@ bool shoal_large_is(const shoal_rdb_key *key, int64_t now_ms, shoal_rdb_kind *ki
 void shoal_large_begin(shoal_large *large, const shoal_rdb_key *key, shoal_rdb_kind kind,
                        const shoal_rdb_style *style)
 {
-    SHOAL_ASSERT(shoal_rdb_is_of_elements(kind));
+    SHOAL_ASSERT(shoal_rdb_is_of_elements(kind) || kind == SHOAL_RDB_STRING);
     SHOAL_ASSERT(large->bytes.allocator != NULL && large->grown != NULL);
     large->value = key->value;
     large->now_ms = style->now_ms;
     large->account.allocator = large->bytes.allocator;
-    large->watch = (shoal_watch){.before = before, .before_range = before_range};
+    large->watch =
+        (shoal_watch){.before = before, .before_range = before_range, .before_bytes = before_bytes};
     large->member = shoal_buffer_make(large->bytes.allocator);
     shoal_rdb_write_key_head(&large->bytes, key, kind, style->compress);
+    if (kind == SHOAL_RDB_STRING) {
+        large->element_bytes = 1;
+        shoal_long_begin(&large->text, &key->value,
+                         style->compress ? SHOAL_LONG_SQUEEZED : SHOAL_LONG_PLAIN);
+        return;
+    }
     shoal_rdb_elements_begin(&large->elements, &large->bytes, &large->value, kind, style);
     SHOAL_ASSERT(large->elements.left > 0);
     large->element_bytes = (uint64_t)key->value.compound.object->bytes / large->elements.left;
@@ -348,11 +374,21 @@ void shoal_large_write(shoal_large *large, uint32_t *budget)
     if (large->over) return;
     bool end;
     switch (large->value.type) {
+    case SHOAL_TYPE_STRING:
+        end = shoal_long_write(&large->text, &large->account, &large->bytes, budget);
+        break;
     case SHOAL_TYPE_LIST: end = walk_list(large, budget); break;
     case SHOAL_TYPE_ZSET: end = walk_ranks(large, budget) || large->elements.left == 0; break;
     default: end = walk(large, budget) || large->elements.left == 0; break;
     }
     if (end) end_writing(large);
+}
+
+uint64_t shoal_large_kept(const shoal_large *large)
+{
+    SHOAL_DEBUG_ASSERT(!large->over || large->spans.kept_bytes == 0);
+    SHOAL_DEBUG_ASSERT(!large->over || large->text.kept == 0);
+    return large->spans.kept_bytes + shoal_long_kept(&large->text);
 }
 
 void shoal_large_end(shoal_large *large)
@@ -361,6 +397,7 @@ void shoal_large_end(shoal_large *large)
     if (large->told != NULL) shoal_object_free(&large->told->object, &large->account);
     large->told = NULL;
     shoal_spans_end(&large->spans, &large->account);
+    shoal_long_end(&large->text, &large->account);
     SHOAL_ASSERT(large->account.bytes == 0);
     shoal_buffer_free(&large->member);
     shoal_buffer_free(&large->bytes);

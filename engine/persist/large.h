@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * persist/large.h - a large set, hash, sorted set or list that a snapshot writes in bounded pieces,
- * as it was at the moment of the snapshot, while clients change it. Files have the elements of a
- * value in any order, so an element can be written before its turn; but for those of lists, which
- * are kept until then.
+ * persist/large.h - a large set, hash, sorted set, list or string that a snapshot writes in bounded
+ * pieces, as it was at the moment of the snapshot, while clients change it. Files have the elements
+ * of a value in any order, so an element can be written before its turn; but for those of lists,
+ * which are kept until then.
  *
  * Claims:
  *   L1  Each element that there was is written once, as it was: by the walk, or, where it is about
@@ -16,6 +16,8 @@
  *   L4  The elements of a list are written from its head on, by persist/spans.h: those that are
  *       about to be changed or removed and are still old are kept as they are, with some of their
  *       neighbours, so that changes all over a list do not cut it into single elements.
+ *   L5  The bytes of a string are written by persist/long.h, which is told what an edit is about to
+ *       change. Those of a string that is no object never change; who writes them holds the item.
  *
  * Threads: a large value belongs to the holder of the gate of its key, until it is over.
  */
@@ -23,11 +25,14 @@
 #define SHOAL_PERSIST_LARGE_H
 
 #include "base/inbox.h"
+#include "persist/long.h"
 #include "persist/spans.h"
 #include "rdb/file.h"
 
 /* A smaller object is written in one piece. Chosen: some tens of microseconds. */
 #define SHOAL_LARGE_MIN ((int64_t)32 << 10)
+/* The same for a string that is none. Chosen: compressing it takes some hundred. */
+#define SHOAL_LARGE_STRING_MIN ((size_t)64 << 10)
 
 /* One value. */
 typedef struct shoal_large {
@@ -43,7 +48,11 @@ typedef struct shoal_large {
     shoal_buffer member;    /* and this member */
     shoal_table *told;      /* names that the walk leaves out, or NULL */
     shoal_spans spans;      /* of a list */
-    uint64_t kept_counted;  /* bytes of kept elements; the snapshot's own */
+    shoal_long text;        /* of a string */
+    uint64_t kept_counted;  /* of shoal_large_kept; the snapshot's own, as */
+    uint64_t held;          /* bytes of the item, where it is about to go, */
+    uint32_t pin;           /* its pin, or 0, */
+    shoal_op waits;         /* and its place among those that wait to be written */
     shoal_account account;
     shoal_buffer bytes; /* what has been written and not been taken */
     bool over;          /* all is written */
@@ -62,6 +71,8 @@ void shoal_large_begin(shoal_large *large, const shoal_rdb_key *key, shoal_rdb_k
 /* Writes on, at most `*budget` elements and a page, and takes what it wrote from `*budget`; all of
  * them where it is UINT32_MAX. */
 void shoal_large_write(shoal_large *large, uint32_t *budget);
+/* Bytes that it keeps besides the value, and that have not been written. */
+uint64_t shoal_large_kept(const shoal_large *large);
 /* Frees what it has. */
 void shoal_large_end(shoal_large *large);
 

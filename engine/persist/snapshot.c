@@ -15,12 +15,15 @@
 #include "persist/large.h"
 #include "rdb/crc64.h"
 #include "rdb/file.h"
+#include "store/pin.h"
 #include "store/places.h"
 #include "store/snapshot.h"
 
 /* A chunk of so many bytes is given to the taker. Chosen: a write of it costs some microseconds,
  * and a thread's memory for it is small beside what a connection may queue. */
 #define CHUNK_BYTES ((size_t)64 << 10)
+/* The same in units of a budget. */
+#define CHUNK_UNITS ((uint32_t)(CHUNK_BYTES / SHOAL_LONG_UNIT_BYTES))
 /* No database has been named yet. */
 #define NO_DATABASE UINT32_MAX
 
@@ -49,16 +52,19 @@ struct shoal_snapshot_writer {
     shoal_inbox full;
     _Atomic bool failed;      /* writer: any, readers: the steps, relaxed */
     _Atomic uint64_t pending; /* relaxed: bytes in chunks */
-    _Atomic uint64_t kept;    /* relaxed: bytes of elements that large lists keep */
+    _Atomic uint64_t kept;    /* relaxed: bytes that large values keep, or that are held for them */
     _Atomic uint64_t keys;    /* relaxed */
     _Atomic uint64_t copied;  /* relaxed: of items that others than the steps had to hand out */
     shoal_inbox larges;       /* all large values that were begun, as long as the writer */
+    shoal_inbox held;         /* strings that are pinned for the steps, which write them */
     uint32_t steps;           /* number of the thread that began */
     /* The steps': */
     bool stepping;        /* the cut's step is called */
     chunk *waiting;       /* full ones, oldest first */
     shoal_large *active;  /* the one that the steps hand out, or NULL */
     shoal_large *current; /* claim S3: only its chunks may be given; or NULL */
+    shoal_op *strings;    /* those that are held, oldest first */
+    shoal_thread *thread; /* the one that began */
     chunk_word words[];
 };
 
@@ -206,11 +212,11 @@ static void send_large(shoal_snapshot_writer *writer, shoal_large *large)
     (void)shoal_inbox_push(&writer->full, &made->op);
 }
 
-/* Counts what a large list keeps. */
+/* Counts what a large value keeps. */
 static void count_kept(shoal_snapshot_writer *writer, shoal_large *large)
 {
-    uint64_t kept = large->spans.kept_bytes;
-    SHOAL_DEBUG_ASSERT(kept == 0 || large->value.type == SHOAL_TYPE_LIST);
+    uint64_t kept = shoal_large_kept(large) + large->held;
+    SHOAL_DEBUG_ASSERT(large->held == 0 || large->pin != 0);
     SHOAL_DEBUG_ASSERT(large->kept_counted <= shoal_load_relaxed(&writer->kept));
     if (kept != large->kept_counted)
         (void)shoal_add_relaxed(&writer->kept, kept - large->kept_counted);
@@ -227,6 +233,25 @@ static void large_grown(void *context, shoal_large *large, uint64_t elements)
     if (!shoal_load_relaxed(&writer->failed)) send_large(writer, large);
 }
 
+/* Writes on at a large value, and sends it on its way: strings by the chunk. */
+static void write_some(shoal_snapshot_writer *writer, shoal_large *large, uint32_t *budget)
+{
+    SHOAL_ASSERT(*budget > 0);
+    SHOAL_ASSERT(!large->over);
+    if (large->value.type != SHOAL_TYPE_STRING) {
+        shoal_large_write(large, budget);
+        send_large(writer, large);
+        return;
+    }
+    while (!large->over && *budget > 0) {
+        uint32_t most = large->text.squeezing ? CHUNK_UNITS * SHOAL_LONG_SQUEEZE_COST : CHUNK_UNITS;
+        uint32_t now = *budget < most ? *budget : most, left = now;
+        shoal_large_write(large, &left);
+        send_large(writer, large);
+        if (*budget != UINT32_MAX) *budget -= now - left;
+    }
+}
+
 /* Writes a piece of a large value. */
 static void go_on(shoal_snapshot_writer *writer, shoal_thread *thread, shoal_snapshot_part *part,
                   shoal_large *large)
@@ -237,8 +262,7 @@ static void go_on(shoal_snapshot_writer *writer, shoal_thread *thread, shoal_sna
     if (shoal_thread_index(thread) == writer->steps && writer->stepping && !over)
         writer->active = large;
     uint64_t left = large->elements.left;
-    if (!over) shoal_large_write(large, &part->budget);
-    if (!over) send_large(writer, large);
+    if (!over) write_some(writer, large, &part->budget);
     count_kept(writer, large);
     if (shoal_thread_index(thread) != writer->steps)
         (void)shoal_add_relaxed(&writer->copied,
@@ -246,14 +270,15 @@ static void go_on(shoal_snapshot_writer *writer, shoal_thread *thread, shoal_sna
     part->done = large->over;
 }
 
-/* Begins to write a large value in pieces. False without memory. */
-static bool begin_large(shoal_snapshot_writer *writer, shoal_thread *thread,
-                        shoal_snapshot_part *part, const shoal_rdb_key *key, shoal_rdb_kind kind)
+/* A large value whose writing has begun. NULL without memory. */
+static shoal_large *make_large(shoal_snapshot_writer *writer, shoal_thread *thread,
+                               const shoal_snapshot_part *part, const shoal_rdb_key *key,
+                               shoal_rdb_kind kind)
 {
     shoal_large *large =
         shoal_memory_take_zeroed(&writer->allocator, sizeof(*large), SHOAL_ALIGN_PLAIN);
     SHOAL_ASSERT(!writer->options.plain && part->item != NULL);
-    if (large == NULL) return false;
+    if (large == NULL) return NULL;
     large->bytes = shoal_buffer_make(&writer->allocator);
     large->grown = large_grown;
     large->context = writer;
@@ -262,6 +287,16 @@ static bool begin_large(shoal_snapshot_writer *writer, shoal_thread *thread,
     shoal_large_begin(large, key, kind, &writer->options.style);
     (void)shoal_inbox_push(&writer->larges, &large->op);
     (void)shoal_add_relaxed(&writer->keys, 1);
+    return large;
+}
+
+/* Begins to write a large value in pieces. False without memory. */
+static bool begin_large(shoal_snapshot_writer *writer, shoal_thread *thread,
+                        shoal_snapshot_part *part, const shoal_rdb_key *key, shoal_rdb_kind kind)
+{
+    shoal_large *large = make_large(writer, thread, part, key, kind);
+    SHOAL_ASSERT(part->object != NULL);
+    if (large == NULL) return false;
     part->cursor = (uint64_t)(uintptr_t)large;
     part->watch = &large->watch;
     go_on(writer, thread, part, large);
@@ -274,9 +309,85 @@ static bool goes_in_pieces(const shoal_snapshot_writer *writer, const shoal_snap
                            const shoal_rdb_key *key, shoal_rdb_kind *kind)
 {
     SHOAL_DEBUG_ASSERT(part->item != NULL);
-    SHOAL_DEBUG_ASSERT(part->budget > 0 || part->object == NULL);
-    if (part->object == NULL || part->budget == UINT32_MAX || writer->options.plain) return false;
+    SHOAL_DEBUG_ASSERT(part->budget > 0);
+    if (part->budget == UINT32_MAX || writer->options.plain) return false;
     return shoal_large_is(key, writer->options.style.now_ms, kind);
+}
+
+/* ---- strings that are held ---- */
+
+static shoal_large *string_of(shoal_op *op)
+{
+    SHOAL_DEBUG_ASSERT(op != NULL);
+    shoal_large *large = (shoal_large *)(void *)((char *)op - offsetof(shoal_large, waits));
+    SHOAL_ASSERT(large->value.type == SHOAL_TYPE_STRING && large->value.compound.object == NULL);
+    return large;
+}
+
+/* Has a long string written by the steps. Its item never changes, so it is held until they have
+ * done that. False where it cannot be. */
+static bool begin_held(shoal_snapshot_writer *writer, shoal_thread *thread,
+                       shoal_snapshot_part *part, const shoal_rdb_key *key)
+{
+    SHOAL_ASSERT(part->object == NULL && part->item != NULL);
+    SHOAL_ASSERT(key->value.type == SHOAL_TYPE_STRING);
+    uint32_t pin = shoal_store_pin(thread, part->item);
+    if (pin == 0) return false;
+    shoal_large *large = make_large(writer, thread, part, key, SHOAL_RDB_STRING);
+    if (large == NULL) {
+        shoal_store_unpin(thread, pin);
+        return false;
+    }
+    large->pin = pin;
+    if (shoal_thread_index(thread) != writer->steps || !writer->stepping) {
+        /* Whoever comes first is about to change the key. */
+        large->held = shoal_item_memory(shoal_thread_store(thread), part->item);
+        (void)shoal_add_relaxed(&writer->copied, large->held);
+        count_kept(writer, large);
+    }
+    (void)shoal_inbox_push(&writer->held, &large->waits);
+    /* The steps have more than enough to do. */
+    part->budget = 0;
+    part->done = true;
+    return true;
+}
+
+/* Takes the first string off its list. */
+static void let_go(shoal_snapshot_writer *writer, shoal_thread *thread)
+{
+    shoal_large *large = string_of(writer->strings);
+    SHOAL_ASSERT(large->pin > 0);
+    writer->strings = large->waits.next;
+    shoal_store_unpin(thread, large->pin);
+    large->pin = 0;
+    large->held = 0;
+    count_kept(writer, large);
+    SHOAL_ASSERT(!large->over || large->kept_counted == 0);
+}
+
+/* Takes what others have had held. True where there is something to be written. */
+static bool has_strings(shoal_snapshot_writer *writer)
+{
+    shoal_op **end = &writer->strings;
+    SHOAL_ASSERT(!writer->over);
+    while (*end != NULL) end = &(*end)->next;
+    *end = shoal_inbox_take(&writer->held);
+    SHOAL_DEBUG_ASSERT(writer->strings == NULL || string_of(writer->strings)->pin > 0);
+    return writer->strings != NULL;
+}
+
+/* Writes on at the strings that are held. */
+static void write_strings(shoal_snapshot_writer *writer, shoal_thread *thread, uint32_t *budget)
+{
+    SHOAL_ASSERT(*budget > 0);
+    while (writer->strings != NULL && *budget > 0) {
+        shoal_large *large = string_of(writer->strings);
+        SHOAL_DEBUG_ASSERT(large->pin > 0);
+        writer->active = large;
+        write_some(writer, large, budget);
+        count_kept(writer, large);
+        if (large->over) let_go(writer, thread);
+    }
 }
 
 /* ---- the cut's sink ---- */
@@ -312,6 +423,19 @@ static void write_whole(shoal_snapshot_writer *writer, shoal_thread *thread,
     put_chunk(writer, thread, mine);
 }
 
+/* Takes off the budget what writing a value as a whole has cost beside one. */
+static void spend(const shoal_snapshot_writer *writer, shoal_snapshot_part *part,
+                  const shoal_rdb_value *value)
+{
+    SHOAL_ASSERT(part->done);
+    SHOAL_DEBUG_ASSERT(value->type != SHOAL_TYPE_NONE);
+    if (part->budget == UINT32_MAX) return;
+    size_t bytes = part->object != NULL ? (size_t)part->object->bytes : value->string.size;
+    size_t units = bytes / SHOAL_LONG_UNIT_BYTES;
+    if (writer->options.style.compress) units *= SHOAL_LONG_SQUEEZE_COST;
+    part->budget -= units < part->budget ? (uint32_t)units : part->budget;
+}
+
 static void take_part(void *context, shoal_thread *thread, shoal_snapshot_part *part)
 {
     shoal_snapshot_writer *writer = context;
@@ -326,16 +450,20 @@ static void take_part(void *context, shoal_thread *thread, shoal_snapshot_part *
         go_on(writer, thread, part, (shoal_large *)(uintptr_t)part->cursor);
         return;
     }
-    const shoal_rdb_key key = {.name = shoal_item_name(part->item),
-                               .value = shoal_dump_value(part->item, scratch),
-                               .expires_ms = shoal_item_expires_ms(part->item)};
+    shoal_rdb_key key = {.name = shoal_item_name(part->item),
+                         .value = shoal_dump_value(part->item, scratch),
+                         .expires_ms = shoal_item_expires_ms(part->item)};
+    /* Of a string that is edited too. */
+    if (part->object != NULL) key.value.compound.object = (shoal_object *)(uintptr_t)part->object;
     bool empty = shoal_rdb_is_empty(&key.value, writer->options.style.now_ms);
     shoal_rdb_kind kind;
     if (!empty && goes_in_pieces(writer, part, &key, &kind) &&
-        begin_large(writer, thread, part, &key, kind))
+        (part->object != NULL ? begin_large(writer, thread, part, &key, kind)
+                              : begin_held(writer, thread, part, &key)))
         return;
     part->done = true;
     if (!empty) write_whole(writer, thread, part, &key);
+    spend(writer, part, &key.value);
 }
 
 /* ---- bytes ---- */
@@ -494,6 +622,7 @@ shoal_err shoal_snapshot_begin(shoal_thread *thread, const shoal_snapshot_option
     writer->options = *options;
     writer->threads = threads;
     writer->steps = shoal_thread_index(thread);
+    writer->thread = thread;
     shoal_crc64_prepare(&writer->tables);
     const shoal_cut_options cut = {.sink = {.take = take_part, .context = writer},
                                    .keeps_expired = options->keeps_expired};
@@ -508,6 +637,27 @@ shoal_err shoal_snapshot_begin(shoal_thread *thread, const shoal_snapshot_option
     return SHOAL_ERR_OK;
 }
 
+/* Hands out keys, and of strings that are held pieces: true when nothing is left. */
+static bool hand_out(shoal_snapshot_writer *writer, shoal_thread *thread, uint32_t budget)
+{
+    SHOAL_ASSERT(budget > 0);
+    SHOAL_ASSERT(!writer->over);
+    bool failed = shoal_load_relaxed(&writer->failed);
+    /* A large object that the steps have come to is written to its end first (claim S3). */
+    bool within = writer->active != NULL && writer->active->value.compound.object != NULL;
+    if (has_strings(writer) && (failed || !within)) {
+        uint32_t units = budget > CHUNK_UNITS ? budget : CHUNK_UNITS;
+        while (failed && writer->strings != NULL) let_go(writer, thread);
+        write_strings(writer, thread, &units);
+        if (writer->strings != NULL || units == 0) return false;
+        if (units < budget) budget = units;
+    }
+    writer->stepping = true;
+    bool over = shoal_cut_step(writer->cut, thread, budget);
+    writer->stepping = false;
+    return over && !has_strings(writer);
+}
+
 shoal_snapshot_state shoal_snapshot_step(shoal_snapshot_writer *writer, shoal_thread *thread,
                                          uint32_t budget)
 {
@@ -515,9 +665,7 @@ shoal_snapshot_state shoal_snapshot_step(shoal_snapshot_writer *writer, shoal_th
     SHOAL_ASSERT(shoal_thread_index(thread) < writer->threads);
     bool over = writer->over;
     if (shoal_load_relaxed(&writer->failed)) shoal_cut_abort(writer->cut);
-    writer->stepping = true;
-    if (!over && budget > 0) over = shoal_cut_step(writer->cut, thread, budget);
-    writer->stepping = false;
+    if (!over && budget > 0) over = hand_out(writer, thread, budget);
     if (!over) {
         collect_full(writer);
         return SHOAL_SNAPSHOT_MORE;
@@ -577,6 +725,9 @@ void shoal_snapshot_drop(shoal_snapshot_writer *writer)
         free_chunk(writer, full);
     }
     drop_waiting(writer);
+    if (!writer->over && has_strings(writer)) {
+        while (writer->strings != NULL) let_go(writer, writer->thread);
+    }
     for (shoal_op *op = shoal_inbox_take(&writer->larges); op != NULL;) {
         shoal_large *large = (shoal_large *)op;
         op = op->next;

@@ -108,6 +108,9 @@ void shoal_rdb_elements_add_scored(shoal_rdb_elements *elements, shoal_buffer *o
 void shoal_rdb_write_length(shoal_buffer *out, uint64_t length);
 /* Appends a string in its shortest form. */
 void shoal_rdb_write_string(shoal_buffer *out, shoal_slice bytes, bool compress);
+/* Appends what stands before a string of `size` bytes that was compressed (rdb/lzf.h) to
+ * `squeezed`. */
+void shoal_rdb_write_squeezed_head(shoal_buffer *out, uint64_t squeezed, uint64_t size);
 /* Appends the payload that DUMP answers: kind, value, version, checksum. */
 void shoal_rdb_write_payload(shoal_buffer *out, const shoal_rdb_value *value,
                              const shoal_rdb_style *style);

@@ -70,6 +70,16 @@ static bool write_integer(shoal_buffer *out, shoal_slice text)
     return true;
 }
 
+void shoal_rdb_write_squeezed_head(shoal_buffer *out, uint64_t squeezed, uint64_t size)
+{
+    char mark = (char)SHOAL_RDB__STRING_LZF;
+    SHOAL_ASSERT(squeezed < size);
+    SHOAL_DEBUG_ASSERT(squeezed > 0);
+    shoal_buffer_append(out, (shoal_slice){&mark, 1});
+    shoal_rdb_write_length(out, squeezed);
+    shoal_rdb_write_length(out, size);
+}
+
 /* Appends the string compressed. False where that gains nothing. */
 static bool write_compressed(shoal_buffer *out, shoal_slice bytes)
 {
@@ -83,10 +93,7 @@ static bool write_compressed(shoal_buffer *out, shoal_slice bytes)
     size_t size = shoal_lzf_compress(bytes, at + front, room);
     if (size == 0) return false;
     size_t before = shoal_buffer_size(out);
-    char mark = (char)SHOAL_RDB__STRING_LZF;
-    shoal_buffer_append(out, (shoal_slice){&mark, 1});
-    shoal_rdb_write_length(out, size);
-    shoal_rdb_write_length(out, bytes.size);
+    shoal_rdb_write_squeezed_head(out, size, bytes.size);
     size_t used = shoal_buffer_size(out) - before;
     SHOAL_ASSERT(used <= front);
     memmove(at + used, at + front, size);

@@ -257,6 +257,7 @@ static void begin_object(delivery *now, const shoal_item *item, uint32_t element
     SHOAL_DEBUG_ASSERT(part.object != NULL);
     SHOAL_DEBUG_ASSERT(elements > 0);
     call_sink(now, &part);
+    if (part.budget < elements) spend(now, elements - part.budget);
     if (part.done) return;
     cut_more *more = more_of(now->thread, now->at);
     cut_object *rest = more == NULL ? NULL : take(now->thread, sizeof *rest);
@@ -283,8 +284,10 @@ static void hand_out(delivery *now, const shoal_item *item, uint32_t elements)
     if (!cut->options.keeps_expired && shoal_item__is_expired(item, cut->now_ms)) return;
     if (shoal_item__object(item) != NULL) {
         begin_object(now, item, elements);
-    } else if (!shoal_load_relaxed(&now->cut->aborted)) {
-        shoal_snapshot__item(now->thread, &now->cut->options.sink, now->place, item);
+    } else {
+        shoal_snapshot_part part = {.place = now->place, .item = item, .budget = elements};
+        call_sink(now, &part);
+        if (part.budget < elements) spend(now, elements - part.budget);
     }
 }
 

@@ -26,14 +26,15 @@
 typedef struct shoal_snapshot_part {
     uint32_t place;
     const shoal_item
-        *item; /* borrowed until the batch of the calling thread ends; NULL at the second
+        *item;       /* borrowed until the batch of the calling thread ends; NULL at the second
                                and later calls for one object */
+    uint32_t budget; /* elements that the sink should take now; it takes off what it has taken. All
+                        of them are meant where it is UINT32_MAX. Of an item that is no object a cut
+                        alone says so: it is taken as a whole all the same */
     /* The rest is 0 unless the value is an object. */
     const shoal_object *object; /* borrowed for the call */
     uint64_t number; /* of the object: calls with the same number are about the same one */
     uint64_t cursor; /* the sink's own: where it goes on; 0 at the first call */
-    uint32_t budget; /* elements that the sink should take now; it takes off what it has taken. All
-                        of them are meant where it is UINT32_MAX */
     shoal_watch
         *watch; /* set by a cut's sink at the first call, of an object whose changes are told
                            (value/value.h): it hands out itself what is about to change, and writers

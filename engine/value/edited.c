@@ -129,6 +129,8 @@ void shoal_edited_write(shoal_edited *edited, size_t offset, shoal_slice part)
     size_t end = offset + part.size;
     SHOAL_ASSERT(end >= offset && end <= edited->room);
     SHOAL_ASSERT(edited->size <= edited->room);
+    shoal_watch *watch = edited->object.watch;
+    if (__builtin_expect(watch != NULL, 0)) watch->before_bytes(watch, offset, part.size);
     if (offset > edited->size && !edited->zero)
         memset(edited->bytes + edited->size, 0, offset - edited->size);
     if (part.size > 0) memcpy(edited->bytes + offset, part.data, part.size);

@@ -59,7 +59,7 @@ void *shoal_account_resize(shoal_account *account, void *memory, size_t old_size
 struct shoal_element;
 
 /* Who is told what is about to change in an object: he who hands it out in pieces while it is
- * written. Both functions are called under the gate of the key; the object must not be changed. */
+ * written. The functions are called under the gate of the key; the object must not be changed. */
 typedef struct shoal_watch {
     /* Of sets, hashes and sorted sets: the entry of that name (value/pack.h) is about to be added,
      * changed or removed. */
@@ -68,6 +68,8 @@ typedef struct shoal_watch {
      * place. Where that fails for want of memory, the added ones are said to go again. */
     void (*before_range)(struct shoal_watch *watch, uint64_t index, uint64_t removed,
                          uint64_t added);
+    /* Of strings: the bytes from `offset` on are about to be written over, or to come. */
+    void (*before_bytes)(struct shoal_watch *watch, size_t offset, size_t size);
 } shoal_watch;
 
 /* What every object begins with. */

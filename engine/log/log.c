@@ -254,6 +254,12 @@ static bool reserve(shoal_log *log, log_writer *writer, claim *place)
         uint64_t end = place->at + place->size + (place->selects ? place->select : 0);
         uint64_t room = (uint64_t)(SHOAL_LOG_SEGMENTS_MAX - 2) << log->segment_bits;
         uint64_t first = shoal_load_acquire(&log->first); /* pair: log.first */
+        if (place->at < first) {
+            /* Others have gone on, and what they wrote here has been let go of: who sees the new
+             * beginning sees an end that is not before it. */
+            word = shoal_load_relaxed(&log->tail);
+            continue;
+        }
         if (end >= SHOAL_LOG_OFFSET_END || end - first > room || !prepare(log, place->at, end))
             return false;
         shoal_store_relaxed(&writer->pending, place->at);

@@ -12,9 +12,11 @@
 
 #include "support/allocator.h"
 
-/* So long that a few of them reach into the next segment. */
+/* So long that a few of them reach into the next segment: while one writer is about to reserve a
+ * place, the other's pieces take the log there, and the segment of that place is let go of. */
 #define PIECE 1500u
 #define PIECES 2u
+#define START 2500u
 #define LONGEST (2 * PIECES * (PIECE + 23))
 
 static struct world {
@@ -31,10 +33,10 @@ static void begin(void)
     shoal_log_options options = {.allocator = test_allocator(&world.heap),
                                  .writers = 2,
                                  .segment_bits = 12,
-                                 .start = 3000};
+                                 .start = START};
     assert_int_equal(shoal_log_create(&options, &world.log), SHOAL_ERR_OK);
     shoal_log_want(world.log, 1);
-    assert_true(shoal_log_reader_open(world.log, &world.reader, 3000));
+    assert_true(shoal_log_reader_open(world.log, &world.reader, START));
 }
 
 static void read_some(void)

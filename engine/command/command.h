@@ -171,6 +171,7 @@ struct shoal_call {
     const shoal_command *command;
     uint32_t argc;
     const shoal_slice *argv;
+    const char *text;      /* the request in which the arguments lie, as it came; or NULL */
     const shoal_key *keys; /* in the order of the arguments */
     uint32_t key_count;
     uint32_t db;

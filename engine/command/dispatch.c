@@ -518,6 +518,7 @@ static void execute(shoal_session *session, shoal_entry *entry, shoal_buffer *ou
         .command = command,
         .argc = entry->request->argc,
         .argv = entry->request->argv,
+        .text = entry->request->text,
         .keys = keys,
         .key_count = entry->key_count,
         .db = session->db,

@@ -48,6 +48,7 @@ typedef struct shoal_desk {
     uint32_t large_count;  /* of their arguments */
     uint32_t db_first, db; /* of the first, and of the last one */
     bool open;             /* an operation is under way, and told */
+    bool single;           /* it is one call */
     mark call;             /* where the effects of the call begin */
     uint64_t departed;     /* changes of the thread that were keys going by themselves */
     uint64_t logged;       /* the offset behind what it told last */
@@ -98,6 +99,15 @@ static char *write_head(char *at, char sign, uint64_t number)
     *at++ = '\r';
     *at++ = '\n';
     return at;
+}
+
+/* The bytes that write_head writes. */
+static inline size_t head_size(uint64_t number)
+{
+    if (number < 100) return number < 10 ? 4 : 5;
+    size_t size = 6;
+    for (number /= 1000; number != 0; number /= 10) size++;
+    return size;
 }
 
 static char *write_argument(char *at, shoal_slice argument)
@@ -218,13 +228,21 @@ static uint64_t append(desk *from, const shoal_env *env, uint32_t writer)
     return shoal_log_append(env->log, writer, from->db_first, slices, count);
 }
 
-/* Begins an operation. NULL where nobody wants its effects. */
-static desk *open_desk(const shoal_call *call)
+/* What a call has left stands before `logged`; 0: it was lost. */
+static void note_logged(desk *from, shoal_call *call, uint64_t logged)
+{
+    SHOAL_DEBUG_ASSERT(from->open);
+    if (logged != 0) call->logged = from->logged = logged;
+}
+
+/* Begins an operation, of a single call or more. NULL where nobody wants its effects. */
+static desk *open_desk(const shoal_call *call, bool single)
 {
     if (call->replicated || !is_told(call->env)) return NULL;
     desk *to = desk_of(call->env, call->thread);
     SHOAL_ASSERT(!to->open && to->count == 0);
     to->open = true;
+    to->single = single;
     return to;
 }
 
@@ -233,8 +251,7 @@ static void close_desk(desk *from, shoal_call *call)
 {
     SHOAL_ASSERT(from->open);
     if (from->count > 0) {
-        uint64_t logged = append(from, call->env, shoal_thread_index(call->thread));
-        if (logged != 0) call->logged = from->logged = logged;
+        note_logged(from, call, append(from, call->env, shoal_thread_index(call->thread)));
         from->text.start = from->text.end = 0;
         if (from->text.failed || from->text.capacity > KEPT_MAX) shoal_buffer_free(&from->text);
     }
@@ -256,23 +273,70 @@ static uint64_t changes_of(const desk *at, const shoal_thread *thread)
     return shoal_thread_changes(thread) - at->departed;
 }
 
-/* Adds what a call leaves that said nothing itself. */
-static void settle(desk *to, const shoal_call *call, bool changed)
+/* The text of a call's request, if it is what would be written for its arguments; else none. Its
+ * parser has read the lengths, so each that stands where it would has no digit more than it needs;
+ * line ends, which it takes as they come, are looked at here. */
+static shoal_slice plain_text(const shoal_call *call)
+{
+    const char *text = call->text, *at = text;
+    if (text == NULL) return (shoal_slice){0};
+    at += head_size(call->argc);
+    const char *head_end = at;
+    for (uint32_t i = 0; i < call->argc; i++) {
+        shoal_slice argument = call->argv[i];
+        at += head_size(argument.size);
+        if (argument.data != at || at[-1] != '\n') return (shoal_slice){0};
+        at += argument.size;
+        if (at[0] != '\r' || at[1] != '\n') return (shoal_slice){0};
+        at += 2;
+    }
+    SHOAL_DEBUG_ASSERT(text[0] == '*');
+    return head_end[-1] == '\n' ? (shoal_slice){text, (size_t)(at - text)} : (shoal_slice){0};
+}
+
+/* Adds what a call leaves that said nothing itself. Where that is all that the operation leaves it
+ * need not be gathered, and the text that came need not be written anew. */
+static void settle(desk *to, shoal_call *call, bool changed)
 {
     SHOAL_DEBUG_ASSERT(to->open);
     bool writes = (call->command->flags & SHOAL_FLAG_WRITE) != 0;
     bool usual = call->effect == SHOAL_EFFECT__USUAL && changed && writes;
-    if (usual || call->effect == SHOAL_EFFECT__AS_IS) add_own(to, call);
+    if (!usual && call->effect != SHOAL_EFFECT__AS_IS) return;
+    bool alone = to->single && to->count == 0;
+    shoal_slice text = alone ? plain_text(call) : (shoal_slice){0};
+    if (text.size == 0) {
+        add_own(to, call);
+        return;
+    }
+    uint32_t writer = shoal_thread_index(call->thread);
+    note_logged(to, call, shoal_log_append(call->env->log, writer, call->db, &text, 1));
 }
 
-static void run_in(desk *to, shoal_call *call, shoal_effect__step step, void *context)
+static void run_handler(void *context, shoal_call *call)
+{
+    (void)context;
+    SHOAL_DEBUG_ASSERT(call->command->run != NULL);
+    call->command->run(call);
+}
+
+/* Does anybody look at the changes that a call makes? */
+static inline bool is_observed(const shoal_call *call)
+{
+    SHOAL_DEBUG_ASSERT(call->env != NULL);
+    return shoal_events__wanted(call->env) || shoal_tracking__wanted(call->env);
+}
+
+static inline void run_in(desk *to, shoal_call *call, shoal_effect__step step, void *context)
 {
     uint64_t before = changes_of(to, call->thread);
     const shoal_buffer *out = call->reply.out;
     size_t start = shoal_buffer_size(out);
     SHOAL_DEBUG_ASSERT(to->open);
     to->call = mark_of(to);
-    shoal_events__run(call, step, context);
+    if (__builtin_expect(step == run_handler && !is_observed(call), 1))
+        call->command->run(call);
+    else
+        shoal_events__run(call, step, context);
     bool changed = changes_of(to, call->thread) != before;
     bool failed = shoal_buffer_size(out) > start && out->data[out->start + start] == '-';
     if (__builtin_expect(changed && failed && call->effect == SHOAL_EFFECT__USUAL, 0)) {
@@ -283,18 +347,10 @@ static void run_in(desk *to, shoal_call *call, shoal_effect__step step, void *co
     settle(to, call, changed);
 }
 
-static void run_handler(void *context, shoal_call *call)
-{
-    (void)context;
-    SHOAL_DEBUG_ASSERT(call->command->run != NULL);
-    call->command->run(call);
-}
-
 void shoal_effect__run(shoal_call *call)
 {
     SHOAL_DEBUG_ASSERT(call->gated);
-    if (__builtin_expect(!is_told(call->env), 1) && !shoal_events__wanted(call->env) &&
-        !shoal_tracking__wanted(call->env)) {
+    if (__builtin_expect(!is_told(call->env), 1) && !is_observed(call)) {
         call->command->run(call);
     } else {
         shoal_effect__run_step(call, run_handler, NULL);
@@ -303,7 +359,7 @@ void shoal_effect__run(shoal_call *call)
 
 void shoal_effect__run_step(shoal_call *call, shoal_effect__step step, void *context)
 {
-    desk *to = open_desk(call);
+    desk *to = open_desk(call, true);
     if (to == NULL) {
         shoal_events__run(call, step, context);
         return;
@@ -315,7 +371,7 @@ void shoal_effect__run_step(shoal_call *call, shoal_effect__step step, void *con
 void shoal_effect__begin(const shoal_call *base)
 {
     SHOAL_ASSERT(base->env != NULL);
-    (void)open_desk(base);
+    (void)open_desk(base, false);
 }
 
 void shoal_effect__run_part(shoal_call *call, shoal_effect__step step, void *context)

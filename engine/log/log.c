@@ -269,6 +269,26 @@ static bool reserve(shoal_log *log, log_writer *writer, claim *place)
     }
 }
 
+/* Reserves a place in the segment in which the stream stands, where nothing but the end moves: it
+ * is for the same database, and there is memory (a byte before it is in the same segment, so there
+ * was room too). Returns where the bytes go, or NULL: then it is for reserve. */
+static char *reserve_quick(shoal_log *log, log_writer *writer, claim *place)
+{
+    uint64_t word = shoal_load_acquire(&log->tail); /* pair: log.tail */
+    size_t inside = (size_t)((word >> DB_BITS) & (segment_size(log) - 1));
+    bool same = (word & DB_MASK) == place->mark;
+    if (!same || inside == 0 || place->size >= segment_size(log) - inside) return NULL;
+    place->at = word >> DB_BITS;
+    char *segment = shoal_load_acquire(segment_of(log, place->at)); /* pair: log.segment */
+    if (segment == NULL) return NULL;
+    SHOAL_ASSERT(shoal_load_relaxed(&writer->pending) == NOWHERE);
+    shoal_store_relaxed(&writer->pending, place->at);
+    uint64_t end = word + (place->size << DB_BITS);
+    if (shoal_cas_acq_rel(&log->tail, &word, end)) return segment + inside; /* pair: log.tail */
+    shoal_store_release(&writer->pending, NOWHERE);                         /* pair: log.pending */
+    return NULL;
+}
+
 /* The piece is lost. */
 static uint64_t tear(shoal_log *log, log_writer *writer)
 {
@@ -278,16 +298,15 @@ static uint64_t tear(shoal_log *log, log_writer *writer)
     return 0;
 }
 
-uint64_t shoal_log_append(shoal_log *log, uint32_t writer, uint32_t db, const shoal_slice *slices,
-                          uint32_t count)
+/* The same as shoal_log_append, wherever the stream stands. */
+static uint64_t append_slow(shoal_log *log, log_writer *me, uint32_t db, const shoal_slice *slices,
+                            uint32_t count)
 {
-    SHOAL_ASSERT(writer < log->writer_count && count > 0);
-    log_writer *me = &log->writers[writer];
     bool any = db == SHOAL_LOG_DB_ANY;
     claim place = {.mark = any ? MARK_KEPT : (uint64_t)db + 1, .select = any ? 0 : select_size(db)};
     for (uint32_t i = 0; i < count; i++) place.size += slices[i].size;
     SHOAL_ASSERT(place.size > 0);
-    if (shoal_load_relaxed(&log->torn) || !reserve(log, me, &place)) return tear(log, me);
+    if (!reserve(log, me, &place)) return tear(log, me);
     uint64_t at = place.at;
     if (place.selects) {
         char text[SELECT_SIZE];
@@ -302,6 +321,25 @@ uint64_t shoal_log_append(shoal_log *log, uint32_t writer, uint32_t db, const sh
     }
     shoal_store_release(&me->pending, NOWHERE); /* pair: log.pending */
     return at;
+}
+
+uint64_t shoal_log_append(shoal_log *log, uint32_t writer, uint32_t db, const shoal_slice *slices,
+                          uint32_t count)
+{
+    SHOAL_ASSERT(writer < log->writer_count && count > 0);
+    log_writer *me = &log->writers[writer];
+    claim place = {.mark = (uint64_t)db + 1};
+    for (uint32_t i = 0; i < count; i++) place.size += slices[i].size;
+    SHOAL_ASSERT(place.size > 0);
+    if (shoal_load_relaxed(&log->torn)) return tear(log, me);
+    char *to = reserve_quick(log, me, &place);
+    if (__builtin_expect(to == NULL, 0)) return append_slow(log, me, db, slices, count);
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(to, slices[i].data, slices[i].size);
+        to += slices[i].size;
+    }
+    shoal_store_release(&me->pending, NOWHERE); /* pair: log.pending */
+    return place.at + place.size;
 }
 
 uint64_t shoal_log_append_raw(shoal_log *log, uint32_t writer, shoal_slice bytes)

@@ -39,6 +39,7 @@ typedef struct shoal_request {
     uint32_t argc;
     shoal_slice *argv;     /* argv_small or argv_large */
     size_t size;           /* after REQUEST: bytes of the input that it takes, 0 otherwise */
+    const char *text;      /* those bytes, or NULL for an inline request */
     uint64_t wanted;       /* after MORE: bytes of input without which a further call cannot
                                  find anything, counted from the start of the request: up to
                                  the end of the present bulk. 0 when that is not known. */

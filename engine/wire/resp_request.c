@@ -323,7 +323,9 @@ shoal_parse shoal_request_parse(shoal_request *request, shoal_slice bytes)
     request->wanted = 0;
     if (bytes.size == 0) return SHOAL_PARSE_MORE;
     request->partial.base = (uintptr_t)bytes.data;
+    request->text = NULL;
     if (bytes.data[0] != '*') return parse_inline(request, bytes);
+    request->text = bytes.data;
     return parse_multibulk(request, bytes);
 }
 

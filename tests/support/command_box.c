@@ -92,13 +92,16 @@ static const char *put_words(const char *at, shoal_buffer *out)
     char *next;
     assert_int_equal(*at, '*');
     long argc = strtol(at + 1, &next, 10);
+    assert_memory_equal(next, "\r\n", 2);
     at = next + 2;
     for (long i = 0; i < argc; i++) {
         assert_int_equal(*at, '$');
         long size = strtol(at + 1, &next, 10);
+        assert_memory_equal(next, "\r\n", 2);
         at = next + 2;
         if (i > 0) shoal_buffer_append(out, (shoal_slice){" ", 1});
         shoal_buffer_append(out, (shoal_slice){at, (size_t)size});
+        assert_memory_equal(at + size, "\r\n", 2);
         at += size + 2;
     }
     return at;

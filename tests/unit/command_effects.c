@@ -24,8 +24,30 @@ typedef struct row {
     const char *command, *effects;
 } row;
 
+/* Sends a command as a line, or with the length of each of its words; several are always lines. */
+static void say(command_client *client, const char *command, bool in_line)
+{
+    char text[512], words[512];
+    assert_true(strlen(command) < sizeof words);
+    memcpy(words, command, strlen(command) + 1);
+    if (in_line || strchr(command, '\n') != NULL) {
+        client_send(client, (shoal_slice){command, strlen(command)});
+        client_send(client, (shoal_slice){"\r\n", 2});
+        return;
+    }
+    int argc = 0, size = 0;
+    for (char *at = words; at != NULL; at = strchr(at + 1, ' ')) argc++;
+    size = snprintf(text, sizeof text, "*%d\r\n", argc);
+    for (char *word = strtok(words, " "); word != NULL; word = strtok(NULL, " "))
+        size += snprintf(text + size, sizeof text - (size_t)size, "$%d\r\n%s\r\n",
+                         (int)strlen(word), word);
+    assert_true((size_t)size < sizeof text);
+    client_send(client, (shoal_slice){text, (size_t)size});
+}
+
 /* Runs each command in a box with one client. Replies are not looked at. */
-static void check(const row *rows, size_t count, void (*prepare)(command_box *box))
+static void check_said(const row *rows, size_t count, void (*prepare)(command_box *box),
+                       bool in_line)
 {
     command_box box;
     command_client client;
@@ -35,8 +57,7 @@ static void check(const row *rows, size_t count, void (*prepare)(command_box *bo
     client_open(&client, &box, 0);
     client_asks(&client, "SELECT 1~", "+OK~");
     for (size_t i = 0; i < count; i++) {
-        client_send(&client, (shoal_slice){rows[i].command, strlen(rows[i].command)});
-        client_send(&client, (shoal_slice){"\r\n", 2});
+        say(&client, rows[i].command, in_line);
         command_box_settle(&box);
         shoal_buffer_consume(&client.out, shoal_buffer_size(&client.out));
         if (rows[i].effects == NULL) {
@@ -48,6 +69,12 @@ static void check(const row *rows, size_t count, void (*prepare)(command_box *bo
     }
     client_close(&client);
     command_box_close(&box);
+}
+
+static void check(const row *rows, size_t count, void (*prepare)(command_box *box))
+{
+    check_said(rows, count, prepare, true);
+    check_said(rows, count, prepare, false);
 }
 
 #define CHECK(rows) check(rows, sizeof(rows) / sizeof(rows[0]), NULL)
@@ -453,6 +480,37 @@ static void replies_do_not_wait_for_a_place_that_a_log_which_began_again_has_not
     command_box_close(&box);
 }
 
+static void what_came_with_other_line_ends_is_told_with_the_right_ones(void **state)
+{
+    (void)state;
+    static const char *const requests[] = {
+        "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$3\r\nv%d\r\n", "*3\rx$3\r\nSET\r\n$1\r\nk\r\n$3\r\nv%d\r\n",
+        "*3\r\n$3\r*SET\r\n$1\r\nk\r\n$3\r\nv%d\r\n",  "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$3\r$v%d\r\n",
+        "*3\r\n$3\r\nSETxx$1\r\nk\r\n$3\r\nv%d\r\n",   "*3\r\n$3\r\nSET\r\n$1\r\nk\rx$3\r\nv%d\r\n",
+        "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$3\r\nv%d\n\n", "SET  'k' \"v%d\"\n",
+    };
+    command_box box;
+    command_client client;
+    command_box_open(&box, 1, false);
+    command_box_log(&box);
+    client_open(&client, &box, 0);
+    client_asks(&client, "SET k v~", "+OK~");
+    command_box_told(&box, "SELECT 0 | SET k v");
+    for (size_t i = 0; i < 2 * sizeof requests / sizeof *requests; i++) {
+        char text[128], told[32];
+        size_t size = (size_t)snprintf(text, sizeof text, requests[i / 2], (int)(10 + i));
+        /* In one piece, and in two. */
+        size_t first = i % 2 == 0 ? size : size / 2;
+        client_send(&client, (shoal_slice){text, first});
+        client_send(&client, (shoal_slice){text + first, size - first});
+        client_got(&client, "+OK~");
+        snprintf(told, sizeof told, "SET k v%d", (int)(10 + i));
+        command_box_told(&box, told);
+    }
+    client_close(&client);
+    command_box_close(&box);
+}
+
 static void a_mirror_tells_nothing_itself(void **state)
 {
     (void)state;
@@ -492,6 +550,7 @@ int main(void)
         cmocka_unit_test(large_arguments_come_out_whole),
         cmocka_unit_test(replies_to_what_was_replaced_are_never_sent_and_their_connections_close),
         cmocka_unit_test(replies_do_not_wait_for_a_place_that_a_log_which_began_again_has_not),
+        cmocka_unit_test(what_came_with_other_line_ends_is_told_with_the_right_ones),
         cmocka_unit_test(a_mirror_tells_nothing_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -305,17 +305,28 @@ bool shoal_aof_reader_lacks_exec(const shoal_aof_reader *reader)
 
 /* ---- writing ---- */
 
-void shoal_aof_write_command(shoal_buffer *out, const shoal_slice *argv, uint32_t argc)
+void shoal_aof_write_begin(shoal_buffer *out, uint32_t argc)
 {
     SHOAL_ASSERT(argc > 0);
     SHOAL_ASSERT(argc <= SHOAL_AOF_ARGUMENTS_MAX);
     shoal_text_appendf(out, "*%u\r\n", (unsigned)argc);
-    for (uint32_t i = 0; i < argc; i++) {
-        SHOAL_ASSERT(argv[i].data != NULL || argv[i].size == 0);
-        shoal_text_appendf(out, "$%zu\r\n", argv[i].size);
-        shoal_buffer_append(out, argv[i]);
-        shoal_buffer_append(out, (shoal_slice){"\r\n", 2});
-    }
+}
+
+void shoal_aof_write_argument(shoal_buffer *out, shoal_slice argument)
+{
+    SHOAL_ASSERT(argument.data != NULL || argument.size == 0);
+    SHOAL_DEBUG_ASSERT(out->allocator != NULL);
+    shoal_text_appendf(out, "$%zu\r\n", argument.size);
+    shoal_buffer_append(out, argument);
+    shoal_buffer_append(out, (shoal_slice){"\r\n", 2});
+}
+
+void shoal_aof_write_command(shoal_buffer *out, const shoal_slice *argv, uint32_t argc)
+{
+    SHOAL_ASSERT(argv != NULL);
+    SHOAL_DEBUG_ASSERT(argc > 0);
+    shoal_aof_write_begin(out, argc);
+    for (uint32_t i = 0; i < argc; i++) shoal_aof_write_argument(out, argv[i]);
 }
 
 void shoal_aof_write_timestamp(shoal_buffer *out, int64_t seconds)

@@ -66,6 +66,9 @@ bool shoal_aof_reader_is_torn(const shoal_aof_reader *reader);
 /* Behind MORE: what is torn is a transaction, all of whose commands may be whole. */
 bool shoal_aof_reader_lacks_exec(const shoal_aof_reader *reader);
 
+/* Appends a command in parts: how many arguments it has, and then each of them. */
+void shoal_aof_write_begin(shoal_buffer *out, uint32_t argc);
+void shoal_aof_write_argument(shoal_buffer *out, shoal_slice argument);
 /* Appends a command. */
 void shoal_aof_write_command(shoal_buffer *out, const shoal_slice *argv, uint32_t argc);
 /* Appends the line that says which history of replication what stands before it is, up to which

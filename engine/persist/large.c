@@ -7,6 +7,8 @@
 #include "persist/large.h"
 
 #include "base/assert.h"
+#include "base/text.h"
+#include "persist/aof_reader.h"
 
 /* Of the hash of kept names: they are those of clients, but few, and gone with the snapshot. */
 #define TOLD_SEED 0x9e3779b97f4a7c15u
@@ -16,7 +18,7 @@
 #define REACH_BYTES 1024u
 /* Bytes of a list's elements that are kept in one span, on average, of many. */
 #define SPAN_BYTES ((uint64_t)16 << 10)
-/* Bytes of a list that count as an element of the budget. */
+/* Bytes of elements that count as one more of the budget. */
 #define UNIT_BYTES 1024u
 
 static const shoal_table *table_of(const shoal_large *large)
@@ -31,10 +33,39 @@ static void end_writing(shoal_large *large)
     SHOAL_ASSERT(!large->over);
     SHOAL_ASSERT(large->elements.left == 0 || large->bytes.failed);
     large->over = true;
+    if (large->batch.word != NULL) shoal_batch_flush(&large->batch, &large->bytes);
+    if (large->plain) shoal_buffer_append(&large->bytes, shoal_buffer_slice(&large->foot));
+    if (large->foot.failed) large->bytes.failed = true;
     if (large->told != NULL) shoal_object_free(&large->told->object, &large->account);
     large->told = NULL;
     shoal_spans_end(&large->spans, &large->account);
     shoal_long_end(&large->text, &large->account);
+}
+
+/* ---- elements, of a file or of commands ---- */
+
+static void put_entry(shoal_large *large, const shoal_table_entry *entry)
+{
+    SHOAL_ASSERT(large->elements.left > 0);
+    SHOAL_DEBUG_ASSERT(!large->over);
+    if (!large->plain) {
+        shoal_rdb_elements_add(&large->elements, &large->bytes, entry);
+        return;
+    }
+    large->elements.left--;
+    shoal_batch_add_entry(&large->batch, &large->bytes, entry);
+}
+
+static void put_scored(shoal_large *large, const shoal_zset_entry *entry)
+{
+    SHOAL_ASSERT(large->elements.left > 0);
+    SHOAL_DEBUG_ASSERT(!large->over);
+    if (!large->plain) {
+        shoal_rdb_elements_add_scored(&large->elements, &large->bytes, entry);
+        return;
+    }
+    large->elements.left--;
+    shoal_batch_add_scored(&large->batch, &large->bytes, entry);
 }
 
 /* ---- sets and hashes ---- */
@@ -58,7 +89,7 @@ static void visit(void *context, const shoal_table_entry *entry)
     shoal_large *large = context;
     SHOAL_DEBUG_ASSERT(!large->over);
     if (!is_live(large, entry) || is_told(large, &entry->name)) return;
-    shoal_rdb_elements_add(&large->elements, &large->bytes, entry);
+    put_entry(large, entry);
 }
 
 /* A page or more. True at the end. */
@@ -68,9 +99,11 @@ static bool walk(shoal_large *large, uint32_t *budget)
     SHOAL_ASSERT(*budget > 0);
     do {
         uint64_t left = large->elements.left;
+        size_t before = shoal_buffer_size(&large->bytes);
         shoal_table_scan(table, &large->cursor, visit, large);
         uint64_t written = left - large->elements.left;
         SHOAL_DEBUG_ASSERT(written <= left);
+        written += (shoal_buffer_size(&large->bytes) - before) / UNIT_BYTES;
         if (*budget != UINT32_MAX)
             *budget = written + 1 < *budget ? *budget - (uint32_t)written - 1 : 0;
     } while (large->cursor != 0 && *budget > 0);
@@ -127,8 +160,7 @@ static bool walk_ranks(shoal_large *large, uint32_t *budget)
     shoal_zset_seek(&cursor, &large->value.compound, ranks, true);
     while (shoal_zset_next(&cursor, &entry)) {
         const shoal_element name = shoal_element_of(entry.member);
-        if (!is_told(large, &name))
-            shoal_rdb_elements_add_scored(&large->elements, &large->bytes, &entry);
+        if (!is_told(large, &name)) put_scored(large, &entry);
         if (--left == 0) come_to(large, &entry);
     }
     SHOAL_ASSERT(left == 0);
@@ -146,6 +178,19 @@ static void spend(uint32_t *budget, size_t bytes)
     *budget = cost < *budget ? *budget - (uint32_t)cost : 0;
 }
 
+/* An element of a list, in its turn. */
+static void put_element(shoal_large *large, const shoal_element *element)
+{
+    SHOAL_ASSERT(large->elements.left > 0);
+    SHOAL_DEBUG_ASSERT(large->value.type == SHOAL_TYPE_LIST);
+    if (!large->plain) {
+        shoal_rdb_elements_add_element(&large->elements, &large->bytes, element);
+        return;
+    }
+    large->elements.left--;
+    shoal_batch_add(&large->batch, &large->bytes, element);
+}
+
 /* Writes elements of the first span, which is old and has `count`. */
 static void write_old(shoal_large *large, uint64_t count, uint32_t *budget)
 {
@@ -158,7 +203,7 @@ static void write_old(shoal_large *large, uint64_t count, uint32_t *budget)
         size_t before = shoal_buffer_size(&large->bytes);
         bool more = shoal_list_next(&cursor, &element);
         SHOAL_ASSERT(more);
-        shoal_rdb_elements_add_element(&large->elements, &large->bytes, &element);
+        put_element(large, &element);
         spend(budget, shoal_buffer_size(&large->bytes) - before);
         written++;
     }
@@ -175,30 +220,48 @@ static bool walk_list(shoal_large *large, uint32_t *budget)
             write_old(large, first.count, budget);
             continue;
         }
-        if (first.kind == SHOAL_SPAN_KEPT) shoal_buffer_append(&large->bytes, first.kept);
+        if (first.kind == SHOAL_SPAN_KEPT) {
+            /* Of commands they are whole ones, which stand behind those before them. */
+            if (large->plain) shoal_batch_flush(&large->batch, &large->bytes);
+            shoal_buffer_append(&large->bytes, first.kept);
+        }
         spend(budget, first.kept.size);
         shoal_spans_pass(&large->spans, &large->account, first.count);
     }
     return large->spans.used == 0;
 }
 
-/* Keeps elements of one old span. False without memory; then nothing has changed. */
-static bool keep_elements(shoal_large *large, uint64_t from, uint64_t to)
+/* Elements of a list as they are kept, the last of which they are. */
+static void write_kept(shoal_large *large, uint64_t from, uint64_t to, shoal_buffer *out)
 {
     shoal_rdb_elements elements = large->elements;
-    shoal_buffer bytes = shoal_buffer_make(large->bytes.allocator);
     shoal_list_cursor cursor;
     shoal_element element;
+    shoal_batch batch = {.word = NULL};
     SHOAL_ASSERT(from < to);
+    if (large->plain) batch = shoal_batch_make(SHOAL_TYPE_LIST, large->batch.name, out->allocator);
     shoal_list_seek(&cursor, &large->value.compound, from, false);
     for (uint64_t i = from; i < to; i++) {
         bool more = shoal_list_next(&cursor, &element);
         SHOAL_ASSERT(more);
-        shoal_rdb_elements_add_element(&elements, &bytes, &element);
+        if (large->plain)
+            shoal_batch_add(&batch, out, &element);
+        else
+            shoal_rdb_elements_add_element(&elements, out, &element);
     }
+    if (large->plain) shoal_batch_flush(&batch, out);
+    shoal_batch_free(&batch);
+}
+
+/* Keeps elements of one old span. False without memory; then nothing has changed. */
+static bool keep_elements(shoal_large *large, uint64_t from, uint64_t to)
+{
+    shoal_buffer bytes = shoal_buffer_make(large->bytes.allocator);
+    SHOAL_ASSERT(from < to);
+    write_kept(large, from, to, &bytes);
     bool kept = !bytes.failed && shoal_spans_keep(&large->spans, &large->account, from, to,
                                                   shoal_buffer_slice(&bytes));
-    if (kept) large->elements = elements;
+    if (kept) large->elements.left -= to - from;
     shoal_buffer_free(&bytes);
     return kept;
 }
@@ -250,8 +313,7 @@ static void add_scored(shoal_large *large, const shoal_element *name)
     SHOAL_DEBUG_ASSERT(name->kind != SHOAL_ELEMENT_DOUBLE);
     const shoal_compound *set = &large->value.compound;
     if (!shoal_zset_score(set, entry.member, &entry.score)) return;
-    if (shoal_zset_before(set, &entry) < not_passed(large))
-        shoal_rdb_elements_add_scored(&large->elements, &large->bytes, &entry);
+    if (shoal_zset_before(set, &entry) < not_passed(large)) put_scored(large, &entry);
 }
 
 static void add_entry(shoal_large *large, const shoal_element *name)
@@ -260,7 +322,7 @@ static void add_entry(shoal_large *large, const shoal_element *name)
     SHOAL_ASSERT(large->value.type != SHOAL_TYPE_ZSET);
     SHOAL_DEBUG_ASSERT(!large->over);
     if (shoal_table_find(table_of(large), name, &entry) && is_live(large, &entry))
-        shoal_rdb_elements_add(&large->elements, &large->bytes, &entry);
+        put_entry(large, &entry);
 }
 
 /* Without memory to keep something, all of the value is written now. */
@@ -340,6 +402,49 @@ bool shoal_large_is(const shoal_rdb_key *key, int64_t now_ms, shoal_rdb_kind *ki
     return shoal_rdb_is_of_elements(*kind);
 }
 
+static void begin_string(shoal_large *large, const shoal_rdb_key *key, const shoal_rdb_style *style)
+{
+    shoal_long_form form = style->compress ? SHOAL_LONG_SQUEEZED : SHOAL_LONG_PLAIN;
+    SHOAL_ASSERT(key->value.type == SHOAL_TYPE_STRING);
+    large->element_bytes = 1;
+    shoal_long_begin(&large->text, &key->value, large->plain ? SHOAL_LONG_BARE : form);
+    if (!large->plain) return;
+    bool expires = key->expires_ms >= 0;
+    shoal_aof_write_begin(&large->bytes, expires ? 5 : 3);
+    shoal_aof_write_argument(&large->bytes, shoal_text("SET"));
+    shoal_aof_write_argument(&large->bytes, key->name);
+    shoal_text_appendf(&large->bytes, "$%zu\r\n", key->value.string.size);
+    shoal_buffer_append(&large->foot, (shoal_slice){"\r\n", 2});
+    if (!expires) return;
+    char digits[SHOAL_TEXT_INTEGER_SIZE];
+    shoal_aof_write_argument(&large->foot, shoal_text("PXAT"));
+    shoal_aof_write_argument(&large->foot,
+                             (shoal_slice){digits, shoal_text_from_i64(digits, key->expires_ms)});
+}
+
+/* What is appended to a file in front of the first element says how many there are. */
+static void begin_elements(shoal_large *large, const shoal_rdb_key *key, shoal_rdb_kind kind,
+                           const shoal_rdb_style *style)
+{
+    SHOAL_ASSERT(shoal_rdb_is_of_elements(kind));
+    SHOAL_ASSERT(large->batch.word == NULL);
+    if (!large->plain) {
+        shoal_rdb_elements_begin(&large->elements, &large->bytes, &large->value, kind, style);
+        return;
+    }
+    shoal_buffer unused = shoal_buffer_make(large->bytes.allocator);
+    shoal_rdb_elements_begin(&large->elements, &unused, &large->value, kind, style);
+    shoal_buffer_free(&unused);
+    shoal_buffer_append(&large->name, key->name);
+    large->batch = shoal_batch_make(large->value.type, shoal_buffer_slice(&large->name),
+                                    large->bytes.allocator);
+    if (key->expires_ms < 0) return;
+    char digits[SHOAL_TEXT_INTEGER_SIZE];
+    shoal_slice argv[3] = {shoal_text("PEXPIREAT"), key->name};
+    argv[2] = (shoal_slice){digits, shoal_text_from_i64(digits, key->expires_ms)};
+    shoal_aof_write_command(&large->foot, argv, 3);
+}
+
 void shoal_large_begin(shoal_large *large, const shoal_rdb_key *key, shoal_rdb_kind kind,
                        const shoal_rdb_style *style)
 {
@@ -351,15 +456,16 @@ void shoal_large_begin(shoal_large *large, const shoal_rdb_key *key, shoal_rdb_k
     large->watch =
         (shoal_watch){.before = before, .before_range = before_range, .before_bytes = before_bytes};
     large->member = shoal_buffer_make(large->bytes.allocator);
-    shoal_rdb_write_key_head(&large->bytes, key, kind, style->compress);
+    large->name = shoal_buffer_make(large->bytes.allocator);
+    large->foot = shoal_buffer_make(large->bytes.allocator);
+    if (!large->plain) shoal_rdb_write_key_head(&large->bytes, key, kind, style->compress);
     if (kind == SHOAL_RDB_STRING) {
-        large->element_bytes = 1;
-        shoal_long_begin(&large->text, &key->value,
-                         style->compress ? SHOAL_LONG_SQUEEZED : SHOAL_LONG_PLAIN);
+        begin_string(large, key, style);
         return;
     }
-    shoal_rdb_elements_begin(&large->elements, &large->bytes, &large->value, kind, style);
+    begin_elements(large, key, kind, style);
     SHOAL_ASSERT(large->elements.left > 0);
+    if (large->name.failed || large->foot.failed) large->bytes.failed = true;
     large->element_bytes = (uint64_t)key->value.compound.object->bytes / large->elements.left;
     if (key->value.type != SHOAL_TYPE_LIST) return;
     if (large->element_bytes == 0) large->element_bytes = 1;
@@ -399,6 +505,9 @@ void shoal_large_end(shoal_large *large)
     shoal_spans_end(&large->spans, &large->account);
     shoal_long_end(&large->text, &large->account);
     SHOAL_ASSERT(large->account.bytes == 0);
+    shoal_batch_free(&large->batch);
     shoal_buffer_free(&large->member);
+    shoal_buffer_free(&large->name);
+    shoal_buffer_free(&large->foot);
     shoal_buffer_free(&large->bytes);
 }

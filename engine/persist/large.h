@@ -25,6 +25,7 @@
 #define SHOAL_PERSIST_LARGE_H
 
 #include "base/inbox.h"
+#include "persist/batch.h"
 #include "persist/long.h"
 #include "persist/spans.h"
 #include "rdb/file.h"
@@ -49,6 +50,10 @@ typedef struct shoal_large {
     shoal_table *told;      /* names that the walk leaves out, or NULL */
     shoal_spans spans;      /* of a list */
     shoal_long text;        /* of a string */
+    bool plain;             /* it is written as commands, */
+    shoal_batch batch;      /* made of these elements; */
+    shoal_buffer name;      /* of the key */
+    shoal_buffer foot;      /* behind the last */
     uint64_t kept_counted;  /* of shoal_large_kept; the snapshot's own, as */
     uint64_t held;          /* bytes of the item, where it is about to go, */
     uint32_t pin;           /* its pin, or 0, */
@@ -64,8 +69,9 @@ typedef struct shoal_large {
 
 /* True when a key's value is large, and of a kind that can be written in pieces: sets `*kind`. */
 bool shoal_large_is(const shoal_rdb_key *key, int64_t now_ms, shoal_rdb_kind *kind);
-/* Begins to write a key that shoal_large_is, as that kind, behind what `bytes` of the value's hold,
- * which are set by the caller, as `grown` and `context`; everything else is zero. */
+/* Begins to write a key that shoal_large_is, as that kind, or as commands that make it anew where
+ * it is `plain`, behind what `bytes` of the value's hold: these are set by the caller, as `grown`
+ * and `context`; everything else is zero. */
 void shoal_large_begin(shoal_large *large, const shoal_rdb_key *key, shoal_rdb_kind kind,
                        const shoal_rdb_style *style);
 /* Writes on, at most `*budget` elements and a page, and takes what it wrote from `*budget`; all of

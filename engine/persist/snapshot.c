@@ -277,13 +277,14 @@ static shoal_large *make_large(shoal_snapshot_writer *writer, shoal_thread *thre
 {
     shoal_large *large =
         shoal_memory_take_zeroed(&writer->allocator, sizeof(*large), SHOAL_ALIGN_PLAIN);
-    SHOAL_ASSERT(!writer->options.plain && part->item != NULL);
+    SHOAL_ASSERT(part->item != NULL);
     if (large == NULL) return NULL;
+    large->plain = writer->options.plain;
     large->bytes = shoal_buffer_make(&writer->allocator);
     large->grown = large_grown;
     large->context = writer;
     write_select(writer, SHOAL_PLACE_DB(part->place), &large->bytes);
-    write_heat(writer, thread, part, &large->bytes);
+    if (!large->plain) write_heat(writer, thread, part, &large->bytes);
     shoal_large_begin(large, key, kind, &writer->options.style);
     (void)shoal_inbox_push(&writer->larges, &large->op);
     (void)shoal_add_relaxed(&writer->keys, 1);
@@ -310,7 +311,7 @@ static bool goes_in_pieces(const shoal_snapshot_writer *writer, const shoal_snap
 {
     SHOAL_DEBUG_ASSERT(part->item != NULL);
     SHOAL_DEBUG_ASSERT(part->budget > 0);
-    if (part->budget == UINT32_MAX || writer->options.plain) return false;
+    if (part->budget == UINT32_MAX) return false;
     return shoal_large_is(key, writer->options.style.now_ms, kind);
 }
 

@@ -27,7 +27,15 @@ sub fill {
         'RENAME plain renamed', 'COPY renamed copied', 'MULTI', 'SET in 1', 'INCR in', 'EXEC',
         'SELECT 3', 'SET elsewhere 1', 'SELECT 0', 'MSET m1 1 m2 2 m3 3', 'DEL m2', 'GETDEL m3',
         map({ "RPUSH long value:$_" } 1 .. 600), map({ "HSET wide f$_ $_" } 1 .. 600),
+        'SET words "' . 'many words ' x 20000 . '"', 'SETRANGE words 100000 other', 'SETEX letters 10000 ' . 'x' x 100000,
     );
+    # Large ones, which a rewrite writes in pieces.
+    for my $of ([RPUSH => 0], [SADD => 0], [HSET => 1], [ZADD => 1]) {
+        my ($command, $pairs) = @$of;
+        push @commands, map { my $from = $_ * 500;
+            "$command large:$command " . join ' ', map { ($pairs ? $_ / 8 : (), "element:number:$_") } $from .. $from + 499 } 0 .. 5;
+    }
+    push @commands, 'PEXPIRE large:RPUSH 100000000';
     my $input = join '', map { "$_\n" } @commands;
     my (undef, $output) =
         run_program({ input => $input }, 'redis-cli', '-p', $server->{port});

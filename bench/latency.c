@@ -15,8 +15,9 @@
  * `unlink` drop a hash of so many fields, `grow` sets so many keys of one slot, `rate` a second,
  * `expire` lets so many keys expire in one millisecond, `replace` overwrites such a hash with SET,
  * `save` and `rewrite` are BGSAVE and BGREWRITEAOF with so many keys, `idle` does nothing. With
- * --pid the server's threads and the one that asks have real-time priority while it is measured, so
- * that other programs of the machine wait for them, not they for other programs.
+ * --pid the server's threads of ordinary priority and the one that asks have real-time priority
+ * while it is measured, so that other programs of the machine wait for them, not they for other
+ * programs.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -147,6 +148,7 @@ static void hurry(pid_t thread, bool on)
         die("sched_setscheduler");
 }
 
+/* Those that have ordinary priority: who has chosen another one stands back by intent. */
 static void find_threads(int pid, threads *out)
 {
     char path[64];
@@ -155,7 +157,8 @@ static void find_threads(int pid, threads *out)
     DIR *listed = opendir(path);
     if (listed == NULL) die(path);
     for (struct dirent *entry; (entry = readdir(listed)) != NULL && out->count < THREADS_MAX;)
-        if (entry->d_name[0] != '.')
+        if (entry->d_name[0] != '.' &&
+            sched_getscheduler((pid_t)strtol(entry->d_name, NULL, 10)) == SCHED_OTHER)
             out->ids[out->count++] = (pid_t)strtol(entry->d_name, NULL, 10);
     closedir(listed);
 }

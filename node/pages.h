@@ -4,13 +4,15 @@
  * hundred megabytes of keys nearly every look-up misses the processor's table of small pages;
  * blocks that lie together in pages of 2 MiB take a sixth of a pipelined GET's time away. Only
  * whole blocks come from here, so what is held without need is at most the free part of the
- * last pages and up to three pages (a sixteenth of what is in use) that are made ready ahead, and
+ * last pages and a sixteenth of what is in use, at most 6 MiB, that is made ready ahead, and
  * never grows with fragmentation: the lowest free block is taken first.
  *
  * Beside them it counts mappings for large blocks, and returns those to the system.
  *
- * Threads: any, and none waits for another. Memory that is not needed goes back to the system by a
- * thread that the first such block starts; the same thread clears the next pages.
+ * Threads: any, and none waits for another, nor for the system to clear a huge page: a thread of
+ * its own, which the sixteenth block starts or the first that comes back, clears the next pages,
+ * and gives memory that is not needed back to the system. A block that is taken when no huge page
+ * is ready, such as those of the first megabyte, lies in pages of 4 KiB.
  */
 #ifndef SHOAL_NODE_PAGES_H
 #define SHOAL_NODE_PAGES_H

@@ -12,6 +12,8 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 
@@ -29,6 +31,29 @@ static inline void shoal_turns__pass(int64_t *rested_us, int64_t now_us, bool go
     bool long_turn = now_us - *rested_us >= SHOAL_TURN_US;
     if (goes_on && long_turn) (void)sched_yield();
     if (!goes_on || long_turn) *rested_us = now_us;
+}
+
+/* The slice of a thread that stands back: the longest that the system takes. */
+#define SHOAL_TURN_LONG_NS 100000000
+
+/* For a thread that serves nobody and is long in the kernel: it has ordinary priority, even when
+ * its process has another one, does not take a processor away from others when it wakes, and gives
+ * its own to whoever wakes and has a shorter slice (as all others have), also in the middle of a
+ * call. Its part of the time stays. Where the system refuses, it is a thread like any. */
+static inline void shoal_turns__stand_back(void)
+{
+    /* What sched_setattr takes, in its first form; not all C libraries have it. */
+    const struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t slice_ns, deadline_ns, period_ns;
+    } attributes = {.size = sizeof attributes,
+                    .policy = SCHED_BATCH,
+                    .slice_ns = SHOAL_TURN_LONG_NS};
+    _Static_assert(sizeof attributes == 48, "what the system takes");
+    (void)syscall(SYS_sched_setattr, 0, &attributes, 0u);
 }
 
 #endif

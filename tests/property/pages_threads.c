@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
  * The blocks of node/pages.h in the hands of several threads, while the thread of its own gives
- * memory back: what an owner writes stays until it gives the block, no block is in two hands, the
- * sums are right, and what nobody needs goes back to the system (claims N1 to N4 of pages.c).
+ * memory back and makes it ready: what an owner writes stays until it gives the block, no block is
+ * in two hands, the sums are right, what nobody needs goes back to the system, and nobody but the
+ * thread waits for a huge page (claims N1 to N7 of pages.c).
  */
+#include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "base/prng.h"
@@ -15,6 +21,7 @@
 #define THREADS 3u
 #define HELD 200u
 #define STEPS 500000u
+#define SMALL_PAGE ((size_t)4096)
 
 typedef struct member {
     shoal_pages *pages;
@@ -95,14 +102,27 @@ static void a_block_is_in_one_hand_and_unused_memory_goes_back(void **state)
     shoal_pages__close(pages);
 }
 
+/* Takes a block, and waits until others are ready. */
+static char *take_and_wait(shoal_pages *pages)
+{
+    char *block = shoal_pages__take(pages);
+    assert_non_null(block);
+    while (shoal_pages__held(pages) <= shoal_pages__taken(pages)) sleep_a_millisecond();
+    return block;
+}
+
 static void the_lowest_free_block_is_taken_first(void **state)
 {
     (void)state;
-    enum { COUNT = 100 };
-    char *blocks[COUNT];
+    enum { PLAIN = 16, COUNT = 100 };
+    char *plain[PLAIN], *blocks[COUNT];
     shoal_pages *pages = shoal_pages__open();
+    /* With the last of these the thread begins to make huge pages ready. */
+    for (size_t i = 0; i < PLAIN - 1; i++) plain[i] = shoal_pages__take(pages);
+    plain[PLAIN - 1] = take_and_wait(pages);
+    for (size_t i = 0; i < PLAIN; i++) assert_ptr_equal(plain[i], plain[0] + i * SHOAL_PAGES_BLOCK);
     for (size_t i = 0; i < COUNT; i++) {
-        blocks[i] = shoal_pages__take(pages);
+        blocks[i] = take_and_wait(pages);
         assert_ptr_equal(blocks[i], blocks[0] + i * SHOAL_PAGES_BLOCK);
     }
     const size_t holes[] = {70, 3, 33, 4};
@@ -110,6 +130,7 @@ static void the_lowest_free_block_is_taken_first(void **state)
     const size_t filled[] = {3, 4, 33, 70};
     for (size_t i = 0; i < 4; i++) assert_ptr_equal(shoal_pages__take(pages), blocks[filled[i]]);
     for (size_t i = 0; i < COUNT; i++) shoal_pages__give(pages, blocks[i]);
+    for (size_t i = 0; i < PLAIN; i++) shoal_pages__give(pages, plain[i]);
     shoal_pages__close(pages);
 }
 
@@ -120,9 +141,11 @@ static void the_next_pages_are_made_ready_and_go_back_when_nobody_needs_them(voi
     static char *blocks[COUNT + MORE];
     shoal_pages *pages = shoal_pages__open();
     for (size_t i = 0; i < COUNT; i++) blocks[i] = shoal_pages__take(pages);
-    /* Two pages are a sixteenth of forty. */
-    size_t whole = (COUNT + 2 * 32) * SHOAL_PAGES_BLOCK;
-    while (shoal_pages__held(pages) < whole) sleep_a_millisecond();
+    /* A sixteenth of what is out is to be ready, and no more than a page beyond. Of plain pages
+     * nothing is held that is not out. */
+    size_t least = (COUNT + COUNT / 16) * SHOAL_PAGES_BLOCK;
+    while (shoal_pages__held(pages) < least) sleep_a_millisecond();
+    assert_true(shoal_pages__held(pages) < least + 32 * SHOAL_PAGES_BLOCK);
     assert_int_equal(shoal_pages__taken(pages), COUNT * SHOAL_PAGES_BLOCK);
     for (size_t i = COUNT; i < COUNT + MORE; i++) {
         blocks[i] = shoal_pages__take(pages);
@@ -133,6 +156,78 @@ static void the_next_pages_are_made_ready_and_go_back_when_nobody_needs_them(voi
         assert_true(is_stamped((uint64_t *)(void *)blocks[i], i));
     for (size_t i = 0; i < COUNT + MORE; i++) shoal_pages__give(pages, blocks[i]);
     while (shoal_pages__held(pages) > 0) sleep_a_millisecond();
+    shoal_pages__close(pages);
+}
+
+/* Touches the first page of a block: does the system then give more than that page? */
+static bool is_small_where_touched(char *block)
+{
+    unsigned char before[2] = {0}, after[2] = {0};
+    assert_int_equal(mincore(block, sizeof before * SMALL_PAGE, before), 0);
+    block[0] = 1;
+    assert_int_equal(mincore(block, sizeof after * SMALL_PAGE, after), 0);
+    assert_true(after[0] & 1);
+    return (before[0] & 1) != 0 || (before[1] & 1) != 0 || (after[1] & 1) == 0;
+}
+
+/* Claim N6: of a huge page a block is out only with its memory, also when the thread cannot keep up
+ * and when pages have gone back to the system; others come by 4 KiB. */
+static void who_takes_a_block_never_touches_a_huge_page_first(void **state)
+{
+    (void)state;
+    enum { COUNT = 20 * 32, ROUNDS = 6 };
+    static char *blocks[COUNT];
+    shoal_pages *pages = shoal_pages__open();
+    for (size_t round = 0; round < ROUNDS; round++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            if (blocks[i] != NULL) continue;
+            blocks[i] = shoal_pages__take(pages);
+            assert_non_null(blocks[i]);
+            assert_true(is_small_where_touched(blocks[i]));
+        }
+        /* All of them, or all but one in 40, so that pages go back in part. */
+        for (size_t i = 0; i < COUNT; i++) {
+            if (round % 2 == 1 && i % 40 == 0) continue;
+            shoal_pages__give(pages, blocks[i]);
+            blocks[i] = NULL;
+        }
+        if (round % 3 != 2) nanosleep(&(struct timespec){0, 50000000}, NULL);
+    }
+    shoal_pages__close(pages);
+}
+
+/* The policy of the thread of this process that has a name, -1 without one. */
+static int policy_of(const char *name)
+{
+    DIR *threads = opendir("/proc/self/task");
+    int policy = -1;
+    assert_non_null(threads);
+    for (struct dirent *at; (at = readdir(threads)) != NULL && policy < 0;) {
+        char path[300], found[32] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", at->d_name);
+        FILE *file = at->d_name[0] != '.' ? fopen(path, "r") : NULL;
+        if (file == NULL) continue;
+        if (fgets(found, sizeof found, file) != NULL && strncmp(found, name, strlen(name)) == 0)
+            policy = sched_getscheduler((pid_t)strtol(at->d_name, NULL, 10));
+        fclose(file);
+    }
+    closedir(threads);
+    return policy;
+}
+
+/* Where we may be, as a thread with real-time priority, which threads inherit. */
+static void the_thread_stands_back_for_those_that_serve(void **state)
+{
+    (void)state;
+    const struct sched_param urgent = {.sched_priority = 1}, ordinary = {0};
+    (void)sched_setscheduler(0, SCHED_FIFO, &urgent);
+    shoal_pages *pages = shoal_pages__open();
+    for (size_t i = 0; i < 64; i++) assert_non_null(shoal_pages__take(pages));
+    /* It names itself, then stands back, then makes pages ready. */
+    while (shoal_pages__held(pages) <= shoal_pages__taken(pages)) sleep_a_millisecond();
+    int policy = policy_of("shoal-pages");
+    (void)sched_setscheduler(0, SCHED_OTHER, &ordinary);
+    assert_int_equal(policy, SCHED_BATCH);
     shoal_pages__close(pages);
 }
 
@@ -193,6 +288,8 @@ int main(void)
         cmocka_unit_test(a_block_is_in_one_hand_and_unused_memory_goes_back),
         cmocka_unit_test(the_lowest_free_block_is_taken_first),
         cmocka_unit_test(the_next_pages_are_made_ready_and_go_back_when_nobody_needs_them),
+        cmocka_unit_test(who_takes_a_block_never_touches_a_huge_page_first),
+        cmocka_unit_test(the_thread_stands_back_for_those_that_serve),
         cmocka_unit_test(mappings_keep_what_they_hold_and_go_back),
     };
     return cmocka_run_group_tests_name("pages_threads", tests, NULL, NULL);

@@ -284,14 +284,19 @@ static void read_opinion(shoal_cluster *c, bus_node *sender, const shoal_frame *
     read_extensions(c, sender, frame);
 }
 
-/* The frame is older than another one of its sender's that came before it: a link that was held up
- * delivers what another link has overtaken. It is a sign of life, and nothing else in it is true
- * any more. */
+/* The frame is older than another one of its sender's that came before it, or than the epoch in
+ * which the sender became a master, which others have told: a link that was held up delivers what
+ * other links have overtaken. It is a sign of life, and nothing else in it is true any more. A
+ * master that is dead by now would be taken for the replica that it had been, its slots for
+ * nobody's, and nobody would stand for it. */
 static bool is_overtaken(const bus_node *sender, const shoal_frame *frame)
 {
     SHOAL_ASSERT(sender);
     SHOAL_ASSERT(!shoal_bus__is(sender, SHOAL_NODE_MYSELF));
-    return frame->current_epoch < sender->seen_epoch;
+    if (frame->current_epoch < sender->seen_epoch) return true;
+    bool is_master = shoal_bus__is(sender, SHOAL_NODE_MASTER);
+    uint64_t known = is_master ? sender->config_epoch : 0;
+    return frame->current_epoch < known && frame->config_epoch < known;
 }
 
 static void receive_ping(shoal_cluster *c, bus_link *link, bus_node *sender,

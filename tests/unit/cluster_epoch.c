@@ -287,6 +287,33 @@ static void an_update_configures_a_node_that_is_not_its_sender(void **state)
     world_close(&w);
 }
 
+/* Seed 70084 of a sweep: what a master had said while it was a replica came a minute late. */
+static void who_others_say_became_a_master_is_not_what_it_was_before(void **state)
+{
+    (void)state;
+    world w;
+    open_three(&w, 210);
+    actor a = introduce(&w, 'e', NULL), late = introduce(&w, 'f', NULL);
+    uint32_t first = world_dial(&w, 0), second = world_dial(&w, 0);
+    shoal_slotmap slots = {{0}};
+    shoal_slotmap_put(&slots, 16383, true);
+    shoal_frame frame = frame_of(&a, SHOAL_FRAME_UPDATE);
+    memcpy(frame.update_name, late.name, SHOAL_NODE_NAME_LEN);
+    frame.current_epoch = frame.update_epoch = 9;
+    frame.update_slots = &slots;
+    send_frame(&w, first, &frame);
+    assert_non_null(strstr(world_ask(&w, 0, "NODES"), " 9 disconnected 16383\n"));
+    memcpy(late.master, name_of(&w, 2), SHOAL_NODE_NAME_LEN);
+    late.current_epoch = 8;
+    say(&w, second, &late, SHOAL_FRAME_PING);
+    assert_int_equal(w.nodes[0].last[SHOAL_TRACE_FRAME_REFUSED][0], 7);
+    assert_non_null(strstr(world_ask(&w, 0, "NODES"), " 9 disconnected 16383\n"));
+    late.current_epoch = 9;
+    say(&w, second, &late, SHOAL_FRAME_PING);
+    assert_null(strstr(world_ask(&w, 0, "NODES"), " 16383\n"));
+    world_close(&w);
+}
+
 static void a_stale_claim_is_answered_with_an_update(void **state)
 {
     (void)state;
@@ -517,6 +544,7 @@ int main(void)
         cmocka_unit_test(what_its_owner_claims_again_does_not_go_to_a_smaller_epoch),
         cmocka_unit_test(a_claim_of_our_own_slot_is_taken_over),
         cmocka_unit_test(an_update_configures_a_node_that_is_not_its_sender),
+        cmocka_unit_test(who_others_say_became_a_master_is_not_what_it_was_before),
         cmocka_unit_test(a_stale_claim_is_answered_with_an_update),
         cmocka_unit_test(a_replica_is_shown_under_its_master_and_does_not_vote),
         cmocka_unit_test(a_vote_follows_every_rule),

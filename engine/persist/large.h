@@ -55,7 +55,7 @@ typedef struct shoal_large {
     shoal_buffer name;      /* of the key */
     shoal_buffer foot;      /* behind the last */
     uint64_t kept_counted;  /* of shoal_large_kept; the snapshot's own, as */
-    uint64_t held;          /* bytes of the item, where it is about to go, */
+    uint64_t held;          /* what counts of the item, where it is about to go, */
     uint32_t pin;           /* its pin, or 0, */
     shoal_op waits;         /* and its place among those that wait to be written */
     shoal_account account;

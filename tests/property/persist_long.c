@@ -397,6 +397,44 @@ static void no_step_of_a_snapshot_writes_a_long_string_as_a_whole(void **state)
     assert_int_equal(heap.bytes, 0);
 }
 
+static void a_huge_string_that_is_overwritten_counts_for_little(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1 << 20, 40 << 20};
+    test_heap heap = {0};
+    shoal_allocator allocator = test_allocator(&heap);
+    for (uint32_t i = 0; i < 2; i++) {
+        store_box box;
+        box_open(&box, 1);
+        file to = {.bytes = shoal_buffer_make(&allocator)};
+        char *bytes = test_calloc(1, sizes[i]);
+        shoal_key key = shoal_key_make(box.store, 0, text_slice("huge"));
+        assert_int_equal(box_put(box.thread, &key, (shoal_slice){bytes, sizes[i]}, -1), 0);
+        const shoal_snapshot_options options = {.allocator = allocator,
+                                                .databases = 2,
+                                                .threads = 1,
+                                                .style = {.now_ms = box_ms(&box)},
+                                                .taker = {take, &to}};
+        shoal_snapshot_writer *writer = NULL;
+        assert_int_equal(shoal_snapshot_begin(box.thread, &options, &writer), SHOAL_ERR_OK);
+        box_turn(&box, 0);
+        assert_int_equal(box_put(box.thread, &key, text_slice("small"), -1), 0);
+        /* Whoever overwrote it has copied nothing, and it does not restrain others. */
+        assert_in_range(shoal_snapshot_pending(writer), 1 << 20, 9 << 20);
+        assert_in_range(shoal_snapshot_copied(writer), sizes[i], 2 * sizes[i]);
+        shoal_snapshot_state now = SHOAL_SNAPSHOT_MORE;
+        while (now == SHOAL_SNAPSHOT_MORE) now = shoal_snapshot_step(writer, box.thread, 1000);
+        assert_int_equal(now, SHOAL_SNAPSHOT_DONE);
+        assert_int_equal(shoal_snapshot_pending(writer), 0);
+        assert_true(shoal_snapshot_end(writer, box.thread));
+        assert_true(shoal_buffer_size(&to.bytes) > sizes[i]);
+        test_free(bytes);
+        shoal_buffer_free(&to.bytes);
+        box_close(&box);
+    }
+    assert_int_equal(heap.bytes, 0);
+}
+
 static void a_snapshot_that_is_dropped_lets_go_of_strings(void **state)
 {
     (void)state;
@@ -445,6 +483,7 @@ int main(void)
         cmocka_unit_test(an_edit_keeps_the_pages_that_it_meets),
         cmocka_unit_test(a_write_that_is_given_up_lets_go_of_pages),
         cmocka_unit_test(no_step_of_a_snapshot_writes_a_long_string_as_a_whole),
+        cmocka_unit_test(a_huge_string_that_is_overwritten_counts_for_little),
         cmocka_unit_test(a_snapshot_that_is_dropped_lets_go_of_strings),
     };
     return cmocka_run_group_tests_name("persist_long", tests, NULL, NULL);

@@ -64,9 +64,9 @@ struct shoal_server {
 static int64_t step(void *context, const shoal_event *event)
 {
     shoal_server *server = context;
-    /* Only commands of clients come by a nudge, and only they ask for vitals; and the start, for a
-     * maxmemory in percent. */
-    if (event->kind == SHOAL_EVENT_NUDGED || event->kind == SHOAL_EVENT_START) {
+    /* Only commands of clients ask for vitals; and the start, for a maxmemory in percent. Syncs end
+     * a thousand times a second, and no reply shall wait until somebody has measured. */
+    if (event->kind == SHOAL_EVENT_START || shoal_node_is_asked(server->node)) {
         shoal_vitals__update(&server->vitals, server->node, event->now.mono_us);
     }
     return shoal_node_step(server->node, event);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * node/vitals.h on Linux. A measurement takes some 20 microseconds, so it is made only when
- * somebody may be about to ask, and not twice within a few milliseconds.
+ * node/vitals.h on Linux. A measurement takes 200,000 instructions, nearly all of them
+ * jemalloc's, so it is made only when somebody may be about to ask, and not twice within a few
+ * milliseconds.
  */
 #include "vitals.h"
 

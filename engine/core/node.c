@@ -176,6 +176,12 @@ void shoal_node_set_vitals(shoal_node *node, const shoal_vitals *vitals)
     node->vitals = *vitals;
 }
 
+bool shoal_node_is_asked(const shoal_node *node)
+{
+    SHOAL_ASSERT(node->store != NULL);
+    return !shoal_inbox_is_empty(&node->control);
+}
+
 /* ---- steps ---- */
 
 /* Files that the node has named itself. */

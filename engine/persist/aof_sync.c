@@ -290,9 +290,10 @@ static void become_safe(shoal_aof *aof, const shoal_appender_note *note)
     aof->sync.gather_until_us =
         aof->now.mono_us + (patience_us < GATHER_US ? patience_us : GATHER_US);
     aof->sync.safe = *note;
+    /* Who waits is told first. */
+    if (policy(aof) == SHOAL_AOF_ALWAYS) shoal_aof__release(aof, note->at);
     shoal_log_skip(&aof->keeper, note->at - shoal_log_at(&aof->keeper));
     (void)shoal_log_trim(aof->log, aof->settings.backlog);
-    if (policy(aof) == SHOAL_AOF_ALWAYS) shoal_aof__release(aof, note->at);
 }
 
 /* The appender has said how far it is. */

@@ -112,6 +112,9 @@ typedef struct shoal_vitals {
 
 /* Takes a copy of `vitals`. Optional; between steps, from the control actor's thread. */
 SHOAL_API void shoal_node_set_vitals(shoal_node *node, const shoal_vitals *vitals);
+/* Has a client's command come that the next step will run? Only such commands ask for vitals, so a
+ * host may measure when this is so. Between steps, from the control actor's thread. */
+SHOAL_API bool shoal_node_is_asked(const shoal_node *node);
 
 /* Runs the control actor for one event. Returns the earliest stored deadline on the monotonic
  * clock in microseconds (deliver TICK then), or SHOAL_NEVER. */

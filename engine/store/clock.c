@@ -134,8 +134,9 @@ static void fetch(shoal_thread *thread)
     const shoal_evict_shared *shared = &thread->store->evict;
     shoal_evictor *evictor = &thread->evictor;
     uint32_t threads = thread->store->thread_count;
-    evictor->beat = shoal_load_acquire(&shared->beat); /* pair: evict.beat */
-    evictor->judged_left = 0;
+    uint32_t beat = shoal_load_acquire(&shared->beat); /* pair: evict.beat */
+    if (beat != evictor->beat) evictor->judged_left = 0;
+    evictor->beat = beat;
     evictor->tick_due_us = shoal_load_relaxed(&shared->tick_due_us);
     for (uint32_t i = 0; i < SHOAL_POLICY_CLOCKS; i++) {
         uint32_t interval = shoal_load_relaxed(&shared->interval[i]);

@@ -69,7 +69,7 @@ typedef struct shoal_ripe {
     uint32_t place;
     uint8_t byte; /* as it was then */
     uint8_t rank;
-    bool spare;
+    bool spare, remember; /* as in its verdict */
 } shoal_ripe;
 
 /* Ripe keys of one part, oldest first. */
@@ -79,10 +79,8 @@ typedef struct shoal_pool {
     shoal_ripe list[POOL_MAX];
 } shoal_pool;
 
-/* What a steady policy says of a byte. */
-typedef struct shoal_judged {
-    uint8_t rank, byte, part;
-} shoal_judged;
+/* Hashes of keys that have gone whose lines of the ghost are being fetched. */
+#define GONE_MAX 8u
 
 /* What one thread keeps. */
 typedef struct shoal_evictor {
@@ -103,9 +101,11 @@ typedef struct shoal_evictor {
     int64_t owed;                           /* keys to be passed so that no byte comes round */
     shoal_hand hand;
     shoal_pool pools[SHOAL_POLICY_PARTS];
+    uint64_t gone[GONE_MAX]; /* in a circle; 0: none */
+    uint32_t gone_next;
     shoal_policy_view view;
-    uint32_t judged_left;     /* searches for which `judged` holds; 0: it does not */
-    shoal_judged judged[256]; /* by bytes */
+    uint32_t judged_left; /* searches for which `judged` holds; 0: it does not */
+    uint16_t judged[256]; /* what a steady policy says of each byte; see evict.c */
 } shoal_evictor;
 
 /* ---- limits.c ---- */

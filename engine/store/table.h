@@ -92,8 +92,16 @@ typedef struct shoal_stretch {
     shoal_bucket *bucket; /* NULL: a gap */
     uint64_t base;        /* the leaf's first position */
     uint64_t end;         /* the position behind the stretch */
+    uint32_t index;       /* of the bucket */
+    uint32_t buckets;     /* of the leaf */
     uint32_t tag_shift;   /* an entry's position is base + (tag << tag_shift), or a bit more */
 } shoal_stretch;
+
+/* The first tag of a bucket in a leaf of so many; of the one behind the last, the end of tags. */
+static inline uint64_t shoal_tag__first(uint32_t index, uint32_t buckets)
+{
+    return (((uint64_t)index << TAG_BITS) + buckets - 1) / buckets;
+}
 
 /* The stretch that holds `position` (< POSITION_END) below a slot's word. */
 shoal_stretch shoal_walk__stretch(uint64_t word, uint64_t position);

@@ -48,10 +48,10 @@ shoal_stretch shoal_walk__stretch(uint64_t word, uint64_t position)
 
     uint32_t buckets = shoal_word__buckets(word);
     uint32_t index = shoal_tag__bucket((position - stretch.base) >> stretch.tag_shift, buckets);
-    /* The first tag that belongs to the next bucket. */
-    uint64_t next = (((uint64_t)(index + 1) << TAG_BITS) + buckets - 1) / buckets;
     stretch.bucket = (shoal_bucket *)shoal_word__pointer(word) + index;
-    stretch.end = stretch.base + (next << stretch.tag_shift);
+    stretch.end = stretch.base + (shoal_tag__first(index + 1, buckets) << stretch.tag_shift);
+    stretch.index = index;
+    stretch.buckets = buckets;
     return stretch;
 }
 

@@ -86,6 +86,66 @@ static void volatile_policies_take_nothing_without_a_ttl(void **state)
     }
 }
 
+/* How many of the keys from `first` on are there. */
+static uint32_t count_there(store_box *box, uint32_t first, uint32_t count)
+{
+    char name[32];
+    uint32_t there = 0;
+    for (uint32_t k = first; k < first + count; k++) {
+        shoal_key key = numbered(box, name, k);
+        there += shoal_store_get(box->thread, &key) != NULL;
+    }
+    return there;
+}
+
+/* So many keys that what a policy says of a byte is kept. */
+static void among_many_keys_volatile_policies_take_nothing_without_a_ttl(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"volatile-lru", "volatile-s3fifo"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        store_box box;
+        box_open(&box, 1);
+        limit(&box, names[i], 0, 8000);
+        for (uint32_t k = 0; k < 30000; k++) {
+            int64_t expires_ms = k >= 1000 ? box_ms(&box) + 1000000 + k : -1;
+            assert_int_equal(put(&box, k, 10, expires_ms), 0);
+        }
+        assert_true(shoal_store_count(box.store, 0) <= 8000);
+        assert_int_equal(count_there(&box, 0, 1000), 1000);
+        box_close(&box);
+    }
+}
+
+/* What went from the small queue not long ago comes to the main one, and outlives what is new. */
+static void s3fifo_knows_again_what_has_gone(void **state)
+{
+    (void)state;
+    store_box box;
+    box_open(&box, 1);
+    limit(&box, "allkeys-s3fifo", 0, 6000);
+    for (uint32_t k = 0; k < 12000; k++) assert_int_equal(put(&box, k, 10, -1), 0);
+    assert_true(count_there(&box, 3000, 400) < 40);
+    for (uint32_t k = 3000; k < 3400; k++) assert_int_equal(put(&box, k, 10, -1), 0);
+    for (uint32_t k = 20000; k < 40000; k++) assert_int_equal(put(&box, k, 10, -1), 0);
+    assert_true(count_there(&box, 3000, 400) > 360);
+    assert_true(count_there(&box, 20000, 400) < 40);
+    box_close(&box);
+}
+
+/* Without uses a queue is all there is, and it is kept in order to about a tenth of its length. */
+static void s3fifo_takes_the_oldest_of_keys_that_nobody_uses(void **state)
+{
+    (void)state;
+    store_box box;
+    box_open(&box, 1);
+    limit(&box, "allkeys-s3fifo", 0, 10000);
+    for (uint32_t k = 0; k < 50000; k++) assert_int_equal(put(&box, k, 10, -1), 0);
+    assert_true(count_there(&box, 41500, 8500) > 8400);
+    assert_true(count_there(&box, 0, 38500) < 100);
+    box_close(&box);
+}
+
 static void what_expires_soonest_goes_first_under_volatile_ttl(void **state)
 {
     (void)state;
@@ -285,6 +345,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_policy_holds_the_bound_whatever_is_put),
         cmocka_unit_test(volatile_policies_take_nothing_without_a_ttl),
+        cmocka_unit_test(among_many_keys_volatile_policies_take_nothing_without_a_ttl),
+        cmocka_unit_test(s3fifo_knows_again_what_has_gone),
+        cmocka_unit_test(s3fifo_takes_the_oldest_of_keys_that_nobody_uses),
         cmocka_unit_test(what_expires_soonest_goes_first_under_volatile_ttl),
         cmocka_unit_test(a_lowered_limit_is_reached_in_the_background),
         cmocka_unit_test(idle_times_do_not_depend_on_how_long_the_machine_is_up),

@@ -105,7 +105,8 @@ typedef struct shoal_policy {
     bool expiring;      /* the byte depends on the TTL: a new one is an arrival */
     bool steady;        /* what `judge` says of a byte depends on the view only, and not on its
                            stream and time: it is asked once for many keys */
-    uint8_t looks;      /* keys passed for one that goes, for each unit of `effort`; 0: 4 */
+    uint8_t looks;      /* keys passed for one that goes, for each unit of `effort`; 0: 4. With
+                           parts, when the key's has a tenth of all; down to 3 where it has more */
     bool timed;         /* clock 0 also ticks when a while has passed, for `age` */
     /* The byte of a key that arrives. */
     uint8_t (*arrive)(shoal_policy_view *view, shoal_arrival arrival);

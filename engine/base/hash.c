@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * base/hash.c - the only file that sees xxhash. It is compiled in, so that short keys cost no
- * second call.
+ * base/hash.c - what sees xxhash, and name.c beside it. It is compiled in, so that short keys cost
+ * no second call.
  */
 #include "base/hash.h"
 

@@ -9,6 +9,8 @@
 
 #include "base/crc16.h"
 #include "base/fold.h"
+#include "base/hash.h"
+#include "base/name.h"
 
 static shoal_slice text(const char *string)
 {
@@ -54,7 +56,34 @@ static unsigned slot_of(shoal_slice name)
 {
     unsigned slot = shoal_crc16_slot(name);
     if (shoal_fold_can()) assert_int_equal(shoal_crc16_slot_folded(name), slot);
+    for (uint64_t seed = 0; seed <= 99; seed += 99) {
+        shoal_name_sums sums = shoal_name_sum(name, seed);
+        assert_int_equal(sums.slot, slot);
+        assert_true(sums.hash == shoal_hash(name, seed));
+        if (!shoal_fold_can()) continue;
+        sums = shoal_name_sum_folded(name, seed);
+        assert_int_equal(sums.slot, slot);
+        assert_true(sums.hash == shoal_hash(name, seed));
+    }
     return slot;
+}
+
+static void both_numbers_of_a_name_are_those_that_it_has_alone(void **state)
+{
+    (void)state;
+    char bytes[40];
+    for (size_t size = 0; size <= sizeof bytes; size++) {
+        for (size_t i = 0; i < size; i++) bytes[i] = (char)('!' + (i * 37 + size) % 90);
+        (void)slot_of((shoal_slice){bytes, size});
+        for (size_t open = 0; open < size; open++) {
+            char before = bytes[open];
+            bytes[open] = '{';
+            (void)slot_of((shoal_slice){bytes, size});
+            bytes[size - 1] = '}';
+            (void)slot_of((shoal_slice){bytes, size});
+            bytes[open] = before;
+        }
+    }
 }
 
 static void tags_decide_the_slot(void **state)
@@ -147,6 +176,7 @@ int main(void)
         cmocka_unit_test(a_slot_is_the_textbooks_remainder_at_any_length_and_alignment),
         cmocka_unit_test(each_bit_of_a_name_counts_as_in_the_textbook),
         cmocka_unit_test(tags_decide_the_slot),
+        cmocka_unit_test(both_numbers_of_a_name_are_those_that_it_has_alone),
         cmocka_unit_test(an_empty_tag_is_no_tag),
         cmocka_unit_test(a_tag_ends_at_the_first_closing_brace),
         cmocka_unit_test(a_tag_is_found_wherever_it_begins),

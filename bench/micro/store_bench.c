@@ -35,8 +35,6 @@
 #define KEY_BYTES 16
 #define VALUE_BYTES 64
 #define BATCH 16u
-/* Keys whose memory is asked for with one call. */
-#define GROUP 8u
 #define OPERATIONS 4000000u
 #define THREADS_MAX 2u
 /* Draws that are made ahead, and then taken in a circle: a multiple of BATCH. */
@@ -305,25 +303,20 @@ static void use_key(lane *self, const shoal_key *key)
     }
 }
 
-/* Makes the keys of a batch ready, and asks for their buckets. */
-static void draw_keys(const lane *self, shoal_key *keys, bool writes)
+/* The names of a batch. */
+static void draw_names(const lane *self, shoal_key *keys)
 {
-    const shoal_store *store = self->bench->store;
-    for (uint32_t at = 0; at < BATCH; at += GROUP) {
-        for (uint32_t i = at; i < at + GROUP; i++) {
-            draw_key(self, i, &keys[i]);
-            if (writes) shoal_store_prefetch_gate(store, &keys[i]);
-        }
-        shoal_store_prefetch_buckets(store, &keys[at], GROUP);
-    }
+    const char *names = self->bench->names + (size_t)self->next * KEY_BYTES;
+    for (uint32_t i = 0; i < BATCH; i++)
+        keys[i].name = (shoal_slice){names + (size_t)i * KEY_BYTES, KEY_BYTES};
 }
 
 static void get_batch(lane *self)
 {
     shoal_key keys[BATCH];
     const shoal_item *items[BATCH];
-    draw_keys(self, keys, false);
-    shoal_store_get_many(self->thread, keys, BATCH, items);
+    draw_names(self, keys);
+    shoal_store_get_many(self->thread, 0, keys, BATCH, items);
     for (uint32_t i = 0; i < BATCH; i++) see(self, items[i]);
 }
 
@@ -331,13 +324,8 @@ static void get_batch(lane *self)
 static void use_batch(lane *self)
 {
     shoal_key keys[BATCH];
-    const shoal_store *store = self->bench->store;
-    uint32_t behind = 0;
-    draw_keys(self, keys, true);
-    for (uint32_t at = 0; at < BATCH; at += GROUP)
-        behind |= shoal_store_prefetch_items(store, &keys[at], GROUP) << at;
-    for (; behind != 0; behind &= behind - 1)
-        shoal_store_prefetch_behind(store, &keys[__builtin_ctz(behind)]);
+    draw_names(self, keys);
+    shoal_store_look_ahead(self->bench->store, 0, keys, BATCH);
     for (uint32_t i = 0; i < BATCH; i++) use_key(self, &keys[i]);
 }
 

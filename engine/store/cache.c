@@ -236,12 +236,10 @@ static size_t get_batch(shoal_cache_thread *thread, const shoal_slice *keys, siz
     SHOAL_DEBUG_ASSERT(values != NULL);
     shoal_key made[CACHE_BATCH_KEYS];
     const shoal_item *items[CACHE_BATCH_KEYS];
-    const shoal_store *store = shoal_thread_store(thread);
     size_t found = 0;
     SHOAL_ASSERT(count <= CACHE_BATCH_KEYS);
-    for (size_t i = 0; i < count; i++) made[i] = shoal_cache__key(thread, keys[i]);
-    shoal_store_prefetch_buckets(store, made, (uint32_t)count);
-    shoal_store_get_many(thread, made, (uint32_t)count, items);
+    for (size_t i = 0; i < count; i++) made[i].name = keys[i];
+    shoal_store_get_many(thread, 0, made, (uint32_t)count, items);
     for (size_t i = 0; i < count; i++) {
         const shoal_item *item = items[i];
         shoal_thread_count_lookup(thread, item != NULL);

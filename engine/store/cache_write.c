@@ -142,23 +142,6 @@ shoal_err shoal_cache_put(shoal_cache_thread *thread, shoal_slice key, shoal_sli
     return shoal_cache_put_with(thread, key, value, &options);
 }
 
-/* Makes the keys of a batch ready, and asks for what their puts need. */
-static void look_ahead(const shoal_cache_thread *thread, const shoal_cache_entry *entries,
-                       shoal_key *made, uint32_t count)
-{
-    const shoal_store *store = shoal_thread_store(thread);
-    SHOAL_ASSERT(count <= CACHE_BATCH_KEYS);
-    SHOAL_DEBUG_ASSERT(CACHE_BATCH_KEYS <= SHOAL_KEYS_TOGETHER);
-    for (uint32_t i = 0; i < count; i++) {
-        made[i] = shoal_cache__key(thread, entries[i].key);
-        shoal_store_prefetch_gate(store, &made[i]);
-    }
-    shoal_store_prefetch_buckets(store, made, count);
-    uint32_t behind = shoal_store_prefetch_items(store, made, count);
-    for (; behind != 0; behind &= behind - 1)
-        shoal_store_prefetch_behind(store, &made[__builtin_ctz(behind)]);
-}
-
 /* One of the puts of a batch. */
 static shoal_err put_made(shoal_cache_thread *thread, const shoal_cache_entry *entry,
                           const shoal_key *made)
@@ -179,7 +162,8 @@ static size_t put_batch(shoal_cache_thread *thread, shoal_cache_entry *entries, 
     size_t put = 0;
     SHOAL_ASSERT(count <= CACHE_BATCH_KEYS);
     SHOAL_DEBUG_ASSERT(entries != NULL);
-    look_ahead(thread, entries, made, count);
+    for (uint32_t i = 0; i < count; i++) made[i].name = entries[i].key;
+    shoal_store_look_ahead(shoal_thread_store(thread), 0, made, count);
     for (uint32_t i = 0; i < count; i++) {
         entries[i].error = put_made(thread, &entries[i], &made[i]);
         put += entries[i].error == SHOAL_ERR_OK;

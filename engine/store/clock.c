@@ -145,6 +145,15 @@ static void fetch(shoal_thread *thread)
         evictor->view.interval[i] = interval;
         evictor->flush_at[i] = share == 0 ? 1 : share < FLUSH_MAX ? share : FLUSH_MAX;
     }
+    shoal_clock__mark(evictor);
+}
+
+void shoal_clock__mark(shoal_evictor *evictor)
+{
+    SHOAL_DEBUG_ASSERT(evictor->policy != NULL);
+    const shoal_policy *policy = evictor->policy;
+    evictor->marks = policy->blind && evictor->exempt == 0 && !evictor->quiet;
+    if (evictor->marks) evictor->mark = policy->use(&evictor->view, 0);
 }
 
 /* The past begins with the first batch, not with the machine; what is older is made up. */

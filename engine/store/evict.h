@@ -91,8 +91,10 @@ typedef struct shoal_evictor {
     uint8_t exempt; /* SHOAL_POLICY_EXEMPT, or 0 where the policy takes all keys */
     bool pressed;   /* something was above its limit when the thread last looked */
     bool quiet;     /* reads leave no trace */
-    bool careful;   /* a gate was found held: the hand looks out for others */
-    uint64_t used;  /* hash of the key whose use a look-up under its gate has counted; 0: none */
+    bool marks;     /* every key that is used gets the byte `mark`; see shoal_clock__mark */
+    uint8_t mark;
+    bool careful;  /* a gate was found held: the hand looks out for others */
+    uint64_t used; /* hash of the key whose use a look-up under its gate has counted; 0: none */
     uint32_t unsurveyed;                    /* evictions since keys were counted */
     int64_t keys;                           /* added less removed by this thread */
     shoal_amounts allowance;                /* up to here it goes without asking */
@@ -175,10 +177,18 @@ static inline bool shoal_clock__is_due(const shoal_evictor *evictor)
            evictor->view.events[1] >= evictor->flush_at[1];
 }
 
+/* Asks the policy what it makes of keys that are used, if that is the same for all of them. After
+ * each change of what it may depend on. */
+void shoal_clock__mark(shoal_evictor *evictor);
+
 /* A key is used whose byte is at `age`. */
 static inline void shoal_evict__use(shoal_evictor *evictor, _Atomic uint8_t *age)
 {
     uint8_t before = shoal_load_relaxed(age);
+    if (__builtin_expect(evictor->marks, 1)) {
+        if (before != evictor->mark) shoal_store_relaxed(age, evictor->mark);
+        return;
+    }
     if ((before & evictor->exempt) != 0 || evictor->quiet) return;
     uint8_t after = evictor->policy->use(&evictor->view, before);
     if (after != before) shoal_store_relaxed(age, after);

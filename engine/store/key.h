@@ -40,5 +40,8 @@ void shoal_store_prefetch_behind(const shoal_store *store, const shoal_key *key)
 void shoal_store_prefetch_value(const shoal_store *store, const shoal_key *key);
 /* The same for what a write needs besides: the slot's gate and counts. With stage 0. */
 void shoal_store_prefetch_gate(const shoal_store *store, const shoal_key *key);
+/* All of that at once for writes of some keys (at most SHOAL_KEYS_TOGETHER) whose names stand in
+ * them: makes them ready, and asks for gates, buckets and items. Inside enter and leave. */
+void shoal_store_look_ahead(const shoal_store *store, uint32_t db, shoal_key *keys, uint32_t count);
 
 #endif

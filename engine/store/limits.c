@@ -392,4 +392,5 @@ void shoal_thread_set_quiet(shoal_thread *thread, bool quiet)
     SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     SHOAL_ASSERT(thread->store != NULL);
     thread->evictor.quiet = quiet;
+    if (thread->evictor.policy != NULL) shoal_clock__mark(&thread->evictor);
 }

@@ -464,7 +464,7 @@ static shoal_pace s3_pace(const shoal_policy_view *view, uint32_t clock)
 
 /* ---- the tables ---- */
 
-#define LRU .arrive = lru_arrive, .use = lru_use, .age = lru_age, .timed = true
+#define LRU .arrive = lru_arrive, .use = lru_use, .age = lru_age, .timed = true, .blind = true
 #define AGED LRU, .judge = lru_judge, .pace = lru_pace, .evicts = true, .steady = true, .looks = 2
 #define LFU                                                                                     \
     .arrive = lfu_arrive, .use = lfu_use, .judge = lfu_judge, .pace = lfu_pace, .evicts = true, \

@@ -116,9 +116,9 @@ bool shoal_store_place_slow(const shoal_store *store, uint32_t place);
 /* The live item of `key`, or NULL when absent or expired at the batch's time. Counts as a use of
  * the key for eviction. Wait-free. */
 const shoal_item *shoal_store_get(shoal_thread *thread, const shoal_key *key);
-/* The same for some keys (at most SHOAL_KEYS_TOGETHER) whose buckets have been asked for; item by
- * item, in no order among them. */
-void shoal_store_get_many(shoal_thread *thread, const shoal_key *keys, uint32_t count,
+/* The same for some keys (at most SHOAL_KEYS_TOGETHER) whose names stand in them; it makes them
+ * ready. Item by item, in no order among them. */
+void shoal_store_get_many(shoal_thread *thread, uint32_t db, shoal_key *keys, uint32_t count,
                           const shoal_item **items);
 /* Behind a get that returned NULL, outside of any operation: removes the item if it was there, but
  * expired, and its gate is free. Else the sweep will. */

@@ -41,11 +41,15 @@ static void put(uint32_t i, const char *value)
     assert_int_equal(box_put(box.thread, &keys[i], text_slice(value), -1), 0);
 }
 
-/* Looks ahead for all keys as a batch would. */
+/* Looks ahead for all keys as batches would: stage by stage, or all at once. */
 static void look_ahead(void)
 {
     for (uint32_t at = 0; at < KEYS; at += SHOAL_KEYS_TOGETHER) {
         uint32_t count = KEYS - at < SHOAL_KEYS_TOGETHER ? KEYS - at : SHOAL_KEYS_TOGETHER;
+        if (at / SHOAL_KEYS_TOGETHER % 2 == 1) {
+            shoal_store_look_ahead(box.store, 0, &keys[at], count);
+            continue;
+        }
         shoal_store_prefetch_buckets(box.store, &keys[at], count);
         uint32_t behind = shoal_store_prefetch_items(box.store, &keys[at], count);
         for (; behind != 0; behind &= behind - 1)
@@ -162,8 +166,7 @@ static void several_reads_are_as_good_as_each(void **state)
     for (uint32_t at = 0, count = 1; at < KEYS; at += count) {
         count = 1 + at % SHOAL_KEYS_TOGETHER;
         if (count > KEYS - at) count = KEYS - at;
-        shoal_store_prefetch_buckets(box.store, &keys[at], count);
-        shoal_store_get_many(box.thread, &keys[at], count, items);
+        shoal_store_get_many(box.thread, 0, &keys[at], count, items);
         for (uint32_t i = 0; i < count; i++)
             assert_true((at + i) % 3 == 0 ? holds(items[i], "here") : items[i] == NULL);
     }
@@ -173,9 +176,23 @@ static void of_an_empty_store_several_reads_find_nothing(void **state)
 {
     (void)state;
     const shoal_item *items[SHOAL_KEYS_TOGETHER];
-    shoal_store_prefetch_buckets(box.store, keys, SHOAL_KEYS_TOGETHER);
-    shoal_store_get_many(box.thread, keys, SHOAL_KEYS_TOGETHER, items);
+    shoal_store_get_many(box.thread, 0, keys, SHOAL_KEYS_TOGETHER, items);
     for (uint32_t i = 0; i < SHOAL_KEYS_TOGETHER; i++) assert_null(items[i]);
+}
+
+static void looking_ahead_at_once_makes_the_keys_that_are_made_alone(void **state)
+{
+    (void)state;
+    shoal_key made[SHOAL_KEYS_TOGETHER];
+    for (uint32_t i = 0; i < SHOAL_KEYS_TOGETHER; i++) made[i].name = keys[i].name;
+    for (uint32_t count = 0; count <= SHOAL_KEYS_TOGETHER; count++) {
+        shoal_store_look_ahead(box.store, 1, made, count);
+        for (uint32_t i = 0; i < count; i++) {
+            assert_true(made[i].hash == keys[i].hash);
+            assert_int_equal(made[i].place, SHOAL_PLACE(1, SHOAL_PLACE_SLOT(keys[i].place)));
+            assert_int_equal(made[i].seen, 0);
+        }
+    }
 }
 
 int main(void)
@@ -191,6 +208,7 @@ int main(void)
         FACT(a_write_replaces_what_was_seen_and_adds_what_has_gone_since),
         FACT(several_reads_are_as_good_as_each),
         FACT(of_an_empty_store_several_reads_find_nothing),
+        FACT(looking_ahead_at_once_makes_the_keys_that_are_made_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

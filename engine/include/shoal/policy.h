@@ -108,6 +108,8 @@ typedef struct shoal_policy {
     uint8_t looks;      /* keys passed for one that goes, for each unit of `effort`; 0: 4. With
                            parts, when the key's has a tenth of all; down to 3 where it has more */
     bool timed;         /* clock 0 also ticks when a while has passed, for `age` */
+    bool blind;         /* what `use` says is the same for all bytes, depends on `ticks` and `codes`
+                           only, and nothing is counted: it is asked once for many keys */
     /* The byte of a key that arrives. */
     uint8_t (*arrive)(shoal_policy_view *view, shoal_arrival arrival);
     /* The byte of a key that is read or replaced. Called for every read: the shorter the better. */

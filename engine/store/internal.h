@@ -297,6 +297,9 @@ int64_t shoal_write__expire(shoal_thread *thread, const shoal_key *key);
  * that is left to shoal_change__note. */
 void shoal_write__enter(shoal_thread *thread, const shoal_key *key, const shoal_spot *spot,
                         const shoal_newcomer *newcomer);
+/* Puts text that is no integer and never expires, if that is the short work of write_plain.c; else
+ * false, and nothing has happened. Under the gate. */
+bool shoal_write__plain(shoal_thread *thread, const shoal_key *key, shoal_slice value);
 /* True and `*integer` when a string is to be kept as one. */
 bool shoal_write__is_integer(shoal_slice value, int64_t *integer);
 

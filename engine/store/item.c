@@ -3,7 +3,7 @@
  * store/item.c - items: one allocation that holds header, expiry, key and value, written once and
  * never again. It knows nothing of where items are kept.
  */
-#include "store/internal.h"
+#include "store/quick.h"
 
 #include "base/text.h"
 #include "value/edited.h"
@@ -37,9 +37,10 @@ bool shoal_item_integer(const shoal_item *item, int64_t *value)
     return true;
 }
 
-shoal_slice shoal_item_string(const shoal_item *item, char scratch[SHOAL_INT_TEXT_SIZE])
+/* The string of an item that is not just its name and value. */
+static __attribute__((noinline)) shoal_slice unusual_string(const shoal_item *item,
+                                                            char scratch[SHOAL_INT_TEXT_SIZE])
 {
-    SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
     SHOAL_DEBUG_ASSERT(scratch != NULL);
     SHOAL_ASSERT(shoal_item_type(item) == SHOAL_TYPE_STRING);
     int64_t integer;
@@ -52,6 +53,16 @@ shoal_slice shoal_item_string(const shoal_item *item, char scratch[SHOAL_INT_TEX
     if (UNLIKELY(object != NULL)) return shoal_edited_bytes(object);
     shoal_item_parts parts = shoal_item__parts(item);
     return (shoal_slice){parts.value, parts.value_size};
+}
+
+shoal_slice shoal_item_string(const shoal_item *item, char scratch[SHOAL_INT_TEXT_SIZE])
+{
+    SHOAL_DEBUG_ASSERT((uintptr_t)item % ITEM_ALIGNMENT == 0);
+    SHOAL_DEBUG_ASSERT(scratch != NULL);
+    const uint8_t asked = ITEM_TYPE_MASK | ITEM_KEPT_MASK | ITEM_VOLATILE | ITEM_LONG;
+    if (LIKELY(((item->head ^ SHOAL_TYPE_STRING) & asked & ~ITEM_RAW) == 0))
+        return (shoal_slice){item->bytes + item->key_size, item->value_size};
+    return unusual_string(item, scratch);
 }
 
 size_t shoal_item_string_size(const shoal_item *item)
@@ -156,24 +167,6 @@ static uint8_t head_of(const shoal_item_plan *plan, size_t value_size)
     return head;
 }
 
-/* Copies a name: two overlapping words for each half cover most of them. */
-static inline char *write_name(char *to, shoal_slice name)
-{
-    SHOAL_DEBUG_ASSERT(name.data != NULL || name.size == 0);
-    SHOAL_DEBUG_ASSERT(name.size <= SHOAL_KEY_SIZE_MAX);
-    size_t size = name.size;
-    if (LIKELY(size - 8 <= 8)) {
-        uint64_t first, last;
-        memcpy(&first, name.data, sizeof first);
-        memcpy(&last, name.data + size - sizeof last, sizeof last);
-        memcpy(to, &first, sizeof first);
-        memcpy(to + size - sizeof last, &last, sizeof last);
-    } else if (size > 0) {
-        memcpy(to, name.data, size);
-    }
-    return to + size;
-}
-
 shoal_item *shoal_item__make(shoal_thread *thread, shoal_item_plan *plan)
 {
     size_t value_size = gathered_size(plan->value);
@@ -193,7 +186,7 @@ shoal_item *shoal_item__make(shoal_thread *thread, shoal_item_plan *plan)
 
     char *at = write_header(item, plan, value_size, head);
     if (expires_ms >= 0) at = write_expiry(at, expires_ms);
-    at = write_name(at, plan->name);
+    at = shoal_quick__name(at, plan->name);
     for (uint32_t i = 0; i < plan->value.count; i++) {
         shoal_slice part = plan->value.parts[i];
         if (part.size > 0) memcpy(at, part.data, part.size);

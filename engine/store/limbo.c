@@ -13,6 +13,7 @@
  * and every leave makes it free again, so that even where the allocator refuses everything keys can
  * be removed, some at a time, and what they held comes back.
  */
+#include "base/slab_quick.h"
 #include "store/internal.h"
 
 /* Buckets taken apart for one piece of budget: their items cost about as much. */
@@ -23,15 +24,6 @@
 
 /* Fewer than this are left for later where freeing takes other threads' lines away from them. */
 #define LONG_PIECES 64u
-
-#define CORPSE_MASK ((uint64_t)15)
-
-/* The word of a retired item has the item's size in its upper bits, so that freeing it does not
- * fetch the item, cold by then, only to learn how large it is (a sixth of a SET's time). Items are
- * aligned to 4, so their addresses are shifted by what the kind needs more. */
-#define CORPSE_ITEM_SHIFT 2
-#define CORPSE_SIZE_SHIFT 49
-#define CORPSE_SIZE_END ((size_t)1 << 15)
 
 _Static_assert(CORPSE_MASK >> CORPSE_ITEM_SHIFT < ITEM_ALIGNMENT, "an item's address is clear");
 
@@ -512,9 +504,13 @@ static uint32_t collect_items(shoal_thread *thread, uint32_t budget, bool all)
         if ((entry->what & CORPSE_MASK) != CORPSE_ITEM || size - 1 >= SHOAL_PIN_SIZE_MIN - 1) break;
         if (!may_free(thread, entry, all)) break;
         uint64_t address = entry->what & (((uint64_t)1 << CORPSE_SIZE_SHIFT) - 1) & ~CORPSE_MASK;
+        void *item = (void *)(uintptr_t)(address >> CORPSE_ITEM_SHIFT);
         bytes += (int64_t)shoal_store__usable(thread->store, size, ITEM_ALIGNMENT);
-        shoal_slab_give(&thread->slab, (void *)(uintptr_t)(address >> CORPSE_ITEM_SHIFT), size,
-                        ITEM_ALIGNMENT);
+        if (LIKELY(size <= SHOAL_SLAB_FINE_MAX)) {
+            shoal_slab_give_quick(&thread->slab, item, size);
+        } else {
+            shoal_slab_give(&thread->slab, item, size, ITEM_ALIGNMENT);
+        }
         block->first++;
         budget--;
     }

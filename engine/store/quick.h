@@ -47,6 +47,40 @@ static inline void shoal_quick__replace(shoal_thread *thread, const shoal_key *k
     if (!counted) shoal_evict__use(evictor, age);
 }
 
+/* shoal_limbo__retire_item of a short item, where shoal_quick__reserve has seen to it that there is
+ * room. */
+static inline void shoal_quick__retire(shoal_thread *thread, const shoal_item *item, size_t size,
+                                       uint64_t bytes)
+{
+    shoal_limbo_block *last = thread->limbo_last;
+    SHOAL_DEBUG_ASSERT(size < CORPSE_SIZE_END);
+    SHOAL_DEBUG_ASSERT(last->end < LIMBO_BLOCK_ENTRIES);
+    uint64_t what = (uint64_t)(uintptr_t)item << CORPSE_ITEM_SHIFT |
+                    (uint64_t)size << CORPSE_SIZE_SHIFT | CORPSE_ITEM;
+    last->entries[last->end++] = (shoal_limbo_entry){what, thread->stamp};
+    thread->retired++;
+    shoal_bump_relaxed(&thread->counters.bytes_limbo, (int64_t)bytes);
+    shoal_bump_relaxed(&thread->counters.limbo_queued, 1);
+}
+
+/* Copies a name: two overlapping words for each half cover most of them. */
+static inline char *shoal_quick__name(char *to, shoal_slice name)
+{
+    SHOAL_DEBUG_ASSERT(name.data != NULL || name.size == 0);
+    SHOAL_DEBUG_ASSERT(name.size <= SHOAL_KEY_SIZE_MAX);
+    size_t size = name.size;
+    if (LIKELY(size - 8 <= 8)) {
+        uint64_t first, last;
+        memcpy(&first, name.data, sizeof first);
+        memcpy(&last, name.data + size - sizeof last, sizeof last);
+        memcpy(to, &first, sizeof first);
+        memcpy(to + size - sizeof last, &last, sizeof last);
+    } else if (size > 0) {
+        memcpy(to, name.data, size);
+    }
+    return to + size;
+}
+
 /* shoal_change__note of a key whose hot line is `hot`. */
 static inline void shoal_quick__note(shoal_thread *thread, shoal_hot *hot, const shoal_key *key,
                                      shoal_change change)

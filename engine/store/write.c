@@ -326,6 +326,7 @@ shoal_err shoal_store_put_locked(shoal_thread *thread, const shoal_key *key, sho
     int64_t integer;
     if (shoal_write__is_integer(value, &integer))
         return shoal_store_put_integer_locked(thread, key, integer, expires_ms);
+    if (expires_ms < 0 && shoal_write__plain(thread, key, value)) return SHOAL_ERR_OK;
     return shoal_store_put_text_locked(thread, key, value, expires_ms);
 }
 

@@ -132,6 +132,9 @@ void shoal_store_stats_get(const shoal_store *store, shoal_store_stats *out)
         .lazy_pending = at_least_zero(now.lazy_pending),
         .lazy_freed = at_least_zero(now.lazy_freed - shoal_load_relaxed(&store->lazy_freed_before)),
     };
+    /* Parts of a sum, however little of it has been seen. */
+    if (out->bytes_limbo > out->bytes) out->bytes_limbo = out->bytes;
+    if (out->bytes_tables > out->bytes) out->bytes_tables = out->bytes;
     if (out->defrag_running != 0)
         out->defrag_since_us = shoal_load_relaxed(&store->defrag.began_us);
     for (uint32_t db = 0; db < store->database_count; db++) {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "store/internal.h"
 
 static core_world world;
 
@@ -136,6 +137,25 @@ static void the_log_of_effects_is_used_and_not_what_maxmemory_is_about(void **st
     assert_int_equal(info("memory", "mem_clients_slaves"), stat_of("clients.slaves"));
     assert_int_equal(info("memory", "mem_aof_buffer"), stat_of("aof.buffer"));
     shoal_log_want(world.node->log, -1);
+}
+
+/* Who looks while others write may see what a thread has retired, and not yet that there was room
+ * for it; here a thread that was interrupted between the two. */
+static void what_others_have_half_done_does_not_stop_who_looks(void **state)
+{
+    (void)state;
+    _Atomic int64_t *limbo = &world.node->store->threads[0].counters.bytes_limbo;
+    shoal_store_stats stats;
+    put_keys(10, "");
+    shoal_bump_relaxed(limbo, (int64_t)1 << 40);
+    shoal_store_stats_get(world.node->store, &stats);
+    assert_true(stats.bytes > 0 && stats.bytes_limbo == stats.bytes);
+    core_world_sleep(&world, 1100000);
+    assert_true(info("memory", "used_memory") >= stats.bytes);
+    assert_true(stat_of("total.allocated") > 0);
+    shoal_bump_relaxed(limbo, -((int64_t)1 << 40));
+    shoal_store_stats_get(world.node->store, &stats);
+    assert_true(stats.bytes_limbo < stats.bytes);
 }
 
 static void databases_with_keys_are_listed_with_their_tables(void **state)
@@ -264,6 +284,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FACT(info_and_stats_say_the_same),
         FACT(the_log_of_effects_is_used_and_not_what_maxmemory_is_about),
+        FACT(what_others_have_half_done_does_not_stop_who_looks),
         FACT(databases_with_keys_are_listed_with_their_tables),
         FACT(what_the_allocator_has_free_in_slabs_is_fragmentation),
         FACT(memory_comes_down_with_the_keys_and_the_peak_stays),

@@ -17,6 +17,9 @@
 #define WINDOW ((uint64_t)2 << 20)
 /* Keys that a step hands out: some hundred microseconds. */
 #define STEP_KEYS 512u
+/* Most that a string counts for which is held because it is about to go: a quarter of what may wait
+ * here without anybody being restrained (core/restraint.c). */
+#define HELD_MAX ((uint64_t)1 << 20)
 
 static void nudge(const shoal_node *node)
 {
@@ -82,6 +85,7 @@ static void begin(shoal_node *node)
     shoal_snapshot_head head;
     shoal_snapshot_options options = shoal_node__snapshot_open(node, &head);
     SHOAL_ASSERT(replication->writer == NULL && replication->operations == 0);
+    options.held_max = HELD_MAX;
     options.taker.take = take;
     options.taker.context = node;
     replication->submitted = replication->written = 0;

@@ -260,7 +260,7 @@ size_t shoal_long_kept(const shoal_long *text)
 {
     SHOAL_DEBUG_ASSERT(text->kept <= text->size);
     SHOAL_DEBUG_ASSERT(text->given <= text->got);
-    return text->kept + text->got - text->given;
+    return text->kept;
 }
 
 void shoal_long_end(shoal_long *text, shoal_account *account)

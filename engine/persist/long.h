@@ -25,8 +25,8 @@
 #include "rdb/rdb.h"
 
 /* A longer string is not compressed: what comes of it would have to be kept until it is known how
- * long it is, which stands in front. Chosen: half of what may wait for a disk without anybody being
- * restrained by it (core/restraint.c). */
+ * long it is, which stands in front. Chosen: little beside what a snapshot may keep in memory
+ * (core/restraint.c). */
 #define SHOAL_LONG_SQUEEZE_MAX ((size_t)16 << 20)
 /* Bytes of the string that count as one element of a budget, and how much more one costs that is
  * compressed. */
@@ -67,7 +67,8 @@ bool shoal_long_write(shoal_long *text, shoal_account *account, shoal_buffer *ou
  * False without memory. */
 SHOAL_MUST_USE bool shoal_long_keep(shoal_long *text, shoal_account *account, size_t offset,
                                     size_t size);
-/* Bytes that it keeps besides the string. */
+/* Bytes that edits made it keep besides the string: what compressing makes is not among them, which
+ * is there whatever clients do, of SHOAL_LONG_SQUEEZE_MAX bytes at most. */
 size_t shoal_long_kept(const shoal_long *text);
 /* Frees what it has; what it had borrowed is not needed any more. */
 void shoal_long_end(shoal_long *text, shoal_account *account);

@@ -24,11 +24,6 @@
 #define CHUNK_BYTES ((size_t)64 << 10)
 /* The same in units of a budget. */
 #define CHUNK_UNITS ((uint32_t)(CHUNK_BYTES / SHOAL_LONG_UNIT_BYTES))
-/* Most that one string counts for which is held because it is about to go. It takes no more memory
- * than before, and who waits until it is written waits for as long as one step once took. Chosen: a
- * quarter of what may wait without anybody being restrained (core/restraint.c), so that many long
- * ones restrain writers, and one of any length does not. */
-#define HELD_MAX ((uint64_t)8 << 20)
 /* No database has been named yet. */
 #define NO_DATABASE UINT32_MAX
 
@@ -349,7 +344,9 @@ static bool begin_held(shoal_snapshot_writer *writer, shoal_thread *thread,
         /* Whoever comes first is about to change the key. */
         uint64_t bytes = shoal_item_memory(shoal_thread_store(thread), part->item);
         (void)shoal_add_relaxed(&writer->copied, bytes);
-        large->held = bytes < HELD_MAX ? bytes : HELD_MAX;
+        uint64_t most = writer->options.held_max;
+        if (most == 0) most = SHOAL_SNAPSHOT_HELD_MAX;
+        large->held = bytes < most ? bytes : most;
         count_kept(writer, large);
     }
     (void)shoal_inbox_push(&writer->held, &large->waits);

@@ -51,6 +51,12 @@ typedef struct shoal_snapshot_taker {
     void *context;
 } shoal_snapshot_taker;
 
+/* Most that one string counts for which is held because it is about to go. It takes no more memory
+ * than before, and who waits until it is written waits for as long as one step once took. Chosen: a
+ * quarter of what may wait without anybody being restrained (core/restraint.c), so that many long
+ * ones restrain writers, and one of any length does not. */
+#define SHOAL_SNAPSHOT_HELD_MAX ((uint64_t)8 << 20)
+
 /* How to write one. */
 typedef struct shoal_snapshot_options {
     shoal_allocator allocator; /* copied; may be used by all threads */
@@ -60,6 +66,8 @@ typedef struct shoal_snapshot_options {
     bool checksum;
     bool plain; /* commands, as in an append-only file, in place of an RDB file */
     shoal_snapshot_heat heat;
+    uint64_t held_max;  /* most that a string counts for in shoal_snapshot_pending which is held
+                           because it is about to go; 0: SHOAL_SNAPSHOT_HELD_MAX */
     bool keeps_expired; /* keys whose time is over too: for who is told of their end later */
     const shoal_snapshot_fact *facts; /* borrowed for the call */
     uint32_t fact_count;

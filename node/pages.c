@@ -64,7 +64,7 @@
 /* Where so much is not to be had in one piece (`ulimit -v`, a sanitizer that has most of it), half
  * of it is asked for, and so on, down to 64 GiB. */
 #define RESERVE_PAGES_LEAST ((uint32_t)32 << 10)
-/* With fewer blocks out, what is unused of a page goes to the system. A huge page that is mostly in
+/* With fewer blocks out, what is unused of a huge page goes to the system. One that is mostly in
  * use is kept whole instead: the next block comes from it. */
 #define KEEP_BLOCKS 16u
 /* How long the thread waits before it gives pages back, so that what is taken again at once stays.
@@ -148,11 +148,13 @@ static blocks blocks_of(uint64_t word)
     return (blocks){.out = (uint32_t)word, .held = (uint32_t)(word >> 32)};
 }
 
-/* True when the thread is to give what a page holds for nobody back to the system. */
-static bool is_little_used(blocks are)
+/* True when the thread is to give what a page holds for nobody back to the system: of a plain page
+ * always, since the next block comes from a huge one. */
+static bool is_little_used(const shoal_pages *pages, uint32_t index, blocks are)
 {
     SHOAL_ASSERT((are.out & ~are.held) == 0);
-    return (are.held & ~are.out) != 0 && (uint32_t)__builtin_popcount(are.out) < KEEP_BLOCKS;
+    if ((are.held & ~are.out) == 0) return false;
+    return index >= pages->huge.limit || (uint32_t)__builtin_popcount(are.out) < KEEP_BLOCKS;
 }
 
 static uint64_t word_of_hint(hint at)
@@ -377,7 +379,7 @@ static void release_unused(shoal_pages *pages, uint32_t index)
         blocks are = blocks_of(word);
         idle = are.held & ~are.out;
         mine = are.out == 0 ? PAGE_FULL : idle;
-        if (!is_little_used(are)) return;
+        if (!is_little_used(pages, index, are)) return;
         if (is_needed(pages, index, (uint32_t)__builtin_popcount(idle))) {
             if (index < pages->kept_first) pages->kept_first = index;
             return;
@@ -392,7 +394,7 @@ static void release_unused(shoal_pages *pages, uint32_t index)
     lower(pages, index);
     /* Who gave a block meanwhile took those in our hand for used ones. */
     blocks left = blocks_of(before & ~((uint64_t)mine << 32 | mine));
-    if (is_little_used(left)) list(pages, index);
+    if (is_little_used(pages, index, left)) list(pages, index);
     if (left.held == 0 && index < pages->vacant_first) pages->vacant_first = index;
 }
 
@@ -493,7 +495,7 @@ static void release_listed(shoal_pages *pages)
     uint32_t at = pages->kept_first;
     pages->kept_first = UINT32_MAX;
     for (; at < shoal_load_relaxed(&pages->huge.end); at++)
-        if (is_little_used(blocks_of(shoal_load_relaxed(&pages->pages[at].word))))
+        if (is_little_used(pages, at, blocks_of(shoal_load_relaxed(&pages->pages[at].word))))
             release_unused(pages, at);
 }
 
@@ -558,7 +560,7 @@ void shoal_pages__give(shoal_pages *pages, void *block)
     SHOAL_ASSERT(blocks_of(before).out & 1u << bit);
     lower(pages, index);
     blocks left = blocks_of(before & ~((uint64_t)1 << bit));
-    if (is_little_used(left) && has_thread(pages)) list(pages, index);
+    if (is_little_used(pages, index, left) && has_thread(pages)) list(pages, index);
 }
 
 size_t shoal_pages__taken(const shoal_pages *pages)

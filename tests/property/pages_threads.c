@@ -159,6 +159,38 @@ static void the_next_pages_are_made_ready_and_go_back_when_nobody_needs_them(voi
     shoal_pages__close(pages);
 }
 
+/* Of plain pages nothing stays that is not out, however much of a page is: the next block comes
+ * from a huge one, so that nobody would take it again. */
+static void of_plain_pages_all_that_is_unused_goes_back(void **state)
+{
+    (void)state;
+    enum { COUNT = 3 * 32, MOST = 4000, GIVEN = 10 };
+    static char *blocks[MOST], *plain[COUNT];
+    size_t taken = 0, found = 0;
+    shoal_pages *pages = shoal_pages__open();
+    /* The first block is of the plain half, which lies above the other. */
+    while (found < COUNT && taken < MOST) {
+        char *block = blocks[taken++] = shoal_pages__take(pages);
+        assert_non_null(block);
+        if (block >= blocks[0]) plain[found++] = block;
+    }
+    assert_int_equal(found, COUNT);
+    for (size_t i = 0; i < COUNT; i++) memset(plain[i], 1, SHOAL_PAGES_BLOCK);
+    for (size_t i = 0; i < COUNT; i++)
+        if (i % 32 < GIVEN) shoal_pages__give(pages, plain[i]);
+    for (size_t i = 0; i < COUNT; i++) {
+        unsigned char there = 1;
+        for (uint32_t ms = 0; i % 32 < GIVEN && there != 0 && ms < 10000; ms++) {
+            sleep_a_millisecond();
+            assert_int_equal(mincore(plain[i], SMALL_PAGE, &there), 0);
+            there &= 1;
+        }
+        assert_int_equal(there, i % 32 < GIVEN ? 0 : 1);
+        assert_true(i % 32 < GIVEN || plain[i][SHOAL_PAGES_BLOCK - 1] == 1);
+    }
+    shoal_pages__close(pages);
+}
+
 /* Touches the first page of a block: does the system then give more than that page? */
 static bool is_small_where_touched(char *block)
 {
@@ -288,6 +320,7 @@ int main(void)
         cmocka_unit_test(a_block_is_in_one_hand_and_unused_memory_goes_back),
         cmocka_unit_test(the_lowest_free_block_is_taken_first),
         cmocka_unit_test(the_next_pages_are_made_ready_and_go_back_when_nobody_needs_them),
+        cmocka_unit_test(of_plain_pages_all_that_is_unused_goes_back),
         cmocka_unit_test(who_takes_a_block_never_touches_a_huge_page_first),
         cmocka_unit_test(the_thread_stands_back_for_those_that_serve),
         cmocka_unit_test(mappings_keep_what_they_hold_and_go_back),

@@ -64,11 +64,6 @@ struct shoal_server {
 static int64_t step(void *context, const shoal_event *event)
 {
     shoal_server *server = context;
-    /* Only commands of clients ask for vitals; and the start, for a maxmemory in percent. Syncs end
-     * a thousand times a second, and no reply shall wait until somebody has measured. */
-    if (event->kind == SHOAL_EVENT_START || shoal_node_is_asked(server->node)) {
-        shoal_vitals__update(&server->vitals, server->node, event->now.mono_us);
-    }
     return shoal_node_step(server->node, event);
 }
 
@@ -361,7 +356,10 @@ static shoal_err create_node(shoal_server *server, const shoal_server_setup *set
         return SHOAL_ERR_IO;
     }
     shoal_err error = shoal_node_create(&options, &server->node);
-    if (error == SHOAL_ERR_OK) error = setup->configure(setup->configure_context, server->node);
+    if (error == SHOAL_ERR_OK) {
+        shoal_vitals__give(&server->vitals, server->node);
+        error = setup->configure(setup->configure_context, server->node);
+    }
     uint32_t clients = shoal_process__fit_clients(server->log, server->options.maxclients);
     if (error == SHOAL_ERR_OK && clients < server->options.maxclients) {
         char line[64];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * node/vitals.h on Linux. A measurement takes 200,000 instructions, nearly all of them
- * jemalloc's, so it is made only when somebody may be about to ask, and not twice within a few
+ * jemalloc's, so it is made only when somebody is about to look, and not twice within a few
  * milliseconds.
  */
 #include "vitals.h"
@@ -121,11 +121,11 @@ static uint64_t microseconds(struct timeval time)
     return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec;
 }
 
-void shoal_vitals__update(shoal_vital_signs *signs, shoal_node *node, int64_t mono_us)
+static void measure(void *context, shoal_vitals *vitals, int64_t mono_us)
 {
+    shoal_vital_signs *signs = context;
     if (signs->measured_at != 0 && mono_us - signs->measured_at < AGE_MAX_US) return;
     signs->measured_at = mono_us;
-    shoal_vitals *vitals = &signs->vitals;
     vitals->rss_bytes = resident_bytes();
     shoal_memory_stats memory = shoal_memory_stats_read(signs->pages);
     vitals->allocator_allocated = memory.allocated;
@@ -140,5 +140,11 @@ void shoal_vitals__update(shoal_vital_signs *signs, shoal_node *node, int64_t mo
         vitals->cpu_user_main_us = microseconds(usage.ru_utime);
         vitals->cpu_system_main_us = microseconds(usage.ru_stime);
     }
-    shoal_node_set_vitals(node, vitals);
+}
+
+void shoal_vitals__give(shoal_vital_signs *signs, shoal_node *node)
+{
+    signs->vitals.context = signs;
+    signs->vitals.measure = measure;
+    shoal_node_set_vitals(node, &signs->vitals);
 }

@@ -27,7 +27,7 @@ typedef struct shoal_vital_signs {
 void shoal_vitals__init(shoal_vital_signs *signs, const char *config_file,
                         const shoal_pages *pages);
 
-/* Measures the rest and gives it to the node, unless it was done a moment ago. */
-void shoal_vitals__update(shoal_vital_signs *signs, shoal_node *node, int64_t mono_us);
+/* Gives them to the node, which has the rest measured when somebody looks; `signs` stay. */
+void shoal_vitals__give(shoal_vital_signs *signs, shoal_node *node);
 
 #endif

@@ -13,7 +13,6 @@
 #define SHOAL_BASE_INBOX_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "base/atomic.h"
@@ -37,11 +36,5 @@ bool shoal_inbox_push(shoal_inbox *inbox, shoal_op *op);
 
 /* Takes everything, linked by `next`, oldest first; NULL when empty. One thread only. */
 shoal_op *shoal_inbox_take(shoal_inbox *inbox);
-
-/* Is there nothing to take? By its taker; what is pushed meanwhile may be seen or not. */
-static inline bool shoal_inbox_is_empty(const shoal_inbox *inbox)
-{
-    return shoal_load_relaxed(&inbox->head) == NULL;
-}
 
 #endif

@@ -198,6 +198,7 @@ void shoal_node__run_errands(shoal_node *node)
 {
     SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
     shoal_op *op = shoal_inbox_take(&node->control);
+    bool measured = false;
 
     while (op != NULL) {
         shoal_op *first = op;
@@ -208,7 +209,10 @@ void shoal_node__run_errands(shoal_node *node)
             first->run(first, node);
             continue;
         }
-        /* An errand begins with its operation, which has nothing to run. */
+        /* An errand begins with its operation, which has nothing to run. It may be about the
+         * process. */
+        if (!measured) shoal_node__measure(node);
+        measured = true;
         shoal_errand *errand = (shoal_errand *)first;
         shoal_reply reply = {.out = &errand->reply, .protocol = errand->protocol};
 

@@ -129,7 +129,10 @@ void shoal_node__look(shoal_node *node)
     shoal_store_stats_get(node->store, &stats);
     uint64_t used = shoal_memory__used(node, &stats);
     if (used > rates->memory_peak) rates->memory_peak = used;
-    /* What the allocator wastes by itself, slabs apart: their blocks are whole pages. */
+    /* What the allocator wastes by itself, slabs apart: their blocks are whole pages. Nobody else
+     * may ask for it. */
+    if (shoal_config__number(&node->config, SHOAL_DIRECTIVE_ACTIVEDEFRAG) != 0)
+        shoal_node__measure(node);
     const shoal_vitals *vitals = &node->vitals;
     if (vitals->allocator_active > vitals->allocator_allocated)
         shoal_store_set_outer_waste(node->store,

@@ -253,7 +253,7 @@ void shoal_node__memory_purge(shoal_node *node, shoal_reply *reply)
     const shoal_vitals *vitals = &node->vitals;
 
     shoal_worker_rouse(&node->env);
-    if (vitals->purge != NULL) vitals->purge(vitals->allocator_context);
+    if (vitals->purge != NULL) vitals->purge(vitals->context);
     shoal_reply_ok(reply);
 }
 
@@ -276,7 +276,7 @@ void shoal_node__memory_malloc_stats(shoal_node *node, shoal_reply *reply)
                            (unsigned long long)class.places, (unsigned long long)class.taken,
                            (unsigned long long)free_bytes);
     }
-    if (vitals->describe != NULL) vitals->describe(vitals->allocator_context, &text);
+    if (vitals->describe != NULL) vitals->describe(vitals->context, &text);
     if (text.failed)
         shoal_reply_error(reply, "ERR no memory for the reply");
     else

@@ -176,10 +176,11 @@ void shoal_node_set_vitals(shoal_node *node, const shoal_vitals *vitals)
     node->vitals = *vitals;
 }
 
-bool shoal_node_is_asked(const shoal_node *node)
+void shoal_node__measure(shoal_node *node)
 {
-    SHOAL_ASSERT(node->store != NULL);
-    return !shoal_inbox_is_empty(&node->control);
+    shoal_vitals *vitals = &node->vitals;
+    SHOAL_ASSERT(node->phase != SHOAL_PHASE_NEW);
+    if (vitals->measure != NULL) vitals->measure(vitals->context, vitals, node->now.mono_us);
 }
 
 /* ---- steps ---- */

@@ -251,5 +251,7 @@ void shoal_node__config_abandon(shoal_node *node);
 void shoal_node__info(shoal_node *node, const shoal_errand *errand, shoal_reply *reply);
 /* Looks at the counters if it is time. */
 void shoal_node__look(shoal_node *node);
+/* Has the host measure its vitals again. Within a step. */
+void shoal_node__measure(shoal_node *node);
 
 #endif

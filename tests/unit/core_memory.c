@@ -88,6 +88,19 @@ static void describe(void *context, shoal_buffer *text)
     shoal_buffer_append(text, (shoal_slice){"and so on", 9});
 }
 
+/* How often it has measured; each time more has been resident, and the allocator's pages are
+ * emptier. */
+static uint32_t measurements;
+
+static void measure(void *context, shoal_vitals *vitals, int64_t mono_us)
+{
+    assert_ptr_equal(context, &world);
+    assert_int_equal(mono_us, world.node->now.mono_us);
+    measurements++;
+    vitals->rss_bytes = (uint64_t)measurements << 20;
+    vitals->allocator_active = vitals->allocator_allocated + ((uint64_t)measurements << 10);
+}
+
 static void tell(uint64_t beyond)
 {
     shoal_store_stats stats;
@@ -98,7 +111,7 @@ static void tell(uint64_t beyond)
     vitals.allocator_active = vitals.allocator_allocated + beyond;
     vitals.allocator_resident = vitals.allocator_active + beyond;
     vitals.rss_bytes = vitals.allocator_resident - stats.bytes_arrays + beyond;
-    vitals.allocator_context = &world;
+    vitals.context = &world;
     vitals.purge = purge;
     vitals.describe = describe;
     shoal_node_set_vitals(world.node, &vitals);
@@ -235,6 +248,39 @@ static void purge_and_malloc_stats_ask_the_host_where_it_knows(void **state)
     contains(ask("MEMORY MALLOC-STATS"), "and so on\r\n");
 }
 
+static void the_host_measures_for_who_asks_and_for_nobody_else(void **state)
+{
+    (void)state;
+    shoal_vitals vitals = {.context = &world, .measure = measure};
+    measurements = 0;
+    shoal_node_set_vitals(world.node, &vitals);
+    (void)ask("SET a b");
+    core_world_sleep(&world, 3000000);
+    assert_int_equal(measurements, 0);
+    assert_int_equal(info("memory", "used_memory_rss"), 1 << 20);
+    assert_int_equal(info("memory", "used_memory_rss"), 2 << 20);
+    (void)ask("MEMORY STATS");
+    assert_int_equal(measurements, 3);
+}
+
+/* What the allocator wastes is looked at each second, whether or not anybody asks for INFO. */
+static void active_defragmentation_does_not_go_by_what_was_once_measured(void **state)
+{
+    (void)state;
+    shoal_vitals vitals = {.context = &world, .measure = measure};
+    const _Atomic uint64_t *waste = &world.node->store->defrag.outer_bytes;
+    measurements = 0;
+    shoal_node_set_vitals(world.node, &vitals);
+    assert_string_equal(ask("CONFIG SET activedefrag yes"), "+OK\r\n");
+    assert_int_equal(measurements, 1);
+    for (uint32_t i = 2; i < 5; i++) {
+        core_world_sleep(&world, 1000001);
+        (void)ask("PING");
+        assert_int_equal(measurements, i);
+        assert_int_equal(shoal_load_relaxed(waste), i << 10);
+    }
+}
+
 static void wrong_words_are_refused(void **state)
 {
     (void)state;
@@ -290,6 +336,8 @@ int main(void)
         FACT(memory_comes_down_with_the_keys_and_the_peak_stays),
         FACT(the_doctor_names_what_is_wrong),
         FACT(purge_and_malloc_stats_ask_the_host_where_it_knows),
+        FACT(the_host_measures_for_who_asks_and_for_nobody_else),
+        FACT(active_defragmentation_does_not_go_by_what_was_once_measured),
         FACT(wrong_words_are_refused),
         FACT(the_directives_of_active_defragmentation_take_effect),
     };

@@ -520,23 +520,6 @@ static void expired_keys_go_without_waiting_for_the_control_actor(void **state)
     core_world_close(&world);
 }
 
-static void a_host_sees_when_a_command_waits_for_the_control_actor(void **state)
-{
-    (void)state;
-    core_world world;
-    core_world_open(&world, 1, "");
-    core_world_start(&world);
-    assert_false(shoal_node_is_asked(world.node));
-    core_world_send(&world, 0, "GET a");
-    assert_false(shoal_node_is_asked(world.node));
-    core_world_send(&world, 0, "INFO memory");
-    assert_true(shoal_node_is_asked(world.node));
-    core_world_settle(&world);
-    assert_false(shoal_node_is_asked(world.node));
-    contains(core_world_reply(&world, 0), "used_memory:");
-    core_world_close(&world);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -573,7 +556,6 @@ int main(void)
         cmocka_unit_test(shutdown_waits_until_the_cluster_state_is_durable),
         cmocka_unit_test(no_argument_may_be_longer_than_the_store_takes),
         cmocka_unit_test(expired_keys_go_without_waiting_for_the_control_actor),
-        cmocka_unit_test(a_host_sees_when_a_command_waits_for_the_control_actor),
     };
     return cmocka_run_group_tests_name("core_node", tests, NULL, NULL);
 }

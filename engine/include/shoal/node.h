@@ -103,18 +103,17 @@ typedef struct shoal_vitals {
     const char *system;         /* "Linux 6.1.0 x86_64" */
     const char *executable;     /* absolute path */
     const char *config_file;    /* absolute path, or "" */
-    /* What the allocator can do, called from the control actor's thread; may be NULL. The context
-     * is the first argument of both. */
-    void *allocator_context;
+    /* What the host can do, called from the control actor's thread; each may be NULL. The context
+     * is the first argument of all. */
+    void *context;
+    /* Measures again: called in a step before somebody looks, who comes seldom. */
+    void (*measure)(void *context, struct shoal_vitals *vitals, int64_t mono_us);
     void (*purge)(void *context);                        /* gives unused pages back */
     void (*describe)(void *context, shoal_buffer *text); /* appends a report for people */
 } shoal_vitals;
 
 /* Takes a copy of `vitals`. Optional; between steps, from the control actor's thread. */
 SHOAL_API void shoal_node_set_vitals(shoal_node *node, const shoal_vitals *vitals);
-/* Has a client's command come that the next step will run? Only such commands ask for vitals, so a
- * host may measure when this is so. Between steps, from the control actor's thread. */
-SHOAL_API bool shoal_node_is_asked(const shoal_node *node);
 
 /* Runs the control actor for one event. Returns the earliest stored deadline on the monotonic
  * clock in microseconds (deliver TICK then), or SHOAL_NEVER. */

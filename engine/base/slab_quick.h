@@ -20,7 +20,9 @@ static inline void *shoal_slab_take_quick(shoal_slab *slab, size_t size)
     SHOAL_DEBUG_ASSERT(size > 0 && size <= SHOAL_SLAB_FINE_MAX);
     shoal_slab_bin *bin = &slab->bins[shoal_class__of(size, SHOAL_SLAB_ALIGNMENT_MIN)];
     void *place = bin->first, *next;
-    if (SHOAL_POISONS || place == NULL) return NULL;
+    if (place == NULL) return NULL;
+    /* There it is told who may touch it: what is written to it is checked then. */
+    if (SHOAL_POISONS) return shoal_slab_take(slab, size, SHOAL_SLAB_ALIGNMENT_MIN);
     memcpy(&next, place, sizeof next);
     bin->first = next;
     bin->count--;

@@ -216,11 +216,31 @@ static void send_large(shoal_snapshot_writer *writer, shoal_large *large)
 static void count_kept(shoal_snapshot_writer *writer, shoal_large *large)
 {
     uint64_t kept = shoal_large_kept(large) + large->held;
-    SHOAL_DEBUG_ASSERT(large->held == 0 || large->pin != 0);
+    SHOAL_DEBUG_ASSERT(large->held == 0 || large->value.type == SHOAL_TYPE_STRING);
     SHOAL_DEBUG_ASSERT(large->kept_counted <= shoal_load_relaxed(&writer->kept));
     if (kept != large->kept_counted)
         (void)shoal_add_relaxed(&writer->kept, kept - large->kept_counted);
     large->kept_counted = kept;
+}
+
+/* What counts of a string of so many bytes that is held because it is about to go. */
+static uint64_t held_of(const shoal_snapshot_writer *writer, uint64_t bytes)
+{
+    uint64_t most = writer->options.held_max;
+    SHOAL_DEBUG_ASSERT(bytes > 0);
+    if (most == 0) most = SHOAL_SNAPSHOT_HELD_MAX;
+    return bytes < most ? bytes : most;
+}
+
+/* A string that was edited in place is gone, and stays until the steps have written it. */
+static void string_kept(void *context, uint64_t cursor, uint64_t bytes)
+{
+    shoal_snapshot_writer *writer = context;
+    shoal_large *large = (shoal_large *)(uintptr_t)cursor;
+    if (large == NULL || large->value.type != SHOAL_TYPE_STRING) return;
+    SHOAL_ASSERT(large->context == writer);
+    large->held = held_of(writer, bytes);
+    count_kept(writer, large);
 }
 
 /* A change has brought a piece about. */
@@ -263,6 +283,7 @@ static void go_on(shoal_snapshot_writer *writer, shoal_thread *thread, shoal_sna
         writer->active = large;
     uint64_t left = large->elements.left;
     if (!over) write_some(writer, large, &part->budget);
+    if (large->over) large->held = 0;
     count_kept(writer, large);
     if (shoal_thread_index(thread) != writer->steps)
         (void)shoal_add_relaxed(&writer->copied,
@@ -344,9 +365,7 @@ static bool begin_held(shoal_snapshot_writer *writer, shoal_thread *thread,
         /* Whoever comes first is about to change the key. */
         uint64_t bytes = shoal_item_memory(shoal_thread_store(thread), part->item);
         (void)shoal_add_relaxed(&writer->copied, bytes);
-        uint64_t most = writer->options.held_max;
-        if (most == 0) most = SHOAL_SNAPSHOT_HELD_MAX;
-        large->held = bytes < most ? bytes : most;
+        large->held = held_of(writer, bytes);
         count_kept(writer, large);
     }
     (void)shoal_inbox_push(&writer->held, &large->waits);
@@ -629,7 +648,8 @@ shoal_err shoal_snapshot_begin(shoal_thread *thread, const shoal_snapshot_option
     writer->thread = thread;
     shoal_crc64_prepare(&writer->tables);
     const shoal_cut_options cut = {.sink = {.take = take_part, .context = writer},
-                                   .keeps_expired = options->keeps_expired};
+                                   .keeps_expired = options->keeps_expired,
+                                   .kept = string_kept};
     shoal_err error = shoal_cut_begin(thread, &cut, &writer->cut);
     if (error != SHOAL_ERR_OK) {
         shoal_memory_give(&options->allocator, writer, writer_size(threads), SHOAL_SHARING_SIZE);

@@ -469,6 +469,9 @@ bool shoal_cut__keeps(shoal_thread *thread, uint32_t place, shoal_object *object
     if (from == NULL) return false;
     (*from)->kept = true;
     shoal_bump_relaxed(&thread->counters.bytes_limbo, object->bytes);
+    const shoal_cut_options *options = &thread->cut->options;
+    if (options->kept != NULL)
+        options->kept(options->sink.context, (*from)->cursor, (uint64_t)object->bytes);
     return true;
 }
 

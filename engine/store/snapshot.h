@@ -87,6 +87,9 @@ typedef struct shoal_cut_options {
      * changes by value, which makes it right again. */
     bool late;
     bool keeps_expired; /* keys whose time is over are handed out too, until they are deleted */
+    /* NULL, or told under its gate of an object that is gone and of which so many bytes stay until
+     * the steps have handed out the rest; `cursor` is the sink's own. */
+    void (*kept)(void *context, uint64_t cursor, uint64_t bytes);
 } shoal_cut_options;
 
 /* What of an object is still to be handed out may be so large in bytes, for a writer that comes to

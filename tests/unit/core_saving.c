@@ -198,7 +198,8 @@ static void overwrite_while_the_disk_stands_still(const char *conf, const char *
     assert_int_equal(world.node->replication.pause, SHOAL_PAUSE_NONE);
     assert_string_equal(core_world_reply(&world, 0), "");
     world.hold_files = false;
-    core_world_sleep(&world, 20000);
+    /* The steps write what they hold, one value each half second here. */
+    core_world_sleep(&world, 5000000);
     assert_string_equal(core_world_reply(&world, 0), "+OK\r\n");
     assert_false(world.node->saving.restrains);
     assert_string_equal(core_world_ask(&world, 0, "GET other"), "$1\r\n1\r\n");
@@ -209,7 +210,7 @@ static void writes_wait_while_a_disk_stands_still_that_a_snapshot_is_written_to(
 {
     (void)state;
     overwrite_while_the_disk_stands_still("save \"\"\nrdbcompression no\n"
-                                          "rdb-key-save-delay 10000000\n",
+                                          "rdb-key-save-delay 500000\n",
                                           "BGSAVE");
 }
 
@@ -217,7 +218,7 @@ static void writes_wait_while_a_disk_stands_still_that_a_rewrite_is_written_to(v
 {
     (void)state;
     overwrite_while_the_disk_stands_still("save \"\"\nrdbcompression no\nappendonly yes\n"
-                                          "rdb-key-save-delay 10000000\n",
+                                          "rdb-key-save-delay 500000\n",
                                           "BGREWRITEAOF");
 }
 

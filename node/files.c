@@ -249,15 +249,17 @@ static void count_job(shoal_files *files, const shoal_file_job *job, int change)
     if (job->to != 0) files->entries[job->to].others += (uint32_t)change;
 }
 
-/* The next job, or NULL when the thread is to end. Waits for one. */
-static shoal_file_job *next_job(shoal_files *files)
+/* The next job, or NULL when the thread is to end. Waits for one, and says whether it has. */
+static shoal_file_job *next_job(shoal_files *files, bool *waited)
 {
     shoal_file_job *job = NULL;
+    *waited = false;
     pthread_mutex_lock(&files->lock);
     for (;;) {
         if (files->stop && !(files->drain && files->wanted.head != NULL)) break;
         job = take_job(files);
         if (job != NULL) break;
+        *waited = true;
         pthread_cond_wait(&files->work, &files->lock);
     }
     pthread_mutex_unlock(&files->lock);
@@ -280,7 +282,9 @@ static void finish_job(shoal_files *files, shoal_file_job *job)
     files->busy &= ~bits_of(job);
     count_job(files, job, -1);
     if (!silent) queue_push(&files->finished, job);
-    if (files->wanted.head != NULL || files->stop) pthread_cond_broadcast(&files->work);
+    /* This thread takes one of those that wait; others are woken when there are more. */
+    bool more = files->wanted.head != NULL && files->wanted.head->next != NULL;
+    if (more || files->stop) pthread_cond_broadcast(&files->work);
     if (files->settling > 0) pthread_cond_broadcast(&files->settled);
     pthread_mutex_unlock(&files->lock);
     if (silent) {
@@ -294,14 +298,15 @@ static void *run(void *argument)
 {
     shoal_files *files = argument;
     int64_t rested = 0;
+    bool waited;
     pthread_setname_np(pthread_self(), "shoal-file");
-    for (shoal_file_job *job; (job = next_job(files)) != NULL;) {
+    for (shoal_file_job *job; (job = next_job(files, &waited)) != NULL;) {
+        shoal_turns__pass(&rested, shoal_clock_read(CLOCK_MONOTONIC), !waited);
         if (job->closes)
             close_former(job);
         else
             job->error = perform(files, job);
         finish_job(files, job);
-        shoal_turns__pass(&rested, shoal_clock_read(CLOCK_MONOTONIC), true);
     }
     return NULL;
 }
@@ -410,8 +415,11 @@ void shoal_files__submit(shoal_files *files, const shoal_file_job *job, shoal_sl
     pthread_mutex_lock(&files->lock);
     count_job(files, copy, 1);
     queue_push(&files->wanted, copy);
-    pthread_cond_signal(&files->work);
+    /* What waits for a job under way is taken by the thread that ends that. */
+    bool wakes = (bits_of(copy) & files->busy) == 0;
     pthread_mutex_unlock(&files->lock);
+    /* Behind the lock: who wakes up would meet it. */
+    if (wakes) pthread_cond_signal(&files->work);
 }
 
 /* ---- names ---- */
@@ -477,7 +485,8 @@ static void end_direct(shoal_files *files, shoal_file_job *told, shoal_file file
     pthread_mutex_lock(&files->lock);
     files->writing &= ~bit_of(file);
     if (told) queue_push(&files->finished, told);
-    if (files->wanted.head != NULL) pthread_cond_broadcast(&files->work);
+    /* Syncs have not waited for it. */
+    if (files->entries[file].others > 0) pthread_cond_broadcast(&files->work);
     pthread_mutex_unlock(&files->lock);
     if (told) files->done(files->context);
 }

@@ -13,17 +13,17 @@
 
 #include "base/hash.h"
 
-/* Loads in 1/128 of the entries of the home buckets. Growth between 115 and 128, by slot, by an
- * eighth: 13.3 bytes a key over the cycle, and 1.14 lines a hit. (Overflow buckets make up for
- * fuller ones: growth between 96 and 111, by a quarter, was 14.9 bytes and 1.07 lines.) */
-#define GROW_LOAD 115u
-#define GROW_JITTER 14u
+/* Loads in 1/128 of the entries of the home buckets. Growth between 92 and 101, by slot, by an
+ * eighth: 14.7 bytes a key over the cycle. What fuller tables save, batches pay for: a key behind
+ * its first bucket is a third wait for all of its batch (docs/decisions/slab.md). */
+#define GROW_LOAD 92u
+#define GROW_JITTER 10u
 #define GROW_SHARE 8u
 /* After a split and after shrinking: room to grow, and to shrink again. */
-#define FRESH_LOAD 104u
-#define SHRINK_LOAD 56u
+#define FRESH_LOAD 84u
+#define SHRINK_LOAD 45u
 #define LOAD_UNIT 128u
-/* Sixteen leaves with no more keys than this become one, a third of what splits it. */
+/* Sixteen leaves with no more keys than this become one: less than half of what splits it. */
 #define MERGE_KEYS 512u
 
 /* Entries that so many buckets hold at a load. */

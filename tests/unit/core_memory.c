@@ -191,6 +191,8 @@ static void what_the_allocator_has_free_in_slabs_is_fragmentation(void **state)
     (void)state;
     put_keys(3000, "");
     core_world_sleep(&world, 100000);
+    /* What the command itself takes may be the first of a block, which is there from then on. */
+    (void)stat_of("total.allocated");
     tell(0);
     assert_int_equal(stat_of("allocator.allocated"), stat_of("total.allocated"));
     uint64_t waste = info("memory", "shoal_memory_slabs_free");

@@ -15,6 +15,8 @@
  *   C2  Nothing is missed. No cell is handed out before every thread has ended the batch in which
  *       it may have read an older word (base/epoch.h: who enters later has acquired the cut). So an
  *       operation before the cut is over when the first cell of its places is handed out.
+ *       Where a place without keys is passed by, nobody has emptied it behind the cut: who did had
+ *       touched it before, and who sees no keys sees that too.
  *   C3  Nothing is changed. Behind the cut the cell of a key is handed out before anything in the
  *       place changes for the key, by put, removal, expiry, eviction and the loss of a whole place.
  *       Cells are cut by the first bits of the hash, which tags have in full: growth, splits and
@@ -74,7 +76,8 @@ typedef struct cut_place {
     uint32_t next;  /* cells before this one have been handed out */
     uint8_t bits;   /* 1 << bits cells */
     bool done;      /* nothing is left */
-    /* It has been looked at behind the cut. writer: the gate's holder, readers: steps, relaxed */
+    /* It has been looked at behind the cut. writer: the gate's holder, readers: steps, relaxed:
+     * ordered by the number of keys (claim C2) */
     _Atomic bool touched;
 } cut_place;
 
@@ -571,15 +574,16 @@ static bool step_place(delivery *now)
     return at->done;
 }
 
-/* True when the place has nothing to hand out. Without its gate: nobody has changed it behind the
- * cut (claim C2 for those before it), so that it is as it was. */
+/* True when the place has nothing to hand out. Without its gate: what it had at the cut, somebody
+ * would have touched before it went (claim C2). */
 static bool is_empty(const shoal_cut *cut, uint32_t place)
 {
     SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(place) < cut->store->database_count);
     SHOAL_DEBUG_ASSERT(!cut->over);
     const cut_place *at = &cut->places[SHOAL_PLACE_DB(place)][SHOAL_PLACE_SLOT(place)];
-    return !shoal_load_relaxed(&at->touched) &&
-           shoal_load_relaxed(&shoal_store__hot(cut->store, place)->keys) == 0;
+    /* The keys first: who empties the place has touched it before. pair: cut.emptied */
+    return shoal_load_acquire(&shoal_store__hot(cut->store, place)->keys) == 0 &&
+           !shoal_load_relaxed(&at->touched);
 }
 
 /* Goes through a place, whose gate is held, while the budget lasts: true when nothing is left. */

@@ -157,7 +157,7 @@ typedef struct shoal_hot {
     shoal_gate_op *waiting;         /* holder: taken off the gate, oldest first */
     _Atomic uint64_t bytes;         /* holder writes, any reads, relaxed: allocator bytes */
     _Atomic int64_t expires_min_ms; /* holder writes, any reads, relaxed: none expires before */
-    _Atomic uint32_t keys;          /* holder writes, any reads, relaxed */
+    _Atomic uint32_t keys;          /* holder writes, release; any reads. pair: cut.emptied */
     _Atomic uint32_t keys_volatile; /* holder writes, any reads, relaxed: those with a TTL */
     uint32_t leaf_keys;             /* holder: entries of the leaf that the slot's word is */
     uint32_t held_before;           /* holder: place + 1 of the gate its operation took before */

@@ -34,7 +34,8 @@ static void count_keys(shoal_thread *thread, shoal_hot *hot, uint32_t place, int
     SHOAL_DEBUG_ASSERT(change > 0 || shoal_load_relaxed(&hot->keys) >= (uint32_t)-change);
     uint32_t before = shoal_load_relaxed(&hot->keys);
     uint32_t after = before + (uint32_t)change;
-    shoal_store_relaxed(&hot->keys, after);
+    /* Behind what a cut has noted of the place. pair: cut.emptied */
+    shoal_store_release(&hot->keys, after);
     thread->evictor.keys += change;
     shoal_bump_relaxed(&thread->counters.keys[SHOAL_PLACE_DB(place)], change);
     if ((before == 0) == (after == 0)) return;

@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -37,11 +38,13 @@ static inline void shoal_turns__pass(int64_t *rested_us, int64_t now_us, bool go
 #define SHOAL_TURN_LONG_NS 100000000
 
 /* For a thread that serves nobody and is long in the kernel: it has ordinary priority, even when
- * its process has another one, does not take a processor away from others when it wakes, and gives
- * its own to whoever wakes and has a shorter slice (as all others have), also in the middle of a
- * call. Its part of the time stays. Where the system refuses, it is a thread like any. */
+ * its process has a higher one (a lower one it keeps), does not take a processor away from others
+ * when it wakes, and gives its own to whoever wakes and has a shorter slice (as all others have),
+ * also in the middle of a call. Its part of the time stays. Where the system refuses, it is a
+ * thread like any. */
 static inline void shoal_turns__stand_back(void)
 {
+    int nice_now = getpriority(PRIO_PROCESS, 0);
     /* What sched_setattr takes, in its first form; not all C libraries have it. */
     const struct {
         uint32_t size, policy;
@@ -51,6 +54,7 @@ static inline void shoal_turns__stand_back(void)
         uint64_t slice_ns, deadline_ns, period_ns;
     } attributes = {.size = sizeof attributes,
                     .policy = SCHED_BATCH,
+                    .nice = nice_now > 0 ? nice_now : 0,
                     .slice_ns = SHOAL_TURN_LONG_NS};
     _Static_assert(sizeof attributes == 48, "what the system takes");
     (void)syscall(SYS_sched_setattr, 0, &attributes, 0u);

@@ -61,7 +61,9 @@ uint16_t shoal_bus__not_watched(const shoal_cluster *c)
     SHOAL_ASSERT(c->myself);
     SHOAL_ASSERT(c->settings.profile <= SHOAL_PROFILE_SHOAL);
     uint16_t never = SHOAL_NODE_MYSELF | SHOAL_NODE_HANDSHAKE;
-    return c->failover.timing.eager ? never : never | SHOAL_NODE_NOADDR;
+    /* Where every node votes, one that has lost its address must not count as reached. */
+    bool all = c->failover.timing.eager || c->settings.voters_all;
+    return all ? never : never | SHOAL_NODE_NOADDR;
 }
 
 bool shoal_bus__always_told(const shoal_cluster *c, const bus_node *node)
@@ -70,7 +72,7 @@ bool shoal_bus__always_told(const shoal_cluster *c, const bus_node *node)
     if (shoal_bus__is(node, shoal_bus__not_watched(c))) return false;
     if (shoal_bus__is(node, SHOAL_NODE_PFAIL)) return true;
     bool lost = shoal_bus__is(node, SHOAL_NODE_NOADDR) && shoal_bus__is(node, SHOAL_NODE_FAIL);
-    SHOAL_ASSERT(!lost || c->failover.timing.eager);
+    SHOAL_ASSERT(!lost || c->failover.timing.eager || c->settings.voters_all);
     return lost && node->slot_count > 0;
 }
 

@@ -271,6 +271,26 @@ static void a_step_of_the_wall_clock_fails_nobody(void **state)
     world_close(&w);
 }
 
+/* Nobody answers for it any more, so it is no voter that is reached. */
+static void where_all_vote_a_node_that_lost_its_address_is_not_reached(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w, 20, TIMEOUT_MS);
+    w.settings.voters_all = true;
+    w.settings.require_full_coverage = false;
+    world_start_many(&w, 3);
+    world_form(&w, 3, 10000);
+    world_run(&w, 3000);
+    assert_string_equal(world_ask(&w, 2, "RESET HARD"), "+OK\r\n");
+    world_run(&w, 200);
+    w.nodes[1].frozen = true;
+    world_run(&w, FAIL_MS_MAX);
+    assert_int_equal(world_count_lines(&w, 0, "noaddr"), 1);
+    assert_non_null(strstr(world_ask(&w, 0, "INFO"), "cluster_state:fail\r\n"));
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +307,7 @@ int main(void)
         cmocka_unit_test(a_master_waits_two_seconds_after_its_start),
         cmocka_unit_test(without_full_coverage_a_lost_slot_does_not_matter),
         cmocka_unit_test(a_step_of_the_wall_clock_fails_nobody),
+        cmocka_unit_test(where_all_vote_a_node_that_lost_its_address_is_not_reached),
     };
     return cmocka_run_group_tests_name("cluster_failure", tests, NULL, NULL);
 }

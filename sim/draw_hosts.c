@@ -318,6 +318,19 @@ static bool drops_slot(const shoal_drawing *drawing, uint32_t column)
     return false;
 }
 
+/* Does an operator have the master of a column take a slot in, and with it an epoch? By Redis's
+ * rules its replica is refused for ever when it has not heard of that one (zoo 15). */
+static bool takes_epoch(const shoal_drawing *drawing, uint32_t column)
+{
+    if (drawing->profile == SHOAL_PROFILE_OF_SHOAL) return false;
+    for (uint32_t i = 0; i < drawing->draft.count; i++) {
+        const shoal_line *line = &drawing->draft.lines[i];
+        if (line->kind != SHOAL_LINE_OPERATE || line->left.atoms[0].first != column + 1) continue;
+        if (strstr(line->text, " IMPORTING ") != NULL) return true;
+    }
+    return false;
+}
+
 /* May a node never come back with what it had? Another must be there that has its data and that a
  * majority can elect however long that takes; and only one goes in a run. */
 static bool may_go(shoal_faults *all, uint32_t node, int64_t from_us)
@@ -328,7 +341,7 @@ static bool may_go(shoal_faults *all, uint32_t node, int64_t from_us)
     if (drawing->options.given || drawing->gone) return false;
     if (shoal_faults__column(drawing, node) != UINT32_MAX &&
         (drawing->masters < 3 || drawing->replicas == 0 ||
-         drops_slot(drawing, shoal_faults__column(drawing, node))))
+         drops_slot(drawing, shoal_faults__column(drawing, node)) || takes_epoch(drawing, node)))
         return false;
     for (uint32_t i = 0; i < drawing->draft.count; i++) {
         const shoal_line *line = &drawing->draft.lines[i];

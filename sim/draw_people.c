@@ -260,6 +260,8 @@ void shoal_faults__move_slot(shoal_faults *all)
     of.from = owner_at_first(drawing, of.slot);
     uint32_t further = 1 + (uint32_t)shoal_prng_below(&all->stream, drawing->masters - 1);
     of.to = (of.from + further) % drawing->masters;
+    /* See takes_epoch of draw_hosts.c. */
+    if (drawing->gone == of.to + 1 && drawing->profile != SHOAL_PROFILE_OF_SHOAL) return;
     settle_slot(all, of.slot, of.to);
     shoal_faults__operate(all, of.to, of.at_us, "CLUSTER SETSLOT %u IMPORTING id(n%u)", of.slot,
                           of.from + 1);

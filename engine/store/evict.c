@@ -33,6 +33,7 @@
  */
 #include "store/internal.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -79,11 +80,11 @@
 #define PASSED_AHEAD 4096
 #define PASSED_SHARE 16u
 
-/* Lines of the table that are under way while one is looked at: those of a leaf of a hundred keys.
- */
-#define LINES_AHEAD 16u
-/* Lines of keys that will go which are asked for together. */
-#define FETCH_MAX 16u
+/* Keys in a line, about. */
+#define KEYS_A_LINE 4u
+/* Lines of keys that will go which are asked for together, and of one of them. */
+#define FETCH_MAX 24u
+#define FETCH_EACH 3u
 /* From so many keys on, what a steady policy says of each byte is kept for some searches: as many
  * as take one in so many keys. */
 #define KEYS_JUDGED 4096u
@@ -127,11 +128,11 @@ void shoal_evict__count(shoal_thread *thread, uint8_t byte, int64_t change)
     if (change > 0 || evictor->view.part_keys > 0) evictor->view.part_keys += (uint32_t)change;
 }
 
-void shoal_evict__foresee(const shoal_thread *thread, const shoal_key *key)
+void shoal_evict__foresee(const shoal_store *store, const shoal_key *key)
 {
-    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
-    SHOAL_DEBUG_ASSERT(thread->store != NULL);
-    shoal_ghost *ghost = shoal_load_acquire(&thread->store->evict.ghost); /* pair: evict.ghost */
+    SHOAL_DEBUG_ASSERT(store->thread_count > 0);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) < store->database_count);
+    shoal_ghost *ghost = shoal_load_acquire(&store->evict.ghost); /* pair: evict.ghost */
     if (ghost != NULL) shoal_ghost__prefetch(ghost, shoal_prng_mix(key->hash + key->place));
 }
 
@@ -302,10 +303,12 @@ static void pass_entry(shoal_thread *thread, search *at, const shoal_stretch *st
                                    .spare = verdict.spare,
                                    .remember = verdict.remember});
     if (!ripe || verdict.spare) return;
-    /* Its turn comes soon. */
-    at->fetch[at->fetch_count++] = shoal_entry__pointer(entry);
+    /* Its turn comes soon. Its end is not read, but written by whoever gets its memory next. */
+    const char *item = shoal_entry__pointer(entry);
+    at->fetch[at->fetch_count++] = item;
+    at->fetch[at->fetch_count++] = item + SHOAL_ALIGN_LINE;
     at->fetch[at->fetch_count++] = shoal_store__hot(thread->store, at->place);
-    if (at->fetch_count == FETCH_MAX) fetch(at);
+    if (at->fetch_count + FETCH_EACH > FETCH_MAX) fetch(at);
 }
 
 /* The ranks of each kind from which on a key is looked at: it is ripe, or the ripest so far, or its
@@ -412,25 +415,6 @@ static void pass_leaf(shoal_thread *thread, search *at, uint32_t place)
     hand->position = stretch.base + (tag << stretch.tag_shift);
 }
 
-/* Fetches where the slot after the present one begins. */
-static void look_ahead(const shoal_thread *thread)
-{
-    SHOAL_DEBUG_ASSERT(thread->stamp != 0);
-    const shoal_hand *hand = &thread->evictor.hand;
-    uint64_t rest = hand->pending & (hand->pending - 1);
-    if (rest == 0) return;
-    uint32_t slot = hand->chunk % MAP_WORDS * 64 + (uint32_t)__builtin_ctzll(rest);
-    SHOAL_DEBUG_ASSERT(slot < SHOAL_SLOTS);
-    uint32_t place = SHOAL_PLACE(hand->chunk / MAP_WORDS, slot);
-    /* pair: leaf.publish */
-    uint64_t word = shoal_load_acquire(shoal_store__word(thread->store, place)) & ~WORD_FLAGS;
-    if (word == 0) return;
-    uint32_t lines = word & WORD_DIRECTORY ? 1 : shoal_word__buckets(word);
-    const char *leaf = shoal_word__pointer(word);
-    for (uint32_t i = 0; i < lines && i < LINES_AHEAD; i++)
-        __builtin_prefetch(leaf + (size_t)i * SHOAL_ALIGN_LINE);
-}
-
 /* Takes the next chunk. False when as many have been taken as there are: nothing more will come. */
 static bool take_chunk(shoal_thread *thread, search *at)
 {
@@ -445,6 +429,8 @@ static bool take_chunk(shoal_thread *thread, search *at)
     hand->chunk = chunk;
     hand->position = 0;
     hand->pending = shoal_load_relaxed(&db->used[chunk % MAP_WORDS]);
+    hand->unasked = hand->pending;
+    hand->asked = 0;
     hand->foreign = false;
     at->units -= COST_CHUNK;
     uint32_t foreign = shoal_load_relaxed(&store->evict.chunks_foreign);
@@ -470,7 +456,7 @@ static void pass(shoal_thread *thread, search *at)
             continue;
         }
         uint32_t slot = hand->chunk % MAP_WORDS * 64 + (uint32_t)__builtin_ctzll(hand->pending);
-        if (hand->position == 0) look_ahead(thread);
+        if (hand->position == 0) shoal_scout__next(thread);
         pass_leaf(thread, at, SHOAL_PLACE(hand->chunk / MAP_WORDS, slot));
         if (hand->position < POSITION_END) continue;
         hand->position = 0;
@@ -542,8 +528,9 @@ static void note_gone(shoal_evictor *evictor, shoal_ghost *ghost, uint64_t hash)
     *place = hash;
 }
 
-/* Evicts the key of an item, if it is still there and may go. */
-static bool evict(shoal_thread *thread, uint32_t place, const shoal_item *item, bool remember)
+/* Evicts the key of an item whose byte was at `age`, if it is still there and may go. */
+static bool evict(shoal_thread *thread, uint32_t place, const shoal_item *item,
+                  const _Atomic uint8_t *age, bool remember)
 {
     SHOAL_DEBUG_ASSERT(thread->store != NULL);
     SHOAL_DEBUG_ASSERT(item != NULL);
@@ -557,6 +544,8 @@ static bool evict(shoal_thread *thread, uint32_t place, const shoal_item *item, 
     }
     shoal_slice name = shoal_item_name(item);
     shoal_key key = {name, shoal_hash(name, thread->store->seed), place};
+    /* Where it is, most likely. */
+    key.seen = (uint8_t)((uintptr_t)age % sizeof(shoal_bucket) - offsetof(shoal_bucket, ages) + 1);
     shoal_found found = {.leaf = shoal_table__leaf(thread->store, &key)};
     bool there = shoal_table__locate(&found.leaf, &key, &found.spot) == item;
     bool may_go = thread->evictor.exempt == 0 || (item->head & ITEM_VOLATILE) != 0;
@@ -618,7 +607,7 @@ static bool take(shoal_thread *thread, shoal_ripe ripe, bool spares_none)
         ripe.remember = verdict.remember;
     }
     if (!ripe.spare || spares_none)
-        return evict(thread, ripe.place, shoal_entry__pointer(entry), ripe.remember);
+        return evict(thread, ripe.place, shoal_entry__pointer(entry), age, ripe.remember);
     rewrite(thread, age, byte, evictor->policy->spare(&evictor->view, byte));
     return false;
 }
@@ -674,6 +663,7 @@ static bool look_for(shoal_thread *thread, uint32_t part, int64_t *units)
     search at = {.part = part, .units = grace};
     at.looks = looks_for(thread, part);
     at.fall = THRESHOLD_STEP / (int32_t)at.looks;
+    evictor->lines_a_victim = at.looks / KEYS_A_LINE + 1;
     at.wanted = many == 0 ? 1 : many < POOL_MAX / 2 ? many : POOL_MAX / 2;
     pass(thread, &at);
     fetch(&at);
@@ -717,6 +707,7 @@ static bool evict_one(shoal_thread *thread, int64_t *units)
     shoal_ripe ripe;
     while (next_ripe(thread, units, &ripe)) {
         *units -= COST_VICTIM;
+        shoal_scout__on(thread);
         if (take(thread, ripe, *units <= 0)) return true;
         if (shoal_clock__is_due(&thread->evictor)) shoal_clock__flush(thread);
         if (*units <= -UNITS_OF_GRACE) return false;

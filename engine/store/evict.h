@@ -59,6 +59,8 @@ typedef struct shoal_evict_shared {
 typedef struct shoal_hand {
     uint64_t pending;  /* slots of the chunk still to be passed */
     uint64_t position; /* where in the lowest of them it goes on */
+    uint64_t unasked;  /* those of them whose lines have not been asked for */
+    uint32_t asked;    /* lines of the lowest of `unasked` that have been */
     uint32_t chunk;    /* db * MAP_WORDS + word */
     bool foreign;      /* the bytes in the chunk are those of another policy */
 } shoal_hand;
@@ -101,6 +103,7 @@ typedef struct shoal_evictor {
     uint32_t flush_at[SHOAL_POLICY_CLOCKS]; /* so many events are told to all together */
     int32_t thresholds[SHOAL_POLICY_PARTS]; /* of ranks, times THRESHOLD_ONE */
     int64_t owed;                           /* keys to be passed so that no byte comes round */
+    uint32_t lines_a_victim;                /* that the hand passes, about */
     shoal_hand hand;
     shoal_pool pools[SHOAL_POLICY_PARTS];
     uint64_t gone[GONE_MAX]; /* in a circle; 0: none */
@@ -150,13 +153,24 @@ int64_t shoal_evict__pass(shoal_thread *thread, int64_t units);
 void shoal_evict__clear(shoal_store *store);
 /* A key with this byte has come (1) or goes (-1). */
 void shoal_evict__count(shoal_thread *thread, uint8_t byte, int64_t change);
-/* A key will arrive soon, under a policy that remembers. */
-void shoal_evict__foresee(const shoal_thread *thread, const shoal_key *key);
+/* A key may arrive soon. Inside enter and leave. */
+void shoal_evict__foresee(const shoal_store *store, const shoal_key *key);
 /* The byte of a key that arrives. */
 uint8_t shoal_evict__arrive(shoal_thread *thread, const shoal_key *key, int64_t expires_ms);
 /* The byte of a key at `age` whose item is replaced by `after`. */
 void shoal_evict__replace(shoal_thread *thread, const shoal_key *key, _Atomic uint8_t *age,
                           const shoal_item *before, const shoal_item *after);
+
+/* ---- scout.c ---- */
+
+/* Lines of the table that are under way while one is looked at: those of a leaf of a hundred keys.
+ */
+#define LINES_AHEAD 16u
+
+/* Asks for what the hand comes to in the slot after its present one. */
+void shoal_scout__next(const shoal_thread *thread);
+/* A key goes: asks for some of the lines that the next search will pass. */
+void shoal_scout__on(shoal_thread *thread);
 
 /* ---- clock.c ---- */
 

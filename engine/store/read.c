@@ -58,6 +58,7 @@ uint32_t shoal_store_prefetch_items(const shoal_store *store, shoal_key *keys, u
         shoal_look__begin(&looks[i], store, &keys[i]);
         if (LIKELY(looks[i].bucket != NULL)) shoal_look__at_bucket(&looks[i]);
         keys[i].seen = (uint8_t)(looks[i].item != NULL ? looks[i].index + 1 : 0);
+        if (looks[i].item == NULL) shoal_evict__foresee(store, &keys[i]);
     }
     return shoal_look__ask(looks, count);
 }

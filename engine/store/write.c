@@ -294,7 +294,7 @@ static shoal_err put(shoal_thread *thread, const shoal_key *key, shoal_item_plan
     shoal_found found;
     const shoal_item *before = locate_spot(thread, key, &found);
     bool exists = before != NULL;
-    if (!exists && thread->evictor.policy->remembers) shoal_evict__foresee(thread, key);
+    if (!exists && thread->evictor.policy->remembers) shoal_evict__foresee(thread->store, key);
     if (!room_for(thread, plan, before)) return SHOAL_ERR_NO_MEMORY;
     if (!shoal_quick__reserve(thread)) return SHOAL_ERR_NO_MEMORY;
     shoal_item *item = shoal_item__make(thread, plan);

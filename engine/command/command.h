@@ -56,7 +56,8 @@ typedef enum shoal_flag {
     SHOAL_FLAG_NO_ASYNC_LOADING = 1 << 11,
     SHOAL_FLAG_NO_MULTI = 1 << 12,
     SHOAL_FLAG_ALLOW_BUSY = 1 << 13,
-    SHOAL_FLAG_SKIP_SLOWLOG = 1 << 14
+    SHOAL_FLAG_SKIP_SLOWLOG = 1 << 14,
+    SHOAL_FLAG_ASKING = 1 << 15 /* as if its session had said ASKING */
 } shoal_flag;
 
 /* ACL categories, in the order in which COMMAND INFO lists them. */
@@ -359,7 +360,10 @@ struct shoal_env {
                                      * is carried out, and no link to it begins. writer: DEBUG */
     _Atomic uint64_t applied[SHOAL_COMMAND_COUNT]; /* commands of a master's stream that have run;
                                                     * relaxed: counts. writer: who runs them */
-    _Atomic bool mirrors; /* relaxed: the log is a copy of a master's, so that what happens
+    void (*carry)(shoal_op *trip, void *node);     /* core's, run by control: see trip.h */
+    _Atomic uint32_t strays; /* relaxed: keys that have gone while MIGRATE had them on their way, of
+                              * which the other node is to hear */
+    _Atomic bool mirrors;    /* relaxed: the log is a copy of a master's, so that what happens
                                    here by itself is not told. writer: control */
 };
 

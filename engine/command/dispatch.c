@@ -167,6 +167,13 @@ static bool waits_for_data(const shoal_command *command)
     return !of_bus && (command->flags & SHOAL_FLAG_LOADING) == 0;
 }
 
+/* May it use slots that come in? */
+static inline bool asks(const shoal_session *session, const shoal_command *command)
+{
+    SHOAL_DEBUG_ASSERT(command != NULL);
+    return session->asking || (command->flags & SHOAL_FLAG_ASKING) != 0;
+}
+
 /* May the request run? False after writing why not. */
 static bool admit(shoal_session *session, const shoal_entry *entry, const shoal_key *keys,
                   shoal_reply *reply)
@@ -187,12 +194,13 @@ static bool admit(shoal_session *session, const shoal_entry *entry, const shoal_
         return false;
     }
     if (worker->settings->cluster && entry->key_count != 0) {
-        shoal_access access = {.store = worker->env->store,
+        shoal_access access = {.env = worker->env,
+                               .store = worker->env->store,
                                .thread = worker->thread,
                                .command = command,
                                .keys = keys,
                                .key_count = entry->key_count,
-                               .asking = session->asking,
+                               .asking = asks(session, command),
                                .reads_replicas = session->reads_replicas};
         if (!shoal_route__admit(&access, reply)) return false;
     }
@@ -527,7 +535,7 @@ static void execute(shoal_session *session, shoal_entry *entry, shoal_buffer *ou
         .env = worker->env,
         .now = worker->now,
         .reply = reply,
-        .asking = session->asking,
+        .asking = asks(session, command),
         .reads_replicas = session->reads_replicas,
         .client_id = session->id,
     };

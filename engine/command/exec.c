@@ -136,12 +136,14 @@ static shoal_access access_of(const shoal_multi *multi, const shoal_queued *queu
                               const shoal_call *base)
 {
     SHOAL_ASSERT(queued->key_count > 0);
-    return (shoal_access){.store = base->store,
+    return (shoal_access){.env = base->env,
+                          .store = base->store,
                           .thread = base->thread,
                           .command = queued->command,
                           .keys = queued->keys,
                           .key_count = queued->key_count,
-                          .asking = multi->asking,
+                          .asking =
+                              multi->asking || (queued->command->flags & SHOAL_FLAG_ASKING) != 0,
                           .reads_replicas = multi->reads_replicas};
 }
 

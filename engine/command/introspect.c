@@ -10,12 +10,12 @@
 
 /* Names of SHOAL_FLAG_ bits, from bit 0 on. */
 static const char *const flag_names[] = {
-    "write",    "readonly",   "denyoom",      "admin",       "pubsub",  "noscript",
-    "blocking", "loading",    "stale",        "fast",        "no_auth", "no_async_loading",
-    "no_multi", "allow_busy", "skip_slowlog", "movablekeys",
+    "write",    "readonly",   "denyoom",      "admin",  "pubsub",      "noscript",
+    "blocking", "loading",    "stale",        "fast",   "no_auth",     "no_async_loading",
+    "no_multi", "allow_busy", "skip_slowlog", "asking", "movablekeys",
 };
 /* Behind the bits of commands.def: some keys are not found by first, last and step. */
-#define MOVABLE_KEYS (SHOAL_FLAG_SKIP_SLOWLOG << 1)
+#define MOVABLE_KEYS (SHOAL_FLAG_ASKING << 1)
 
 /* Names of SHOAL_CATEGORY_ bits, from bit 0 on. */
 static const char *const category_names[] = {
@@ -100,7 +100,7 @@ static void reply_half(shoal_reply *reply, const char *half, const char *type, s
 
 static void reply_key_spec(shoal_reply *reply, const shoal_key_spec *spec, int32_t step)
 {
-    SHOAL_ASSERT(spec->unknown == (spec->at == 0));
+    SHOAL_ASSERT((spec->unknown || spec->keyword.size != 0) == (spec->at == 0));
     shoal_reply_map(reply, 3);
     shoal_reply_text(reply, "flags");
     reply_words(reply, spec->flags, ' ', true);
@@ -109,8 +109,15 @@ static void reply_key_spec(shoal_reply *reply, const shoal_key_spec *spec, int32
         reply_half(reply, "find_keys", "unknown", 0);
         return;
     }
-    reply_half(reply, "begin_search", "index", 1);
-    reply_number(reply, "index", spec->at);
+    if (spec->keyword.size != 0) {
+        reply_half(reply, "begin_search", "keyword", 2);
+        shoal_reply_text(reply, "keyword");
+        shoal_reply_bulk(reply, spec->keyword);
+        reply_number(reply, "startfrom", SHOAL_KEYS__FROM_END);
+    } else {
+        reply_half(reply, "begin_search", "index", 1);
+        reply_number(reply, "index", spec->at);
+    }
     if (spec->keynum) {
         reply_half(reply, "find_keys", "keynum", 3);
         reply_number(reply, "keynumidx", 0);
@@ -140,7 +147,8 @@ static uint32_t shown_flags(const shoal_command *command)
     shoal_key_specs specs = shoal_keys__specs(command);
     shoal_key_spec spec;
     while (shoal_keys__next_spec(&specs, &spec)) {
-        if (spec.unknown || spec.keynum) return command->flags | MOVABLE_KEYS;
+        if (spec.unknown || spec.keynum || spec.keyword.size != 0)
+            return command->flags | MOVABLE_KEYS;
     }
     return command->flags;
 }
@@ -444,6 +452,14 @@ static key_list keys_of(const shoal_call *call, const shoal_command *command,
             keys.first = shoal_keys__argument(command, SHOAL_KEYS__SORT, argc, argv, done);
             keys.count = 1;
         }
+        return keys;
+    }
+    if (command->id == SHOAL_COMMAND_MIGRATE) {
+        /* All of them stand where the one specification says, or where the other does. */
+        if (done == count) return keys;
+        keys.first = shoal_keys__argument(command, SHOAL_KEYS__MIGRATE, argc, argv, done);
+        bool named = keys.first != (uint32_t)command->key_first;
+        keys.count = named == (spec->keyword.size != 0) ? count : 0;
         return keys;
     }
     keys.first = (uint32_t)spec->at + (spec->keynum ? 1 : 0);

@@ -39,7 +39,8 @@ static void step(shoal_errand *errand, shoal_thread *thread, bool gated)
     call.gated = gated;
     int64_t started_ns = shoal_timing_clock(call.env);
     taken now = {.job = errand->job};
-    if (gated && !shoal_role__admit(call.env, call.command->flags, &call.reply)) {
+    if (gated && !now.job->stays &&
+        !shoal_role__admit(call.env, call.command->flags, &call.reply)) {
         now.turn = SHOAL_JOB_DONE;
     } else if (gated) {
         shoal_effect__run_step(&call, take, &now);
@@ -83,8 +84,8 @@ static void sleep_until(shoal_op *op, void *runner)
 /* Sends the errand to where its job goes on. */
 static void go_on(shoal_errand *errand, shoal_thread *thread, shoal_job_turn turn)
 {
-    SHOAL_ASSERT(turn >= SHOAL_JOB_DONE && turn <= SHOAL_JOB_GATES);
-    const shoal_job *job = errand->job;
+    SHOAL_ASSERT(turn >= SHOAL_JOB_DONE && turn <= SHOAL_JOB_AWAY);
+    shoal_job *job = errand->job;
     switch (turn) {
     case SHOAL_JOB_DONE:
         drop(errand);
@@ -103,8 +104,18 @@ static void go_on(shoal_errand *errand, shoal_thread *thread, shoal_job_turn tur
         errand->gate.op.run = step_under_gates;
         (void)shoal_gate_push(thread, &errand->gate);
         return;
+    case SHOAL_JOB_AWAY:
+        errand->gate.op.run = step_here;
+        job->depart(job, errand);
+        return;
     }
     SHOAL_UNREACHABLE();
+}
+
+void shoal_job_resume(shoal_errand *errand)
+{
+    SHOAL_ASSERT(errand->job != NULL && errand->gate.op.run == step_here);
+    shoal_worker__post(errand->origin, &errand->gate.op);
 }
 
 static void park(shoal_errand *errand, shoal_thread *thread, shoal_job *job)
@@ -164,7 +175,7 @@ void shoal_job__finish(shoal_job *job, shoal_call *call)
     shoal_job_turn turn = SHOAL_JOB_AGAIN;
     while (turn != SHOAL_JOB_DONE) {
         /* Who waits here would wait forever: time stands still within a call. */
-        SHOAL_ASSERT(turn != SHOAL_JOB_LATER);
+        SHOAL_ASSERT(turn != SHOAL_JOB_LATER && turn != SHOAL_JOB_AWAY);
         call->gated = gated && turn == SHOAL_JOB_GATES;
         turn = job->step(job, call);
     }

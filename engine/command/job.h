@@ -23,7 +23,8 @@ typedef enum shoal_job_turn {
     SHOAL_JOB_DONE,  /* the reply is complete */
     SHOAL_JOB_AGAIN, /* another step, in the worker's next round */
     SHOAL_JOB_LATER, /* another step, not before job->at_us */
-    SHOAL_JOB_GATES  /* another step, under the gates of job->places, on whatever thread */
+    SHOAL_JOB_GATES, /* another step, under the gates of job->places, on whatever thread */
+    SHOAL_JOB_AWAY   /* another step when somebody else, to whom job->depart goes, says so */
 } shoal_job_turn;
 
 /* What every job begins with. */
@@ -34,9 +35,12 @@ typedef struct shoal_job {
     shoal_job_turn (*step)(struct shoal_job *job, shoal_call *call);
     /* Frees the job, done or not. */
     void (*drop)(struct shoal_job *job, const shoal_allocator *allocator);
+    /* AWAY: hands the errand over to who will call shoal_job_resume, from any thread. */
+    void (*depart)(struct shoal_job *job, shoal_errand *errand);
     const uint32_t *places; /* GATES: ascending and distinct; borrowed until that step */
     uint32_t place_count;
     bool multi;          /* GATES: readers queue too while the step runs */
+    bool stays;          /* GATES: its steps are taken on a replica too, and see to that */
     bool answered;       /* the reply is written: without memory for the waiting it goes at once */
     int64_t at_us;       /* LATER: monotonic */
     shoal_job_turn turn; /* of shoal_job__start: how its step ended; else 0 */
@@ -50,6 +54,8 @@ void shoal_job__start(shoal_job *job, shoal_call *call);
 void shoal_job__park(shoal_session *session, shoal_call *call, size_t before);
 /* The same for a call that ran as an errand, on any thread. */
 void shoal_job__park_errand(shoal_errand *errand, shoal_job *job);
+/* Goes on with a job that is AWAY: a step of its worker's. Any thread. */
+void shoal_job_resume(shoal_errand *errand);
 /* Takes all steps at once, and drops the job: for call->whole, and for what is small. */
 void shoal_job__finish(shoal_job *job, shoal_call *call);
 /* Wakes the jobs of a worker whose time has come; when the next one's comes, or SHOAL_NEVER. */

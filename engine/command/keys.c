@@ -5,6 +5,8 @@
  */
 #include "command/keys.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 #include "base/text.h"
 
@@ -34,6 +36,8 @@ static void take_place(shoal_key_spec *spec)
             spec->keynum = true;
         } else if (shoal_text_equal(word, shoal_text("unknown"))) {
             spec->unknown = true;
+        } else if (word.size > 8 && memcmp(word.data, "keyword=", 8) == 0) {
+            spec->keyword = (shoal_slice){word.data + 8, word.size - 8};
         } else if (word.size == 4 && word.data[0] == 'a' && word.data[2] == '=') {
             spec->at = word.data[3] - '0';
             SHOAL_ASSERT(spec->at >= 1 && spec->at <= 9);
@@ -57,8 +61,9 @@ bool shoal_keys__next_spec(shoal_key_specs *specs, shoal_key_spec *spec)
     *spec = (shoal_key_spec){.at = specs->at};
     if (!take_word(&specs->rest, ';', &spec->flags)) return false;
     take_place(spec);
-    if (spec->unknown) {
+    if (spec->unknown || spec->keyword.size != 0) {
         spec->at = 0;
+        spec->last = spec->unknown ? 0 : -1;
         return true;
     }
     specs->at = spec->at + 1;
@@ -85,6 +90,7 @@ uint8_t shoal_keys__rule(const shoal_command *command)
     shoal_key_specs specs = shoal_keys__specs(command);
     shoal_key_spec spec;
     while (shoal_keys__next_spec(&specs, &spec)) {
+        if (spec.keyword.size != 0) return SHOAL_KEYS__MIGRATE;
         if (spec.keynum) return (uint8_t)spec.at;
     }
     return 0;
@@ -118,6 +124,19 @@ static uint32_t sort_store(uint32_t argc, const shoal_slice *argv)
     return found;
 }
 
+/* The argument behind MIGRATE's KEYS, which counts only where the third is empty; or 0: the third
+ * is the key. What follows AUTH and AUTH2 is no word of the command. */
+static uint32_t migrate_keys(uint32_t argc, const shoal_slice *argv)
+{
+    SHOAL_ASSERT(argc >= 6);
+    for (uint32_t i = 6; i < argc && argv[3].size == 0; i++) {
+        if (shoal_text_is(argv[i], "keys")) return i + 1;
+        if (shoal_text_is(argv[i], "auth")) i += 1;
+        if (shoal_text_is(argv[i], "auth2")) i += 2;
+    }
+    return 0;
+}
+
 uint32_t shoal_keys__counted_step(const shoal_command *command)
 {
     SHOAL_DEBUG_ASSERT(command->key_step >= 0);
@@ -131,6 +150,10 @@ uint32_t shoal_keys__count(const shoal_command *command, uint8_t rule, uint32_t 
     if (rule == 0) return range;
     SHOAL_ASSERT(argc > 0 && argv != NULL);
     if (rule == SHOAL_KEYS__SORT) return range + (sort_store(argc, argv) != 0);
+    if (rule == SHOAL_KEYS__MIGRATE) {
+        uint32_t first = migrate_keys(argc, argv);
+        return first == 0 ? range : argc - first;
+    }
     int64_t count;
     if (rule >= argc || !shoal_text_to_i64(argv[rule], &count)) return 0;
     int64_t step = shoal_keys__counted_step(command);
@@ -142,6 +165,11 @@ uint32_t shoal_keys__argument(const shoal_command *command, uint8_t rule, uint32
                               const shoal_slice *argv, uint32_t index)
 {
     uint32_t range = count_range(command, argc);
+    if (rule == SHOAL_KEYS__MIGRATE) {
+        uint32_t first = migrate_keys(argc, argv);
+        SHOAL_ASSERT(first + index < argc);
+        return first == 0 ? (uint32_t)command->key_first : first + index;
+    }
     if (index < range) return (uint32_t)command->key_first + index * (uint32_t)command->key_step;
     SHOAL_ASSERT(rule != 0);
     uint32_t at = rule == SHOAL_KEYS__SORT

@@ -10,12 +10,16 @@
 
 /* One key specification of a row. */
 typedef struct shoal_key_spec {
-    shoal_slice flags; /* words with blanks between them: what is done to the keys */
-    int32_t at;        /* argument at which it begins; 0: unknown, see below */
-    int32_t last;      /* of a range: the last key, from `at` on, or negative: from the end */
-    bool keynum;       /* argument `at` is the number of keys, which follow it */
-    bool unknown;      /* no rule can find these keys */
+    shoal_slice flags;   /* words with blanks between them: what is done to the keys */
+    int32_t at;          /* argument at which it begins; 0: unknown, see below */
+    int32_t last;        /* of a range: the last key, from `at` on, or negative: from the end */
+    bool keynum;         /* argument `at` is the number of keys, which follow it */
+    bool unknown;        /* no rule can find these keys */
+    shoal_slice keyword; /* the range begins behind this word, looked for from the end; or empty */
 } shoal_key_spec;
+
+/* Where the search for a keyword begins, as COMMAND INFO says it. */
+#define SHOAL_KEYS__FROM_END (-2)
 
 /* Walks the specifications of a row. */
 typedef struct shoal_key_specs {
@@ -30,8 +34,9 @@ shoal_key_specs shoal_keys__specs(const shoal_command *command);
 bool shoal_keys__next_spec(shoal_key_specs *specs, shoal_key_spec *spec);
 
 /* How the keys of a row are found, in a byte: 0 when first, last and step say it all; the argument
- * that is a number of keys; or KEYS__SORT. */
+ * that is a number of keys; or one of these. */
 #define SHOAL_KEYS__SORT 255u
+#define SHOAL_KEYS__MIGRATE 254u
 uint8_t shoal_keys__rule(const shoal_command *command);
 
 /* Arguments from one counted key to the next: MSETEX has values between them. */

@@ -54,13 +54,16 @@ void shoal_route__count(const shoal_access *access, shoal_presence *presence)
 }
 
 /* False after writing where to ask, or that it must be tried again. */
-static bool all_here(const shoal_route *route, uint32_t slot, const shoal_presence *presence,
-                     shoal_reply *reply)
+static bool all_here(const shoal_route *route, const shoal_access *access,
+                     const shoal_presence *presence, shoal_reply *reply)
 {
+    uint32_t slot = SHOAL_PLACE_SLOT(access->keys[0].place);
     SHOAL_ASSERT(presence->first != NULL);
     const shoal_route_move *goes = shoal_route_find_move(route, slot, false);
     if (goes == NULL || !presence->missing) return true;
-    if (presence->existing) {
+    /* A key that has gone on its way is about to be removed there: what is put there first would go
+     * with it. */
+    if (presence->existing || shoal_load_relaxed(&access->env->strays) != 0) {
         shoal_reply_error(reply, SHOAL_ERROR__TRY_AGAIN);
     } else {
         redirect(route, slot, goes->target, "ASK", reply);
@@ -109,6 +112,9 @@ static bool admit_rare(const shoal_route *route, const shoal_access *access, boo
     uint32_t slot = SHOAL_PLACE_SLOT(access->keys[0].place);
     uint32_t owner = route->owner[slot];
     bool replica = owner == route->master;
+    /* It is about what is here, wherever the slot is going. */
+    if (access->command->id == SHOAL_COMMAND_MIGRATE && shoal_route__moves(access->store, slot))
+        return true;
     if (is_sharded(access->command)) {
         if (owned || replica) return true;
         redirect(route, slot, owner, "MOVED", reply);
@@ -117,7 +123,7 @@ static bool admit_rare(const shoal_route *route, const shoal_access *access, boo
     shoal_presence own = {NULL, false, false, false}, *presence = &own;
     if (access->presence != NULL) presence = access->presence;
     if (access->presence == NULL) shoal_route__count(access, presence);
-    if (owned) return all_here(route, slot, presence, reply);
+    if (owned) return all_here(route, access, presence, reply);
     if (access->asking && shoal_route_find_move(route, slot, true) != NULL)
         return serve_import(presence, reply);
     bool writes = (access->command->flags & SHOAL_FLAG_WRITE) != 0;

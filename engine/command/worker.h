@@ -304,6 +304,7 @@ typedef struct shoal_presence {
 
 /* A command with keys, and whose wish it is. */
 typedef struct shoal_access {
+    const shoal_env *env;
     const shoal_store *store;
     shoal_thread *thread;
     const shoal_command *command;
@@ -325,7 +326,8 @@ bool shoal_route__moves(const shoal_store *store, uint32_t slot);
 /* What a call asks for. */
 static inline shoal_access shoal_call__access(const shoal_call *call)
 {
-    return (shoal_access){.store = call->store,
+    return (shoal_access){.env = call->env,
+                          .store = call->store,
                           .thread = call->thread,
                           .command = call->command,
                           .keys = call->keys,

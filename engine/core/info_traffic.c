@@ -100,7 +100,7 @@ static void channels(const shoal_node *node, shoal_buffer *out)
 /* Counters of what this version does not do: nothing of it has happened. */
 static void absent(shoal_buffer *out)
 {
-    static const char names[][28] = {"latest_fork_usec", "total_forks", "migrate_cached_sockets",
+    static const char names[][28] = {"latest_fork_usec", "total_forks",
                                      "slave_expires_tracked_keys", "unexpected_error_replies"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -132,6 +132,7 @@ void shoal_info__stats(const shoal_node *node, shoal_buffer *out)
     keys(node, out);
     channels(node, out);
     absent(out);
+    shoal_info__number(out, "migrate_cached_sockets", shoal_node__trips_count(node));
     defrag(node, out);
     counter(node, out, "total_error_replies", SHOAL_STAT_ERRORS);
     shoal_info__number(out, "dump_payload_sanitizations", 0);

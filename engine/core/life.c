@@ -133,6 +133,7 @@ static void fill_env(shoal_node *node)
     node->env.store = node->store;
     node->env.host = &node->host;
     node->env.control = &node->control;
+    node->env.carry = shoal_node__trips_carry;
     node->env.workers = node->workers;
     node->env.worker_count = node->worker_count;
     node->env.run_id = node->run_id;

@@ -93,6 +93,7 @@ static void send_everything_home(shoal_node *node)
     shoal_node__spread(node);
     shoal_node__reload_abandon(node);
     shoal_repl_abandon(node->replication.repl);
+    shoal_node__trips_abandon(node);
     while (op != NULL) {
         shoal_errand *errand = (shoal_errand *)op;
         op = op->next;
@@ -102,11 +103,13 @@ static void send_everything_home(shoal_node *node)
             shoal_errand_finish(errand);
         }
     }
-    for (uint32_t i = 0; i < node->worker_count; i++) {
-        shoal_worker_begin(node->workers[i], node->now);
-        while (shoal_worker_ready(node->workers[i]) != NULL) {
+    /* Twice: the job of a command whose trip was abandoned takes its last step in the first. */
+    for (uint32_t i = 0; i < 2 * node->worker_count; i++) {
+        struct shoal_worker *worker = node->workers[i % node->worker_count];
+        shoal_worker_begin(worker, node->now);
+        while (shoal_worker_ready(worker) != NULL) {
         }
-        (void)shoal_worker_end(node->workers[i]);
+        (void)shoal_worker_end(worker);
     }
 }
 
@@ -229,6 +232,7 @@ static void dispatch(shoal_node *node, const shoal_event *event)
     case SHOAL_EVENT_START: shoal_node__start(node); return;
     case SHOAL_EVENT_LINK_UP:
         if (shoal_node__replication_event(node, event)) return;
+        if (shoal_node__trips_event(node, event)) return;
         /* It loads yet, and has nothing to say to anybody. */
         if (node->cluster == NULL) node->host.link_close(node->host.context, event->link);
         /* fall through */
@@ -237,6 +241,7 @@ static void dispatch(shoal_node *node, const shoal_event *event)
     case SHOAL_EVENT_LINK_ROOM:
     case SHOAL_EVENT_LINK_DOWN:
         if (shoal_node__replication_event(node, event)) return;
+        if (shoal_node__trips_event(node, event)) return;
         if (node->cluster != NULL) shoal_tape_event(node->tape, node->cluster, event);
         return;
     case SHOAL_EVENT_FILE_DONE: file_done(node, event); return;
@@ -259,6 +264,7 @@ static void settle(shoal_node *node)
         shoal_tape_tick(node->tape, node->cluster, node->now);
     shoal_node__keeping_step(node);
     if (node->phase >= SHOAL_PHASE_READY) shoal_node__replication_step(node);
+    shoal_node__trips_step(node);
     shoal_node__saving_step(node);
     shoal_node__appending_step(node);
     shoal_node__why_step(node);
@@ -277,6 +283,8 @@ static int64_t deadline_of_others(const shoal_node *node)
     int64_t saving = shoal_node__saving_deadline(node);
 
     if (saving < earliest) earliest = saving;
+    int64_t trips = shoal_node__trips_deadline(node);
+    if (trips < earliest) earliest = trips;
     int64_t appending = shoal_node__appending_deadline(node);
     if (appending < earliest) earliest = appending;
     int64_t reloading = shoal_node__reload_deadline(node);

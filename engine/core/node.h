@@ -19,6 +19,7 @@
 #include "core/reloading.h"
 #include "core/replication.h"
 #include "core/saving.h"
+#include "core/trips.h"
 #include "log/log.h"
 #include "store/store.h"
 #include "tape/tape.h"
@@ -127,6 +128,7 @@ struct shoal_node {
     shoal_reloading reloading;
     shoal_replication replication;
     shoal_farewell farewell;
+    shoal_trips trips;
     shoal_calm calm;
     shoal_op *keeping, *keeping_last; /* errands whose changes are being saved, see keeping.c */
     shoal_rates rates;

@@ -32,23 +32,21 @@ shoal_request_limits shoal_request_limits_default(void);
 
 /* Parser and result. Zero with limits and allocator set is ready. `argv` borrows from the input,
  * or from `unquoted` for inline requests; it is valid until the next call. The struct must not
- * be copied or moved while argv is used: it may point into the struct. */
+ * be copied or moved while argv is used: it may point into the struct. What every request needs
+ * stands together, with the first arguments behind it. */
 typedef struct shoal_request {
     shoal_request_limits limits;
     const shoal_allocator *allocator; /* for argv beyond the inline array, and unquoted */
     uint32_t argc;
-    shoal_slice *argv;     /* argv_small or argv_large */
-    size_t size;           /* after REQUEST: bytes of the input that it takes, 0 otherwise */
-    const char *text;      /* those bytes, or NULL for an inline request */
-    uint64_t wanted;       /* after MORE: bytes of input without which a further call cannot
+    uint32_t argv_capacity; /* elements of argv_large */
+    shoal_slice *argv;      /* argv_small or argv_large */
+    size_t size;            /* after REQUEST: bytes of the input that it takes, 0 otherwise */
+    const char *text;       /* those bytes, or NULL for an inline request */
+    uint64_t wanted;        /* after MORE: bytes of input without which a further call cannot
                                  find anything, counted from the start of the request: up to
                                  the end of the present bulk. 0 when that is not known. */
-    const char *complaint; /* after ERROR: text after "-ERR " in Redis's words, static */
-    char complaint_char;   /* replaces the %c in complaint, else 0 */
-    shoal_slice argv_small[16];
-    shoal_slice *argv_large;
-    uint32_t argv_capacity; /* elements of argv_large */
-    shoal_buffer unquoted;  /* inline arguments after quotes and escapes */
+    const char *complaint;  /* after ERROR: text after "-ERR " in Redis's words, static */
+    char complaint_char;    /* replaces the %c in complaint, else 0 */
     /* Where an incomplete request stands: the parser's own. */
     struct {
         uintptr_t base; /* address of the input at the last call; 0: no request begun */
@@ -56,6 +54,9 @@ typedef struct shoal_request {
         size_t scanned; /* bytes of that line known to hold no end of it */
         uint32_t argc;  /* arguments announced, 0 before they are known */
     } partial;
+    shoal_slice *argv_large;
+    shoal_buffer unquoted; /* inline arguments after quotes and escapes */
+    shoal_slice argv_small[16];
 } shoal_request;
 
 /* Looks for one request (multibulk or inline) at the start of `bytes`. Never reads beyond them;

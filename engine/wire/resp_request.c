@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * wire/resp_request.c - finds requests in the bytes of a client, in place. The way of a small
- * pipelined request is straight: its length lines are read by header_quick, one digit after the
- * other, and its arguments go to an array inside the parser. Whatever is unusual (a line that is
- * not complete, zero, a length of ten digits, an error) takes header_slow, which follows the
- * rules of redis-server 7.0 to the letter and to the word.
+ * pipelined request is straight (alike.h): each of its length lines is read in one go, and its
+ * arguments go to an array inside the parser; where it begins as one before, that is not read
+ * again. Longer lengths are read by header_digits. Whatever is unusual (a line that is not
+ * complete, a length of ten digits, an error) takes header_slow, which follows the rules of
+ * redis-server 7.0 to the letter and to the word.
  *
  * How pieces are joined: after MORE, `partial` says where the next length line begins and how
  * much of it has been searched, and the arguments found so far stay in argv. They point into the
@@ -14,24 +15,18 @@
 
 #include <string.h>
 
+#include "wire/alike.h"
 #include "wire/line.h"
 
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "base/text.h"
 
 /* Facts of redis-server 7.0. */
 #define ARGUMENTS_MAX 2147483647
 #define ARGUMENTS_MAX_UNAUTHENTICATED 10
 #define BULK_SIZE_MAX (512u << 20)
-#define BULK_SIZE_MAX_UNAUTHENTICATED 16384
 #define INLINE_SIZE_MAX (64u << 10)
-
-/* Memory that a parser keeps for its next request; chosen. More is given back. */
-#define ARGV_KEPT_MAX 1024u
-#define UNQUOTED_KEPT_MAX 4096u
-
-/* Elements of the array inside the parser. */
-#define ARGV_SMALL (sizeof(((shoal_request *)0)->argv_small) / sizeof(shoal_slice))
 
 shoal_request_limits shoal_request_limits_default(void)
 {
@@ -71,19 +66,11 @@ static void release_argv_large(shoal_request *request)
     request->argv_capacity = 0;
 }
 
-/* Elements that argv has room for now. */
-static uint32_t argv_room(const shoal_request *request)
-{
-    SHOAL_DEBUG_ASSERT(request->argv == request->argv_small ||
-                       request->argv == request->argv_large);
-    return request->argv == request->argv_small ? (uint32_t)ARGV_SMALL : request->argv_capacity;
-}
-
 /* Makes room for more arguments than argv holds: four times as many, because each is there. */
 static bool grow_argv(shoal_request *request)
 {
-    SHOAL_ASSERT(request->argc == argv_room(request));
-    uint64_t capacity = (uint64_t)argv_room(request) * 4;
+    SHOAL_ASSERT(request->argc == shoal_request__room(request));
+    uint64_t capacity = (uint64_t)shoal_request__room(request) * 4;
     if (request->argv == request->argv_small && request->argv_capacity >= capacity) {
         memcpy(request->argv_large, request->argv_small, sizeof(request->argv_small));
         request->argv = request->argv_large;
@@ -104,8 +91,8 @@ static bool grow_argv(shoal_request *request)
 /* Adds an argument, growing argv where needed. */
 static bool add_argument(shoal_request *request, shoal_slice argument)
 {
-    if (request->argc == argv_room(request) && !grow_argv(request)) return false;
-    SHOAL_DEBUG_ASSERT(request->argc < argv_room(request));
+    if (request->argc == shoal_request__room(request) && !grow_argv(request)) return false;
+    SHOAL_DEBUG_ASSERT(request->argc < shoal_request__room(request));
     request->argv[request->argc++] = argument;
     return true;
 }
@@ -151,9 +138,9 @@ static shoal_parse parse_inline(shoal_request *request, shoal_slice bytes)
 
 /* ---- length lines ---- */
 
-/* Reads the length line at `at` when it is complete and has one to nine digits, not beginning
- * with 0. Returns what is behind it, or NULL: then header_slow has to look. */
-static inline const char *header_quick(const char *at, const char *end, uint64_t *value)
+/* Reads the length line at `at`, digit by digit, when it is complete and has one to nine of them,
+ * not beginning with 0. Returns what is behind it, or NULL: then header_slow has to look. */
+static const char *header_digits(const char *at, const char *end, uint64_t *value)
 {
     SHOAL_DEBUG_ASSERT(at < end);
     const char *p = at + 1;
@@ -214,7 +201,8 @@ static shoal_parse read_count(shoal_request *request, shoal_slice bytes)
     return SHOAL_PARSE_MORE;
 }
 
-/* Reads the line of a bulk, "$5", that header_quick left. REQUEST: *value and *body are set. */
+/* Reads the line of a bulk, "$5", with all that may be wrong with it. REQUEST: *value and *body are
+ * set. */
 static shoal_parse read_bulk_size(shoal_request *request, shoal_slice bytes, const char **body,
                                   uint64_t *value)
 {
@@ -232,7 +220,7 @@ static shoal_parse read_bulk_size(shoal_request *request, shoal_slice bytes, con
     if (!shoal_text_to_i64((shoal_slice){line + 1, size - 1}, &length) || length < 0 ||
         (uint64_t)length > request->limits.bulk_size_max)
         return refuse(request, "Protocol error: invalid bulk length");
-    if (!request->limits.authenticated && length > BULK_SIZE_MAX_UNAUTHENTICATED)
+    if (!request->limits.authenticated && length > SHOAL_REQUEST__STRANGER_BULK_MAX)
         return refuse(request, "Protocol error: unauthenticated bulk length");
     *value = (uint64_t)length;
     *body = line + size + 2;
@@ -252,38 +240,45 @@ static void follow_input(shoal_request *request, const char *data)
         request->argv[i].data = (const char *)((uintptr_t)request->argv[i].data + distance);
 }
 
+/* Takes the bulk at `*at`, which is where partial.offset says, however it is written, and leaves
+ * there what is behind it; argv grows where it must. MORE when it is not all here. */
+static shoal_parse read_bulk(shoal_request *request, shoal_slice bytes, const char **at)
+{
+    const char *body = NULL, *end = bytes.data + bytes.size;
+    uint64_t size = 0;
+    if (*at < end && **at == '$') body = header_digits(*at, end, &size);
+    if (!body || size > shoal_request__plain_max(&request->limits)) {
+        shoal_parse found = read_bulk_size(request, bytes, &body, &size);
+        if (found != SHOAL_PARSE_REQUEST) return found;
+    }
+    /* Compared so that no sum can overflow: `body` is at most `end`. */
+    if ((uint64_t)(end - body) < 2 || (uint64_t)(end - body) - 2 < size) {
+        request->wanted = (uint64_t)(body - bytes.data) + size + 2;
+        return SHOAL_PARSE_MORE;
+    }
+    if (!add_argument(request, (shoal_slice){body, size})) return refuse(request, "out of memory");
+    *at = body + size + 2;
+    SHOAL_DEBUG_ASSERT(*at <= end);
+    return SHOAL_PARSE_REQUEST;
+}
+
 /* Reads bulks from partial.offset on until all announced arguments are there. */
 static shoal_parse read_bulks(shoal_request *request, shoal_slice bytes)
 {
-    const shoal_request_limits *limits = &request->limits;
-    uint64_t quick_max = limits->bulk_size_max;
-    if (!limits->authenticated && quick_max > BULK_SIZE_MAX_UNAUTHENTICATED)
-        quick_max = BULK_SIZE_MAX_UNAUTHENTICATED;
-    const char *end = bytes.data + bytes.size;
+    uint32_t announced = request->partial.argc;
     const char *at = bytes.data + request->partial.offset;
-
-    SHOAL_ASSERT(request->partial.argc > 0);
-    while (request->argc < request->partial.argc) {
-        uint64_t size = 0;
-        const char *body = NULL;
-        if (at < end && *at == '$') body = header_quick(at, end, &size);
-        if (!body || size > quick_max) {
-            shoal_parse found = read_bulk_size(request, bytes, &body, &size);
-            if (found != SHOAL_PARSE_REQUEST) return found;
-        }
-        /* Compared so that no sum can overflow: `body` is at most `end`. */
-        if ((uint64_t)(end - body) < 2 || (uint64_t)(end - body) - 2 < size) {
-            request->wanted = (uint64_t)(body - bytes.data) + size + 2;
-            return SHOAL_PARSE_MORE;
-        }
-        if (!add_argument(request, (shoal_slice){body, size}))
-            return refuse(request, "out of memory");
-        at = body + size + 2;
-        SHOAL_DEBUG_ASSERT(at <= end);
-        request->partial.offset = (size_t)(at - bytes.data);
-        request->partial.scanned = 0;
+    SHOAL_ASSERT(announced > 0);
+    for (;;) {
+        uint32_t room = shoal_request__room(request);
+        at = shoal_request__take_bulks(request, at, bytes.data + bytes.size,
+                                       announced < room ? announced : room);
+        size_t offset = (size_t)(at - bytes.data);
+        if (request->argc == announced) return accept(request, offset);
+        if (offset != request->partial.offset) request->partial.scanned = 0;
+        request->partial.offset = offset;
+        shoal_parse found = read_bulk(request, bytes, &at);
+        if (found != SHOAL_PARSE_REQUEST) return found;
     }
-    return accept(request, (size_t)(at - bytes.data));
 }
 
 /* A request that begins with '*'. */
@@ -291,8 +286,9 @@ static shoal_parse parse_multibulk(shoal_request *request, shoal_slice bytes)
 {
     if (request->partial.argc == 0) {
         uint64_t count;
-        const char *behind = header_quick(bytes.data, bytes.data + bytes.size, &count);
-        if (behind && count <= ARGUMENTS_MAX_UNAUTHENTICATED &&
+        const char *behind =
+            shoal_request__glance(bytes.data, bytes.data + bytes.size, '*', &count);
+        if (behind && count > 0 && count <= ARGUMENTS_MAX_UNAUTHENTICATED &&
             count <= request->limits.arguments_max) {
             request->partial.argc = (uint32_t)count;
             request->partial.offset = (size_t)(behind - bytes.data);
@@ -305,28 +301,66 @@ static shoal_parse parse_multibulk(shoal_request *request, shoal_slice bytes)
     return read_bulks(request, bytes);
 }
 
+void shoal_request__trim(shoal_request *request)
+{
+    SHOAL_ASSERT(request->partial.base == 0);
+    if (request->argv_capacity > SHOAL_REQUEST__ARGV_KEPT_MAX) release_argv_large(request);
+    if (request->unquoted.capacity > SHOAL_REQUEST__UNQUOTED_KEPT_MAX)
+        shoal_buffer_free(&request->unquoted);
+}
+
 shoal_parse shoal_request_parse(shoal_request *request, shoal_slice bytes)
 {
     SHOAL_ASSERT(request->allocator != NULL);
     SHOAL_ASSERT(bytes.size >= request->partial.offset + request->partial.scanned);
     if (request->partial.base == 0) {
-        if (request->argv_capacity > ARGV_KEPT_MAX) release_argv_large(request);
-        if (request->unquoted.capacity > UNQUOTED_KEPT_MAX) shoal_buffer_free(&request->unquoted);
-        request->argv = request->argv_small;
-        request->argc = 0;
-        request->complaint = NULL;
-        request->complaint_char = 0;
+        shoal_request__begin(request);
     } else {
         follow_input(request, bytes.data);
+        request->wanted = 0;
     }
-    request->size = 0;
-    request->wanted = 0;
+    SHOAL_DEBUG_ASSERT(request->size == 0 && request->wanted == 0);
     if (bytes.size == 0) return SHOAL_PARSE_MORE;
     request->partial.base = (uintptr_t)bytes.data;
     request->text = NULL;
     if (bytes.data[0] != '*') return parse_inline(request, bytes);
     request->text = bytes.data;
     return parse_multibulk(request, bytes);
+}
+
+/* ---- requests that begin alike ---- */
+
+shoal_request_head shoal_request_head_of(const shoal_request *request)
+{
+    const char *text = request->text;
+    SHOAL_ASSERT(request->size > 0);
+    if (!text || request->argc == 0 || request->argc > ARGUMENTS_MAX_UNAUTHENTICATED)
+        return (shoal_request_head){0};
+    shoal_slice name = request->argv[0];
+    size_t name_at = (size_t)(name.data - text), size = name_at + name.size + 2;
+    /* Ten bytes at the least: two lines of four, and the end of a line. */
+    SHOAL_ASSERT(size >= 8 && size <= request->size);
+    if (size > sizeof(((shoal_request_head *)0)->words)) return (shoal_request_head){0};
+    uint8_t last = (uint8_t)(size - 8), middle = last < 8 ? last : 8;
+    return (shoal_request_head){.words = {shoal_bytes_get_le64(text),
+                                          shoal_bytes_get_le64(text + middle),
+                                          shoal_bytes_get_le64(text + last)},
+                                .middle = middle,
+                                .last = last,
+                                .size = (uint8_t)size,
+                                .argc = (uint8_t)request->argc,
+                                .name_at = (uint8_t)name_at,
+                                .name_size = (uint8_t)name.size};
+}
+
+shoal_parse shoal_request__go_on(shoal_request *request, shoal_slice bytes, size_t offset,
+                                 uint32_t argc)
+{
+    SHOAL_DEBUG_ASSERT(argc > request->argc && offset <= bytes.size);
+    request->partial.base = (uintptr_t)bytes.data;
+    request->partial.argc = argc;
+    request->partial.offset = offset;
+    return read_bulks(request, bytes);
 }
 
 void shoal_request_reset(shoal_request *request)

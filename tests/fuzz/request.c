@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Requests from any bytes: pieces give what the whole gives, nothing reaches outside the input,
- * memory stays in proportion to it, and what was found can be written again and found again.
+ * Requests from any bytes: pieces give what the whole gives, and so does the shorter way for those
+ * that begin alike; nothing reaches outside the input, memory stays in proportion to it, and what
+ * was found can be written again and found again.
  */
 #include "fuzz/driver/fuzz.h"
 
-#include "wire/resp.h"
+#include "wire/alike.h"
 
 /* Appends what the parser found, so that two ways can be compared. */
 static void note(shoal_buffer *log, const shoal_request *request, shoal_parse found)
@@ -61,11 +62,28 @@ static void write_and_parse_again(const shoal_request *request, const shoal_allo
     shoal_buffer_free(&out);
 }
 
+/* What the request begins with that was found last. */
+typedef struct memory {
+    shoal_request_head head;
+    bool kept;
+} memory;
+
+/* Looks for a request, by the shorter way where it begins as the last one. */
+static shoal_parse parse(shoal_request *request, shoal_slice bytes, memory *last)
+{
+    bool alike = last->kept && shoal_request_is_alike(bytes, &last->head);
+    shoal_parse found = alike ? shoal_request_parse_alike(request, bytes, &last->head)
+                              : shoal_request_parse(request, bytes);
+    if (found == SHOAL_PARSE_REQUEST) last->head = shoal_request_head_of(request);
+    return found;
+}
+
 /* Everything at once. */
-static void parse_whole(shoal_request *request, shoal_slice bytes, shoal_buffer *log)
+static void parse_whole(shoal_request *request, shoal_slice bytes, shoal_buffer *log, bool kept)
 {
     shoal_parse found;
-    while ((found = shoal_request_parse(request, bytes)) == SHOAL_PARSE_REQUEST) {
+    memory last = {.kept = kept};
+    while ((found = parse(request, bytes, &last)) == SHOAL_PARSE_REQUEST) {
         check(request, bytes, found);
         note(log, request, found);
         write_and_parse_again(request, request->allocator);
@@ -120,11 +138,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     shoal_buffer whole_log = shoal_buffer_make(&log_allocator);
     shoal_request whole = {.limits = limits, .allocator = &allocator};
-    parse_whole(&whole, bytes, &whole_log);
+    parse_whole(&whole, bytes, &whole_log, false);
     /* A slice for each argument of at least four bytes of input, and growth by four; twice for
      * the request written again. */
     SHOAL_ASSERT((uint64_t)heap.bytes <= 64 * bytes.size + 8192);
     shoal_request_free(&whole);
+
+    shoal_buffer alike_log = shoal_buffer_make(&log_allocator);
+    shoal_request alike = {.limits = limits, .allocator = &allocator};
+    parse_whole(&alike, bytes, &alike_log, true);
+    shoal_request_free(&alike);
 
     shoal_buffer piece_log = shoal_buffer_make(&log_allocator);
     shoal_request pieces = {.limits = limits, .allocator = &allocator};
@@ -132,7 +155,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     shoal_request_free(&pieces);
 
     SHOAL_ASSERT(shoal_text_equal(shoal_buffer_slice(&whole_log), shoal_buffer_slice(&piece_log)));
+    SHOAL_ASSERT(shoal_text_equal(shoal_buffer_slice(&whole_log), shoal_buffer_slice(&alike_log)));
     shoal_buffer_free(&whole_log);
+    shoal_buffer_free(&alike_log);
     shoal_buffer_free(&piece_log);
     SHOAL_ASSERT(heap.blocks == 0 && log_heap.blocks == 0);
     return 0;

@@ -2,13 +2,15 @@
  *
  * command/batch.c - the requests of a pipeline, found together: each is parsed in place, its
  * command and its keys are looked up once, and the memory of each key is asked for some keys before
- * its command runs, so that the misses of a batch overlap with its work. Nothing here runs a
- * command, and what is computed here is a hint only where a command of the batch can change it (the
- * database).
+ * its command runs, so that the misses of a batch overlap with its work. A request that begins as
+ * one before it, up to its first argument, has the same command and as many arguments: neither is
+ * looked up again. Nothing here runs a command, and what is computed here is a hint only where a
+ * command of the batch can change it (the database).
  */
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "base/text.h"
 #include "command/keys.h"
 #include "command/worker.h"
@@ -29,21 +31,29 @@ _Static_assert(GROUP + ITEMS_AHEAD <= 64, "a bit for each key between them");
 
 /* ---- memory ---- */
 
+/* Makes a block of entries. NULL without memory. */
+static __attribute__((noinline)) shoal_entry *make_block(shoal_worker *worker)
+{
+    const shoal_allocator *allocator = &worker->env->allocator;
+    shoal_entry *block =
+        allocator->allocate_zeroed(allocator->context, sizeof(shoal_entry) * SHOAL_BATCH__BLOCK,
+                                   _Alignof(shoal_entry));
+    SHOAL_DEBUG_ASSERT(worker->inside);
+    if (block == NULL) return NULL;
+    for (uint32_t i = 0; i < SHOAL_BATCH__BLOCK; i++) {
+        block[i].own.allocator = allocator;
+        block[i].own.limits = worker->batch.limits;
+    }
+    return block;
+}
+
 /* Entry `index`, its block made if it must be. NULL without memory. */
-static shoal_entry *entry_at(shoal_worker *worker, uint32_t index)
+static inline shoal_entry *entry_at(shoal_worker *worker, uint32_t index)
 {
     SHOAL_DEBUG_ASSERT(index < SHOAL_BATCH__REQUESTS);
-    shoal_batch *batch = &worker->batch;
-    shoal_entry **block = &batch->blocks[index / SHOAL_BATCH__BLOCK];
-    if (*block == NULL) {
-        const shoal_allocator *allocator = &worker->env->allocator;
-        *block =
-            allocator->allocate_zeroed(allocator->context, sizeof(shoal_entry) * SHOAL_BATCH__BLOCK,
-                                       _Alignof(shoal_entry));
-        if (*block == NULL) return NULL;
-        for (uint32_t i = 0; i < SHOAL_BATCH__BLOCK; i++) (*block)[i].own.allocator = allocator;
-    }
-    return &(*block)[index % SHOAL_BATCH__BLOCK];
+    shoal_entry **block = &worker->batch.blocks[index / SHOAL_BATCH__BLOCK];
+    if (__builtin_expect(*block == NULL, 0)) *block = make_block(worker);
+    return *block != NULL ? &(*block)[index % SHOAL_BATCH__BLOCK] : NULL;
 }
 
 static void release_keys(shoal_worker *worker)
@@ -123,7 +133,7 @@ static inline uint32_t less(uint32_t a, uint32_t b)
 /* Asks for the buckets of the first `until` keys. */
 static inline void ask_buckets(const shoal_worker *worker, shoal_batch *batch, uint32_t until)
 {
-    SHOAL_DEBUG_ASSERT(until <= batch->key_count);
+    SHOAL_DEBUG_ASSERT(until <= batch->ready);
     if (batch->buckets_asked >= until) return;
     shoal_store_prefetch_buckets(worker->env->store, &batch->keys[batch->buckets_asked],
                                  until - batch->buckets_asked);
@@ -144,34 +154,56 @@ static void ask_items(const shoal_worker *worker, shoal_batch *batch, uint32_t u
     }
 }
 
+/* The next key of which more is to be asked for than its bucket and its item. When none is known,
+ * one whose item is not asked for. */
+static uint32_t next_rest(const shoal_batch *batch)
+{
+    SHOAL_DEBUG_ASSERT(batch->values_asked <= batch->key_count);
+    if (batch->output_a_key >= LARGE_VALUE) return batch->values_asked;
+    if (batch->behind == 0) return batch->items_asked;
+    uint32_t from = batch->values_asked % 64;
+    uint64_t turned = batch->behind >> from | batch->behind << (64 - from) % 64;
+    return batch->values_asked + (uint32_t)__builtin_ctzll(turned);
+}
+
 /* What stands behind the first bucket of a key, and the rest of a large value. */
 static void ask_rest(const shoal_worker *worker, shoal_batch *batch, uint32_t index)
 {
     SHOAL_DEBUG_ASSERT(index < batch->key_count);
     const shoal_key *key = &batch->keys[index];
     uint64_t bit = (uint64_t)1 << index % 64;
-    if (__builtin_expect((batch->behind & bit) != 0, 0)) {
+    if ((batch->behind & bit) != 0) {
         batch->behind &= ~bit;
         shoal_store_prefetch_behind(worker->env->store, key);
     }
     if (batch->output_a_key >= LARGE_VALUE) shoal_store_prefetch_value(worker->env->store, key);
 }
 
-void shoal_batch__look_ahead(shoal_worker *worker, const shoal_entry *next)
+/* Of how many keys, with those of the command that is about to run, there is more to be done. */
+static uint32_t next_look(const shoal_batch *batch)
+{
+    uint32_t look_at = UINT32_MAX, rest = next_rest(batch);
+    if (batch->items_asked < batch->key_count) look_at = batch->items_asked - ITEMS_AHEAD + 1;
+    if (rest < batch->key_count) look_at = less(look_at, rest - VALUES_AHEAD + 1);
+    SHOAL_DEBUG_ASSERT(look_at > 0);
+    return look_at;
+}
+
+void shoal_batch__ask(shoal_worker *worker, const shoal_entry *next)
 {
     shoal_batch *batch = &worker->batch;
     SHOAL_DEBUG_ASSERT(next->key_at + next->key_count <= batch->key_count);
-    /* A single key gains nothing from it: its command runs at once. */
-    if (batch->key_count < 2) return;
     uint32_t done = next->key_at + less(next->key_count, SHOAL_BATCH__PREFETCH);
     if (batch->items_asked < less(batch->key_count, done + ITEMS_AHEAD))
         ask_items(worker, batch, less(batch->key_count, done + ITEMS_AHEAD + GROUP));
     uint32_t until = less(batch->key_count, done + VALUES_AHEAD);
-    for (; batch->values_asked < until; batch->values_asked++)
-        ask_rest(worker, batch, batch->values_asked);
+    for (uint32_t rest; (rest = next_rest(batch)) < until; batch->values_asked = rest + 1)
+        ask_rest(worker, batch, rest);
+    if (batch->values_asked < until) batch->values_asked = until;
+    batch->look_at = next_look(batch);
 }
 
-/* ---- looking up ---- */
+/* ---- keys ---- */
 
 /* Puts `key` into the database that `number` names. Whether it exists is the handler's to say. */
 static void put_elsewhere(shoal_session *session, shoal_slice number, shoal_key *key)
@@ -200,23 +232,93 @@ static void rekey_elsewhere(shoal_session *session, const shoal_entry *entry, sh
     }
 }
 
+/* May a key of the command be in another database than the session? */
+static inline bool reaches_elsewhere(const shoal_command *command)
+{
+    SHOAL_DEBUG_ASSERT(command != NULL);
+    return command->id == SHOAL_COMMAND_COPY || command->id == SHOAL_COMMAND_MOVE;
+}
+
+/* Names the keys of an entry that its arguments count, or that stand where no row can say. */
+static __attribute__((noinline)) void name_counted(const shoal_entry *entry, uint8_t rule,
+                                                   shoal_key *keys)
+{
+    const shoal_request *request = entry->request;
+    SHOAL_DEBUG_ASSERT(rule != 0);
+    for (uint32_t i = 0; i < entry->key_count; i++) {
+        uint32_t at = shoal_keys__argument(entry->command, rule, request->argc, request->argv, i);
+        keys[i].name = request->argv[at];
+    }
+}
+
+/* Gives the keys of an entry, which stand from `keys` on, their names. */
+static inline void name_keys(const shoal_worker *worker, const shoal_entry *entry, shoal_key *keys)
+{
+    const shoal_command *command = entry->command;
+    const shoal_slice *argument = entry->request->argv + command->key_first;
+    uint8_t rule = worker->lookup.key_rules[command->id];
+    SHOAL_DEBUG_ASSERT(entry->key_count > 0);
+    if (__builtin_expect(rule != 0, 0)) {
+        name_counted(entry, rule, keys);
+        return;
+    }
+    for (uint32_t left = entry->key_count;; argument += command->key_step, keys++) {
+        SHOAL_DEBUG_ASSERT(argument < entry->request->argv + entry->request->argc);
+        keys->name.data = argument->data;
+        keys->name.size = argument->size;
+        if (--left == 0) return;
+    }
+}
+
 void shoal_batch__rekey(shoal_session *session, shoal_entry *entry, uint32_t db)
 {
-    SHOAL_DEBUG_ASSERT(entry->key_at + entry->key_count <= session->worker->batch.key_count);
-    const shoal_command *command = entry->command;
-    const shoal_store *store = session->worker->env->store;
-    const shoal_request *request = entry->request;
+    SHOAL_DEBUG_ASSERT(entry->key_at + entry->key_count <= session->worker->batch.ready);
     shoal_key *keys = session->worker->batch.keys + entry->key_at;
-    uint8_t rule = session->worker->lookup.key_rules[command->id];
-    uint32_t at = (uint32_t)command->key_first;
-    for (uint32_t i = 0; i < entry->key_count; i++) {
-        if (rule != 0) at = shoal_keys__argument(command, rule, request->argc, request->argv, i);
-        shoal_key_init(&keys[i], store, db, request->argv[at]);
-        at += (uint32_t)command->key_step;
-    }
-    if (command->id == SHOAL_COMMAND_COPY || command->id == SHOAL_COMMAND_MOVE)
-        rekey_elsewhere(session, entry, keys);
+    name_keys(session->worker, entry, keys);
+    shoal_keys_ready(session->worker->env->store, db, keys, entry->key_count);
+    if (reaches_elsewhere(entry->command)) rekey_elsewhere(session, entry, keys);
 }
+
+/* Makes the keys ready that have their names only. Many of them together: the sums of one do not
+ * wait for those of another. */
+static void make_ready(const shoal_worker *worker, shoal_batch *batch)
+{
+    const shoal_store *store = worker->env->store;
+    SHOAL_DEBUG_ASSERT(batch->ready <= batch->key_count);
+    shoal_keys_ready(store, batch->db, &batch->keys[batch->ready], batch->key_count - batch->ready);
+    batch->ready = batch->key_count;
+    for (; batch->gates != 0; batch->gates &= batch->gates - 1)
+        shoal_store_prefetch_gate(store, &batch->keys[__builtin_ctzll(batch->gates)]);
+}
+
+/* The same for a full group, and asks for its buckets. */
+static __attribute__((noinline)) void make_group_ready(const shoal_worker *worker,
+                                                       shoal_batch *batch)
+{
+    SHOAL_DEBUG_ASSERT(batch->buckets_asked <= batch->ready);
+    make_ready(worker, batch);
+    if (batch->key_count <= SHOAL_BATCH__PREFETCH) ask_buckets(worker, batch, batch->key_count);
+}
+
+/* Takes `count` keys of an entry into the batch, or finds no memory for them. */
+static inline void take_keys(shoal_worker *worker, shoal_entry *entry, uint32_t count)
+{
+    shoal_batch *batch = &worker->batch;
+    SHOAL_DEBUG_ASSERT(entry->key_at == batch->key_count && entry->key_count == 0);
+    if (__builtin_expect(batch->key_capacity - batch->key_count < count, 0) &&
+        !reserve_keys(worker, count)) {
+        entry->fault = SHOAL_FAULT__MEMORY;
+        return;
+    }
+    entry->key_count = count;
+    batch->key_count += count;
+    name_keys(worker, entry, batch->keys + entry->key_at);
+    if (entry->command->executor == SHOAL_RUN_GATED && entry->key_at < SHOAL_BATCH__PREFETCH)
+        batch->gates |= (uint64_t)1 << entry->key_at;
+    if (batch->key_count - batch->ready >= GROUP) make_group_ready(worker, batch);
+}
+
+/* ---- looking up ---- */
 
 /* How many keys a request of the right arity has. */
 static uint32_t count_keys(const shoal_worker *worker, const shoal_entry *entry)
@@ -247,88 +349,170 @@ static shoal_fault find_command(shoal_worker *worker, shoal_entry *entry)
     return fits ? SHOAL_FAULT__NONE : SHOAL_FAULT__ARITY;
 }
 
-static void look_up(shoal_session *session, shoal_entry *entry)
+/* Where a request that begins with `bytes` would be remembered: by what most names begin with, and
+ * by how many arguments there are. The multiplier is one of a few that were tried: of the usual
+ * nineteen commands on strings and small collections, PING and EXISTS share a place. */
+static inline shoal_batch_like *like_of(shoal_batch *batch, shoal_slice bytes)
+{
+    SHOAL_DEBUG_ASSERT(bytes.data != NULL || bytes.size == 0);
+    if (bytes.size < 12) return &batch->likes[0];
+    uint32_t name = shoal_bytes_get_le32(bytes.data + 8);
+    _Static_assert(SHOAL_BATCH__LIKES == 1u << 5, "five bits of the product");
+    return &batch->likes[(name + (uint8_t)bytes.data[1]) * 0x9E3779B1u >> 27];
+}
+
+/* Remembers what the next request need not be asked if it begins as this one, whose number of
+ * arguments fits its command: that too is in the head. */
+static void remember(shoal_worker *worker, const shoal_entry *entry, uint32_t key_count)
+{
+    const shoal_command *command = entry->command;
+    const shoal_request *request = entry->request;
+    SHOAL_DEBUG_ASSERT(entry->fault == SHOAL_FAULT__NONE && command != NULL);
+    /* What else its arguments say would not be in it. */
+    if (request->text == NULL || command->parent != SHOAL_COMMAND_NONE ||
+        worker->lookup.key_rules[command->id] != 0 || reaches_elsewhere(command))
+        return;
+    *like_of(&worker->batch, (shoal_slice){request->text, request->size}) =
+        (shoal_batch_like){.head = shoal_request_head_of(request),
+                           .command = command,
+                           .key_count = key_count};
+}
+
+/* Finds out what a request asks for. */
+static __attribute__((noinline)) void look_up(shoal_session *session, shoal_entry *entry)
 {
     shoal_worker *worker = session->worker;
     SHOAL_DEBUG_ASSERT(worker->inside);
-    shoal_batch *batch = &worker->batch;
-    entry->key_at = batch->key_count;
-    entry->key_count = 0;
     entry->fault = find_command(worker, entry);
     if (entry->fault != SHOAL_FAULT__NONE) return;
-
-    uint32_t count = count_keys(worker, entry);
-    if (count == 0) return;
-    if (!reserve_keys(worker, count)) {
-        entry->fault = SHOAL_FAULT__MEMORY;
-        return;
-    }
-    entry->key_count = count;
-    batch->key_count += count;
-    shoal_batch__rekey(session, entry, session->db);
-    if (batch->key_count > SHOAL_BATCH__PREFETCH) return;
-    if (entry->command->executor == SHOAL_RUN_GATED)
-        shoal_store_prefetch_gate(worker->env->store, &batch->keys[entry->key_at]);
-    if (batch->key_count - batch->buckets_asked >= GROUP)
-        ask_buckets(worker, batch, batch->key_count);
+    uint32_t key_count = count_keys(worker, entry);
+    remember(worker, entry, key_count);
+    if (key_count == 0) return;
+    take_keys(worker, entry, key_count);
+    if (!reaches_elsewhere(entry->command) || entry->key_count == 0) return;
+    make_ready(worker, &worker->batch);
+    rekey_elsewhere(session, entry, worker->batch.keys + entry->key_at);
 }
 
 /* ---- collecting ---- */
 
-static shoal_parse stop(shoal_batch *batch, shoal_parse found, shoal_request *request)
+/* Nothing more is found behind the requests before `entry`. */
+static void stop(shoal_batch *batch, shoal_parse found, shoal_entry *entry)
 {
     SHOAL_DEBUG_ASSERT(found != SHOAL_PARSE_REQUEST);
-    batch->bad = found == SHOAL_PARSE_ERROR ? request : NULL;
-    if (found == SHOAL_PARSE_MORE) batch->wanted = request->wanted;
-    return found;
+    batch->bad = found == SHOAL_PARSE_ERROR ? entry->request : NULL;
+    if (found == SHOAL_PARSE_MORE) batch->wanted = entry->request->wanted;
+    if (entry->request == &entry->own) shoal_request_reset(&entry->own);
 }
 
-/* Word by word: a copy of what has just been written in smaller parts would wait for them. */
-static inline void put_limits(shoal_request_limits *to, const shoal_request_limits *limits)
+/* Gives the parsers of the batch the limits of a session, if they have others. What was remembered
+ * need not be allowed any more. */
+static void put_limits(shoal_batch *batch, const shoal_request_limits *limits)
 {
-    to->bulk_size_max = limits->bulk_size_max;
-    to->arguments_max = limits->arguments_max;
-    to->inline_size_max = limits->inline_size_max;
-    to->authenticated = limits->authenticated;
+    SHOAL_DEBUG_ASSERT(limits->arguments_max > 0);
+    if (batch->limits.bulk_size_max == limits->bulk_size_max &&
+        batch->limits.authenticated == limits->authenticated)
+        return;
+    batch->limits = *limits;
+    memset(batch->likes, 0, sizeof(batch->likes));
+    for (uint32_t i = 0; i < SHOAL_BATCH__REQUESTS / SHOAL_BATCH__BLOCK; i++) {
+        if (batch->blocks[i] == NULL) continue;
+        for (uint32_t j = 0; j < SHOAL_BATCH__BLOCK; j++) batch->blocks[i][j].own.limits = *limits;
+    }
 }
 
-shoal_parse shoal_batch__collect(shoal_session *session, shoal_slice bytes)
+/* An empty batch for the requests of a session. */
+static void begin(shoal_session *session, shoal_batch *batch)
 {
     SHOAL_DEBUG_ASSERT(session->errand == NULL && !session->closing);
-    shoal_worker *worker = session->worker;
-    shoal_batch *batch = &worker->batch;
     batch->count = batch->key_count = 0;
-    batch->buckets_asked = batch->items_asked = batch->values_asked = 0;
-    batch->behind = 0;
+    batch->ready = batch->buckets_asked = batch->items_asked = batch->values_asked = 0;
+    batch->gates = batch->behind = 0;
     batch->end = 0;
     batch->wanted = 0;
     batch->bad = NULL;
     batch->db = session->db;
     shoal_request_limits limits = shoal_request_limits_default();
-    limits.bulk_size_max = worker->settings->bulk_size_max;
+    limits.bulk_size_max = session->worker->settings->bulk_size_max;
     limits.authenticated = session->authenticated;
+    put_limits(batch, &limits);
+    if (session->parser != NULL) session->parser->limits = limits;
+}
+
+/* Finds the request at the start of `rest` without knowing of one that begins as it. */
+static __attribute__((noinline)) shoal_parse find_other(shoal_session *session, shoal_entry *entry,
+                                                        shoal_slice rest)
+{
+    SHOAL_DEBUG_ASSERT(entry->key_at == session->worker->batch.key_count);
+    shoal_parse found = shoal_request_parse(entry->request, rest);
+    if (found == SHOAL_PARSE_REQUEST && entry->request->argc != 0) look_up(session, entry);
+    return found;
+}
+
+/* The same for the first request where a parser of the session's has seen a part of it. */
+static shoal_parse find_begun(shoal_session *session, shoal_entry *entry, shoal_slice rest)
+{
+    SHOAL_DEBUG_ASSERT(session->parser != NULL && session->worker->batch.end == 0);
+    entry->request = session->parser;
+    entry->key_at = session->worker->batch.key_count;
+    entry->key_count = 0;
+    return find_other(session, entry, rest);
+}
+
+/* Finds the request at the start of `rest`, and what it asks for. */
+static inline shoal_parse find_request(shoal_session *session, shoal_entry *entry, shoal_slice rest)
+{
+    shoal_worker *worker = session->worker;
+    const shoal_batch_like *like = like_of(&worker->batch, rest);
+    SHOAL_DEBUG_ASSERT(worker->inside);
+    entry->request = &entry->own;
+    entry->key_at = worker->batch.key_count;
+    entry->key_count = 0;
+    if (!shoal_request_is_alike(rest, &like->head)) return find_other(session, entry, rest);
+    shoal_parse found = shoal_request_parse_alike(&entry->own, rest, &like->head);
+    if (__builtin_expect(found != SHOAL_PARSE_REQUEST, 0)) return found;
+    entry->command = like->command;
+    entry->fault = SHOAL_FAULT__NONE;
+    if (like->key_count != 0) take_keys(worker, entry, like->key_count);
+    return SHOAL_PARSE_REQUEST;
+}
+
+/* All requests that will be found have been: their keys are made ready. */
+static void end(const shoal_worker *worker, shoal_batch *batch)
+{
+    SHOAL_DEBUG_ASSERT(batch->count <= SHOAL_BATCH__REQUESTS);
+    if (batch->ready != batch->key_count) make_ready(worker, batch);
+    /* A single key gains nothing from a look ahead: its command runs at once. */
+    batch->look_at = batch->key_count < 2 ? UINT32_MAX : 0;
+}
+
+shoal_parse shoal_batch__collect(shoal_session *session, shoal_slice bytes)
+{
+    shoal_worker *worker = session->worker;
+    shoal_batch *batch = &worker->batch;
+    begin(session, batch);
     /* AUTH changes what the next request may be, so until then they are taken one by one. */
     uint32_t most = session->authenticated ? SHOAL_BATCH__REQUESTS : 1;
-
     shoal_parse found = SHOAL_PARSE_REQUEST;
-    while (batch->count < most) {
-        shoal_entry *entry = entry_at(worker, batch->count);
-        if (entry == NULL) return SHOAL_PARSE_ERROR;
-        bool own = batch->count != 0 || batch->end != 0 || session->parser == NULL;
-        entry->request = own ? &entry->own : session->parser;
-        put_limits(&entry->request->limits, &limits);
-        shoal_slice rest = {bytes.data + batch->end, bytes.size - batch->end};
-        found = shoal_request_parse(entry->request, rest);
-        if (found != SHOAL_PARSE_REQUEST) {
-            if (own) shoal_request_reset(&entry->own);
-            found = stop(batch, found, entry->request);
+    bool begun = session->parser != NULL;
+    for (uint32_t count = 0; count < most;) {
+        shoal_entry *entry = entry_at(worker, count);
+        if (entry == NULL) {
+            found = SHOAL_PARSE_ERROR;
             break;
         }
+        shoal_slice rest = {bytes.data + batch->end, bytes.size - batch->end};
+        found = begun ? find_begun(session, entry, rest) : find_request(session, entry, rest);
+        if (__builtin_expect(found != SHOAL_PARSE_REQUEST, 0)) {
+            stop(batch, found, entry);
+            break;
+        }
+        begun = false;
         batch->end += entry->request->size;
         if (entry->request->argc == 0) continue;
         entry->end = batch->end;
-        batch->count++;
-        look_up(session, entry);
+        batch->count = ++count;
     }
+    end(worker, batch);
     return found;
 }

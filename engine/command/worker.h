@@ -14,6 +14,7 @@
 #include "store/route.h"
 #include "command/timing.h"
 #include "command/topics.h"
+#include "wire/alike.h"
 
 /* Requests that are parsed, looked up and prefetched together. */
 #define SHOAL_BATCH__REQUESTS 64u
@@ -44,6 +45,17 @@ typedef struct shoal_entry {
     shoal_request own;
 } shoal_entry;
 
+/* Heads of requests that a worker remembers: chosen, more than most clients use, so that few that
+ * are used share a place. */
+#define SHOAL_BATCH__LIKES 32u
+
+/* What all requests that begin alike have in common. */
+typedef struct shoal_batch_like {
+    shoal_request_head head; /* none: nothing is known */
+    const shoal_command *command;
+    uint32_t key_count; /* where the command's row says */
+} shoal_batch_like;
+
 /* The requests that were found together, with everything that was computed ahead. Memory is asked
  * for some keys before it is needed: see shoal_batch__look_ahead. */
 typedef struct shoal_batch {
@@ -52,12 +64,17 @@ typedef struct shoal_batch {
     uint32_t db; /* of the keys' places */
     shoal_key *keys;
     uint32_t key_count, key_capacity;
+    uint32_t ready;                                    /* keys that are more than a name so far */
     uint32_t buckets_asked, items_asked, values_asked; /* keys whose memory is on its way so far */
+    uint32_t look_at;         /* keys after which the next look ahead has something to do */
+    uint64_t gates;           /* a bit for each key whose gate is not asked for yet */
     uint64_t behind;          /* a bit for each key, modulo 64, whose item is in a second bucket */
     uint64_t output_a_key;    /* reply bytes for each key, in the feed before */
     size_t end;               /* bytes of the input that are done when all requests are */
     uint64_t wanted;          /* bytes of input without which another look finds nothing */
     const shoal_request *bad; /* the parser that found an error */
+    shoal_request_limits limits;                /* that the parsers of all blocks have */
+    shoal_batch_like likes[SHOAL_BATCH__LIKES]; /* each by some of its bytes */
 } shoal_batch;
 
 /* Calls of one command at one worker: written by it, read by any. */
@@ -235,9 +252,14 @@ static inline shoal_entry *shoal_batch__entry(const shoal_batch *batch, uint32_t
 {
     return &batch->blocks[index / SHOAL_BATCH__BLOCK][index % SHOAL_BATCH__BLOCK];
 }
+/* Asks for memory that is due when `next` is about to run. */
+void shoal_batch__ask(shoal_worker *worker, const shoal_entry *next);
 /* Asks for the memory of the keys of `next` and of those behind it, each part some keys before it
  * is needed, so that the misses of a batch overlap with its work. */
-void shoal_batch__look_ahead(shoal_worker *worker, const shoal_entry *next);
+static inline void shoal_batch__look_ahead(shoal_worker *worker, const shoal_entry *next)
+{
+    if (next->key_at + next->key_count >= worker->batch.look_at) shoal_batch__ask(worker, next);
+}
 /* Finds the requests at the start of `bytes` and makes them ready to run. REQUEST: the batch is
  * full and there may be more behind it. */
 shoal_parse shoal_batch__collect(shoal_session *session, shoal_slice bytes);

@@ -23,6 +23,8 @@ typedef struct shoal_key {
 shoal_key shoal_key_make(const shoal_store *store, uint32_t db, shoal_slice name);
 /* The same where the key is to stand, which saves a copy. */
 void shoal_key_init(shoal_key *key, const shoal_store *store, uint32_t db, shoal_slice name);
+/* The same for some keys of one database whose names stand in them. */
+void shoal_keys_ready(const shoal_store *store, uint32_t db, shoal_key *keys, uint32_t count);
 /* The slot of a name: CRC16 of the hash tag, or of the whole name. */
 uint32_t shoal_key_slot(shoal_slice name);
 

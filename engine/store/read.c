@@ -29,6 +29,13 @@ void shoal_key_init(shoal_key *key, const shoal_store *store, uint32_t db, shoal
     shoal_look__ready(key, store, db);
 }
 
+void shoal_keys_ready(const shoal_store *store, uint32_t db, shoal_key *keys, uint32_t count)
+{
+    SHOAL_DEBUG_ASSERT(db < store->database_count);
+    SHOAL_DEBUG_ASSERT(count == 0 || keys != NULL);
+    for (uint32_t i = 0; i < count; i++) shoal_look__ready(&keys[i], store, db);
+}
+
 shoal_key shoal_key_make(const shoal_store *store, uint32_t db, shoal_slice name)
 {
     SHOAL_DEBUG_ASSERT(db < store->database_count);

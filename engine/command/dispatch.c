@@ -12,6 +12,7 @@
 #include "command/effect.h"
 #include "command/handlers.h"
 #include "command/job.h"
+#include "command/lap.h"
 #include "command/monitor.h"
 #include "command/multi.h"
 #include "command/replica.h"
@@ -419,10 +420,17 @@ static void run(shoal_session *session, shoal_call *call)
 void shoal_session__run(shoal_session *session, shoal_call *call, size_t before)
 {
     SHOAL_DEBUG_ASSERT(session->errand == NULL);
-    int64_t started_ns = shoal_timing__start(session, call);
+    bool shared =
+        shoal_timing__is_brief(call->command, call->argc) && shoal_timing__shares(session);
+    int64_t started_ns = shoal_timing__begin(session, shared);
     run(session, call);
     if (__builtin_expect(call->job != NULL, 0)) shoal_job__park(session, call, before);
-    shoal_timing__stop(session, call, started_ns);
+    if (started_ns == 0) return;
+    if (shared && session->errand == NULL) {
+        shoal_timing__note(session, call->command, call->argc, call->argv);
+    } else {
+        shoal_timing__end(session, call, started_ns);
+    }
 }
 
 void shoal_session__hush(shoal_session *session, shoal_buffer *out, size_t before)
@@ -494,6 +502,31 @@ static void note_reading(shoal_session *session, const shoal_call *call)
     }
 }
 
+shoal_call shoal_session__call(const shoal_session *session, const shoal_entry *entry,
+                               shoal_reply reply)
+{
+    const shoal_worker *worker = session->worker;
+    const shoal_command *command = entry->command;
+    SHOAL_DEBUG_ASSERT(worker->inside && command != NULL);
+    return (shoal_call){
+        .command = command,
+        .argc = entry->request->argc,
+        .argv = entry->request->argv,
+        .text = entry->request->text,
+        .keys = entry->key_count != 0 ? worker->batch.keys + entry->key_at : NULL,
+        .key_count = entry->key_count,
+        .db = session->db,
+        .thread = worker->thread,
+        .store = worker->env->store,
+        .env = worker->env,
+        .now = worker->now,
+        .reply = reply,
+        .asking = asks(session, command),
+        .reads_replicas = session->reads_replicas,
+        .client_id = session->id,
+    };
+}
+
 static void execute(shoal_session *session, shoal_entry *entry, shoal_buffer *out)
 {
     shoal_worker *worker = session->worker;
@@ -522,23 +555,7 @@ static void execute(shoal_session *session, shoal_entry *entry, shoal_buffer *ou
     shoal_session__count(session, command);
     const shoal_timing_brief what = {command, entry->request->argc, entry->request->argv};
     if (command->id != SHOAL_COMMAND_EXEC) shoal_monitor__feed(session, &what, session->db);
-    shoal_call call = {
-        .command = command,
-        .argc = entry->request->argc,
-        .argv = entry->request->argv,
-        .text = entry->request->text,
-        .keys = keys,
-        .key_count = entry->key_count,
-        .db = session->db,
-        .thread = worker->thread,
-        .store = worker->env->store,
-        .env = worker->env,
-        .now = worker->now,
-        .reply = reply,
-        .asking = asks(session, command),
-        .reads_replicas = session->reads_replicas,
-        .client_id = session->id,
-    };
+    shoal_call call = shoal_session__call(session, entry, reply);
     bool tracks = session->tracker != NULL;
     if (__builtin_expect(tracks, 0)) note_reading(session, &call);
     shoal_session__run(session, &call, before);

@@ -320,10 +320,16 @@ static void run_handler(void *context, shoal_call *call)
 }
 
 /* Does anybody look at the changes that a call makes? */
-static inline bool is_observed(const shoal_call *call)
+static inline bool is_observed(const shoal_env *env)
 {
-    SHOAL_DEBUG_ASSERT(call->env != NULL);
-    return shoal_events__wanted(call->env) || shoal_tracking__wanted(call->env);
+    SHOAL_DEBUG_ASSERT(env != NULL);
+    return shoal_events__wanted(env) || shoal_tracking__wanted(env);
+}
+
+bool shoal_effect__wanted_by_any(const shoal_env *env)
+{
+    SHOAL_DEBUG_ASSERT(env != NULL);
+    return is_told(env) || is_observed(env);
 }
 
 static inline void run_in(desk *to, shoal_call *call, shoal_effect__step step, void *context)
@@ -333,7 +339,7 @@ static inline void run_in(desk *to, shoal_call *call, shoal_effect__step step, v
     size_t start = shoal_buffer_size(out);
     SHOAL_DEBUG_ASSERT(to->open);
     to->call = mark_of(to);
-    if (__builtin_expect(step == run_handler && !is_observed(call), 1))
+    if (__builtin_expect(step == run_handler && !is_observed(call->env), 1))
         call->command->run(call);
     else
         shoal_events__run(call, step, context);
@@ -350,7 +356,7 @@ static inline void run_in(desk *to, shoal_call *call, shoal_effect__step step, v
 void shoal_effect__run(shoal_call *call)
 {
     SHOAL_DEBUG_ASSERT(call->gated);
-    if (__builtin_expect(!is_told(call->env), 1) && !is_observed(call)) {
+    if (__builtin_expect(!is_told(call->env), 1) && !is_observed(call->env)) {
         call->command->run(call);
     } else {
         shoal_effect__run_step(call, run_handler, NULL);

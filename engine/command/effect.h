@@ -81,6 +81,10 @@ void shoal_effect__remove_field(shoal_call *call, shoal_slice field);
 /* Runs a call's handler as an operation of its own, under its gates; call->logged is then the
  * offset behind what it left in the log, 0 for nothing. */
 void shoal_effect__run(shoal_call *call);
+/* Does anybody want to know what commands change: a log, a mirror of it, subscribers to events of
+ * keys, clients that track? Where nobody does, a handler may be called, or done without, under the
+ * gates and outside of shoal_effect__run. */
+bool shoal_effect__wanted_by_any(const shoal_env *env);
 /* The same for what `step` does with `context`: a part of a call that takes several operations. */
 typedef void (*shoal_effect__step)(void *context, shoal_call *call);
 void shoal_effect__run_step(shoal_call *call, shoal_effect__step step, void *context);

@@ -21,6 +21,7 @@
 #include "command/multi.h"
 #include "command/replica.h"
 #include "command/pause.h"
+#include "command/plain.h"
 #include "command/pubsub.h"
 #include "command/tracking.h"
 #include "command/watch.h"
@@ -132,24 +133,35 @@ typedef enum batch_end {
     BATCH_OUTDATED /* who the client is has changed, and with it what its next request may be */
 } batch_end;
 
+/* Runs request `at` of the batch, or as many as go in one go from there on. Returns how many. */
+static uint32_t run_some(shoal_session *session, uint32_t at, shoal_buffer *out)
+{
+    shoal_entry *entry = shoal_batch__entry(&session->worker->batch, at);
+    SHOAL_DEBUG_ASSERT(at < session->worker->batch.count);
+    uint32_t served = shoal_plain__is(entry) ? shoal_plain__serve(session, at, out) : 0;
+    if (served != 0) return served;
+    shoal_batch__look_ahead(session->worker, entry);
+    shoal_session__execute(session, entry, out);
+    return 1;
+}
+
 /* Runs the batch in order; `*used` grows by how far it came. */
 static batch_end run_batch(shoal_session *session, shoal_buffer *out, size_t *used)
 {
     SHOAL_DEBUG_ASSERT(session->errand == NULL && !session->closing);
     shoal_batch *batch = &session->worker->batch;
     bool authenticated = session->authenticated;
-    for (uint32_t i = 0; i < batch->count; i++) {
-        shoal_entry *entry = shoal_batch__entry(batch, i);
-        shoal_batch__look_ahead(session->worker, entry);
-        shoal_session__execute(session, entry, out);
+    for (uint32_t i = 0; i < batch->count;) {
+        uint32_t first = i;
+        i += run_some(session, i, out);
         bool stopped = session->errand != NULL || session->closing;
         if (__builtin_expect(session->paused, 0)) {
-            if (i > 0) *used += shoal_batch__entry(batch, i - 1)->end;
+            if (first > 0) *used += shoal_batch__entry(batch, first - 1)->end;
             return BATCH_STOPPED;
         }
         bool full = shoal_buffer_size(out) >= session->output_end;
         if (!stopped && !full && session->authenticated == authenticated) continue;
-        *used += entry->end;
+        *used += shoal_batch__entry(batch, i - 1)->end;
         return stopped ? BATCH_STOPPED : full ? BATCH_FULL : BATCH_OUTDATED;
     }
     *used += batch->end;

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "command/client_line.h"
+#include "command/lap.h"
 #include "command/multi.h"
 #include "command/redact.h"
 
@@ -221,22 +222,26 @@ static void sample(shoal_worker *worker, shoal_latency_event event, int64_t ms)
 
 /* ---- counting ---- */
 
-void shoal_timing__record(shoal_session *session, const shoal_timing_brief *what, int64_t took_ns)
+/* `count` calls of what `what` and the entries behind it are took `took_ns` each. */
+static void record(shoal_session *session, const shoal_timing_brief *what, uint32_t count,
+                   int64_t took_ns)
 {
-    SHOAL_ASSERT(took_ns >= 0);
+    SHOAL_ASSERT(took_ns >= 0 && count > 0);
     shoal_worker *worker = session->worker;
     const shoal_env *env = worker->env;
     /* Those of this moment, which the command itself may have set. pair: env.settings */
     const shoal_settings *settings = shoal_load_acquire(&env->settings);
     if (env->host->clock_ns == NULL || !settings->timed) return;
     shoal_tally *tally = &worker->tallies[what->command->id];
-    shoal_bump_relaxed(&tally->took_ns, (uint64_t)took_ns);
+    shoal_bump_relaxed(&tally->took_ns, (uint64_t)took_ns * count);
     shoal_timing_histogram *histogram = NULL;
     if (settings->latency_tracking) histogram = histogram_of(worker, tally);
-    if (histogram != NULL) shoal_bump_relaxed(&histogram->counts[bucket_of(took_ns)], 1);
+    if (histogram != NULL) shoal_bump_relaxed(&histogram->counts[bucket_of(took_ns)], count);
     if (settings->slow_us >= 0 && took_ns / 1000 >= settings->slow_us &&
-        (what->command->flags & SHOAL_FLAG_SKIP_SLOWLOG) == 0)
-        log_slow(session, what, took_ns, settings->slow_max);
+        (what->command->flags & SHOAL_FLAG_SKIP_SLOWLOG) == 0) {
+        for (uint32_t i = 0; i < count; i++)
+            log_slow(session, &what[i], took_ns, settings->slow_max);
+    }
     if (settings->late_ms > 0 && took_ns / 1000000 >= settings->late_ms) {
         bool fast = (what->command->flags & SHOAL_FLAG_FAST) != 0;
         sample(worker, fast ? SHOAL_LATENCY__FAST_COMMAND : SHOAL_LATENCY__COMMAND,
@@ -244,49 +249,26 @@ void shoal_timing__record(shoal_session *session, const shoal_timing_brief *what
     }
 }
 
+void shoal_timing__record(shoal_session *session, const shoal_timing_brief *what, int64_t took_ns)
+{
+    record(session, what, 1, took_ns);
+}
+
 /* ---- the clock ---- */
 
-/* Commands that do about as much whatever their keys hold, and little. */
-static bool is_brief(const shoal_call *call)
-{
-    SHOAL_DEBUG_ASSERT(call->argc > 0);
-    if (call->argc > 4) return false;
-    switch (call->command->id) {
-    case SHOAL_COMMAND_GET:
-    case SHOAL_COMMAND_SET:
-    case SHOAL_COMMAND_SETNX:
-    case SHOAL_COMMAND_INCR:
-    case SHOAL_COMMAND_DECR:
-    case SHOAL_COMMAND_INCRBY:
-    case SHOAL_COMMAND_DECRBY:
-    case SHOAL_COMMAND_STRLEN:
-    case SHOAL_COMMAND_GETBIT:
-    case SHOAL_COMMAND_HGET:
-    case SHOAL_COMMAND_HSET:
-    case SHOAL_COMMAND_HEXISTS:
-    case SHOAL_COMMAND_HLEN:
-    case SHOAL_COMMAND_SADD:
-    case SHOAL_COMMAND_SREM:
-    case SHOAL_COMMAND_SISMEMBER:
-    case SHOAL_COMMAND_SCARD:
-    case SHOAL_COMMAND_LPUSH:
-    case SHOAL_COMMAND_RPUSH:
-    case SHOAL_COMMAND_LLEN:
-    case SHOAL_COMMAND_ZADD:
-    case SHOAL_COMMAND_ZSCORE:
-    case SHOAL_COMMAND_ZCARD:
-    case SHOAL_COMMAND_EXISTS:
-    case SHOAL_COMMAND_TTL:
-    case SHOAL_COMMAND_PTTL:
-    case SHOAL_COMMAND_EXPIRE:
-    case SHOAL_COMMAND_PEXPIRE:
-    case SHOAL_COMMAND_TYPE:
-    case SHOAL_COMMAND_PING: return true;
-    case SHOAL_COMMAND_LPOP:
-    case SHOAL_COMMAND_RPOP: return call->argc == 2;
-    default: return false;
-    }
-}
+const uint8_t shoal_timing__brief_arguments[SHOAL_COMMAND_COUNT] = {
+    [SHOAL_COMMAND_GET] = 4,       [SHOAL_COMMAND_SET] = 4,    [SHOAL_COMMAND_SETNX] = 4,
+    [SHOAL_COMMAND_INCR] = 4,      [SHOAL_COMMAND_DECR] = 4,   [SHOAL_COMMAND_INCRBY] = 4,
+    [SHOAL_COMMAND_DECRBY] = 4,    [SHOAL_COMMAND_STRLEN] = 4, [SHOAL_COMMAND_GETBIT] = 4,
+    [SHOAL_COMMAND_HGET] = 4,      [SHOAL_COMMAND_HSET] = 4,   [SHOAL_COMMAND_HEXISTS] = 4,
+    [SHOAL_COMMAND_HLEN] = 4,      [SHOAL_COMMAND_SADD] = 4,   [SHOAL_COMMAND_SREM] = 4,
+    [SHOAL_COMMAND_SISMEMBER] = 4, [SHOAL_COMMAND_SCARD] = 4,  [SHOAL_COMMAND_LPUSH] = 4,
+    [SHOAL_COMMAND_RPUSH] = 4,     [SHOAL_COMMAND_LLEN] = 4,   [SHOAL_COMMAND_ZADD] = 4,
+    [SHOAL_COMMAND_ZSCORE] = 4,    [SHOAL_COMMAND_ZCARD] = 4,  [SHOAL_COMMAND_EXISTS] = 4,
+    [SHOAL_COMMAND_TTL] = 4,       [SHOAL_COMMAND_PTTL] = 4,   [SHOAL_COMMAND_EXPIRE] = 4,
+    [SHOAL_COMMAND_PEXPIRE] = 4,   [SHOAL_COMMAND_TYPE] = 4,   [SHOAL_COMMAND_PING] = 4,
+    [SHOAL_COMMAND_LPOP] = 2,      [SHOAL_COMMAND_RPOP] = 2,
+};
 
 /* A reading, never before the last one. */
 static int64_t read_clock(shoal_worker *worker)
@@ -297,82 +279,65 @@ static int64_t read_clock(shoal_worker *worker)
     return now > worker->timing.lap_ns ? now : worker->timing.lap_ns;
 }
 
-/* Reads the clock and gives the brief ones their shares. */
+/* Reads the clock and gives the brief ones their shares: all the same, in whole nanoseconds, so
+ * that the last ones have one more. Those of one command that follow each other are counted
+ * together. */
 static void share(shoal_session *session)
 {
     shoal_worker *worker = session->worker;
     shoal_timing *timing = &worker->timing;
     uint32_t count = timing->brief_count;
     SHOAL_ASSERT(count > 0 && timing->lap_ns > 0);
-    int64_t now = read_clock(worker), rest = now - timing->lap_ns;
+    int64_t now = read_clock(worker), all = now - timing->lap_ns;
+    int64_t part = all / count;
+    uint32_t longer_from = count - (uint32_t)(all % count);
     timing->lap_ns = now;
     timing->brief_count = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        int64_t part = rest / (count - i);
-        rest -= part;
-        shoal_timing__record(session, &timing->brief[i], part);
+    for (uint32_t from = 0, i = 1; from < count; i++) {
+        const shoal_timing_brief *first = &timing->brief[from];
+        if (i < count && i != longer_from && timing->brief[i].command == first->command) continue;
+        record(session, first, i - from, part + (from >= longer_from));
+        from = i;
     }
 }
 
-/* May the command share a reading with others? Not one of a transaction: its arguments go with it,
- * and not where the slow log wants to know of each. */
-static bool shares(const shoal_session *session, const shoal_call *call)
-{
-    int64_t slow_us = session->worker->settings->slow_us;
-    SHOAL_DEBUG_ASSERT(slow_us >= -1);
-    if (slow_us >= 0 && slow_us < SHOAL_TIMING__EACH_US) return false;
-    return session->exec == NULL && is_brief(call);
-}
-
-int64_t shoal_timing__start(shoal_session *session, const shoal_call *call)
+int64_t shoal_timing__begin(shoal_session *session, bool shared)
 {
     shoal_worker *worker = session->worker;
     shoal_timing *timing = &worker->timing;
-    if (!worker->settings->timed || worker->env->host->clock_ns == NULL) return 0;
+    if (!shoal_timing__measures(worker)) return 0;
     SHOAL_DEBUG_ASSERT(timing->brief_count == 0 || timing->lap_ns > 0);
-    if (timing->brief_count != 0 && !shares(session, call)) share(session);
+    if (timing->brief_count != 0 && !shared) share(session);
     if (timing->lap_ns == 0) timing->lap_ns = read_clock(worker);
     return timing->lap_ns;
 }
 
-/* Word by word: a copy of what has just been written in smaller parts would wait for them, and for
- * all that was written before. Measured: 2 % of a pipelined SET with appendfsync everysec. */
-static inline void keep_brief(shoal_timing_brief *to, const shoal_call *call)
-{
-    SHOAL_DEBUG_ASSERT(call->argc > 0);
-    to->command = call->command;
-    to->argc = call->argc;
-    to->argv = call->argv;
-}
-
-void shoal_timing__stop(shoal_session *session, const shoal_call *call, int64_t started_ns)
+void shoal_timing__end(shoal_session *session, const shoal_call *call, int64_t started_ns)
 {
     shoal_worker *worker = session->worker;
-    shoal_timing *timing = &worker->timing;
-    if (started_ns == 0) return;
-    SHOAL_DEBUG_ASSERT(timing->lap_ns >= started_ns);
-    bool over = session->errand == NULL;
-    if (over && shares(session, call)) {
-        keep_brief(&timing->brief[timing->brief_count++], call);
-        if (timing->brief_count == SHOAL_TIMING__BRIEF_MAX) share(session);
-        return;
-    }
+    SHOAL_DEBUG_ASSERT(started_ns > 0 && worker->timing.lap_ns >= started_ns);
     const shoal_timing_brief what = {call->command, call->argc, call->argv};
     int64_t now = read_clock(worker);
-    timing->lap_ns = now;
+    worker->timing.lap_ns = now;
     /* Of what travels, others know how long it takes; a transaction has parts that do. */
-    if (over) {
-        shoal_timing__record(session, &what, now - started_ns);
+    if (session->errand == NULL) {
+        record(session, &what, 1, now - started_ns);
     } else if (call->command->id == SHOAL_COMMAND_EXEC) {
         session->exec->parked = true;
         session->exec->took_ns += now - started_ns;
     }
 }
 
-void shoal_timing__lap(shoal_session *session)
+void shoal_timing__share(shoal_session *session)
 {
     SHOAL_DEBUG_ASSERT(session->worker->inside);
     if (session->worker->timing.brief_count != 0) share(session);
+}
+
+void shoal_timing__lap(shoal_session *session)
+{
+    SHOAL_DEBUG_ASSERT(session->worker->inside);
+    shoal_timing__share(session);
     session->worker->timing.lap_ns = 0;
 }
 

@@ -64,6 +64,10 @@ typedef enum shoal_latency_event {
     SHOAL_LATENCY__COUNT
 } shoal_latency_event;
 
+/* Commands that do about as much whatever their keys hold, and little: how many arguments they may
+ * have for that, with their name; 0: the others. */
+extern const uint8_t shoal_timing__brief_arguments[SHOAL_COMMAND_COUNT];
+
 /* A brief command that waits for its share. */
 typedef struct shoal_timing_brief {
     const shoal_command *command;
@@ -87,9 +91,13 @@ int64_t shoal_timing_clock(const shoal_env *env);
 /* Nanoseconds since `started_ns`, which that said; 0 when either was not measured. */
 int64_t shoal_timing_since(const shoal_env *env, int64_t started_ns);
 
-/* Before a call runs on its session's worker, and behind it. Start returns what stop wants. */
-int64_t shoal_timing__start(shoal_session *session, const shoal_call *call);
-void shoal_timing__stop(shoal_session *session, const shoal_call *call, int64_t started_ns);
+/* A call is about to run on its session's worker; `shared`: it may share a reading with others.
+ * Returns when it began, or 0 where nothing is measured. lap.h has the quick way. */
+int64_t shoal_timing__begin(shoal_session *session, bool shared);
+/* A call that shares its reading with nobody, and began at `started_ns`, is over, or travels. */
+void shoal_timing__end(shoal_session *session, const shoal_call *call, int64_t started_ns);
+/* The brief ones so far get their shares. */
+void shoal_timing__share(shoal_session *session);
 /* A batch of requests is over, or its arguments are about to go: brief ones get their share. */
 void shoal_timing__lap(shoal_session *session);
 

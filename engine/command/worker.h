@@ -272,6 +272,9 @@ void shoal_batch__free(shoal_worker *worker);
 
 /* ---- dispatch.c ---- */
 
+/* The call that a request of the batch asks for; its command is known. */
+shoal_call shoal_session__call(const shoal_session *session, const shoal_entry *entry,
+                               shoal_reply reply);
 /* Admits and runs one request. When it could not run here, session->errand is set. */
 void shoal_session__execute(shoal_session *session, shoal_entry *entry, shoal_buffer *out);
 /* Runs an admitted call by its executor; what is written of its reply stands behind `before` bytes.

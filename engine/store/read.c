@@ -148,6 +148,28 @@ const shoal_item *shoal_store_get(shoal_thread *thread, const shoal_key *key)
     return item;
 }
 
+const shoal_item *shoal_store_get_plain(shoal_thread *thread, const shoal_key *key)
+{
+    const shoal_store *store = thread->store;
+    SHOAL_DEBUG_ASSERT(key->hash == shoal_hash(key->name, store->seed));
+    SHOAL_ASSERT(thread->stamp != 0);
+    /* pair: slot.slow, slot.owned, leaf.publish */
+    uint64_t word = shoal_load_acquire(shoal_store__word(store, key->place)), tag = 0;
+    bool foreign = (word & WORD_FOREIGN) != 0;
+    if (UNLIKELY((word & WORD_SLOW) != 0 || foreign == store->owned)) return NULL;
+    shoal_bucket *bucket = shoal_table__home(word, key->hash, &tag);
+    if (UNLIKELY(bucket == NULL)) return NULL;
+    uint64_t entry = shoal_bucket__recall(bucket, tag, key);
+    const shoal_item *item = shoal_entry__pointer(entry);
+    _Atomic uint8_t *age = &bucket->ages[(key->seen - 1u) & 7];
+    if (entry == 0) item = shoal_table__find(bucket, tag, key->name, &age);
+    if (item == NULL || (item->head & (ITEM_TYPE_MASK | ITEM_OBJECT)) != SHOAL_TYPE_STRING ||
+        shoal_item__is_expired(item, thread->judged_ms))
+        return NULL;
+    shoal_evict__use(&thread->evictor, age);
+    return item;
+}
+
 const shoal_item *shoal_store_peek(shoal_thread *thread, const shoal_key *key)
 {
     SHOAL_DEBUG_ASSERT(key->name.data != NULL || key->name.size == 0);

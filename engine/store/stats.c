@@ -197,3 +197,10 @@ void shoal_thread_count_lookup(shoal_thread *thread, bool hit)
         shoal_bump_relaxed(&thread->counters.misses, 1);
     }
 }
+
+void shoal_thread_count_hits(shoal_thread *thread, uint32_t count)
+{
+    SHOAL_ASSERT(thread->stamp != 0);
+    SHOAL_DEBUG_ASSERT(thread->store != NULL);
+    shoal_bump_relaxed(&thread->counters.hits, count);
+}

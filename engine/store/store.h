@@ -116,8 +116,12 @@ bool shoal_store_place_slow(const shoal_store *store, uint32_t place);
 /* The live item of `key`, or NULL when absent or expired at the batch's time. Counts as a use of
  * the key for eviction. Wait-free. */
 const shoal_item *shoal_store_get(shoal_thread *thread, const shoal_key *key);
-/* The same for some keys (at most SHOAL_KEYS_TOGETHER) whose names stand in them; it makes them
- * ready. Item by item, in no order among them. */
+/* The live item of `key`, if it can be told at one look that whoever reads gets it: its place is
+ * this node's and not slow, and its value is a string and no object. NULL: that is to be found out,
+ * and nothing has happened. Counts as a use. Wait-free. */
+const shoal_item *shoal_store_get_plain(shoal_thread *thread, const shoal_key *key);
+/* The same as shoal_store_get for some keys (at most SHOAL_KEYS_TOGETHER) whose names stand in
+ * them; it makes them ready. Item by item, in no order among them. */
 void shoal_store_get_many(shoal_thread *thread, uint32_t db, shoal_key *keys, uint32_t count,
                           const shoal_item **items);
 /* Behind a get that returned NULL, outside of any operation: removes the item if it was there, but
@@ -329,6 +333,8 @@ typedef struct shoal_slab_class {
 shoal_slab_class shoal_store_slab_class(const shoal_store *store, uint32_t class);
 /* Counts one lookup of a client for keyspace_hits and keyspace_misses. */
 void shoal_thread_count_lookup(shoal_thread *thread, bool hit);
+/* The same for `count` that have found something. */
+void shoal_thread_count_hits(shoal_thread *thread, uint32_t count);
 /* Sets hits, misses, expired, evicted, exceeded_us and handed_over to zero (CONFIG RESETSTAT). */
 void shoal_store_stats_reset(shoal_store *store);
 

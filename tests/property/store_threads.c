@@ -222,8 +222,13 @@ static int64_t read_pair(worker *self, uint32_t half)
     name text;
     int64_t value = 0;
     shoal_key key = pair_key(self->world, &text, half);
-    if (shoal_store_place_slow(self->world->box.store, key.place)) return -1;
-    const shoal_item *item = shoal_store_get(self->thread, &key);
+    const shoal_item *item = NULL;
+    /* In one look, or in two. */
+    if (shoal_prng_below(&self->prng, 2) == 0) item = shoal_store_get_plain(self->thread, &key);
+    if (item == NULL) {
+        if (shoal_store_place_slow(self->world->box.store, key.place)) return -1;
+        item = shoal_store_get(self->thread, &key);
+    }
     if (item == NULL) return 0;
     CHECK(shoal_item_integer(item, &value));
     return value;

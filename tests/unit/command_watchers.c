@@ -72,6 +72,22 @@ static void brief_commands_of_a_pipeline_share_two_readings(void **state)
     assert_int_equal(took_ns(SHOAL_COMMAND_PING), 250000);
 }
 
+static void shares_add_up_to_the_whole(void **state)
+{
+    (void)state;
+    client_asks(&a, "SET k v~", "+OK~");
+    readings = 0;
+    client_asks(&a, "GET k~GET k~STRLEN k~GET k~STRLEN k~PING~PING~",
+                "$1~v~$1~v~:1~$1~v~:1~+PONG~+PONG~");
+    assert_int_equal(readings, 2);
+    /* 142,857 each; one is left, and the last has it. */
+    assert_int_equal(took_ns(SHOAL_COMMAND_GET), 3 * 142857);
+    assert_int_equal(took_ns(SHOAL_COMMAND_STRLEN), 2 * 142857);
+    assert_int_equal(took_ns(SHOAL_COMMAND_PING), 2 * 142857 + 1);
+    uint64_t counts[SHOAL_TIMING__BUCKETS];
+    assert_int_equal(shoal_timing_counts(&box.env, SHOAL_COMMAND_PING, counts), 2);
+}
+
 static void others_follow_one_another_on_the_clock(void **state)
 {
     (void)state;
@@ -287,6 +303,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FACT(a_command_takes_the_time_between_two_readings),
         FACT(brief_commands_of_a_pipeline_share_two_readings),
+        FACT(shares_add_up_to_the_whole),
         FACT(others_follow_one_another_on_the_clock),
         FACT(every_command_is_read_alone_for_a_slow_log_of_short_times),
         FACT(nothing_is_read_when_nobody_wants_to_know),

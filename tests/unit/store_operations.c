@@ -424,6 +424,45 @@ static void clearing_a_slot_frees_it_in_steps(void **state)
     box_close(&box);
 }
 
+static const shoal_item *get_plain(store_box *box, const char *name)
+{
+    shoal_key key = shoal_key_make(box->store, 0, text_slice(name));
+    return shoal_store_get_plain(box->thread, &key);
+}
+
+static void run_get_plain(shoal_op *op, void *thread)
+{
+    (void)op;
+    shoal_key key = shoal_key_make(shoal_thread_store(thread), 0, text_slice("k"));
+    assert_null(shoal_store_get_plain(thread, &key));
+    assert_non_null(shoal_store_get(thread, &key));
+}
+
+static void a_plain_get_leaves_to_others_what_is_not_plain(void **state)
+{
+    (void)state;
+    store_box box;
+    box_open(&box, 1);
+    box_set(&box, "k", "v");
+    box_set(&box, "number", "17");
+    assert_ptr_equal(get_plain(&box, "k"), box_get(&box, "k"));
+    assert_ptr_equal(get_plain(&box, "number"), box_get(&box, "number"));
+    assert_null(get_plain(&box, "absent"));
+    shoal_key key = shoal_key_make(box.store, 0, text_slice("k"));
+    uint32_t slot = shoal_key_slot(text_slice("k"));
+    shoal_store_set_owned(box.thread, slot, false);
+    assert_null(get_plain(&box, "k"));
+    shoal_store_set_owned(box.thread, slot, true);
+    shoal_gate_op op = {.op = {.run = run_get_plain}, .places = &key.place, .count = 1};
+    op.multi = true;
+    assert_true(shoal_gate_try(box.thread, &op));
+    assert_int_equal(box_expire(box.thread, &key, box_ms(&box) + 5), 0);
+    assert_non_null(get_plain(&box, "k"));
+    box_turn(&box, 6);
+    assert_null(get_plain(&box, "k"));
+    box_close(&box);
+}
+
 /* ---- ownership, routes, statistics, digest ---- */
 
 static void ownership_starts_as_the_options_say_and_keeps_keys(void **state)
@@ -529,6 +568,7 @@ int main(void)
         cmocka_unit_test(a_walk_keeps_to_its_slots),
         cmocka_unit_test(random_keys_come_about_equally_often),
         cmocka_unit_test(clearing_a_slot_frees_it_in_steps),
+        cmocka_unit_test(a_plain_get_leaves_to_others_what_is_not_plain),
         cmocka_unit_test(ownership_starts_as_the_options_say_and_keeps_keys),
         cmocka_unit_test(a_route_is_seen_from_its_publishing_on),
         cmocka_unit_test(a_digest_depends_on_content_alone),

@@ -69,27 +69,36 @@ static uint64_t lanes_mask(uint32_t lanes)
     return lanes >= SHOAL_GHOST_LANES ? UINT64_MAX : ((uint64_t)1 << (lanes * LANE_BITS)) - 1;
 }
 
+/* Lets `*carry` into the first of the `lanes` lanes of a word. True when that is all: one was free.
+ * Else the last lane is the carry for the next word. */
+static inline bool push(_Atomic uint64_t *place, uint64_t lanes, uint64_t *carry)
+{
+    uint64_t word = shoal_load_relaxed(place);
+    uint64_t moved = word << LANE_BITS | *carry;
+    uint64_t zeros = zero_lanes(word) & lanes;
+    *carry = word >> (64 - LANE_BITS);
+    if (zeros == 0) {
+        shoal_store_relaxed(place, moved & lanes);
+        return false;
+    }
+    /* The lanes behind the free one stay. */
+    uint64_t stay = ~(uint64_t)0 << (uint32_t)__builtin_ctzll(zeros) << 1;
+    shoal_store_relaxed(place, (word & stay) | (moved & ~stay));
+    return true;
+}
+
 void shoal_ghost__add(shoal_ghost *ghost, uint64_t hash)
 {
     SHOAL_DEBUG_ASSERT(ghost != NULL);
     SHOAL_DEBUG_ASSERT(ghost->lanes > 0 && ghost->lanes <= SET_LANES);
     shoal_ghost_set *set = set_of(ghost, hash);
     uint64_t carry = fingerprint(hash);
-    uint32_t lanes = ghost->lanes;
-    for (uint32_t i = 0; i < SHOAL_GHOST_WORDS && lanes > 0; i++) {
-        uint64_t word = shoal_load_relaxed(&set->words[i]);
-        uint64_t moved = word << LANE_BITS | carry;
-        uint64_t zeros = zero_lanes(word) & lanes_mask(lanes);
-        if (zeros != 0) {
-            /* The lanes behind the free one stay. */
-            uint64_t stay = ~(uint64_t)0 << (uint32_t)__builtin_ctzll(zeros) << 1;
-            shoal_store_relaxed(&set->words[i], (word & stay) | (moved & ~stay));
-            return;
-        }
-        shoal_store_relaxed(&set->words[i], moved & lanes_mask(lanes));
-        carry = word >> (64 - LANE_BITS);
-        lanes -= lanes < SHOAL_GHOST_LANES ? lanes : SHOAL_GHOST_LANES;
+    uint32_t whole = ghost->lanes / SHOAL_GHOST_LANES;
+    for (uint32_t i = 0; i < whole; i++) {
+        if (push(&set->words[i], UINT64_MAX, &carry)) return;
     }
+    uint32_t rest = ghost->lanes % SHOAL_GHOST_LANES;
+    if (rest > 0) (void)push(&set->words[whole], lanes_mask(rest), &carry);
 }
 
 bool shoal_ghost__take(shoal_ghost *ghost, uint64_t hash)

@@ -75,7 +75,7 @@ SHOAL_MUST_USE shoal_err shoal_bucket__put(shoal_thread *thread, shoal_bucket *h
 void shoal_table__publish(_Atomic uint64_t *home, uint64_t word);
 
 /* Makes room in the leaf for one more entry where its load asks for it: a first bucket, a rebuild
- * with a quarter more, a split. Without memory the leaf stays as it is. */
+ * with an eighth more, a split. Without memory the leaf stays as it is. */
 void shoal_leaf__grow(shoal_thread *thread, uint32_t place, const shoal_leaf *leaf);
 /* Puts a leaf of the same size in the place of one whose memory is sparse. False without memory. */
 bool shoal_leaf__rebuild(shoal_thread *thread, uint32_t place, const shoal_leaf *leaf);

@@ -21,19 +21,16 @@
  *   V2  A key is evicted under its gate, and only when it is still the same item that was passed:
  *       an address is not used again while the thread is inside its epoch.
  *   V3  Bytes are written without order, by readers and by the hand, each of them whole. A use may
- *   be
- *       lost where two threads write at once, or where a leaf is being rebuilt, and then a key may
- *       look a little older than it is. Nothing else depends on a byte.
+ *       be lost where two threads write at once, or where a leaf is being rebuilt, and then a key
+ *       may look a little older than it is. Nothing else depends on a byte.
  *   V4  The chunks of slots are given out in turn. Whoever takes the next ones, after as many as
- *   there
- *       are chunks each has been passed.
+ *       there are chunks each has been passed.
  *
  * The order is that of slots and hashes, time is an argument and work is counted: a run is the same
  * each time.
  */
 #include "store/internal.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -76,7 +73,7 @@
 #define UNITS_OF_GRACE 2000
 
 /* Keys passed in searches that count towards those which clocks will ask for: more than they ask
- *  * for at once, and few beside all of them: so many, and such a part. */
+ * for at once, and few beside all of them: so many, and such a part. */
 #define PASSED_AHEAD 4096
 #define PASSED_SHARE 16u
 
@@ -88,13 +85,7 @@
 /* From so many keys on, what a steady policy says of each byte is kept for some searches: as many
  * as take one in so many keys. */
 #define KEYS_JUDGED 4096u
-/* What is kept of a byte: its rank, and above that its part, or that the hand has to write it, or
- * to leave it alone. */
 #define BYTES 256u
-#define JUDGED_SHIFT 8u
-#define JUDGED_MOVES SHOAL_POLICY_PARTS
-#define JUDGED_EXEMPT (SHOAL_POLICY_PARTS + 1)
-#define JUDGED_KINDS (SHOAL_POLICY_PARTS + 2)
 
 /* Keys passed in search of one that is ripe; or, with `wanted` 0, only to look after bytes. */
 typedef struct search {
@@ -200,6 +191,14 @@ static void rewrite(shoal_thread *thread, _Atomic uint8_t *age, uint8_t before, 
 
 /* ---- passing ---- */
 
+static inline void set_threshold(shoal_evictor *evictor, uint32_t part, int32_t threshold)
+{
+    SHOAL_DEBUG_ASSERT(part < SHOAL_POLICY_PARTS);
+    if (threshold < THRESHOLD_ONE) threshold = THRESHOLD_ONE;
+    evictor->thresholds[part] = threshold;
+    evictor->view.thresholds[part] = (uint32_t)threshold / THRESHOLD_ONE;
+}
+
 /* Moves the threshold of a part. */
 static void steer(shoal_evictor *evictor, uint32_t part, int32_t by)
 {
@@ -207,21 +206,20 @@ static void steer(shoal_evictor *evictor, uint32_t part, int32_t by)
     SHOAL_DEBUG_ASSERT(part < SHOAL_POLICY_PARTS);
     const int32_t most = (int32_t)SHOAL_RANK_MAX * THRESHOLD_ONE;
     int32_t threshold = evictor->thresholds[part] + by;
-    if (threshold < THRESHOLD_ONE) threshold = THRESHOLD_ONE;
-    if (threshold > most) threshold = most;
-    evictor->thresholds[part] = threshold;
-    evictor->view.thresholds[part] = (uint32_t)(threshold / THRESHOLD_ONE);
+    set_threshold(evictor, part, threshold < most ? threshold : most);
 }
 
 /* The thresholds come down with `keys` that were passed, of parts that have not enough ripe
  * ones. */
-static void relent(shoal_evictor *evictor, const search *at, uint32_t keys)
+static inline void relent(shoal_evictor *evictor, const search *at, uint32_t keys)
 {
     SHOAL_DEBUG_ASSERT(evictor->policy != NULL);
     SHOAL_DEBUG_ASSERT(at->fall >= 0);
     uint32_t parts = evictor->policy->part == NULL ? 1 : SHOAL_POLICY_PARTS;
+    int32_t by = at->fall * (int32_t)keys;
     for (uint32_t i = 0; i < parts; i++) {
-        if (evictor->pools[i].count < POOL_MAX / 2) steer(evictor, i, -at->fall * (int32_t)keys);
+        if (evictor->pools[i].count >= POOL_MAX / 2) continue;
+        set_threshold(evictor, i, evictor->thresholds[i] - by);
     }
 }
 
@@ -254,14 +252,12 @@ static void judge_all(shoal_evictor *evictor)
     SHOAL_DEBUG_ASSERT(evictor->view.codes <= BYTES);
     const shoal_policy *policy = evictor->policy;
     for (uint32_t i = 0; i < BYTES; i++) {
-        if (i >= evictor->view.codes) {
-            evictor->judged[i] = JUDGED_EXEMPT << JUDGED_SHIFT;
-            continue;
-        }
+        evictor->judged[0][i] = evictor->judged[1][i] = 0;
+        if (i >= evictor->view.codes) continue;
         shoal_verdict verdict = policy->judge(&evictor->view, (uint8_t)i);
-        uint32_t kind = policy->part == NULL ? 0 : policy->part(&evictor->view, (uint8_t)i);
-        if (verdict.byte != i) kind = JUDGED_MOVES;
-        evictor->judged[i] = (uint16_t)(kind << JUDGED_SHIFT | verdict.rank);
+        uint32_t part = policy->part == NULL ? 0 : policy->part(&evictor->view, (uint8_t)i);
+        /* What the hand has to write, it looks at. */
+        evictor->judged[part][i] = verdict.byte == i ? verdict.rank : SHOAL_RANK_MAX;
     }
     evictor->judged_left = evictor->view.keys / KEYS_JUDGED;
 }
@@ -311,19 +307,55 @@ static void pass_entry(shoal_thread *thread, search *at, const shoal_stretch *st
     if (at->fetch_count + FETCH_EACH > FETCH_MAX) fetch(at);
 }
 
-/* The ranks of each kind from which on a key is looked at: it is ripe, or the ripest so far, or its
- * byte is to be written. All, where it is not known what the policy says of a byte. */
-static void draw_lines(const shoal_evictor *evictor, const search *at, uint16_t lines[JUDGED_KINDS])
+/* The rank in a part from which on a key is looked at: it is ripe, or the ripest so far, or its
+ * byte is to be written. 0: all are, for it is not known what the policy says of a byte. */
+static uint8_t line_of(const shoal_evictor *evictor, const search *at, uint32_t part)
 {
-    SHOAL_DEBUG_ASSERT(evictor->policy != NULL);
-    SHOAL_DEBUG_ASSERT(at->part < SHOAL_POLICY_PARTS);
-    memset(lines, 0, JUDGED_KINDS * sizeof lines[0]);
-    if (evictor->judged_left == 0 || evictor->hand.foreign) return;
-    lines[JUDGED_EXEMPT] = SHOAL_RANK_MAX + 1;
-    for (uint32_t i = 0; i < SHOAL_POLICY_PARTS; i++)
-        lines[i] = (uint16_t)(at->wanted == 0 ? SHOAL_RANK_MAX + 1 : evictor->view.thresholds[i]);
-    if (at->wanted > 0 && lines[at->part] > at->ripest.rank + 1u)
-        lines[at->part] = at->ripest.rank + 1u;
+    SHOAL_DEBUG_ASSERT(part < SHOAL_POLICY_PARTS);
+    SHOAL_DEBUG_ASSERT(evictor->view.thresholds[part] <= SHOAL_RANK_MAX);
+    if (evictor->judged_left == 0 || evictor->hand.foreign) return 0;
+    if (at->wanted == 0) return SHOAL_RANK_MAX;
+    uint32_t line = evictor->view.thresholds[part];
+    bool ripest = part == at->part && at->ripest.rank < line;
+    return (uint8_t)(ripest ? at->ripest.rank + 1u : line);
+}
+
+/* Entries of a bucket whose byte is at a line or above, a bit each. */
+static inline uint32_t reaching(const shoal_bucket *bucket, const uint8_t ranks[BYTES],
+                                uint8_t line)
+{
+    uint32_t bits = 0;
+#pragma GCC unroll 7
+    for (uint32_t i = BUCKET_ENTRIES; i-- > 0;)
+        bits += bits + (ranks[shoal_load_relaxed(&bucket->ages[i])] >= line);
+    return bits;
+}
+
+/* Entries of a bucket that are keys, a bit each. Only the last can be a chain. */
+static inline uint32_t keys_of(const shoal_bucket *bucket, uint64_t last)
+{
+    uint32_t bits = shoal_entry__is_item(last);
+#pragma GCC unroll 6
+    for (uint32_t i = BUCKET_ENTRIES - 1; i-- > 0;)
+        bits += bits + (shoal_load_relaxed(&bucket->entries[i]) != 0);
+    return bits;
+}
+
+/* Entries of a bucket that the policy is not to take, a bit each. */
+static uint32_t exempt_of(const shoal_bucket *bucket)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = BUCKET_ENTRIES; i-- > 0;)
+        bits += bits + ((shoal_load_relaxed(&bucket->ages[i]) & SHOAL_POLICY_EXEMPT) != 0);
+    return bits;
+}
+
+/* How many of seven bits are set. */
+static inline uint32_t count_bits(uint32_t bits)
+{
+    bits -= bits >> 1 & 0x55;
+    bits = (bits & 0x33) + (bits >> 2 & 0x33);
+    return (bits + (bits >> 4)) & 15;
 }
 
 /* Passes a bucket; returns its last entry. Most keys are of no interest, and which of the entries
@@ -334,27 +366,24 @@ static uint64_t pass_bucket(shoal_thread *thread, search *at, const shoal_stretc
     SHOAL_DEBUG_ASSERT(thread->store != NULL);
     SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     const shoal_evictor *evictor = &thread->evictor;
-    uint64_t entries[BUCKET_ENTRIES];
-    uint16_t lines[JUDGED_KINDS];
-    uint32_t keys = 0, dull = 0, keen = 0;
-    draw_lines(evictor, at, lines);
-#pragma GCC unroll 7
-    for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
-        entries[i] = shoal_load_acquire(&bucket->entries[i]); /* pair: bucket.entry */
-        uint32_t judged = evictor->judged[shoal_load_relaxed(&bucket->ages[i])];
-        uint32_t is_key = (entries[i] != 0) & (uint32_t)(~entries[i] / ENTRY_CHAIN);
-        uint32_t is_keen = (judged & SHOAL_RANK_MAX) >= lines[judged >> JUDGED_SHIFT];
-        keys += is_key;
-        keen |= (is_key & is_keen) << i;
-        dull += is_key & (is_keen ^ 1) & (judged >> JUDGED_SHIFT != JUDGED_EXEMPT);
-    }
-    at->units -= COST_BUCKET + COST_KEY * (int64_t)keys;
-    at->unripe += dull;
+    /* pair: bucket.entry */
+    uint64_t last = shoal_load_acquire(&bucket->entries[BUCKET_ENTRIES - 1]);
+    uint32_t keys = keys_of(bucket, last);
+    uint32_t keen = reaching(bucket, evictor->judged[0], line_of(evictor, at, 0));
+    if (evictor->policy->part != NULL)
+        keen |= reaching(bucket, evictor->judged[1], line_of(evictor, at, 1));
+    at->units -= COST_BUCKET + COST_KEY * (int64_t)count_bits(keys);
+    keen &= keys;
+    uint32_t dull = keys & ~keen;
+    if (UNLIKELY(evictor->exempt != 0)) dull &= ~exempt_of(bucket);
+    at->unripe += count_bits(dull);
     for (; keen != 0; keen &= keen - 1) {
         uint32_t i = (uint32_t)__builtin_ctz(keen);
-        pass_entry(thread, at, stretch, &bucket->ages[i], entries[i]);
+        uint64_t entry = shoal_load_acquire(&bucket->entries[i]); /* pair: bucket.entry */
+        if (LIKELY(shoal_entry__is_item(entry)))
+            pass_entry(thread, at, stretch, &bucket->ages[i], entry);
     }
-    return entries[BUCKET_ENTRIES - 1];
+    return last;
 }
 
 /* Passes the chain of a home bucket. */
@@ -528,12 +557,35 @@ static void note_gone(shoal_evictor *evictor, shoal_ghost *ghost, uint64_t hash)
     *place = hash;
 }
 
-/* Evicts the key of an item whose byte was at `age`, if it is still there and may go. */
-static bool evict(shoal_thread *thread, uint32_t place, const shoal_item *item,
-                  const _Atomic uint8_t *age, bool remember)
+/* An entry where the hand has seen it, without its gate. */
+typedef struct sighting {
+    uint64_t entry;       /* 0: there is none */
+    _Atomic uint8_t *age; /* its byte */
+    shoal_bucket *home, *bucket;
+    const shoal_bucket *leaf; /* where its home bucket was then */
+    uint32_t index;
+} sighting;
+
+/* True when the item of a sighting is still there, and where. Under its gate: what stands in the
+ * home bucket of a leaf that is still the slot's has not moved. */
+static bool is_there(const sighting *seen, const shoal_key *key, shoal_found *found)
+{
+    SHOAL_DEBUG_ASSERT(shoal_entry__is_item(seen->entry));
+    SHOAL_DEBUG_ASSERT(seen->index < BUCKET_ENTRIES);
+    const shoal_item *item = shoal_entry__pointer(seen->entry);
+    if (seen->bucket != seen->home || shoal_word__pointer(found->leaf.word) != seen->leaf)
+        return shoal_table__locate(&found->leaf, key, &found->spot) == item;
+    bool there = shoal_load_relaxed(&seen->bucket->entries[seen->index]) == seen->entry;
+    SHOAL_DEBUG_ASSERT(there == (shoal_table__locate(&found->leaf, key, &found->spot) == item));
+    found->spot = (shoal_spot){seen->home, NULL, seen->bucket, seen->index};
+    return there;
+}
+
+/* Evicts the key that was seen, if it is still there and may go. */
+static bool evict(shoal_thread *thread, uint32_t place, const sighting *seen, bool remember)
 {
     SHOAL_DEBUG_ASSERT(thread->store != NULL);
-    SHOAL_DEBUG_ASSERT(item != NULL);
+    SHOAL_DEBUG_ASSERT(seen->entry != 0);
     SHOAL_DEBUG_ASSERT(thread->stamp != 0);
     if (!shoal_limbo__reserve(thread, 1)) return false;
     /* pair: evict.ghost */
@@ -542,12 +594,11 @@ static bool evict(shoal_thread *thread, uint32_t place, const shoal_item *item,
         thread->evictor.careful = true;
         return false;
     }
+    const shoal_item *item = shoal_entry__pointer(seen->entry);
     shoal_slice name = shoal_item_name(item);
     shoal_key key = {name, shoal_hash(name, thread->store->seed), place};
-    /* Where it is, most likely. */
-    key.seen = (uint8_t)((uintptr_t)age % sizeof(shoal_bucket) - offsetof(shoal_bucket, ages) + 1);
     shoal_found found = {.leaf = shoal_table__leaf(thread->store, &key)};
-    bool there = shoal_table__locate(&found.leaf, &key, &found.spot) == item;
+    bool there = is_there(seen, &key, &found);
     bool may_go = thread->evictor.exempt == 0 || (item->head & ITEM_VOLATILE) != 0;
     if (there && may_go) {
         bool expired = shoal_item__is_expired(item, thread->now_ms);
@@ -562,9 +613,9 @@ static bool evict(shoal_thread *thread, uint32_t place, const shoal_item *item,
     return there && may_go;
 }
 
-/* The entry that was found ripe, and its byte; 0 when it is there no more. Another key may have
- * come into its place: then that is looked at instead. */
-static uint64_t find_again(const shoal_thread *thread, shoal_ripe ripe, _Atomic uint8_t **age)
+/* The entry that was found ripe. Another key may have come into its place: then that is looked at
+ * instead. */
+static sighting find_again(const shoal_thread *thread, shoal_ripe ripe)
 {
     SHOAL_DEBUG_ASSERT(thread->store != NULL);
     SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
@@ -578,12 +629,12 @@ static uint64_t find_again(const shoal_thread *thread, shoal_ripe ripe, _Atomic 
         for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
             entry = shoal_load_acquire(&bucket->entries[i]); /* pair: bucket.entry */
             if (!shoal_entry__matches(entry, tag)) continue;
-            *age = &bucket->ages[i];
-            return entry;
+            return (sighting){
+                entry, &bucket->ages[i], stretch.bucket, bucket, stretch.bucket - stretch.index, i};
         }
         bucket = shoal_entry__is_chain(entry) ? shoal_entry__pointer(entry) : NULL;
     }
-    return 0;
+    return (sighting){0};
 }
 
 /* Does to a ripe key what its turn is: true when it was evicted. What was used since it was found
@@ -593,10 +644,9 @@ static bool take(shoal_thread *thread, shoal_ripe ripe, bool spares_none)
     SHOAL_DEBUG_ASSERT(thread->store != NULL);
     SHOAL_DEBUG_ASSERT(thread->index < thread->store->thread_count);
     shoal_evictor *evictor = &thread->evictor;
-    _Atomic uint8_t *age = NULL;
-    uint64_t entry = find_again(thread, ripe, &age);
-    if (entry == 0) return false;
-    uint8_t byte = shoal_load_relaxed(age);
+    const sighting seen = find_again(thread, ripe);
+    if (seen.entry == 0) return false;
+    uint8_t byte = shoal_load_relaxed(seen.age);
     if ((byte & evictor->exempt) != 0) return false;
     const shoal_policy *policy = evictor->policy;
     if (byte != ripe.byte) {
@@ -606,9 +656,8 @@ static bool take(shoal_thread *thread, shoal_ripe ripe, bool spares_none)
         ripe.spare = verdict.spare;
         ripe.remember = verdict.remember;
     }
-    if (!ripe.spare || spares_none)
-        return evict(thread, ripe.place, shoal_entry__pointer(entry), age, ripe.remember);
-    rewrite(thread, age, byte, evictor->policy->spare(&evictor->view, byte));
+    if (!ripe.spare || spares_none) return evict(thread, ripe.place, &seen, ripe.remember);
+    rewrite(thread, seen.age, byte, evictor->policy->spare(&evictor->view, byte));
     return false;
 }
 

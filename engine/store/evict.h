@@ -110,7 +110,9 @@ typedef struct shoal_evictor {
     uint32_t gone_next;
     shoal_policy_view view;
     uint32_t judged_left; /* searches for which `judged` holds; 0: it does not */
-    uint16_t judged[256]; /* what a steady policy says of each byte; see evict.c */
+    /* What a steady policy says of each byte: its rank in the part that it is of, and 0 in the
+     * other one; the highest where the hand is to write it. */
+    uint8_t judged[SHOAL_POLICY_PARTS][256];
 } shoal_evictor;
 
 /* ---- limits.c ---- */

@@ -105,6 +105,8 @@ static void cut_everywhere(shoal_slice bytes, const shoal_request_head *head, bo
     }
 }
 
+#define FIFTY_ONE "012345678901234567890123456789012345678901234567890"
+
 /* What comes behind "*3\r\n$3\r\nSET\r\n". */
 static const char *const tails[] = {
     "$3\r\nkey\r\n$5\r\nvalue\r\n",
@@ -112,8 +114,7 @@ static const char *const tails[] = {
     "$0\r\n\r\n$1\r\n1\r\n",
     "$10\r\n0123456789\r\n$12\r\n0123456789ab\r\n",
     "$1\r\na\r\n$1\r\nb\r\n*1\r\n$4\r\nPING\r\n",
-    "$1\r\na\r\n$102\r\n0123456789012345678901234567890123456789012345678901234567890123456789"
-    "01234567890123456789012345678901\r\n",
+    "$1\r\na\r\n$102\r\n" FIFTY_ONE FIFTY_ONE "\r\n",
     "$1\rXaXX$1\rXbXX",
     "$01\r\na\r\n$1\r\nb\r\n",
     "$00\r\n\r\n$1\r\nb\r\n",

@@ -495,24 +495,27 @@ shoal_parse shoal_batch__collect(shoal_session *session, shoal_slice bytes)
     uint32_t most = session->authenticated ? SHOAL_BATCH__REQUESTS : 1;
     shoal_parse found = SHOAL_PARSE_REQUEST;
     bool begun = session->parser != NULL;
-    for (uint32_t count = 0; count < most;) {
+    uint32_t count = 0;
+    size_t used = 0;
+    while (count < most) {
         shoal_entry *entry = entry_at(worker, count);
         if (entry == NULL) {
             found = SHOAL_PARSE_ERROR;
             break;
         }
-        shoal_slice rest = {bytes.data + batch->end, bytes.size - batch->end};
+        shoal_slice rest = {bytes.data + used, bytes.size - used};
         found = begun ? find_begun(session, entry, rest) : find_request(session, entry, rest);
         if (__builtin_expect(found != SHOAL_PARSE_REQUEST, 0)) {
             stop(batch, found, entry);
             break;
         }
         begun = false;
-        batch->end += entry->request->size;
-        if (entry->request->argc == 0) continue;
-        entry->end = batch->end;
-        batch->count = ++count;
+        used += entry->request->size;
+        entry->end = used;
+        count += entry->request->argc != 0;
     }
+    batch->count = count;
+    batch->end = used;
     end(worker, batch);
     return found;
 }

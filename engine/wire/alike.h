@@ -77,13 +77,14 @@ static inline const char *shoal_request__take_bulks(shoal_request *request, cons
 {
     uint64_t size_max = shoal_request__plain_max(&request->limits);
     uint32_t taken = request->argc;
+    shoal_slice *argv = request->argv;
     SHOAL_DEBUG_ASSERT(taken <= argc && argc <= shoal_request__room(request));
     while (taken < argc) {
         uint64_t size;
         const char *body = shoal_request__glance(at, end, '$', &size);
         if (!body || size > size_max || size + 2 > (uint64_t)(end - body)) break;
-        request->argv[taken].data = body;
-        request->argv[taken].size = size;
+        argv[taken].data = body;
+        argv[taken].size = size;
         taken++;
         at = body + size + 2;
     }

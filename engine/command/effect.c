@@ -180,22 +180,28 @@ static void add_effect(desk *to, uint32_t db, uint32_t argc)
     add_head(to, argc);
 }
 
-/* Adds an effect whose arguments are the call's own. */
-static void add_own(desk *to, const shoal_call *call)
+/* What a request consists of, as far as it matters here. */
+static inline shoal_effect__words words_of(const shoal_call *call)
 {
-    SHOAL_DEBUG_ASSERT(call->argc > 0);
-    begin_effect(to, call->db);
+    return (shoal_effect__words){call->text, call->argv, call->argc, call->db};
+}
+
+/* Adds an effect whose arguments are a request's own. */
+static void add_own(desk *to, const shoal_effect__words *words)
+{
+    SHOAL_DEBUG_ASSERT(words->argc > 0);
+    begin_effect(to, words->db);
     size_t size = FRAME_MAX;
-    for (uint32_t i = 0; i < call->argc; i++) size += call->argv[i].size + FRAME_MAX;
+    for (uint32_t i = 0; i < words->argc; i++) size += words->argv[i].size + FRAME_MAX;
     /* The usual: all of it at once. */
     char *at = size < LARGE_MIN ? shoal_buffer_reserve(&to->text, size) : NULL;
     if (at == NULL) {
-        add_head(to, call->argc);
-        for (uint32_t i = 0; i < call->argc; i++) add_argument(to, call->argv[i], true);
+        add_head(to, words->argc);
+        for (uint32_t i = 0; i < words->argc; i++) add_argument(to, words->argv[i], true);
         return;
     }
-    char *end = write_head(at, '*', call->argc);
-    for (uint32_t i = 0; i < call->argc; i++) end = write_argument(end, call->argv[i]);
+    char *end = write_head(at, '*', words->argc);
+    for (uint32_t i = 0; i < words->argc; i++) end = write_argument(end, words->argv[i]);
     shoal_buffer_commit(&to->text, (size_t)(end - at));
 }
 
@@ -228,30 +234,36 @@ static uint64_t append(desk *from, const shoal_env *env, uint32_t writer)
     return shoal_log_append(env->log, writer, from->db_first, slices, count);
 }
 
-/* What a call has left stands before `logged`; 0: it was lost. */
-static void note_logged(desk *from, shoal_call *call, uint64_t logged)
+/* What has been left stands before `logged`; 0: it was lost. */
+static inline void note_logged(desk *from, uint64_t *to, uint64_t logged)
 {
     SHOAL_DEBUG_ASSERT(from->open);
-    if (logged != 0) call->logged = from->logged = logged;
+    if (logged != 0) *to = from->logged = logged;
 }
 
-/* Begins an operation, of a single call or more. NULL where nobody wants its effects. */
-static desk *open_desk(const shoal_call *call, bool single)
+static inline desk *open_desk_of(const shoal_env *env, const shoal_thread *thread, bool single)
 {
-    if (call->replicated || !is_told(call->env)) return NULL;
-    desk *to = desk_of(call->env, call->thread);
+    desk *to = desk_of(env, thread);
     SHOAL_ASSERT(!to->open && to->count == 0);
     to->open = true;
     to->single = single;
     return to;
 }
 
-/* Ends one. */
-static void close_desk(desk *from, shoal_call *call)
+/* Begins an operation, of a single call or more. NULL where nobody wants its effects. */
+static desk *open_desk(const shoal_call *call, bool single)
+{
+    if (call->replicated || !is_told(call->env)) return NULL;
+    return open_desk_of(call->env, call->thread, single);
+}
+
+/* Ends one of `thread`; the offset behind what has gathered goes to `logged`. */
+static void close_desk(desk *from, const shoal_env *env, const shoal_thread *thread,
+                       uint64_t *logged)
 {
     SHOAL_ASSERT(from->open);
-    if (from->count > 0) {
-        note_logged(from, call, append(from, call->env, shoal_thread_index(call->thread)));
+    if (__builtin_expect(from->count > 0, 0)) {
+        note_logged(from, logged, append(from, env, shoal_thread_index(thread)));
         from->text.start = from->text.end = 0;
         if (from->text.failed || from->text.capacity > KEPT_MAX) shoal_buffer_free(&from->text);
     }
@@ -273,17 +285,17 @@ static uint64_t changes_of(const desk *at, const shoal_thread *thread)
     return shoal_thread_changes(thread) - at->departed;
 }
 
-/* The text of a call's request, if it is what would be written for its arguments; else none. Its
- * parser has read the lengths, so each that stands where it would has no digit more than it needs;
- * line ends, which it takes as they come, are looked at here. */
-static shoal_slice plain_text(const shoal_call *call)
+/* The text of a request, if it is what would be written for its arguments; else none. Its parser
+ * has read the lengths, so each that stands where it would has no digit more than it needs; line
+ * ends, which it takes as they come, are looked at here. */
+static inline shoal_slice plain_text(const shoal_effect__words *words)
 {
-    const char *text = call->text, *at = text;
+    const char *text = words->text, *at = text;
     if (text == NULL) return (shoal_slice){0};
-    at += head_size(call->argc);
+    at += head_size(words->argc);
     const char *head_end = at;
-    for (uint32_t i = 0; i < call->argc; i++) {
-        shoal_slice argument = call->argv[i];
+    for (uint32_t i = 0; i < words->argc; i++) {
+        shoal_slice argument = words->argv[i];
         at += head_size(argument.size);
         if (argument.data != at || at[-1] != '\n') return (shoal_slice){0};
         at += argument.size;
@@ -294,22 +306,30 @@ static shoal_slice plain_text(const shoal_call *call)
     return head_end[-1] == '\n' ? (shoal_slice){text, (size_t)(at - text)} : (shoal_slice){0};
 }
 
-/* Adds what a call leaves that said nothing itself. Where that is all that the operation leaves it
- * need not be gathered, and the text that came need not be written anew. */
+/* Adds a request as it came. Where that is all that the operation leaves it need not be gathered,
+ * and the text that came need not be written anew. */
+static inline void tell_as_it_came(desk *to, const shoal_env *env, uint32_t writer,
+                                   const shoal_effect__words *words, uint64_t *logged)
+{
+    SHOAL_DEBUG_ASSERT(to->open);
+    bool alone = to->single && to->count == 0;
+    shoal_slice text = alone ? plain_text(words) : (shoal_slice){0};
+    if (__builtin_expect(text.size == 0, 0)) {
+        add_own(to, words);
+        return;
+    }
+    note_logged(to, logged, shoal_log_append(env->log, writer, words->db, &text, 1));
+}
+
+/* Adds what a call leaves that said nothing itself. */
 static void settle(desk *to, shoal_call *call, bool changed)
 {
     SHOAL_DEBUG_ASSERT(to->open);
     bool writes = (call->command->flags & SHOAL_FLAG_WRITE) != 0;
     bool usual = call->effect == SHOAL_EFFECT__USUAL && changed && writes;
     if (!usual && call->effect != SHOAL_EFFECT__AS_IS) return;
-    bool alone = to->single && to->count == 0;
-    shoal_slice text = alone ? plain_text(call) : (shoal_slice){0};
-    if (text.size == 0) {
-        add_own(to, call);
-        return;
-    }
-    uint32_t writer = shoal_thread_index(call->thread);
-    note_logged(to, call, shoal_log_append(call->env->log, writer, call->db, &text, 1));
+    shoal_effect__words words = words_of(call);
+    tell_as_it_came(to, call->env, shoal_thread_index(call->thread), &words, &call->logged);
 }
 
 static void run_handler(void *context, shoal_call *call)
@@ -326,10 +346,24 @@ static inline bool is_observed(const shoal_env *env)
     return shoal_events__wanted(env) || shoal_tracking__wanted(env);
 }
 
-bool shoal_effect__wanted_by_any(const shoal_env *env)
+shoal_effect__wants shoal_effect__wanted_by(const shoal_env *env)
 {
     SHOAL_DEBUG_ASSERT(env != NULL);
-    return is_told(env) || is_observed(env);
+    if (__builtin_expect(is_observed(env), 0)) return SHOAL_EFFECT__BY_OTHERS;
+    return is_told(env) ? SHOAL_EFFECT__BY_LOG : SHOAL_EFFECT__BY_NOBODY;
+}
+
+shoal_err shoal_effect__put(const shoal_env *env, shoal_thread *thread, const shoal_key *key,
+                            const shoal_effect__words *words, uint64_t *logged)
+{
+    SHOAL_DEBUG_ASSERT(words->argc == 3 && env->log != NULL);
+    SHOAL_DEBUG_ASSERT(SHOAL_PLACE_DB(key->place) == words->db);
+    desk *to = open_desk_of(env, thread, true);
+    shoal_err err = shoal_store_put_locked(thread, key, words->argv[2], -1);
+    if (__builtin_expect(err == SHOAL_ERR_OK, 1))
+        tell_as_it_came(to, env, shoal_thread_index(thread), words, logged);
+    close_desk(to, env, thread, logged);
+    return err;
 }
 
 static inline void run_in(desk *to, shoal_call *call, shoal_effect__step step, void *context)
@@ -371,7 +405,7 @@ void shoal_effect__run_step(shoal_call *call, shoal_effect__step step, void *con
         return;
     }
     run_in(to, call, step, context);
-    close_desk(to, call);
+    close_desk(to, call->env, call->thread, &call->logged);
 }
 
 void shoal_effect__begin(const shoal_call *base)
@@ -395,7 +429,7 @@ void shoal_effect__end(shoal_call *base)
 {
     desk *from = base->env->desks != NULL ? desk_of(base->env, base->thread) : NULL;
     SHOAL_ASSERT(base->thread != NULL);
-    if (from != NULL && from->open) close_desk(from, base);
+    if (from != NULL && from->open) close_desk(from, base->env, base->thread, &base->logged);
 }
 
 /* ---- for handlers ---- */
@@ -566,12 +600,13 @@ uint64_t shoal_effects_tell(shoal_env *env, shoal_thread *thread, uint32_t db,
     SHOAL_ASSERT(argc > 0);
     if (!is_told(env)) return 0;
     desk *to = desk_of(env, thread);
-    shoal_call call = {.env = env, .thread = thread, .db = db, .argc = argc, .argv = argv};
+    shoal_effect__words words = {.argv = argv, .argc = argc, .db = db};
+    uint64_t logged = 0;
     SHOAL_ASSERT(!to->open);
     to->open = true;
-    add_own(to, &call);
-    close_desk(to, &call);
-    return call.logged;
+    add_own(to, &words);
+    close_desk(to, env, thread, &logged);
+    return logged;
 }
 
 uint64_t shoal_effects_logged(const shoal_env *env, const shoal_thread *thread)

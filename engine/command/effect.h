@@ -81,10 +81,28 @@ void shoal_effect__remove_field(shoal_call *call, shoal_slice field);
 /* Runs a call's handler as an operation of its own, under its gates; call->logged is then the
  * offset behind what it left in the log, 0 for nothing. */
 void shoal_effect__run(shoal_call *call);
-/* Does anybody want to know what commands change: a log, a mirror of it, subscribers to events of
- * keys, clients that track? Where nobody does, a handler may be called, or done without, under the
- * gates and outside of shoal_effect__run. */
-bool shoal_effect__wanted_by_any(const shoal_env *env);
+/* Who wants to know what commands change: subscribers to events of keys and clients that track, the
+ * log alone, nobody? Where nobody does, a handler may be called, or done without, under the gates
+ * and outside of shoal_effect__run. */
+typedef enum shoal_effect__wants {
+    SHOAL_EFFECT__BY_NOBODY = 0,
+    SHOAL_EFFECT__BY_LOG,
+    SHOAL_EFFECT__BY_OTHERS /* and perhaps by the log */
+} shoal_effect__wants;
+shoal_effect__wants shoal_effect__wanted_by(const shoal_env *env);
+/* What of a request goes into the log: its bytes as they came (NULL: it came otherwise), and its
+ * arguments. Borrowed. */
+typedef struct shoal_effect__words {
+    const char *text;
+    const shoal_slice *argv;
+    uint32_t argc, db;
+} shoal_effect__words;
+/* Carries out and tells a SET of a key and a value without more, as an operation of its own, where
+ * the log alone wants it; for a client, never for what comes from a master. `*logged` becomes the
+ * offset behind it, if it has been told. 0, or SHOAL_ERR_NO_MEMORY: nothing has changed. */
+SHOAL_MUST_USE shoal_err shoal_effect__put(const shoal_env *env, shoal_thread *thread,
+                                           const shoal_key *key, const shoal_effect__words *words,
+                                           uint64_t *logged);
 /* The same for what `step` does with `context`: a part of a call that takes several operations. */
 typedef void (*shoal_effect__step)(void *context, shoal_call *call);
 void shoal_effect__run_step(shoal_call *call, shoal_effect__step step, void *context);

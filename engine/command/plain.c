@@ -90,6 +90,18 @@ static void set_told(plain_set *set)
     set->done = true;
 }
 
+/* The SET without its command, which has nothing to add. False: nothing has happened. */
+static inline bool put(plain_set *set, shoal_thread *thread, bool told)
+{
+    shoal_session *session = set->run->session;
+    const shoal_request *request = set->entry->request;
+    SHOAL_DEBUG_ASSERT(request->argc == 3);
+    if (!told) return shoal_store_put_locked(thread, set->key, request->argv[2], -1) == 0;
+    const shoal_effect__words words = {request->text, request->argv, 3, session->db};
+    const shoal_env *env = session->worker->env;
+    return shoal_effect__put(env, thread, set->key, &words, &session->logged) == 0;
+}
+
 static void run_set(shoal_op *op, void *runner)
 {
     plain_set *set = (plain_set *)op;
@@ -98,9 +110,10 @@ static void run_set(shoal_op *op, void *runner)
     /* What was here before the gate was taken may have gone since. */
     if (shoal_route__moves(env->store, SHOAL_PLACE_SLOT(set->key->place))) return;
     if (!shoal_thread_reserve(runner)) return;
-    if (shoal_effect__wanted_by_any(env)) {
+    shoal_effect__wants wants = shoal_effect__wanted_by(env);
+    if (__builtin_expect(wants == SHOAL_EFFECT__BY_OTHERS, 0)) {
         set_told(set);
-    } else if (shoal_store_put_locked(runner, set->key, set->entry->request->argv[2], -1) == 0) {
+    } else if (__builtin_expect(put(set, runner, wants == SHOAL_EFFECT__BY_LOG), 1)) {
         shoal_reply_ok(&set->run->reply);
         set->done = true;
     }

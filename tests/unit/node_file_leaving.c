@@ -216,7 +216,7 @@ static void files_that_were_left_are_closed_when_all_ends(void **state)
     close_scene(&of);
 }
 
-/* Opens the reading end of each pipe: who waits to write there goes on. */
+/* Opens the reading end of each pipe: who waits to write there, or comes to it later, goes on. */
 static void let_go(const scene *of, int readers[HELD])
 {
     for (uint32_t i = 0; i < HELD; i++) {
@@ -224,7 +224,17 @@ static void let_go(const scene *of, int readers[HELD])
         snprintf(path, sizeof path, "%s/pipe%u", of->folder, i);
         readers[i] = open(path, O_RDONLY | O_NONBLOCK);
         assert_true(readers[i] >= 0);
+    }
+}
+
+/* Once no writer is left: one who came behind this would make a file of the pipe's name. */
+static void remove_pipes(const scene *of, const int readers[HELD])
+{
+    for (uint32_t i = 0; i < HELD; i++) {
+        char path[96];
+        snprintf(path, sizeof path, "%s/pipe%u", of->folder, i);
         assert_int_equal(unlink(path), 0);
+        close(readers[i]);
     }
 }
 
@@ -255,7 +265,7 @@ static void three_files_that_are_held_up_hold_up_no_other(void **state)
     shoal_files__free(done);
     let_go(&of, readers);
     shoal_files__stop(files, true);
-    for (uint32_t i = 0; i < HELD; i++) close(readers[i]);
+    remove_pipes(&of, readers);
     close_scene(&of);
 }
 

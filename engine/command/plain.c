@@ -3,9 +3,10 @@
  * command/plain.c - see plain.h. What may be asked once for all requests of a run: of a session
  * only its own commands change anything, and these change nothing of it; of the node others do, and
  * a run comes before whatever they change while it is under way, as each command comes before what
- * changes behind its admission (dispatch.c). Of a slot its word is read for each key, because a
- * reader that begins behind a SLOW mark must see it; that it does not move a write asks again under
- * its gate.
+ * changes behind its admission (dispatch.c). A pause is looked for at each request: whoever asked
+ * for it sees at most one more of each worker's, as in the usual way. Of a slot its word is read
+ * for each key, because a reader that begins behind a SLOW mark must see it; that it does not move
+ * a write asks again under its gate.
  */
 #include "command/plain.h"
 
@@ -168,6 +169,7 @@ uint32_t shoal_plain__serve(shoal_session *session, uint32_t from, shoal_buffer 
     for (; at < batch->count && shoal_buffer_size(out) < session->output_end; at++) {
         const shoal_entry *entry = shoal_batch__entry(batch, at);
         if (!shoal_plain__is(entry)) break;
+        if (__builtin_expect(shoal_load_relaxed(&worker->env->paused), 0)) break;
         shoal_command_id id = entry->command->id;
         shoal_batch__look_ahead(worker, entry);
         const shoal_key *key = &batch->keys[entry->key_at];

@@ -252,6 +252,58 @@ static void writes_wait_for_the_end_of_a_pause(void **state)
     assert_int_equal(shoal_load_relaxed(&box.env.blocked), 0);
 }
 
+/* Another thread's pause, which comes when a key changes. */
+static void pause_writes(shoal_interest *interest, shoal_thread *thread, shoal_change change)
+{
+    (void)thread;
+    (void)interest;
+    assert_int_equal(change, SHOAL_CHANGE_VALUE);
+    shoal_store_relaxed(&box.env.pause_writes_until_us, box.now.mono_us + 100000);
+    shoal_store_relaxed(&box.env.paused, true);
+}
+
+typedef struct interesting {
+    shoal_gate_op gate; /* first */
+    shoal_interest interest;
+    bool removes;
+} interesting;
+
+static void run_interesting(shoal_op *op, void *thread)
+{
+    interesting *this = (interesting *)op;
+    if (this->removes) {
+        shoal_store_interest_remove_locked(thread, &this->interest);
+    } else {
+        shoal_store_interest_add_locked(thread, &this->interest);
+    }
+}
+
+static void be_interested(interesting *this, bool no_more)
+{
+    shoal_thread *thread = shoal_store_thread(box.env.store, box.env.worker_count);
+    this->gate = (shoal_gate_op){.op = {.run = run_interesting},
+                                 .places = &this->interest.key.place,
+                                 .count = 1};
+    this->removes = no_more;
+    shoal_thread_enter(thread, box.now);
+    assert_true(shoal_gate_try(thread, &this->gate));
+    shoal_thread_leave(thread);
+}
+
+static void a_pause_comes_between_two_writes_of_a_pipeline(void **state)
+{
+    interesting wish = {.interest = {.notify = pause_writes}};
+    (void)state;
+    wish.interest.key = shoal_key_make(box.env.store, 0, shoal_slice_of("k"));
+    be_interested(&wish, false);
+    client_asks(&b, "SET j v~SET k v~SET l v~GET l~", "+OK~+OK~");
+    assert_int_equal(b.feed, SHOAL_FEED_BLOCKED);
+    command_box_sleep(&box, 100);
+    command_box_settle(&box);
+    client_got(&b, "+OK~$1~v~");
+    be_interested(&wish, true);
+}
+
 static void all_commands_wait_in_a_pause_of_all(void **state)
 {
     (void)state;
@@ -316,6 +368,7 @@ int main(void)
         FACT(a_histogram_counts_what_was_over_within_each_bound),
         FACT(monitors_see_commands_of_all_workers_in_order),
         FACT(writes_wait_for_the_end_of_a_pause),
+        FACT(a_pause_comes_between_two_writes_of_a_pipeline),
         FACT(all_commands_wait_in_a_pause_of_all),
         FACT(unpausing_lets_everybody_go_on_and_closing_forgets),
         FACT(keys_do_not_expire_by_themselves_in_a_pause),

@@ -17,7 +17,8 @@
  *   3  While a key that has gone is to be removed there, a cluster's clients are not sent there
  *      (env->strays), so that what they put there does not go with it.
  *   4  A part of the keys is under way at once: what is in memory is bounded by that, or by one
- *      value.
+ *      value. A key that has to go once more, and finds no room, waits for the next trip.
+ *   5  While writes pause nothing is removed.
  */
 #include "command/migrate.h"
 
@@ -31,6 +32,7 @@
 #include "command/effect.h"
 #include "command/handlers.h"
 #include "command/job.h"
+#include "command/pause.h"
 #include "command/trip.h"
 #include "command/worker.h"
 
@@ -41,6 +43,8 @@
 #define PART_BYTES ((size_t)1 << 20)
 /* Bytes of an answer that are passed on to the client. */
 #define ANSWER_MAX 512u
+/* How long a pause of writes is left alone before it is looked at again. Chosen. */
+#define PAUSE_LOOK_US 10000
 
 /* One key under way. */
 typedef struct passenger {
@@ -51,6 +55,7 @@ typedef struct passenger {
     bool changed;      /* since it was packed */
     bool stray;        /* it has gone, and is counted in env->strays */
     bool again;        /* the other one may have it: it is replaced, or removed there */
+    bool gone;         /* what was said last is that it has gone */
     bool packed;       /* it has a command in the present trip, */
     uint32_t commands; /* of so many words that are answered: ASKING, DEL */
 } passenger;
@@ -206,6 +211,7 @@ static void pack(migration *this, shoal_call *call, passenger *each)
     /* What has gone stays a stray until the other one has heard of it. */
     each->changed = false;
     each->commands = 1;
+    each->gone = item == NULL;
     if (item != NULL && each->stray) calm(each);
     bool said = item != NULL ? say_restore(this, call, each, item) : say_del(this, call, each);
     if (!said) {
@@ -276,10 +282,10 @@ static bool take_leave(migration *this, shoal_call *call, passenger *each)
         let_go(each, call->thread);
         return removed;
     }
-    /* It has gone with its slot, which is the other one's now. */
-    if (!ours && item == NULL) {
+    if (item == NULL && (!ours || each->gone)) {
+        /* It has gone with its slot, which is the other one's now; or that one knows already. */
         let_go(each, call->thread);
-    } else if (call->now.mono_us >= this->until_us) {
+    } else if (item != NULL && call->now.mono_us >= this->until_us) {
         fail(this, call, "IOERR timeout: a key was written again and again on its way");
         let_go(each, call->thread);
     } else {
@@ -309,7 +315,8 @@ static bool settle_all(migration *this, shoal_call *call)
         }
         if (there && !this->wish.copy && role && take_leave(this, call, each))
             this->removed[removed++] = call->keys[each->key].name;
-        if (there && each->again && each->registered) {
+        bool waits = !each->packed && !this->ends;
+        if ((there || waits) && each->again && each->registered) {
             more = true;
         } else {
             let_go(each, call->thread);
@@ -382,6 +389,7 @@ static shoal_job_turn next_part(migration *this, const shoal_call *call)
 /* The part is settled. */
 static shoal_job_turn go_on(migration *this, shoal_call *call)
 {
+    for (uint32_t i = 0; i < this->part; i++) SHOAL_ASSERT(!this->passengers[i].registered);
     this->next += this->part;
     this->part = 0;
     SHOAL_ASSERT(this->next <= call->key_count);
@@ -395,11 +403,22 @@ static shoal_job_turn go_on(migration *this, shoal_call *call)
     return SHOAL_JOB_DONE;
 }
 
+/* Does a pause of writes want keys to stay where they are? */
+static bool is_paused(const migration *this, const shoal_call *call)
+{
+    SHOAL_ASSERT(call->gated);
+    return !this->packs && !this->wish.copy && shoal_pause__stops(call->env, call->now.mono_us);
+}
+
 /* Under the gates of the part. */
 static shoal_job_turn work(migration *this, shoal_call *call)
 {
     SHOAL_ASSERT(call->gated);
     bool more = true;
+    if (__builtin_expect(is_paused(this, call), 0)) {
+        this->job.at_us = call->now.mono_us + PAUSE_LOOK_US;
+        return SHOAL_JOB_LATER;
+    }
     if (!this->packs) {
         more = settle_all(this, call);
         for (uint32_t i = 0; this->ends && i < this->part; i++)
@@ -431,7 +450,13 @@ static void depart(shoal_job *job, shoal_errand *errand)
 static void drop(shoal_job *job, const shoal_allocator *allocator)
 {
     migration *this = (migration *)job;
-    for (uint32_t i = 0; i < this->part; i++) SHOAL_ASSERT(!this->passengers[i].registered);
+    /* One that waits for the end of a pause when its node ends still has keys under way: they
+     * stay. */
+    for (uint32_t i = 0; i < this->part; i++) {
+        passenger *each = &this->passengers[i];
+        SHOAL_ASSERT(!each->registered || this->job.at_us != 0);
+        if (each->registered) shoal_store_interest_drop(each->env->store, &each->interest);
+    }
     shoal_buffer_free(&this->trip.login);
     shoal_buffer_free(&this->trip.said);
     shoal_buffer_free(&this->trip.answers);

@@ -82,6 +82,13 @@ bool shoal_pause__holds(shoal_session *session, const shoal_command *command)
     return true;
 }
 
+bool shoal_pause__stops(const shoal_env *env, int64_t now_us)
+{
+    SHOAL_DEBUG_ASSERT(now_us >= 0);
+    if (__builtin_expect(!shoal_load_relaxed(&env->paused), 1)) return false;
+    return now_us < shoal_load_relaxed(&env->pause_all_until_us) || now_us < writes_until(env);
+}
+
 void shoal_pause__leave(shoal_session *session)
 {
     if (__builtin_expect(!session->paused, 1)) return;

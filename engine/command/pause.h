@@ -17,6 +17,9 @@
 bool shoal_pause__holds(shoal_session *session, const shoal_command *command);
 /* The session waits no longer: it is looked at again, or ends. */
 void shoal_pause__leave(shoal_session *session);
+/* Do writes wait at this monotonic time? For a command that began before, and would change keys
+ * now. Any thread. */
+bool shoal_pause__stops(const shoal_env *env, int64_t now_us);
 /* At the start of a round: sessions go on whose pause is over. */
 void shoal_pause__tick(shoal_worker *worker);
 /* When a worker wants a round because of a pause, or SHOAL_NEVER. */

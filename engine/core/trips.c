@@ -22,7 +22,7 @@
 #define ROUTES_MAX 64u
 #define IDLE_US INT64_C(10000000)
 /* The longest answer. All that is expected are some words. Chosen. */
-#define ANSWER_MAX ((size_t)1 << 20)
+#define ANSWER_MAX ((size_t)64 << 10)
 /* No database is selected. */
 #define NO_DATABASE INT64_MIN
 
@@ -181,6 +181,13 @@ void shoal_node__trips_carry(shoal_op *op, void *context)
 
 /* ---- events ---- */
 
+/* None of the commands is answered by one; one without an end is looked through at each read. */
+static bool is_aggregate(char sign)
+{
+    SHOAL_ASSERT(ANSWER_MAX > 0);
+    return sign == '*' || sign == '~' || sign == '%' || sign == '>' || sign == '|';
+}
+
 /* Counts the answers that are whole. False when something else came. */
 static bool scan(trip_route *route)
 {
@@ -192,6 +199,7 @@ static bool scan(trip_route *route)
         rest.size -= route->scanned;
         size_t size;
         if (rest.size == 0) return true;
+        if (is_aggregate(rest.data[0])) return false;
         shoal_err error = shoal_answer_size(rest, &size);
         if (error == SHOAL_ERR_TRUNCATED) return rest.size < ANSWER_MAX;
         if (error != SHOAL_ERR_OK) return false;

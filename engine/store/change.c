@@ -125,11 +125,8 @@ shoal_interest *shoal_store_interests_locked(shoal_thread *thread, uint32_t plac
     return hot->interests;
 }
 
-void shoal_store_interest_remove_locked(shoal_thread *thread, shoal_interest *interest)
+static void unlink_interest(shoal_hot *hot, shoal_interest *interest)
 {
-    SHOAL_ASSERT(thread->stamp != 0);
-    shoal_hot *hot = shoal_store__hot(thread->store, interest->key.place);
-    SHOAL_ASSERT(shoal_load_relaxed(&hot->gate) != 0);
     SHOAL_ASSERT(interest->previous != NULL || hot->interests == interest);
     if (interest->next != NULL) interest->next->previous = interest->previous;
     if (interest->previous != NULL) {
@@ -138,6 +135,21 @@ void shoal_store_interest_remove_locked(shoal_thread *thread, shoal_interest *in
         hot->interests = interest->next;
     }
     interest->next = interest->previous = NULL;
+}
+
+void shoal_store_interest_remove_locked(shoal_thread *thread, shoal_interest *interest)
+{
+    SHOAL_ASSERT(thread->stamp != 0);
+    shoal_hot *hot = shoal_store__hot(thread->store, interest->key.place);
+    SHOAL_ASSERT(shoal_load_relaxed(&hot->gate) != 0);
+    unlink_interest(hot, interest);
+}
+
+void shoal_store_interest_drop(shoal_store *store, shoal_interest *interest)
+{
+    shoal_hot *hot = shoal_store__hot(store, interest->key.place);
+    SHOAL_ASSERT(shoal_load_relaxed(&hot->gate) == 0);
+    unlink_interest(hot, interest);
 }
 
 uint64_t shoal_thread_changes(const shoal_thread *thread)

@@ -36,6 +36,8 @@ void shoal_store_interest_add_locked(shoal_thread *thread, shoal_interest *inter
 shoal_interest *shoal_store_interests_locked(shoal_thread *thread, uint32_t place);
 /* Takes it back. Under the same gate. */
 void shoal_store_interest_remove_locked(shoal_thread *thread, shoal_interest *interest);
+/* The same at the end, when no thread uses the store any more: who was interested goes too. */
+void shoal_store_interest_drop(shoal_store *store, shoal_interest *interest);
 
 /* An item that goes because its time has come, or to make room; or one field of a hash. */
 typedef struct shoal_departure {

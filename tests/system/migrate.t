@@ -190,6 +190,62 @@ heard($peer, 2);
 print {$peer} "+OK\r\n+OK\r\n";
 is(answer($client), '+OK', 'and has gone');
 
+# Keys that have to go once more, and are more than one trip carries.
+close $peer;
+cli($here, 'mset', 'a', 1, 'b', 'old', 'c', 'old');
+$client = ask('MIGRATE', '127.0.0.1', $port, '', 0, 5000, 'REPLACE', 'KEYS', 'a', 'b', 'c');
+$peer   = $listener->accept;
+$peer->autoflush(1);
+is(scalar(() = heard($peer, 4)), 4, 'three keys');
+my $noise = join '', map { chr(33 + int rand 90) } 1 .. 1_100_000;
+answer(ask('SET', 'a', $noise));
+cli($here, 'set', 'b', 'new');
+cli($here, 'del', 'c');
+print {$peer} "+OK\r\n" x 4;
+my ($large) = heard($peer, 1);
+is("@$large[0, 1]", 'RESTORE a', 'the first one alone is a trip by now');
+print {$peer} "+OK\r\n";
+my ($new, $removal) = heard($peer, 2);
+is("@$new[0, 1, 4]", 'RESTORE b REPLACE', 'what has changed is said behind it');
+is(words($removal), 'DEL c', 'and what has gone');
+print {$peer} "+OK\r\n:1\r\n";
+is(answer($client), '+OK', 'then it is over');
+is(cli($here, 'exists', 'a', 'b', 'c'), 0, 'and nothing is here any more');
+
+# The timeout since its beginning does not leave there what has gone here.
+cli($here, 'set', 'k', 'v');
+$client = ask('MIGRATE', '127.0.0.1', $port, 'k', 0, 700);
+heard($peer, 1);
+cli($here, 'del', 'k');
+select undef, undef, undef, 0.5;
+print {$peer} '+O';
+select undef, undef, undef, 0.4;
+print {$peer} "K\r\n";
+($removal) = heard($peer, 1);
+is(words($removal), 'DEL k', 'a key that has gone is removed there behind the timeout too');
+print {$peer} ":1\r\n";
+is(answer($client), '+OK', 'and so both agree');
+
+# A pause of writes.
+cli($here, 'set', 'k', 'v');
+$client = ask('MIGRATE', '127.0.0.1', $port, 'k', 0, 5000);
+heard($peer, 1);
+cli($here, 'client', 'pause', 60_000, 'write');
+print {$peer} "+OK\r\n";
+ok(!IO::Select->new($client)->can_read(0.5), 'no answer while writes pause');
+is(cli($here, 'exists', 'k'), 1, 'the key stays');
+cli($here, 'client', 'unpause');
+is(answer($client), '+OK', 'then it goes');
+is(cli($here, 'exists', 'k'), 0, 'from here');
+
+# An answer that never ends is none.
+cli($here, 'set', 'k', 'v');
+$client = ask('MIGRATE', '127.0.0.1', $port, 'k', 0, 5000);
+heard($peer, 1);
+print {$peer} "*9000000\r\n:1\r\n";
+like(answer($client), qr/^-IOERR/, 'a list is no answer to a RESTORE');
+is(cli($here, 'exists', 'k'), 1, 'the key stays here');
+
 # ---- a transaction, and what the log says ----
 
 my $copy = start_server(arguments => ['--replicaof', "127.0.0.1 $here->{port}"]);
@@ -204,8 +260,10 @@ my $last = start_server();
 cli($last, 'set', 'c', 1);
 my $asking = connect_to($last);
 send_bytes($asking, "MIGRATE 127.0.0.1 $port c 0 60000\r\n");
-heard($listener->accept, 2);
+my $held = $listener->accept;
+is(scalar(() = heard($held, 2)), 2, 'a trip is under way');
 is(stop_server($last), 0, 'a node ends while a trip is under way');
+close $held;
 stop_server($_) for $copy, $here, $there, $redis, $locked;
 
 # ---- a cluster, and redis-cli ----

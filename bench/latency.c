@@ -5,8 +5,8 @@
  *
  *     gets seconds slowest_us p9999_us over_1ms waited_us
  *
- *     latency --port N --work idle|del|unlink|grow|expire|replace|save|rewrite --count N
- *             [--pid N] [--rate N]
+ *     latency --port N --work machine|idle|touch|del|unlink|grow|expire|replace|save|rewrite
+ *             --count N [--pid N] [--rate N]
  *
  * `waited_us` of the slowest one are the asking thread's own: it could have run, and something else
  * had the processor (the kernel's run queue, /proc/thread-self/schedstat).
@@ -14,10 +14,13 @@
  * The GETs go out one at a time, a tenth of a millisecond after the reply before. `del` and
  * `unlink` drop a hash of so many fields, `grow` sets so many keys of one slot, `rate` a second,
  * `expire` lets so many keys expire in one millisecond, `replace` overwrites such a hash with SET,
- * `save` and `rewrite` are BGSAVE and BGREWRITEAOF with so many keys, `idle` does nothing. With
- * --pid the server's threads of ordinary priority and the one that asks have real-time priority
- * while it is measured, so that other programs of the machine wait for them, not they for other
- * programs.
+ * `save` and `rewrite` are BGSAVE and BGREWRITEAOF with so many keys. What the machine does by
+ * itself: `idle` does nothing for so many seconds; `touch` has this program touch fresh memory
+ * meanwhile, as much and as fast as so many keys of `grow` take it; `machine` asks nobody, but
+ * reads the clock for so many seconds: a GET is the longest step of it in a tenth of a millisecond.
+ * With --pid the server's threads of ordinary priority and the one that asks have real-time
+ * priority while it is measured, so that other programs of the machine wait for them, not they for
+ * other programs.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -32,6 +35,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,6 +48,9 @@
 #define THREADS_MAX 64u
 #define SETTLE_US 1500000
 #define EXPIRY_LEAD_MS 2000
+/* What a key of `grow` takes of fresh memory, roughly; and what the system hands out at once. */
+#define KEY_BYTES 64u
+#define PAGE_BYTES 4096u
 
 typedef struct options {
     uint16_t port;
@@ -177,6 +184,35 @@ static uint64_t waited_us(int stats)
     return sscanf(text, "%llu %llu", &ran_ns, &waited_ns) == 2 ? waited_ns / 1000 : 0;
 }
 
+static void count_one(probe *me, uint64_t took, uint64_t waited)
+{
+    me->histogram[took < BUCKETS ? took : BUCKETS - 1]++;
+    me->gets++;
+    me->over_1ms += took >= 1000;
+    if (took <= me->slowest_us) return;
+    me->slowest_us = took;
+    me->waited_us = waited;
+}
+
+/* Asks nobody: the steps of the clock, which nothing but the machine makes long. */
+static void *read_clock_on(void *argument)
+{
+    probe *me = argument;
+    if (me->of->pid != 0) hurry(0, true);
+    int64_t began = now_us(CLOCK_MONOTONIC), last = began;
+    while (!atomic_load_explicit(&me->over, memory_order_relaxed)) {
+        int64_t period = last, longest = 0;
+        while (last - period < PAUSE_NS / 1000) {
+            int64_t now = now_us(CLOCK_MONOTONIC);
+            if (now - last > longest) longest = now - last;
+            last = now;
+        }
+        count_one(me, (uint64_t)longest, 0);
+    }
+    me->seconds = (double)(last - began) / 1e6;
+    return NULL;
+}
+
 static void *ask_on(void *argument)
 {
     static const char request[] = "*2\r\n$3\r\nGET\r\n$5\r\nprobe\r\n";
@@ -192,13 +228,7 @@ static void *ask_on(void *argument)
         send_all(to, request, sizeof request - 1);
         if (read(to, reply, sizeof reply) <= 0) die("read");
         uint64_t took = (uint64_t)(now_us(CLOCK_MONOTONIC) - sent);
-        me->histogram[took < BUCKETS ? took : BUCKETS - 1]++;
-        me->gets++;
-        me->over_1ms += took >= 1000;
-        if (took > me->slowest_us) {
-            me->slowest_us = took;
-            me->waited_us = waited_us(stats) - waited;
-        }
+        count_one(me, took, waited_us(stats) - waited);
         pause_us(PAUSE_NS / 1000);
     }
     me->seconds = (double)(now_us(CLOCK_MONOTONIC) - began) / 1e6;
@@ -243,6 +273,22 @@ static void set_keys(int to, const options *of, const char *prefix, const char *
         int64_t early = due - now_us(CLOCK_MONOTONIC);
         if (early > 0) pause_us(early);
     }
+}
+
+/* Touches as much fresh memory as so many keys take, a page at a time, `rate` keys a second. */
+static void touch(const options *of)
+{
+    size_t size = (size_t)of->count * KEY_BYTES;
+    char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) die("mmap");
+    int64_t began = now_us(CLOCK_MONOTONIC);
+    for (size_t at = 0; at < size; at += PAGE_BYTES) {
+        memory[at] = 1;
+        int64_t due = began + (int64_t)(at / KEY_BYTES * 1000000 / of->rate);
+        int64_t early = due - now_us(CLOCK_MONOTONIC);
+        if (early > 0) pause_us(early);
+    }
+    if (munmap(memory, size) != 0) die("munmap");
 }
 
 /* Waits until the keys that expire have gone, for half a minute at most. */
@@ -304,6 +350,9 @@ static void act(int to, const options *of, int64_t expires_ms)
     if (strcmp(of->work, "rewrite") == 0)
         await_file((await(to, (send_all(to, "BGREWRITEAOF\r\n", 14), 1)), to));
     if (strcmp(of->work, "grow") == 0) set_keys(to, of, "{tag}", "");
+    if (strcmp(of->work, "touch") == 0) touch(of);
+    if (strcmp(of->work, "idle") == 0 || strcmp(of->work, "machine") == 0)
+        pause_us((int64_t)of->count * 1000000);
     if (expires_ms != 0) {
         int64_t early = expires_ms * 1000 - now_us(CLOCK_REALTIME);
         if (early > 0) pause_us(early);
@@ -344,7 +393,9 @@ int main(int count, char **arguments)
     int64_t expires_ms = prepare(to, &of);
     find_threads(of.pid, &server);
     hurry_all(&server, true);
-    if (pthread_create(&thread, NULL, ask_on, &asked) != 0) die("pthread_create");
+    bool alone = strcmp(of.work, "machine") == 0;
+    if (pthread_create(&thread, NULL, alone ? read_clock_on : ask_on, &asked) != 0)
+        die("pthread_create");
     act(to, &of, expires_ms);
     atomic_store_explicit(&asked.over, true, memory_order_relaxed);
     pthread_join(thread, NULL);

@@ -30,7 +30,10 @@ struct shoal_control {
     int64_t deadline;      /* of the node's last step */
     int64_t chores_at;     /* of the owner */
     int64_t rested;        /* of turns.h */
-    bool links_busy;       /* links have more to tell */
+    int64_t began;         /* clock of the last turn */
+    shoal_busy busy;
+    int hurry;       /* descriptor whose bytes end a busy time, or -1 */
+    bool links_busy; /* links have more to tell */
     shoal_links *links;
     shoal_files *files;
 };
@@ -178,6 +181,13 @@ static int64_t op_clock_ns(void *context)
     return (int64_t)moment.tv_sec * 1000000000 + moment.tv_nsec;
 }
 
+static void op_busy(void *context, int64_t until_us)
+{
+    shoal_control *control = context;
+    shoal_busy__begin(&control->busy, until_us);
+    shoal_waker__nudge(&control->waker);
+}
+
 shoal_host shoal_control__host(shoal_control *control)
 {
     return (shoal_host){.context = control,
@@ -196,7 +206,8 @@ shoal_host shoal_control__host(shoal_control *control)
                         .file_rename = op_file_rename,
                         .file_remove = op_file_remove,
                         .trace = op_trace,
-                        .clock_ns = op_clock_ns};
+                        .clock_ns = op_clock_ns,
+                        .busy = op_busy};
 }
 
 /* ---- life ---- */
@@ -214,6 +225,8 @@ static shoal_err create_parts(shoal_control *control)
                                  .source = options->source ? options->source : "",
                                  .deliver = deliver,
                                  .context = control};
+    error = shoal_busy__open(&control->busy);
+    if (error != SHOAL_ERR_OK) return error;
     error = shoal_links__create(&links, &control->links);
     if (error != SHOAL_ERR_OK) return error;
     shoal_files_options files = {.directory = options->directory,
@@ -229,7 +242,7 @@ shoal_err shoal_control__create(const shoal_control_options *options, shoal_cont
     shoal_control *control = allocator->allocate_zeroed(allocator->context, sizeof *control, 8);
     if (control == NULL) return SHOAL_ERR_NO_MEMORY;
     control->options = *options;
-    control->waker.eventfd = -1;
+    control->waker.eventfd = control->busy.over = control->hurry = -1;
     control->deadline = control->chores_at = INT64_MAX;
     shoal_err error = create_parts(control);
     if (error != SHOAL_ERR_OK) {
@@ -246,6 +259,7 @@ void shoal_control__destroy(shoal_control *control, bool drain)
     if (control->files) shoal_files__stop(control->files, drain);
     if (control->links) shoal_links__destroy(control->links);
     shoal_waker__close(&control->waker);
+    shoal_busy__close(&control->busy);
     if (control->epoll >= 0) close(control->epoll);
     allocator->release(allocator->context, control, sizeof *control, 8);
 }
@@ -253,6 +267,7 @@ void shoal_control__destroy(shoal_control *control, bool drain)
 void shoal_control__stop(shoal_control *control)
 {
     shoal_store_relaxed(&control->stopping, true);
+    shoal_busy__end(&control->busy);
     shoal_waker__nudge(&control->waker);
 }
 
@@ -267,6 +282,16 @@ void shoal_control__watch(shoal_control *control, int descriptor, shoal_watch *w
     int operation = on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL;
     int result = epoll_ctl(control->epoll, operation, descriptor, &event);
     SHOAL_ASSERT(result == 0);
+}
+
+shoal_busy *shoal_control__busy(shoal_control *control)
+{
+    return &control->busy;
+}
+
+void shoal_control__hurry_at(shoal_control *control, int descriptor)
+{
+    control->hurry = descriptor;
 }
 
 void shoal_control__accept_link(shoal_control *control, int descriptor)
@@ -286,6 +311,7 @@ static int timeout_now(shoal_control *control)
     int timeout = shoal_clock_timeout(deadline, now_us);
     if (timeout != 0 && !shoal_waker__sleep(&control->waker)) timeout = 0;
     shoal_turns__pass(&control->rested, now_us, timeout == 0);
+    control->began = now_us;
     return timeout;
 }
 
@@ -308,14 +334,18 @@ static void deliver_files(shoal_control *control)
     }
 }
 
+static void deliver_nudge(shoal_control *control)
+{
+    /* pair: control.nudged - what the nudger did before is visible to the step. */
+    if (!shoal_exchange_acquire(&control->nudged, false)) return;
+    deliver(control, &(shoal_event){.kind = SHOAL_EVENT_NUDGED});
+}
+
 /* Delivers what did not come from a socket. `awake` when the waker was used. */
 static void deliver_rest(shoal_control *control, bool awake)
 {
     if (awake) deliver_files(control);
-    /* pair: control.nudged - what the nudger did before is visible to the step. */
-    if (shoal_exchange_acquire(&control->nudged, false)) {
-        deliver(control, &(shoal_event){.kind = SHOAL_EVENT_NUDGED});
-    }
+    deliver_nudge(control);
     if (control->deadline <= shoal_clock_read(CLOCK_MONOTONIC)) {
         deliver(control, &(shoal_event){.kind = SHOAL_EVENT_TICK});
     }
@@ -328,10 +358,21 @@ static void do_chores(shoal_control *control)
     control->chores_at = control->options.chores(control->options.owner, shoal_clock_now());
 }
 
+/* A busy time begins behind what was asked of the node before: a link that is to be closed is. What
+ * a signal asks for does not wait for its end, nor does anything behind that. */
+static void stand_still(shoal_control *control)
+{
+    if (!shoal_busy__is(&control->busy, control->began)) return;
+    deliver_nudge(control);
+    control->links_busy = shoal_links__settle(control->links);
+    if (shoal_busy__wait(&control->busy, control->hurry)) shoal_busy__end(&control->busy);
+}
+
 /* One turn. False when the loop is to end. */
 static bool turn(shoal_control *control)
 {
     struct epoll_event events[EVENTS_MAX];
+    stand_still(control);
     int count = epoll_wait(control->epoll, events, EVENTS_MAX, timeout_now(control));
     SHOAL_ASSERT(count >= 0 || errno == EINTR);
     bool awake = shoal_waker__wake(&control->waker);

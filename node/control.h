@@ -13,6 +13,7 @@
 
 #include <shoal/host.h>
 
+#include "busy.h"
 #include "links.h"
 
 typedef struct shoal_control shoal_control;
@@ -55,6 +56,13 @@ void shoal_control__stop(shoal_control *control);
 
 /* Makes the loop turn once, chores included, without an event for the node. Any thread. */
 void shoal_control__wake(shoal_control *control);
+
+/* The node's busy times (the door's `busy`), which its lanes keep too. Valid as long as `control`;
+ * over with stop. */
+shoal_busy *shoal_control__busy(shoal_control *control);
+
+/* What is readable at `descriptor` ends a busy time: signals. -1, as at first: nothing does. */
+void shoal_control__hurry_at(shoal_control *control, int descriptor);
 
 /* Watches `descriptor` for bytes (or connections) while `on`, and no longer when not. */
 void shoal_control__watch(shoal_control *control, int descriptor, shoal_watch *watch, bool on);

@@ -31,6 +31,7 @@ struct shoal_lane {
     int64_t deadline;      /* of the worker: when it wants its next round */
     int64_t began;         /* clock of the last round */
     int64_t rested;        /* of turns.h */
+    shoal_busy *busy;
     pthread_t thread;
     uint32_t index;
     struct epoll_event events[EVENTS_MAX];
@@ -82,6 +83,7 @@ static void *run(void *argument)
     while (!shoal_load_relaxed(&lane->stopping)) {
         int count = wait_for_events(lane);
         SHOAL_ASSERT(count >= 0 || errno == EINTR);
+        if (shoal_busy__is(lane->busy, lane->began)) (void)shoal_busy__wait(lane->busy, -1);
         (void)shoal_waker__wake(&lane->waker);
         serve(lane, count);
     }
@@ -113,6 +115,7 @@ shoal_err shoal_lane__start(const shoal_lane_options *options, shoal_lane **out)
     if (lane == NULL) return SHOAL_ERR_NO_MEMORY;
     lane->waker.eventfd = -1;
     lane->index = options->index;
+    lane->busy = options->busy;
     lane->deadline = 0; /* the first round is due at once */
     shoal_err error = open_parts(lane, options);
     if (error == SHOAL_ERR_OK && pthread_create(&lane->thread, NULL, run, lane) != 0) {

@@ -16,12 +16,15 @@
 
 #include <shoal/node.h>
 
+#include "busy.h"
+
 typedef struct shoal_lane shoal_lane;
 
 /* How to make one. */
 typedef struct shoal_lane_options {
     const shoal_allocator *allocator; /* outlives the lane */
     shoal_worker *worker;             /* driven by this lane alone */
+    shoal_busy *busy;                 /* the node's; outlives the lane */
     uint32_t index;                   /* for the thread's name */
 } shoal_lane_options;
 

@@ -152,6 +152,7 @@ static shoal_err watch_signals(shoal_server *server)
     server->signals.watch.ready = signal_ready;
     server->signals.server = server;
     shoal_control__watch(server->control, server->signals.descriptor, &server->signals.watch, true);
+    shoal_control__hurry_at(server->control, server->signals.descriptor);
     return SHOAL_ERR_OK;
 }
 
@@ -380,6 +381,7 @@ static shoal_err start_lanes(shoal_server *server)
     for (uint32_t i = 0; i < server->lane_count; i++) {
         shoal_lane_options options = {.allocator = &server->allocator,
                                       .worker = shoal_node_worker(server->node, i),
+                                      .busy = shoal_control__busy(server->control),
                                       .index = i};
         shoal_err error = shoal_lane__start(&options, &server->lanes[i]);
         if (error != SHOAL_ERR_OK) {

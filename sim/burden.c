@@ -88,10 +88,18 @@ void shoal_burden__occur_wake(shoal_world *world, const shoal_occurrence *occurr
     arm(world, node);
 }
 
+void shoal_burden__occur_busy(shoal_world *world, const shoal_occurrence *occurrence)
+{
+    SHOAL_ASSERT(occurrence->kind == SHOAL_OCCURRENCE_NODE_BUSY);
+    shoal_burden__busy(world, shoal_vnode__referred(occurrence->subject),
+                       (int64_t)occurrence->detail);
+}
+
 /* Is this about the process itself, and not about one of its connections? */
 static bool about_process(uint32_t kind)
 {
-    return kind >= SHOAL_OCCURRENCE_NODE_START && kind <= SHOAL_OCCURRENCE_DISK;
+    return (kind >= SHOAL_OCCURRENCE_NODE_START && kind <= SHOAL_OCCURRENCE_DISK) ||
+           kind == SHOAL_OCCURRENCE_NODE_BUSY;
 }
 
 void shoal_burden__end(shoal_world *world, uint32_t node)

@@ -185,6 +185,17 @@ static int64_t clock_ns(void *context)
     return mono_us > 0 ? mono_us * 1000 : 1;
 }
 
+/* Behind a nudge of this moment. */
+static void busy(void *context, int64_t until_us)
+{
+    shoal_vnode *vnode = context;
+    shoal_world *world = vnode->world;
+    if (vnode->dying || !vnode->running) return;
+    shoal_world__arrange(world, world->now_us + WAKE_US, SHOAL_OCCURRENCE_NODE_BUSY,
+                         shoal_vnode__reference(world, vnode->index),
+                         (uint64_t)shoal_clock__when(&vnode->clock, until_us));
+}
+
 static shoal_host make_host(shoal_vnode *vnode)
 {
     return (shoal_host){.context = vnode,
@@ -205,7 +216,8 @@ static shoal_host make_host(shoal_vnode *vnode)
                         .file_rename = file_rename,
                         .file_remove = file_remove,
                         .trace = trace,
-                        .clock_ns = clock_ns};
+                        .clock_ns = clock_ns,
+                        .busy = busy};
 }
 
 /* ---- the control actor ---- */

@@ -41,7 +41,7 @@ void shoal_world__arrange(shoal_world *world, int64_t at_us, uint32_t kind, uint
 static bool about_node(uint32_t kind)
 {
     return (kind >= SHOAL_OCCURRENCE_NODE_START && kind <= SHOAL_OCCURRENCE_DISK) ||
-           kind == SHOAL_OCCURRENCE_NODE_WAKE;
+           kind == SHOAL_OCCURRENCE_NODE_WAKE || kind == SHOAL_OCCURRENCE_NODE_BUSY;
 }
 
 /* The node whose process takes part in this, or UINT32_MAX. */

@@ -356,8 +356,8 @@ struct shoal_env {
     _Atomic uint64_t master_id;
     _Atomic int64_t master_since_us, master_heard_us;
     _Atomic bool master_kill;       /* relaxed: a client wants that link to be closed */
-    _Atomic int64_t sleep_until_us; /* relaxed: DEBUG SLEEP: until then nothing that a master sends
-                                     * is carried out, and no link to it begins. writer: DEBUG */
+    _Atomic int64_t sleep_until_us; /* relaxed: DEBUG SLEEP where a host has no `busy`: until then a
+                                     * master's stream and links to it wait. writer: DEBUG */
     _Atomic uint64_t applied[SHOAL_COMMAND_COUNT]; /* commands of a master's stream that have run;
                                                     * relaxed: counts. writer: who runs them */
     void (*carry)(shoal_op *trip, void *node);     /* core's, run by control: see trip.h */

@@ -171,7 +171,12 @@ void shoal_debug__sleep(shoal_call *call)
     *job = (shoal_job){.step = wake_up,
                        .drop = drop_sleep,
                        .at_us = call->now.mono_us + (int64_t)(seconds * 1e6)};
-    shoal_store_relaxed(&call->env->sleep_until_us, job->at_us);
+    const shoal_host *host = call->env->host;
+    if (host != NULL && host->busy != NULL) {
+        host->busy(host->context, job->at_us);
+    } else {
+        shoal_store_relaxed(&call->env->sleep_until_us, job->at_us);
+    }
     shoal_job__start(job, call);
 }
 
@@ -299,7 +304,7 @@ static const struct {
     {"set-skip-checksum-validation", 3, 3, set_skip_checksum, "<0|1>",
      "Whether RESTORE takes payloads with a wrong checksum"},
     {"sleep", 3, 3, shoal_debug__sleep, "<seconds>",
-     "Answers so much later; other clients are served meanwhile"},
+     "Stops the whole node for so long; a signal to end it is not held up"},
     {"help", 2, 2, reply_help, "", "The subcommands of DEBUG"},
 };
 #define SUB_COUNT (sizeof(subs) / sizeof(subs[0]))

@@ -26,8 +26,8 @@ void shoal_debug__populate(shoal_call *call);
 /* DEBUG RELOAD [MERGE] [NOFLUSH] [NOSAVE]: writes everything as an RDB file, and reads that
  * again. */
 void shoal_debug__reload(shoal_call *call);
-/* DEBUG SLEEP seconds: the reply comes so much later. No thread sleeps: unlike in Redis, other
- * clients are served meanwhile. What a master sends waits, as tools make replicas late with it. */
+/* DEBUG SLEEP seconds: the node does nothing until then, as its world's `busy` (shoal/host.h) says.
+ * In a world without that the reply comes so much later, and what a master sends waits. */
 void shoal_debug__sleep(shoal_call *call);
 
 /* ---- debug_digest.c ---- */

@@ -159,7 +159,8 @@ static void world_serve(void *context, uint32_t index)
     SHOAL_ASSERT(error == SHOAL_ERR_OK);
     shoal_buffer_free(&complaint);
     shoal_lane_options lane = {.allocator = &world->allocator,
-                               .worker = shoal_node_worker(node->node, 0)};
+                               .worker = shoal_node_worker(node->node, 0),
+                               .busy = shoal_control__busy(node->control)};
     error = shoal_lane__start(&lane, &node->lane);
     SHOAL_ASSERT(error == SHOAL_ERR_OK);
     node->client_listener = listen_at(0);

@@ -66,8 +66,10 @@ struct shoal_case_actor {
     bool in_operation;         /* the step is inside an operation: rule R1 */
     bool started;
     int64_t mono_last;
-    int64_t deadline; /* what the step returns */
-    int64_t tick_at;  /* clock of the last TICK */
+    int64_t deadline;   /* what the step returns */
+    int64_t tick_at;    /* clock of the last TICK */
+    int64_t busy_until; /* of the cases that ask for it */
+    int misplaced;      /* events on the wrong side of it */
     int starts, ticks, nudges, downs;
     shoal_case_link links[SHOAL_CASE_LINKS];
     int link_count;

@@ -489,6 +489,44 @@ static void steps_of_one_node_never_overlap(void **state)
     shoal_case_await(trial, one_has_been_busy);
 }
 
+/* ---- busy ---- */
+
+/* What it was nudged for before comes at once, a tick that is due behind it. */
+static void be_busy_for_a_while(shoal_case_actor *actor, const shoal_event *event)
+{
+    bool early = event->now.mono_us < actor->busy_until;
+    if (early != (event->kind == SHOAL_EVENT_NUDGED)) actor->misplaced++;
+    if (event->kind == SHOAL_EVENT_TICK) actor->deadline = INT64_MAX;
+    if (event->kind != SHOAL_EVENT_START) return;
+    actor->busy_until = event->now.mono_us + 80000;
+    shoal_case_nudge(actor);
+    actor->host.busy(actor->host.context, actor->busy_until);
+    actor->host.busy(actor->host.context, event->now.mono_us + 20000);
+    actor->deadline = event->now.mono_us + 5000;
+}
+
+static bool one_is_busy_no_more(shoal_case_trial *trial)
+{
+    return one(trial)->ticks == 1 && one(trial)->nudges == 1;
+}
+
+static void a_busy_node_takes_no_step_until_it_is_over(void **state)
+{
+    shoal_case_trial *trial = *state;
+    start_pair(trial, be_busy_for_a_while, NULL);
+    shoal_case_await(trial, one_is_busy_no_more);
+    assert_int_equal(one(trial)->misplaced, 0);
+}
+
+static void a_busy_node_can_be_stopped(void **state)
+{
+    shoal_case_trial *trial = *state;
+    shoal_case_start_actor(trial, 0, be_busy_for_a_while);
+    shoal_case_await(trial, one_is_started);
+    trial->world.stop(trial->world.context, 0);
+    assert_int_equal(one(trial)->ticks, 0);
+}
+
 static void a_node_starts_again_after_it_was_stopped(void **state)
 {
     shoal_case_trial *trial = *state;
@@ -568,6 +606,8 @@ int shoal_host_cases_run(const char *name, shoal_case_world (*open)(void))
         CASE(shoal_case_appends_without_a_tag_come_in_order_while_syncs_run),
         CASE(shoal_case_synced_bytes_of_a_named_file_survive_a_crash),
         CASE(steps_of_one_node_never_overlap),
+        CASE(a_busy_node_takes_no_step_until_it_is_over),
+        CASE(a_busy_node_can_be_stopped),
         CASE(a_node_starts_again_after_it_was_stopped),
     };
 #undef CASE

@@ -130,6 +130,31 @@ static void debug_sleep_answers_later_and_holds_up_nobody(void **state)
     client_close(&other);
 }
 
+static int64_t busy_until_us;
+
+static void note_busy(void *context, int64_t until_us)
+{
+    assert_ptr_equal(context, &box);
+    busy_until_us = until_us;
+}
+
+static void debug_sleep_makes_the_node_busy_where_its_world_can(void **state)
+{
+    (void)state;
+    box.host.busy = note_busy;
+    busy_until_us = 0;
+    client_asks(&c, "DEBUG SLEEP 0~", "+OK~");
+    assert_int_equal(busy_until_us, 0);
+    client_send(&c, shoal_text("DEBUG SLEEP 0.25\r\n"));
+    command_box_settle(&box);
+    client_got(&c, "");
+    assert_int_equal(busy_until_us, box.now.mono_us + 250000);
+    assert_int_equal(shoal_load_relaxed(&box.env.sleep_until_us), 0);
+    command_box_sleep(&box, 250);
+    command_box_settle(&box);
+    client_got(&c, "+OK~");
+}
+
 static void a_worker_may_end_while_somebody_sleeps(void **state)
 {
     (void)state;
@@ -348,6 +373,7 @@ int main(void)
         FACT(populate_leaves_what_is_there),
         FACT(digests_depend_on_the_data_alone),
         FACT(debug_sleep_answers_later_and_holds_up_nobody),
+        FACT(debug_sleep_makes_the_node_busy_where_its_world_can),
         FACT(a_worker_may_end_while_somebody_sleeps),
         FACT(debug_says_what_it_does_not_know),
         FACT(debug_object_shows_what_is_kept_beyond_its_time),

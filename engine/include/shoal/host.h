@@ -79,9 +79,9 @@ typedef enum shoal_file_op {
     SHOAL_FILE_TRUNCATE = 6
 } shoal_file_op;
 
-/* The operations. `context` is passed back as the first argument. All but nudge, trace, and
+/* The operations. `context` is passed back as the first argument. All but nudge, trace, busy, and
  * file_append and file_sync of a named file are called only from inside shoal_node_step, on its
- * thread; those four from any thread that runs the node or one of its workers. `tag` comes back in
+ * thread; those five from any thread that runs the node or one of its workers. `tag` comes back in
  * the FILE_DONE event. An operation of a number that was never bound fails with
  * SHOAL_ERR_INVALID. */
 typedef struct shoal_host {
@@ -146,6 +146,11 @@ typedef struct shoal_host {
      * only tells how long commands took (SLOWLOG, LATENCY, INFO). Without it nothing is measured.
      * From any thread that runs the node or one of its workers. */
     int64_t (*clock_ns)(void *context);
+    /* Optional: the node does nothing until then (monotonic, microseconds), as if one command took
+     * so long: no step and no round of a worker begins, and what comes waits. It begins behind what
+     * is under way, and behind nudges sent before it. From any thread that runs the node or one of
+     * its workers. */
+    void (*busy)(void *context, int64_t until_us);
 } shoal_host;
 
 /* Event kinds. START is the first, once. TICK means that a deadline returned by the last step

@@ -411,6 +411,7 @@ void shoal_connection__ready(shoal_desk *desk, const struct epoll_event *events,
 {
     SHOAL_ASSERT(count <= SHOAL_AHEAD_MAX);
     if (count == 1) {
+        shoal_connection__stand_still(desk);
         if (events->data.ptr) serve(events->data.ptr, events->events);
         shoal_connection__flush(desk);
         return;
@@ -432,6 +433,8 @@ void shoal_connection__ready(shoal_desk *desk, const struct epoll_event *events,
     for (int i = 0; i < count; i++) {
         shoal_connection *connection = events[i].data.ptr;
         if (connection == NULL) continue;
+        /* Who comes behind one that made the node busy is served as of when it came. */
+        shoal_connection__stand_still(desk);
         if (read[i].tried) {
             serve_ahead(connection, desk->ahead + i * SHOAL_AHEAD_STRIDE, &read[i]);
         } else {

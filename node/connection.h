@@ -11,6 +11,8 @@
 
 #include <shoal/node.h>
 
+#include "busy.h"
+
 /* Bytes read from one connection at once. Measured nowhere else than by what fits: 64 pipelined
  * SETs of 1 KiB, and in half of the smallest second-level cache still in use. */
 #define SHOAL_INPUT_SIZE ((size_t)64 << 10)
@@ -37,6 +39,8 @@ typedef struct shoal_tray_entry {
 typedef struct shoal_desk {
     const shoal_allocator *allocator;
     shoal_worker *worker;
+    shoal_busy *busy; /* the node's */
+    int64_t began;    /* clock of the last turn; 0 at first */
     int epoll;
     char *input;         /* SHOAL_INPUT_SIZE bytes */
     char *ahead;         /* SHOAL_AHEAD_MAX times SHOAL_AHEAD_STRIDE bytes */
@@ -52,6 +56,12 @@ typedef struct shoal_desk {
 /* Makes a connection and adds it to the desk's epoll, from any thread; its first event comes at
  * once. NULL when there is no memory, or epoll refuses. */
 shoal_connection *shoal_connection__make(shoal_desk *desk, int descriptor, bool unix_socket);
+
+/* Waits for the end of a busy time of the node, if it is in one. */
+static inline void shoal_connection__stand_still(const shoal_desk *desk)
+{
+    if (shoal_busy__is(desk->busy, desk->began)) (void)shoal_busy__wait(desk->busy, -1);
+}
 
 /* Serves what epoll said of up to SHOAL_AHEAD_MAX connections, none twice; events without a
  * connection are passed over. */

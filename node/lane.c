@@ -29,9 +29,7 @@ struct shoal_lane {
     shoal_waker waker;
     _Atomic bool stopping; /* relaxed: the nudge that follows orders it */
     int64_t deadline;      /* of the worker: when it wants its next round */
-    int64_t began;         /* clock of the last round */
     int64_t rested;        /* of turns.h */
-    shoal_busy *busy;
     pthread_t thread;
     uint32_t index;
     struct epoll_event events[EVENTS_MAX];
@@ -42,7 +40,7 @@ static void serve(shoal_lane *lane, int count)
 {
     shoal_desk *desk = &lane->desk;
     shoal_time now = shoal_clock_now();
-    lane->began = now.mono_us;
+    lane->desk.began = now.mono_us;
     shoal_worker_begin(desk->worker, now);
     for (shoal_session *session; (session = shoal_worker_ready(desk->worker)) != NULL;) {
         shoal_connection__resume(shoal_session_owner(session));
@@ -60,8 +58,8 @@ static void serve(shoal_lane *lane, int count)
  * is never late by more than that round took, and saves reading a clock. */
 static int wait_for_events(shoal_lane *lane)
 {
-    int timeout = shoal_clock_timeout(lane->deadline, lane->began);
-    shoal_turns__pass(&lane->rested, lane->began, timeout == 0);
+    int timeout = shoal_clock_timeout(lane->deadline, lane->desk.began);
+    shoal_turns__pass(&lane->rested, lane->desk.began, timeout == 0);
     if (timeout != 0 && !shoal_waker__sleep(&lane->waker)) timeout = 0;
     return epoll_wait(lane->desk.epoll, lane->events, EVENTS_MAX, timeout);
 }
@@ -83,7 +81,7 @@ static void *run(void *argument)
     while (!shoal_load_relaxed(&lane->stopping)) {
         int count = wait_for_events(lane);
         SHOAL_ASSERT(count >= 0 || errno == EINTR);
-        if (shoal_busy__is(lane->busy, lane->began)) (void)shoal_busy__wait(lane->busy, -1);
+        shoal_connection__stand_still(&lane->desk);
         (void)shoal_waker__wake(&lane->waker);
         serve(lane, count);
     }
@@ -115,7 +113,7 @@ shoal_err shoal_lane__start(const shoal_lane_options *options, shoal_lane **out)
     if (lane == NULL) return SHOAL_ERR_NO_MEMORY;
     lane->waker.eventfd = -1;
     lane->index = options->index;
-    lane->busy = options->busy;
+    lane->desk.busy = options->busy;
     lane->deadline = 0; /* the first round is due at once */
     shoal_err error = open_parts(lane, options);
     if (error == SHOAL_ERR_OK && pthread_create(&lane->thread, NULL, run, lane) != 0) {

@@ -9,7 +9,7 @@ use lib "$FindBin::Bin/lib";
 use IO::Select;
 use System;
 use Test::More;
-use Time::HiRes qw(time);
+use Time::HiRes qw(sleep time);
 
 sub is_silent { return !IO::Select->new($_[0])->can_read(0.3) }
 
@@ -35,6 +35,25 @@ like(read_reply($clients[0], qr/PONG\r\n/, 20), qr/^\+OK\r\n\+PONG\r\n$/, 'as is
 send_bytes($clients[0], "DEBUG SLEEP 3600\r\nDEBUG SLEEP 3600\r\n");
 ok(is_silent($clients[0]), 'it sleeps for an hour');
 is(stop_server($server), 0, 'SIGTERM wakes it, and it ends') or diag server_log($server);
+
+# ---- one thread that finds several clients at once ----
+
+# While the first sleeps, the second wakes the thread, and the other two are then found together.
+$server = start_server(arguments => [@debug, '--worker-threads', 1]);
+@clients = map { connect_to($server) } 1 .. 4;
+for my $client (@clients) {
+    send_bytes($client, "PING\r\n");
+    read_reply($client, qr/\r\n/, 5);
+}
+$began = time;
+for my $request ('DEBUG SLEEP 0.8', 'PING', 'DEBUG SLEEP 1', 'PING') {
+    my $client = shift @clients;
+    send_bytes($client, "$request\r\n");
+    push @clients, $client;
+    sleep 0.1;
+}
+is(read_reply($clients[3], qr/\r\n/, 20), "+PONG\r\n", 'who comes behind a sleeper is answered');
+ok(time - $began >= 1.8, 'when that has woken');
 
 # ---- a master of a cluster ----
 

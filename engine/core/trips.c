@@ -21,6 +21,8 @@
 /* As Redis: at most so many connections, which wait so long for the next trip. */
 #define ROUTES_MAX 64u
 #define IDLE_US INT64_C(10000000)
+/* How late it may be seen that queued bytes have left. Chosen: little beside any timeout. */
+#define LOOK_US 10000
 /* The longest answer. All that is expected are some words. Chosen. */
 #define ANSWER_MAX ((size_t)64 << 10)
 /* No database is selected. */
@@ -263,21 +265,29 @@ bool shoal_node__trips_event(shoal_node *node, const shoal_event *event)
 
 /* ---- timers ---- */
 
-/* Its time is over, unless bytes have left meanwhile. */
-static void judge(shoal_node *node, trip_route *route)
+/* Are there bytes that have to leave? */
+static bool is_writing(const trip_route *route)
+{
+    SHOAL_DEBUG_ASSERT(route->link != 0);
+    return route->state == ROUTE_BUSY && route->queued > 0;
+}
+
+/* Bytes that have left are progress: its time begins again. */
+static void look(shoal_node *node, trip_route *route)
 {
     const shoal_host *host = host_of(node);
-    bool busy = route->state == ROUTE_BUSY;
+    SHOAL_DEBUG_ASSERT(is_writing(route));
+    if (host->link_queued(host->context, route->link) < route->queued) await(node, route);
+}
+
+/* Its time is over. */
+static void give_up(shoal_node *node, trip_route *route)
+{
     SHOAL_ASSERT(route->until_us <= node->now.mono_us);
-    size_t queued =
-        busy && host->link_queued != NULL ? host->link_queued(host->context, route->link) : 0;
-    if (busy && queued < route->queued) {
-        await(node, route);
-    } else if (route->state == ROUTE_CONNECTING) {
-        end_route(node, route, SHOAL_TRIP_CONNECTING);
-    } else {
-        end_route(node, route, queued > 0 ? SHOAL_TRIP_WRITING : SHOAL_TRIP_READING);
-    }
+    shoal_trip_end end = route->state == ROUTE_CONNECTING ? SHOAL_TRIP_CONNECTING
+                         : is_writing(route)              ? SHOAL_TRIP_WRITING
+                                                          : SHOAL_TRIP_READING;
+    end_route(node, route, end);
 }
 
 void shoal_node__trips_step(shoal_node *node)
@@ -286,7 +296,8 @@ void shoal_node__trips_step(shoal_node *node)
     for (trip_route *at = node->trips.first; at != NULL; at = next) {
         next = at->next;
         SHOAL_ASSERT((at->state == ROUTE_IDLE) == (at->trip == NULL));
-        if (at->until_us <= node->now.mono_us) judge(node, at);
+        if (is_writing(at)) look(node, at);
+        if (at->until_us <= node->now.mono_us) give_up(node, at);
     }
 }
 
@@ -295,7 +306,9 @@ int64_t shoal_node__trips_deadline(const shoal_node *node)
     int64_t first = SHOAL_NEVER;
     SHOAL_ASSERT(node->trips.count <= ROUTES_MAX);
     for (const trip_route *at = node->trips.first; at != NULL; at = at->next) {
+        int64_t look_us = is_writing(at) ? node->now.mono_us + LOOK_US : SHOAL_NEVER;
         if (at->until_us < first) first = at->until_us;
+        if (look_us < first) first = look_us;
     }
     return first;
 }

@@ -95,6 +95,16 @@ for my $case (@refused) {
 like(migrate($here, free_port(), 'k', 0, 200), qr/^IOERR/, 'nobody is there');
 is(migrate($here, $redis->{port}, '', 0, 200, 'KEYS'), 'NOKEY', 'KEYS of none');
 
+# Bytes that leave at once are no reason to wait once more for an answer.
+my $sleeper = start_server(arguments => ['--enable-debug-command', 'yes']);
+my $asleep  = connect_to($sleeper);
+send_bytes($asleep, "DEBUG SLEEP 3\r\n");
+cli($here, 'set', 'k', 'v');
+like(migrate($here, $sleeper->{port}, 'k', 0, 2000), qr/^IOERR/, 'nobody answers in time');
+is(read_reply($asleep, qr/\n/, 20), "+OK\r\n", 'who answers later');
+is(cli($here, 'exists', 'k'), 1, 'the key stays here');
+cli($here, 'set', 'k', 'v');
+
 # ---- a peer of our own: it answers when it is told to ----
 
 my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 5) or die;
